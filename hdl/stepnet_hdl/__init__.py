@@ -1,0 +1,1 @@
+"""Gateware of Stepnet in Amaranth: blocks, the engine, the link endpoint, board tops, the build flow."""

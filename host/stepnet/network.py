@@ -1,0 +1,390 @@
+"""Step networks: what one is, and the file it lives in.
+
+A step network is a feed-forward network in which every neuron outputs 0 or 1:
+`y[j] = 1 if sum_i w[j, i] * a[i] >= t[j] else 0`, integers throughout. The last layer is read out
+as a character code in one of three ways (see `Readout`). The arithmetic itself is in
+`stepnet.reference`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stepnet.errors import NetworkError
+
+SCHEMA_VERSION = 1
+MAX_WEIGHT_BITS = 8
+
+
+class Readout(StrEnum):
+    """How the last layer becomes a character code.
+
+    BITS: 7 or 8 neurons, neuron k is bit k of the code.
+    TREE: one neuron per prefix of the code in heap order (root 0, children of n at 2n+1 and
+    2n+2); from the most significant bit down, the bits already known choose the next neuron.
+    NEAREST: one neuron per character of the alphabet; the largest `sum - threshold` wins, the
+    first one on a tie.
+    """
+
+    BITS = "bits"
+    TREE = "tree"
+    NEAREST = "nearest"
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer of step neurons. Arrays are copied and made read-only.
+
+    weights: (n_out, n_in) int8; {-1, +1} where `weight_bits` is 1, else two's complement of
+    `weight_bits` bits (2 to 8).
+    thresholds: (n_out,) int32.
+
+    Raises NetworkError if a shape, a type or a range does not hold.
+    """
+
+    weights: NDArray[np.int8]
+    thresholds: NDArray[np.int32]
+    weight_bits: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.weight_bits, int) or not 1 <= self.weight_bits <= MAX_WEIGHT_BITS:
+            raise NetworkError(
+                f"A layer has weights of {self.weight_bits!r} bits; choose 1 to {MAX_WEIGHT_BITS}."
+            )
+        weights = _integers(self.weights, np.int8, "weights")
+        thresholds = _integers(self.thresholds, np.int32, "thresholds")
+        if weights.ndim != 2 or 0 in weights.shape:
+            raise NetworkError(
+                f"The weights of a layer have shape {weights.shape}; "
+                "give a matrix (neurons, inputs) with at least one of each."
+            )
+        if thresholds.shape != weights.shape[:1]:
+            raise NetworkError(
+                f"A layer of {weights.shape[0]} neurons has thresholds of shape "
+                f"{thresholds.shape}; give one threshold per neuron."
+            )
+        if self.weight_bits == 1:
+            if not np.all(np.abs(weights) == 1):
+                raise NetworkError(
+                    "A layer with 1-bit weights holds a weight other than -1 and +1; "
+                    "give weight_bits=2 or more for other values."
+                )
+        else:
+            low, high = -(1 << self.weight_bits - 1), (1 << self.weight_bits - 1) - 1
+            if weights.min() < low or weights.max() > high:
+                worst = int(weights.min() if weights.min() < low else weights.max())
+                raise NetworkError(
+                    f"A weight of {worst} does not fit {self.weight_bits} bits, which hold "
+                    f"{low} to {high}; give a larger weight_bits."
+                )
+        weights.flags.writeable = False
+        thresholds.flags.writeable = False
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "thresholds", thresholds)
+
+    @property
+    def n_in(self) -> int:
+        """Inputs of every neuron."""
+        return self.weights.shape[1]
+
+    @property
+    def n_out(self) -> int:
+        """Neurons."""
+        return self.weights.shape[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A whole step network, valid by construction.
+
+    name: what people call it.
+    layers: first to last; the first takes `height * width` inputs.
+    height, width: of the image in pixels.
+    ink_threshold: 0..255; a pixel is 1 where its grey value (ink bright) is at least this.
+    readout: see `Readout`.
+    alphabet: the distinct characters it can answer, codes below 256. A code outside the alphabet is
+    reported as unknown.
+    code_prefix: readout `tree` only: leading bits that all codes share and no neuron computes, as a
+    string of "0" and "1", most significant first. The code has `len(code_prefix)` + tree depth bits.
+    card: free text about where the network comes from (data, rule, command, accuracy, licence).
+
+    Raises NetworkError if any of this does not hold together.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    height: int = 28
+    width: int = 28
+    ink_threshold: int = 128
+    readout: Readout = Readout.BITS
+    alphabet: str = "0123456789"
+    code_prefix: str = ""
+    card: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "card", dict(self.card))
+        try:
+            object.__setattr__(self, "readout", Readout(self.readout))
+        except ValueError:
+            choices = ", ".join(Readout)
+            raise NetworkError(
+                f"There is no readout {str(self.readout)!r}; choose one of {choices}."
+            ) from None
+        self._check_image()
+        self._check_layers()
+        self._check_alphabet()
+        self._check_readout()
+
+    def _check_image(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise NetworkError(
+                f"An image of {self.height} x {self.width} pixels is empty; "
+                "height and width are at least 1."
+            )
+        if not 0 <= self.ink_threshold <= 255:
+            raise NetworkError(
+                f"The ink threshold {self.ink_threshold} is no grey value; choose 0 to 255."
+            )
+
+    def _check_layers(self) -> None:
+        if not self.layers:
+            raise NetworkError("The network has no layers; give at least one.")
+        n_in = self.height * self.width
+        for number, layer in enumerate(self.layers):
+            if layer.n_in != n_in:
+                source = "the image" if number == 0 else f"layer {number - 1}"
+                raise NetworkError(
+                    f"Layer {number} takes {layer.n_in} inputs, but {source} gives {n_in}."
+                )
+            n_in = layer.n_out
+
+    def _check_alphabet(self) -> None:
+        if not self.alphabet:
+            raise NetworkError("The alphabet is empty; give the characters the network answers.")
+        for character in self.alphabet:
+            if self.alphabet.count(character) > 1:
+                raise NetworkError(f"The alphabet holds {character!r} more than once.")
+            if ord(character) >= 1 << self.code_bits:
+                raise NetworkError(
+                    f"The character {character!r} has code {ord(character)}, which does not fit "
+                    f"the {self.code_bits} bits of the character code."
+                )
+
+    def _check_readout(self) -> None:
+        n_out = self.layers[-1].n_out
+        if set(self.code_prefix) - {"0", "1"}:
+            raise NetworkError(f"The code prefix {self.code_prefix!r} holds more than 0 and 1.")
+        if self.code_prefix and self.readout is not Readout.TREE:
+            raise NetworkError(
+                f"A code prefix belongs to readout tree, but this network reads {self.readout}."
+            )
+        match self.readout:
+            case Readout.BITS if n_out not in (7, 8):
+                raise NetworkError(
+                    f"Readout bits needs a last layer of 7 or 8 neurons, one per bit of the code, "
+                    f"but it has {n_out}."
+                )
+            case Readout.TREE if (n_out + 1).bit_count() != 1 or not 1 <= self.code_bits <= 8:
+                raise NetworkError(
+                    f"Readout tree needs a last layer of 2^m - 1 neurons for m bits of a code of at "
+                    f"most 8, but it has {n_out} after a prefix of {len(self.code_prefix)} bits."
+                )
+            case Readout.NEAREST if n_out != len(self.alphabet):
+                raise NetworkError(
+                    f"Readout nearest needs one neuron per character, but the last layer has "
+                    f"{n_out} for an alphabet of {len(self.alphabet)}."
+                )
+            case _:
+                pass
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of the character code: those the last layer computes and those it need not."""
+        match self.readout:
+            case Readout.BITS:
+                return self.layers[-1].n_out
+            case Readout.TREE:
+                return len(self.code_prefix) + (self.layers[-1].n_out + 1).bit_length() - 1
+            case Readout.NEAREST:
+                return 8
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Inputs, then the neurons of each layer: `(784, 128, 64, 7)`."""
+        return (self.height * self.width, *(layer.n_out for layer in self.layers))
+
+    @property
+    def weight_bits_total(self) -> int:
+        """Bits that all weights take."""
+        return sum(layer.weights.size * layer.weight_bits for layer in self.layers)
+
+    @cached_property
+    def codes(self) -> NDArray[np.uint8]:
+        """The codes of the alphabet, in its order: (len(alphabet),) uint8."""
+        return np.array([ord(character) for character in self.alphabet], dtype=np.uint8)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the whole content, as 64 hexadecimal digits."""
+        return _digest(self._header(), self._arrays())
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the network to one .npz file, whole or not at all; returns its path.
+
+        The file holds a schema version, a JSON header, one weight and one threshold array per layer
+        and the SHA-256 digest over all of it; nothing in it is pickled.
+
+        Raises NetworkError if the file cannot be written.
+        """
+        path = Path(path)
+        try:
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    np.savez_compressed(
+                        file,
+                        allow_pickle=False,
+                        schema_version=np.array(SCHEMA_VERSION),
+                        digest=np.array(self.digest),
+                        header=np.array(self._header()),
+                        **self._arrays(),
+                    )
+                os.chmod(temporary, 0o644)
+                os.replace(temporary, path)
+            except BaseException:
+                os.unlink(temporary)
+                raise
+        except OSError as error:
+            raise NetworkError(
+                f"The network cannot be written to {str(path)!r} ({error.strerror}); "
+                "name a file in a folder that exists and is writable."
+            ) from error
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Network:
+        """Read a network that `save` wrote.
+
+        Raises NetworkError if the file is missing, is no network, is newer than this version of
+        stepnet, or does not match its own digest.
+        """
+        path = Path(path)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                content = {key: file[key] for key in file.files}
+        except FileNotFoundError:
+            raise NetworkError(
+                f"There is no network file {str(path)!r}; name a .npz that `stepnet train` wrote, "
+                "or a shipped network."
+            ) from None
+        except OSError as error:
+            raise NetworkError(
+                f"The network file {str(path)!r} cannot be read ({error.strerror or error}); "
+                "name a .npz that `stepnet train` wrote."
+            ) from error
+        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise NetworkError(
+                f"The file {str(path)!r} is no network or is damaged; train it again or fetch a "
+                "fresh copy."
+            ) from error
+        return cls._from_content(content, path)
+
+    @classmethod
+    def _from_content(cls, content: Mapping[str, Any], path: Path) -> Network:
+        damaged = NetworkError(
+            f"The network file {str(path)!r} is damaged: its content does not match its digest; "
+            "train it again or fetch a fresh copy."
+        )
+        if "schema_version" not in content:
+            raise NetworkError(
+                f"The file {str(path)!r} is no network or is damaged; train it again or fetch a "
+                "fresh copy."
+            )
+        version = content["schema_version"]
+        if version.shape == () and version.dtype.kind in "iu" and int(version) > SCHEMA_VERSION:
+            raise NetworkError(
+                f"The network file {str(path)!r} has schema version {int(version)}, but this "
+                f"stepnet reads up to {SCHEMA_VERSION}; upgrade stepnet."
+            )
+        try:
+            header_text = str(content["header"][()])
+            header = json.loads(header_text)
+            arrays: dict[str, NDArray[Any]] = {}
+            for number in range(len(header["weight_bits"])):
+                for kind in ("weights", "thresholds"):
+                    arrays[f"{kind}_{number}"] = content[f"{kind}_{number}"]
+            stored_digest = str(content["digest"][()])
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise damaged from error
+        if _digest(header_text, arrays) != stored_digest:
+            raise damaged
+        layers = tuple(
+            Layer(arrays[f"weights_{number}"], arrays[f"thresholds_{number}"], weight_bits)
+            for number, weight_bits in enumerate(header.pop("weight_bits"))
+        )
+        return cls(layers=layers, **header)
+
+    def _header(self) -> str:
+        return json.dumps(
+            {
+                "name": self.name,
+                "height": self.height,
+                "width": self.width,
+                "ink_threshold": self.ink_threshold,
+                "readout": self.readout,
+                "alphabet": self.alphabet,
+                "code_prefix": self.code_prefix,
+                "weight_bits": [layer.weight_bits for layer in self.layers],
+                "card": dict(self.card),
+            },
+            sort_keys=True,
+        )
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        arrays: dict[str, NDArray[Any]] = {}
+        for number, layer in enumerate(self.layers):
+            arrays[f"weights_{number}"] = layer.weights
+            arrays[f"thresholds_{number}"] = layer.thresholds
+        return arrays
+
+
+def _integers(values: ArrayLike, dtype: type[np.signedinteger[Any]], what: str) -> NDArray[Any]:
+    """A fresh array of `dtype` that holds exactly `values`."""
+    given = np.asarray(values)
+    limits = np.iinfo(dtype)
+    exact = given.dtype.kind in "iu" or (
+        given.dtype.kind == "f" and bool(np.all(given == np.floor(given)))
+    )
+    if not exact:
+        raise NetworkError(f"The {what} of a layer are not integers; round them first.")
+    if given.size and (given.min() < limits.min or given.max() > limits.max):
+        raise NetworkError(
+            f"The {what} of a layer reach from {given.min()} to {given.max()}; "
+            f"they must lie in {limits.min} to {limits.max}."
+        )
+    return np.array(given, dtype=dtype, order="C")
+
+
+def _digest(header: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 over the schema version, the header and every array's name, type, shape and bytes."""
+    digest = hashlib.sha256(f"stepnet network {SCHEMA_VERSION}\n{header}\n".encode())
+    for name, array in sorted(arrays.items()):
+        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(f"{name} {little_endian.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(little_endian).tobytes())
+    return digest.hexdigest()

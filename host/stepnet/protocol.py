@@ -1,0 +1,234 @@
+"""The link between host and board: messages, their layouts, and frames.
+
+A frame is COBS(payload, CRC-16) and a zero byte. The CRC is CRC-16/IBM-3740 (polynomial 0x1021,
+initial value 0xFFFF), sent high byte first. Every payload starts with a kind (1 byte) and a sequence
+number (2 bytes) that the answer repeats. All numbers are unsigned and little-endian.
+
+The gateware builds its answers from the same `Layout` objects, so the two sides cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from cobs import cobs
+from numpy.typing import NDArray
+
+from stepnet.errors import LinkError
+
+PROTOCOL_VERSION = 1
+DEFAULT_BAUD = 1_000_000
+
+CRC_INITIAL = 0xFFFF
+CRC_BYTES = 2
+
+MAX_LOAD_BYTES = 240
+"""Data bytes of one LOAD message that the host sends; a board takes what its buffer holds."""
+
+
+class Request(IntEnum):
+    """What the host asks."""
+
+    IDENTIFY = 0x01
+    CLEAR = 0x02
+    LOAD = 0x03
+    COMMIT = 0x04
+    INFER = 0x05
+
+
+class Answer(IntEnum):
+    """What the board answers."""
+
+    IDENTITY = 0x81
+    ACKNOWLEDGE = 0x82
+    READING = 0x83
+    REFUSAL = 0x84
+
+
+class Refusal(IntEnum):
+    """Why the board refuses a request."""
+
+    UNKNOWN_KIND = 1
+    WRONG_LENGTH = 2
+    OUT_OF_RANGE = 3
+    WRONG_DIGEST = 4
+    NOTHING_LOADED = 5
+    PROGRAM_OVERRUN = 6
+
+    @property
+    def sentence(self) -> str:
+        """The reason as the end of a sentence that starts with "because"."""
+        return _REFUSAL_SENTENCES[self]
+
+
+_REFUSAL_SENTENCES = {
+    Refusal.UNKNOWN_KIND: "it does not know this kind of message",
+    Refusal.WRONG_LENGTH: "the message has the wrong length",
+    Refusal.OUT_OF_RANGE: "the address is outside its memory",
+    Refusal.WRONG_DIGEST: "what it received does not match the digest",
+    Refusal.NOTHING_LOADED: "no network is loaded",
+    Refusal.PROGRAM_OVERRUN: "the loaded network has no last layer",
+}
+
+
+class Core(IntEnum):
+    """Kind of core behind the link."""
+
+    ENGINE = 1
+
+
+class Space(IntEnum):
+    """Memories that LOAD writes: the top byte of its address."""
+
+    PARAMETERS = 0
+    WEIGHTS = 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Fields of a message in order, each a number of `fields[name]` bytes."""
+
+    fields: Mapping[str, int]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all fields."""
+        return sum(self.fields.values())
+
+    def pack(self, **values: int) -> bytes:
+        """The bytes of one message; every field has to be given."""
+        return b"".join(
+            values[name].to_bytes(size, "little") for name, size in self.fields.items()
+        )
+
+    def unpack(self, payload: bytes) -> dict[str, int]:
+        """The fields at the start of `payload`; LinkError if it is too short."""
+        if len(payload) < self.size:
+            raise LinkError(
+                f"The board sent a message of {len(payload)} bytes where {self.size} belong; "
+                "check that it runs Stepnet's gateware of this version."
+            )
+        values: dict[str, int] = {}
+        position = 0
+        for name, size in self.fields.items():
+            values[name] = int.from_bytes(payload[position : position + size], "little")
+            position += size
+        return values
+
+
+_HEADER = {"kind": 1, "sequence": 2}
+
+HEADER = Layout(_HEADER)
+"""IDENTIFY, CLEAR, and the start of every message."""
+
+LOAD = Layout({**_HEADER, "address": 3, "space": 1})
+"""LOAD: then whole memory words, which go to `address` (in words) and on."""
+
+COMMIT = Layout({**_HEADER, "digest": 4})
+"""COMMIT: from now on the board answers for the network with this digest, if it holds it."""
+
+INFER = Layout(_HEADER)
+"""INFER: then one packed image, eight pixels to a byte, the first in bit 0; spare bits are 0."""
+
+IDENTITY = Layout(
+    {
+        **_HEADER,
+        "protocol_version": 1,
+        "core": 1,
+        "simd": 2,
+        "max_inputs": 2,
+        "weight_words": 4,
+        "parameter_words": 4,
+        "max_weight_bits": 1,
+        "single_port": 1,
+        "buffer_bytes": 2,
+        "clock_hz": 4,
+        "loaded": 1,
+        "digest": 4,
+        "image_bytes": 2,
+        "dropped_frames": 1,
+    }
+)
+"""IDENTITY: the core's shape, the bytes of its receive buffer, and what is loaded.
+
+`dropped_frames` counts broken frames, modulo 256.
+"""
+
+ACKNOWLEDGE = Layout(_HEADER)
+
+READING = Layout({**_HEADER, "code": 1, "cycles": 4})
+"""READING: the character register, and the cycles from the last pixel to it."""
+
+REFUSAL = Layout({**_HEADER, "reason": 1})
+
+BUFFER_OVERHEAD_BYTES = 2
+"""A message waiting in the board's receive buffer takes this many bytes beside its payload."""
+
+
+def window(buffer_bytes: int, image_bytes: int) -> int:
+    """Images that may be in flight: those a receive buffer holds, its CRC included, at least 1."""
+    return max(1, buffer_bytes // (INFER.size + image_bytes + CRC_BYTES + BUFFER_OVERHEAD_BYTES))
+
+
+def pack_pixels(bits: NDArray[np.uint8]) -> bytes:
+    """One image's input bits, (pixels,) of 0 and 1, as INFER carries them."""
+    return np.packbits(bits, bitorder="little").tobytes()
+
+
+def encode_frame(payload: bytes) -> bytes:
+    """The bytes on the wire for one payload."""
+    crc = binascii.crc_hqx(payload, CRC_INITIAL)
+    return cobs.encode(payload + crc.to_bytes(CRC_BYTES, "big")) + b"\0"
+
+
+def decode_frame(frame: bytes) -> bytes | None:
+    """The payload of one frame without its closing zero; None if the frame is broken."""
+    try:
+        payload = cobs.decode(frame)
+    except cobs.DecodeError:
+        return None
+    if len(payload) < HEADER.size + CRC_BYTES or binascii.crc_hqx(payload, CRC_INITIAL):
+        return None
+    return payload[:-CRC_BYTES]
+
+
+class FrameReader:
+    """Cuts a byte stream into payloads. Broken frames are dropped and counted.
+
+    max_bytes bounds the memory that a stream without zeros can take.
+    """
+
+    def __init__(self, max_bytes: int = 65536) -> None:
+        self.dropped = 0
+        self._max_bytes = max_bytes
+        self._pending = bytearray()
+        self._skipping = False
+
+    def feed(self, received: bytes) -> list[bytes]:
+        """Take bytes in; returns the payload of every good frame that they complete."""
+        payloads: list[bytes] = []
+        *complete, rest = received.split(b"\0")
+        for part in complete:
+            self._append(part)
+            frame, self._pending = bytes(self._pending), bytearray()
+            too_long, self._skipping = self._skipping, False
+            if not frame and not too_long:
+                continue  # two zeros in a row: nothing was said
+            payload = None if too_long else decode_frame(frame)
+            if payload is None:
+                self.dropped += 1
+            else:
+                payloads.append(payload)
+        self._append(rest)
+        return payloads
+
+    def _append(self, part: bytes) -> None:
+        if len(self._pending) + len(part) > self._max_bytes:
+            self._skipping = True
+            self._pending.clear()
+        elif not self._skipping:
+            self._pending += part

@@ -1,0 +1,95 @@
+"""The specification: what a step network computes, in numpy, exactly.
+
+Everything else (gateware, netlists, bitstreams, boards) is proven equal to this module.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepnet.errors import ImageError
+from stepnet.network import Layer, Network, Readout
+
+FLOAT32_EXACT = 1 << 24
+"""Up to here float32 holds every integer, so products and partial sums of integers stay exact
+as long as no sum can exceed it (IEEE 754 binary32: 24 bits of significand)."""
+
+
+def binarise(network: Network, images: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """The input bits of a batch of images: (N, height * width) uint8 of 0 and 1.
+
+    images: (N, height, width); uint8 grey values with bright ink, compared with
+    `network.ink_threshold`, or bool, taken as they are.
+
+    Raises ImageError if shape or type is another.
+    """
+    images = np.asarray(images)
+    if images.ndim != 3 or images.shape[1:] != (network.height, network.width):
+        raise ImageError(
+            f"The images have shape {images.shape}, but network {network.name!r} takes "
+            f"(N, {network.height}, {network.width})."
+        )
+    if images.dtype == np.bool_:
+        pixels = images
+    elif images.dtype == np.uint8:
+        pixels = images >= network.ink_threshold
+    else:
+        raise ImageError(
+            f"The images hold {images.dtype} values; give uint8 grey values with bright ink, or bool."
+        )
+    return pixels.reshape(len(images), -1).view(np.uint8)
+
+
+def sums(layer: Layer, activations: NDArray[np.uint8]) -> NDArray[np.floating]:
+    """`sum_i w[j, i] * a[i]` of every neuron: (N, n_out), integers held exactly in a float type.
+
+    activations: (N, n_in) of 0 and 1. A sum is at most `n_in * max |w|`; where that stays within
+    `FLOAT32_EXACT` a float32 matrix product is exact whatever the order of its additions.
+    """
+    largest_sum = layer.n_in * int(np.abs(layer.weights.astype(np.int16)).max())
+    dtype = np.float32 if largest_sum <= FLOAT32_EXACT else np.float64
+    return activations.astype(dtype) @ layer.weights.T.astype(dtype)
+
+
+def activations(network: Network, images: NDArray[np.generic]) -> tuple[NDArray[np.uint8], ...]:
+    """The input bits and then the activations of every layer, each (N, neurons) uint8 of 0 and 1.
+
+    images: as in `binarise`. `y[j] = 1 if sum_i w[j, i] * a[i] >= t[j] else 0`.
+    """
+    states = [binarise(network, images)]
+    for layer in network.layers:
+        fires = sums(layer, states[-1]) >= layer.thresholds
+        states.append(fires.view(np.uint8))
+    return tuple(states)
+
+
+def infer(network: Network, images: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """The character code of every image: (N,) uint8.
+
+    images: as in `binarise`. A code that is not in the network's alphabet stands as it is; whoever
+    shows it calls it unknown.
+    """
+    *_, last_input, last = activations(network, images)
+    match network.readout:
+        case Readout.BITS:
+            return np.packbits(last, axis=1, bitorder="little")[:, 0]
+        case Readout.TREE:
+            return _walk_tree(last, network.code_prefix)
+        case Readout.NEAREST:
+            layer = network.layers[-1]
+            # float64 holds every difference of a 32-bit threshold and an exact sum.
+            margins = sums(layer, last_input).astype(np.float64) - layer.thresholds
+            return network.codes[np.argmax(margins, axis=1)]
+
+
+def _walk_tree(rows: NDArray[np.uint8], code_prefix: str) -> NDArray[np.uint8]:
+    """Follow each image's bits from the root of the heap: (N,) codes from (N, 2^m - 1) rows."""
+    images = np.arange(len(rows))
+    node = np.zeros(len(rows), dtype=np.intp)
+    code = np.full(len(rows), int(code_prefix or "0", 2), dtype=np.uint8)
+    for _ in range((rows.shape[1] + 1).bit_length() - 1):
+        bit = rows[images, node]
+        code = (code << 1) | bit
+        node = 2 * node + 1 + bit
+    return code

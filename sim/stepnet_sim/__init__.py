@@ -1,0 +1,1 @@
+"""The virtual board: the gateware of Stepnet, simulated; and the cocotb benches."""
