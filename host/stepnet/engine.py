@@ -10,7 +10,8 @@ order, from the first word to the last, once per image:
 
 A row of `n` inputs takes `ceil(n / simd)` words. Inputs fill a word from bit 0 up; in the last word
 of a row they end at the top bit, so that a shift register that is filled from the top needs no
-alignment. The unused low bits hold an activation of 0 and a weight that counts nothing.
+alignment. The unused low bits hold an activation of 0 and a weight that counts nothing. An image
+fills its last word in whole bytes: spare bits above its last pixel are inputs of 0.
 
 A layer with 1-bit weights counts matches: `sum w a = popcount(a XNOR b) - z` with `b = (w > 0)` and
 z the number of -1 in the row, so its stored threshold is `t + z`. With B bits the planes are added
@@ -39,6 +40,13 @@ LAYER_HEADER = {"neurons_minus_1": 12}
 """Second header word of a layer."""
 
 HEADER_BITS = 16
+
+IMAGE_OVERHEAD_CYCLES = 2
+"""One cycle to take up the complete image, one to fill the register."""
+
+LAYER_OVERHEAD_CYCLES = 7
+"""Three cycles to fetch the two header words; memory, match, accumulator and comparison registers
+on the way to the activation memory."""
 
 READOUTS = (Readout.BITS,)
 """Readouts that the engine computes."""
@@ -123,9 +131,39 @@ class EngineShape:
         """Bytes of a weight word on the link."""
         return self.simd // 8
 
+    @property
+    def row_words(self) -> int:
+        """Weight words that one bit plane of the widest row takes."""
+        return self.words_per_row(self.max_inputs)
+
+    @property
+    def popcount_latency_cycles(self) -> int:
+        """Cycles that the popcount of one word takes."""
+        return popcount_latency_cycles(self.simd)
+
     def words_per_row(self, n_in: int) -> int:
         """Weight words that one bit plane of one neuron takes."""
         return -(-n_in // self.simd)
+
+
+def popcount_latency_cycles(width: int) -> int:
+    """Depth of a compressor tree over `width` bits: three bits at the leaves, and every adder
+    takes in two halves and one more bit as its carry."""
+    return 1 if width <= 3 else 1 + popcount_latency_cycles(-(-(width - 1) // 2))
+
+
+def cycles_per_image(network: Network, shape: EngineShape) -> int:
+    """Cycles from the last pixel of an image to the character register, exactly.
+
+    The engine issues one weight word per cycle. Beside that it takes `IMAGE_OVERHEAD_CYCLES` per
+    image, and per layer `LAYER_OVERHEAD_CYCLES` and the popcount's latency, because a layer starts
+    when the one before it has written its last activation.
+    """
+    overhead_cycles = LAYER_OVERHEAD_CYCLES + shape.popcount_latency_cycles
+    return IMAGE_OVERHEAD_CYCLES + sum(
+        layer.n_out * layer.weight_bits * shape.words_per_row(layer.n_in) + overhead_cycles
+        for layer in network.layers
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +239,9 @@ def memory_image(network: Network, shape: EngineShape) -> MemoryImage:
         parameters.append(pack_fields(ROW_HEADER, row_header))
         parameters.append(pack_fields(LAYER_HEADER, {"neurons_minus_1": layer.n_out - 1}))
         parameters.extend(int(threshold) for threshold in stored_thresholds(layer))
-        weights.append(_weight_rows(layer, shape.simd))
+        # Pixels come in whole bytes; the spare bits of the last one are inputs that count nothing.
+        inputs = 8 * image_bytes(network) if layer is network.layers[0] else layer.n_in
+        weights.append(_weight_rows(layer, inputs, shape.simd))
     words = np.array(parameters, dtype="<i8").view(np.uint8).reshape(-1, 8)
     return MemoryImage(words[:, : shape.parameter_bytes].copy(), np.concatenate(weights))
 
@@ -236,18 +276,21 @@ def pack_fields(fields: dict[str, int], values: dict[str, int]) -> int:
     return word
 
 
-def _weight_rows(layer: Layer, simd: int) -> NDArray[np.uint8]:
-    """The words of every row of a layer: (n_out * weight_bits * words_per_row, simd / 8) uint8."""
+def _weight_rows(layer: Layer, inputs: int, simd: int) -> NDArray[np.uint8]:
+    """The words of every row of a layer: (n_out * weight_bits * words_per_row, simd / 8) uint8.
+
+    inputs: bits that arrive for a row; those beyond `layer.n_in` are always 0.
+    """
     if layer.weight_bits == 1:
         planes = (layer.weights > 0)[:, np.newaxis, :]
-        padding = True  # with an activation of 0: no match
+        padding = True  # beside an activation of 0: no match
     else:
         shifts = np.arange(layer.weight_bits - 1, -1, -1)
         planes = (layer.weights[:, np.newaxis, :] >> shifts[:, np.newaxis] & 1).astype(bool)
         padding = False
-    words = -(-layer.n_in // simd)
-    full = (words - 1) * simd
-    rows = np.full((*planes.shape[:2], words * simd), padding, dtype=bool)
-    rows[..., :full] = planes[..., :full]
-    rows[..., words * simd - (layer.n_in - full) :] = planes[..., full:]
+    unused = -inputs % simd  # at the bottom of the last word
+    bottom = inputs + unused - simd
+    rows = np.full((*planes.shape[:2], inputs + unused), padding, dtype=bool)
+    rows[..., :bottom] = planes[..., :bottom]
+    rows[..., bottom + unused : layer.n_in + unused] = planes[..., bottom:]
     return np.packbits(rows, axis=-1, bitorder="little").reshape(-1, simd // 8)

@@ -1,0 +1,151 @@
+"""Consistent Overhead Byte Stuffing: frames without zeros, closed by a zero.
+
+A frame is cut into blocks at its zeros. Each block becomes a code byte, one more than the number of
+its bytes, and the bytes themselves; the code says where the next zero was. A block of 254 bytes
+(code 0xFF) ends without a zero. After S. Cheshire and M. Baker, "Consistent Overhead Byte
+Stuffing", IEEE/ACM Transactions on Networking 7(2), 1999.
+"""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+PacketByte = data.StructLayout({"data": 8, "last": 1})
+"""One byte of a packet; `last` marks the end of the packet."""
+
+Token = data.StructLayout({"data": 8, "end": 1, "broken": 1})
+"""One decoded byte, or with `end` the end of a frame: `broken` if a zero cut a block short."""
+
+FULL_BLOCK_CODE = 0xFF
+
+MAX_PACKET_BYTES = 254
+"""Longest packet that the encoder takes: with its code byte and the closing zero it fills the
+buffer, and it is at most one block of code 0xFF."""
+
+
+class CobsDecoder(wiring.Component):
+    """Turns the bytes of frames into tokens; latency 1 cycle, throughput 1 byte per cycle.
+
+    Every byte gives at most one token, because the zero between two blocks is given when the next
+    code arrives. Zeros that follow a closing zero give no token.
+
+    Members
+    -------
+    bytes : stream of 8 bits, in
+        What came over the wire.
+    tokens : stream of Token, out
+    """
+
+    bytes: stream.Interface
+    tokens: stream.Interface
+
+    def __init__(self) -> None:
+        super().__init__({"bytes": In(stream.Signature(8)), "tokens": Out(stream.Signature(Token))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+
+        byte = self.bytes.p
+        token = self.tokens.p
+        block_left = Signal(8)
+        in_frame = Signal()
+        zero_is_due = Signal()  # the block before the next code ends in a zero
+
+        at_code = block_left == 0
+        closes = byte == 0
+        m.d.comb += self.bytes.ready.eq(~self.tokens.valid | self.tokens.ready)
+        with m.If(self.bytes.ready):
+            m.d.sync += self.tokens.valid.eq(0)
+            with m.If(self.bytes.valid):
+                m.d.sync += [
+                    token.data.eq(Mux(at_code, 0, byte)),
+                    token.end.eq(closes),
+                    token.broken.eq(~at_code),
+                    self.tokens.valid.eq(Mux(closes, in_frame, ~at_code | zero_is_due)),
+                    in_frame.eq(~closes),
+                    block_left.eq(Mux(closes, 0, Mux(at_code, byte, block_left) - 1)),
+                ]
+                with m.If(closes):
+                    m.d.sync += zero_is_due.eq(0)
+                with m.Elif(at_code):
+                    m.d.sync += zero_is_due.eq(byte != FULL_BLOCK_CODE)
+        return m
+
+
+class CobsEncoder(wiring.Component):
+    """Turns packets of 1 to 254 bytes into frames, the closing zero included.
+
+    A packet is gathered in one 256 x 8 block RAM, where each code is written once its block is
+    complete. It takes a byte per cycle; the frame's first byte is offered 4 cycles after the
+    packet's last one was taken, and the others every second cycle. The next packet is
+    taken from the cycle after the closing zero was.
+
+    Members
+    -------
+    packets : stream of PacketByte, in
+        A longer packet gives a broken frame.
+    bytes : stream of 8 bits, out
+        What goes over the wire.
+    """
+
+    packets: stream.Interface
+    bytes: stream.Interface
+
+    def __init__(self) -> None:
+        super().__init__(
+            {"packets": In(stream.Signature(PacketByte)), "bytes": Out(stream.Signature(8))}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+
+        m.submodules.buffer = buffer = memory.Memory(shape=8, depth=256, init=[])
+        write_port = buffer.write_port()
+        read_port = buffer.read_port()
+
+        end = Signal(8, init=1)  # where the next byte goes
+        code_at = Signal(8)  # where the code of the block in progress goes
+        code = Signal(8, init=1)
+        position = Signal(8)  # of the byte to send
+
+        m.d.comb += [
+            write_port.addr.eq(code_at),
+            write_port.data.eq(code),
+            read_port.addr.eq(position),
+            self.bytes.p.eq(read_port.data),
+        ]
+        with m.FSM():
+            with m.State("GATHER"):
+                m.d.comb += self.packets.ready.eq(1)
+                with m.If(self.packets.valid):
+                    m.d.comb += write_port.en.eq(1)
+                    m.d.sync += end.eq(end + 1)
+                    with m.If(self.packets.p.data == 0):
+                        m.d.sync += [code_at.eq(end), code.eq(1)]
+                    with m.Else():
+                        m.d.comb += [
+                            write_port.addr.eq(end),
+                            write_port.data.eq(self.packets.p.data),
+                        ]
+                        m.d.sync += code.eq(code + 1)
+                    with m.If(self.packets.p.last):
+                        m.next = "LAST_CODE"
+            with m.State("LAST_CODE"):
+                m.d.comb += write_port.en.eq(1)
+                m.d.sync += [code_at.eq(end), code.eq(0)]
+                m.next = "CLOSE"
+            with m.State("CLOSE"):
+                # The closing zero is written like one more code.
+                m.d.comb += write_port.en.eq(1)
+                m.next = "FETCH"
+            with m.State("FETCH"):
+                m.next = "OFFER"
+            with m.State("OFFER"):
+                m.d.comb += [self.bytes.valid.eq(1), read_port.en.eq(0)]
+                with m.If(self.bytes.ready):
+                    m.d.sync += position.eq(position + 1)
+                    m.next = "FETCH"
+                    with m.If(position == end):
+                        m.d.sync += [position.eq(0), end.eq(1), code_at.eq(0), code.eq(1)]
+                        m.next = "GATHER"
+        return m

@@ -1,0 +1,307 @@
+"""The board's end of the link: takes requests, drives the core, answers."""
+
+from collections.abc import Mapping
+
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value, ValueLike
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.crc import Processor
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib.wiring import In, Out
+
+from stepnet.protocol import COMMIT, HEADER, LOAD, PROTOCOL_VERSION, Answer, Refusal, Request
+from stepnet_hdl.answers import AnswerWriter, struct_layout
+from stepnet_hdl.cobs import PacketByte
+from stepnet_hdl.frames import FrameReceiver, FrameTransmitter
+
+CoreReading = data.StructLayout({"code": 8, "cycles": 32, "overrun": 1})
+"""What the core says of an image: the character register, the cycles from the last pixel to it, and
+whether the program ended without a last layer, in which case the code means nothing."""
+
+IDENTITY_CONSTANTS = (
+    "core",
+    "simd",
+    "max_inputs",
+    "weight_words",
+    "parameter_words",
+    "max_weight_bits",
+    "single_port",
+    "clock_hz",
+)
+"""Fields of IDENTITY that only the maker of the chip knows."""
+
+_TARGET_BYTES = LOAD.size - HEADER.size
+_DIGEST_BYTES = COMMIT.fields["digest"]
+
+
+class Endpoint(wiring.Component):
+    """Answers the requests of `stepnet.protocol` one at a time, in the order they came.
+
+    Every request that arrives in a good frame gets exactly one answer with its sequence number;
+    broken frames get none and are counted. A request refused for its kind or length changes
+    nothing.
+
+    - IDENTIFY: IDENTITY.
+    - CLEAR: forgets the network and starts the digest anew; ACKNOWLEDGE.
+    - LOAD: forgets that a network is loaded, passes everything after the header to `load`, and takes
+      the memory words into the digest, a CRC-32 over all LOADs since CLEAR; then ACKNOWLEDGE, or
+      the core's refusal.
+    - COMMIT: a network is loaded if the digest is right, otherwise none is and WRONG_DIGEST;
+      ACKNOWLEDGE.
+    - INFER: the image goes to `pixels`; then READING, or PROGRAM_OVERRUN. Without a loaded network
+      NOTHING_LOADED.
+
+    The first byte of an answer is offered `2 * size + ANSWER_CYCLES` cycles after the request's
+    closing zero was taken, `size` being that of the answer's layout; INFER, LOAD and COMMIT take the
+    cycles of their body and of the core besides. `rx` waits at most 4 cycles, so a UART in front
+    of it loses nothing.
+
+    identity: values of `IDENTITY_CONSTANTS`; ValueError if one is missing or unknown.
+    buffer_bytes: of the receive buffer; BuildError if it is not in `packet_buffer.BUFFER_BYTES`.
+    initial_digest: of a network that the core's memories hold from the start; None for none.
+
+    Members
+    -------
+    rx : stream of 8 bits, in
+        What came over the wire.
+    tx : stream of 8 bits, out
+        What goes over the wire.
+    pixels : stream of 8 bits, out
+        Image bytes; only as many as `image_bytes`, and the next image's only after the reading.
+    readings : stream of CoreReading, in
+        One per image; it is taken once it is answered.
+    load : stream of PacketByte, out
+        Target address and space, then memory words, as in `protocol.LOAD`.
+    load_done : Signal(1), in
+        1 for one cycle, after the last byte of a load was taken.
+    load_refusal : Signal(8), in
+        0, or the `Refusal` that the load met; read with `load_done`.
+    image_bytes : Signal(16), in
+        Bytes of one image of the loaded network.
+    loaded : Signal(1), out
+        A network is loaded.
+    clear : Signal(1), out
+        1 for one cycle on CLEAR, and on LOAD before its first byte: images in progress are void.
+    """
+
+    ANSWER_CYCLES = 22
+
+    rx: stream.Interface
+    tx: stream.Interface
+    pixels: stream.Interface
+    readings: stream.Interface
+    load: stream.Interface
+    load_done: Signal
+    load_refusal: Signal
+    image_bytes: Signal
+    loaded: Signal
+    clear: Signal
+
+    def __init__(
+        self,
+        identity: Mapping[str, int],
+        buffer_bytes: int,
+        *,
+        initial_digest: int | None = None,
+    ) -> None:
+        if set(identity) != set(IDENTITY_CONSTANTS):
+            raise ValueError(
+                f"The identity gives {', '.join(sorted(identity)) or 'nothing'}; "
+                f"give {', '.join(sorted(IDENTITY_CONSTANTS))}."
+            )
+        self.identity = dict(identity)
+        self.buffer_bytes = buffer_bytes
+        self.initial_digest = initial_digest
+        self.receiver = FrameReceiver(buffer_bytes)
+        super().__init__(
+            {
+                "rx": In(stream.Signature(8)),
+                "tx": Out(stream.Signature(8)),
+                "pixels": Out(stream.Signature(8)),
+                "readings": In(stream.Signature(CoreReading)),
+                "load": Out(stream.Signature(PacketByte)),
+                "load_done": In(1),
+                "load_refusal": In(8),
+                "image_bytes": In(16),
+                "loaded": Out(1, init=initial_digest is not None),
+                "clear": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+
+        m.submodules.receiver = receiver = self.receiver
+        m.submodules.answers = answers = AnswerWriter()
+        m.submodules.transmitter = transmitter = FrameTransmitter()
+        wiring.connect(m, wiring.flipped(self.rx), receiver.bytes)
+        wiring.connect(m, answers.packets, transmitter.packets)
+        wiring.connect(m, transmitter.bytes, wiring.flipped(self.tx))
+
+        request = receiver.packets
+        taken = request.valid & request.ready
+        header = Signal(struct_layout(HEADER))
+        byte_index = Signal(2)  # in the header, the target or the digest
+        m.d.sync += byte_index.eq(byte_index + taken)
+
+        # What follows the header, known from its last byte on.
+        has_body = Signal()
+        body_is_words = Signal()
+        body_is_digest = Signal()
+        body_is_image = Signal()
+
+        crc = Processor(CRC32_ISO_HDLC(data_width=8))
+        forget_words = Signal()
+        m.submodules.digest = ResetInserter(forget_words)(crc)
+        digest = self._digest(m, crc)
+        byte_differs = request.p.data != digest.word_select(byte_index, 8)
+        digest_differs = Signal()
+
+        kind = Signal(Answer, init=Answer.ACKNOWLEDGE)
+        reason = Signal(8)
+        m.d.comb += [
+            crc.data.eq(request.p.data),
+            self.pixels.p.eq(request.p.data),
+            self.load.p.eq(request.p),
+            answers.kind.p.eq(kind),
+            answers.fields.eq(0),
+            *[answers.fields[name].eq(value) for name, value in self.identity.items()],
+            answers.fields.protocol_version.eq(PROTOCOL_VERSION),
+            answers.fields.buffer_bytes.eq(self.buffer_bytes),
+            answers.fields.loaded.eq(self.loaded),
+            answers.fields.digest.eq(digest),
+            answers.fields.image_bytes.eq(self.image_bytes),
+            answers.fields.dropped_frames.eq(receiver.dropped_frames),
+            answers.fields.sequence.eq(header.sequence),
+            answers.fields.code.eq(self.readings.p.code),
+            answers.fields.cycles.eq(self.readings.p.cycles),
+            answers.fields.reason.eq(reason),
+        ]
+
+        def answer(answer_kind: Answer) -> None:
+            m.d.sync += kind.eq(answer_kind)
+            m.next = "ANSWER"
+
+        def refuse(why: ValueLike) -> None:
+            m.d.sync += reason.eq(why)
+            answer(Answer.REFUSAL)
+
+        def refuse_unread(why: Refusal) -> None:
+            refuse(why)
+            m.next = "DRAIN"
+
+        with m.FSM():
+            with m.State("HEADER"):
+                m.d.comb += request.ready.eq(1)
+                with m.If(request.valid):
+                    m.d.sync += [
+                        header.eq(Cat(header.as_value()[8:], request.p.data)),
+                        has_body.eq(~request.p.last),
+                        body_is_words.eq(receiver.bytes_after > _TARGET_BYTES),
+                        body_is_digest.eq(receiver.bytes_after == _DIGEST_BYTES),
+                        body_is_image.eq(receiver.bytes_after == self.image_bytes),
+                    ]
+                    with m.If(byte_index == HEADER.size - 1):
+                        m.d.sync += byte_index.eq(0)
+                        m.next = "CHECK"
+            with m.State("CHECK"), m.Switch(header.kind):
+                with m.Case(Request.IDENTIFY):
+                    with m.If(has_body):
+                        refuse_unread(Refusal.WRONG_LENGTH)
+                    with m.Else():
+                        answer(Answer.IDENTITY)
+                with m.Case(Request.CLEAR):
+                    with m.If(has_body):
+                        refuse_unread(Refusal.WRONG_LENGTH)
+                    with m.Else():
+                        m.d.comb += forget_words.eq(1)
+                        m.next = "FORGET"
+                with m.Case(Request.LOAD):
+                    with m.If(~body_is_words):
+                        refuse_unread(Refusal.WRONG_LENGTH)
+                    with m.Else():
+                        m.next = "FORGET"
+                with m.Case(Request.COMMIT):
+                    m.d.sync += digest_differs.eq(0)
+                    with m.If(~body_is_digest):
+                        refuse_unread(Refusal.WRONG_LENGTH)
+                    with m.Else():
+                        m.next = "DIGEST"
+                with m.Case(Request.INFER):
+                    with m.If(~self.loaded):
+                        refuse_unread(Refusal.NOTHING_LOADED)
+                    with m.Elif(~(has_body & body_is_image)):
+                        refuse_unread(Refusal.WRONG_LENGTH)
+                    with m.Else():
+                        m.next = "PIXELS"
+                with m.Default():
+                    refuse_unread(Refusal.UNKNOWN_KIND)
+            with m.State("FORGET"):
+                m.d.comb += self.clear.eq(1)
+                m.d.sync += self.loaded.eq(0)
+                with m.If(header.kind == Request.LOAD):
+                    m.next = "LOAD_TARGET"
+                with m.Else():
+                    answer(Answer.ACKNOWLEDGE)
+            with m.State("LOAD_TARGET"):
+                m.d.comb += [self.load.valid.eq(request.valid), request.ready.eq(self.load.ready)]
+                with m.If(taken & (byte_index == _TARGET_BYTES - 1)):
+                    m.next = "LOAD_WORDS"
+            with m.State("LOAD_WORDS"):
+                m.d.comb += [
+                    self.load.valid.eq(request.valid),
+                    request.ready.eq(self.load.ready),
+                    crc.valid.eq(taken),
+                ]
+                with m.If(taken & request.p.last):
+                    m.next = "LOAD_END"
+            with m.State("LOAD_END"), m.If(self.load_done):
+                with m.If(self.load_refusal != 0):
+                    refuse(self.load_refusal)
+                with m.Else():
+                    answer(Answer.ACKNOWLEDGE)
+            with m.State("DIGEST"):
+                m.d.comb += request.ready.eq(1)
+                with m.If(request.valid):
+                    m.d.sync += digest_differs.eq(digest_differs | byte_differs)
+                    with m.If(request.p.last):
+                        m.next = "COMMIT"
+            with m.State("COMMIT"):
+                m.d.sync += self.loaded.eq(~digest_differs)
+                with m.If(digest_differs):
+                    refuse(Refusal.WRONG_DIGEST)
+                with m.Else():
+                    answer(Answer.ACKNOWLEDGE)
+            with m.State("PIXELS"):
+                m.d.comb += [
+                    self.pixels.valid.eq(request.valid),
+                    request.ready.eq(self.pixels.ready),
+                ]
+                with m.If(taken & request.p.last):
+                    m.next = "READING"
+            with m.State("READING"), m.If(self.readings.valid):
+                with m.If(self.readings.p.overrun):
+                    m.d.comb += self.readings.ready.eq(1)
+                    refuse(Refusal.PROGRAM_OVERRUN)
+                with m.Else():
+                    answer(Answer.READING)
+            with m.State("DRAIN"):
+                m.d.comb += request.ready.eq(has_body)
+                with m.If(~has_body | (taken & request.p.last)):
+                    m.next = "ANSWER"
+            with m.State("ANSWER"):
+                # The core holds its reading until it is answered, so it is not copied here.
+                m.d.comb += answers.kind.valid.eq(1)
+                with m.If(answers.kind.ready):
+                    m.d.comb += self.readings.ready.eq(kind == Answer.READING)
+                    m.d.sync += byte_index.eq(0)
+                    m.next = "HEADER"
+        return m
+
+    def _digest(self, m: Module, crc: Processor) -> Value:
+        """What the CRC says, but until the first CLEAR or LOAD the initial digest, if there is one."""
+        if self.initial_digest is None:
+            return Value.cast(crc.crc)
+        untouched = Signal(init=1)
+        with m.If(self.clear):
+            m.d.sync += untouched.eq(0)
+        return Mux(untouched, self.initial_digest, crc.crc)

@@ -1,0 +1,162 @@
+"""The engine: a core that runs any step network it is loaded with."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.engine import IMAGE_BYTES_BITS, EngineShape
+from stepnet_hdl.collector import Collector
+from stepnet_hdl.datapath import Datapath
+from stepnet_hdl.intake import Intake, LoadByte
+from stepnet_hdl.sequencer import Sequencer
+from stepnet_hdl.weight_memory import WeightMemory
+
+CYCLES_BITS = 32
+"""Width of the cycle counter, as `protocol.READING` carries it."""
+
+Reading = data.StructLayout({"code": 8, "cycles": CYCLES_BITS, "overrun": 1})
+"""The character code, the cycles from the last pixel to it, and whether the loaded network ran off
+the end of the parameter memory, which makes the code worthless."""
+
+
+class Engine(wiring.Component):
+    """Infers images with the network in its memories, laid out as in `stepnet.engine`.
+
+    Weights and activations meet in a `Datapath` one word of SIMD bits per cycle, in the order of a
+    `Sequencer`; a `Collector` gathers the results and an `Intake` takes pixels and network words in.
+    The register holds a new character `stepnet.engine.cycles_per_image` cycles after the transfer of
+    an image's last pixels, if the engine was idle then. The next image is received meanwhile.
+
+    Members
+    -------
+    pixels : stream of 8 bits, in
+        Packed images, row by row, first pixel in bit 0; `image_bytes` bytes each.
+    readings : stream of Reading, out
+        One per image, in order.
+    character : Signal(8), out
+        The character register: the code of the latest image until the next one's is ready.
+    load : stream of LoadByte, in
+        Words for the memories. Only while no image is being computed.
+    load_done : Signal(1), out
+    load_refusal : Signal(8), out
+        The end of a load, and why it failed: see `Intake`.
+    clear : Signal(1), in
+        Forgets images that are not being computed yet.
+    image_bytes : Signal(16), out
+        Bytes of one image; 0 before a network is loaded.
+    """
+
+    pixels: stream.Interface
+    readings: stream.Interface
+    character: Signal
+    load: stream.Interface
+    load_done: Signal
+    load_refusal: Signal
+    clear: Signal
+    image_bytes: Signal
+
+    def __init__(self, shape: EngineShape) -> None:
+        self.shape = shape
+        super().__init__(
+            {
+                "pixels": In(stream.Signature(8)),
+                "readings": Out(stream.Signature(Reading)),
+                "character": Out(8),
+                "load": In(stream.Signature(LoadByte)),
+                "load_done": Out(1),
+                "load_refusal": Out(8),
+                "clear": In(1),
+                "image_bytes": Out(IMAGE_BYTES_BITS),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        shape = self.shape
+        m.submodules.intake = intake = Intake(shape)
+        m.submodules.sequencer = sequencer = Sequencer(shape)
+        m.submodules.datapath = datapath = Datapath(shape)
+        m.submodules.collector = collector = Collector(shape)
+
+        wiring.connect(m, wiring.flipped(self.pixels), intake.pixels)
+        wiring.connect(m, wiring.flipped(self.load), intake.load)
+        m.d.comb += [
+            self.load_done.eq(intake.load_done),
+            self.load_refusal.eq(intake.load_refusal),
+            intake.clear.eq(self.clear),
+            self.image_bytes.eq(intake.image_bytes),
+            sequencer.image_complete.eq(intake.image_complete),
+            intake.image_done.eq(sequencer.image_done),
+        ]
+
+        m.submodules.weights = weights = WeightMemory(shape)
+        m.d.comb += [
+            weights.write_address.eq(intake.address),
+            weights.write_data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
+            weights.write_enable.eq(intake.write_weights),
+            weights.read_address.eq(sequencer.weight_address),
+            datapath.weights.eq(weights.read_data),
+        ]
+
+        m.submodules.parameters = parameters = memory.Memory(
+            shape=shape.parameter_bits, depth=shape.parameter_words, init=[]
+        )
+        write, read = parameters.write_port(), parameters.read_port()
+        m.d.comb += [
+            write.addr.eq(intake.address),
+            write.data.eq(intake.word[intake.top_bytes(shape.parameter_bytes)]),
+            write.en.eq(intake.write_parameters),
+            read.addr.eq(sequencer.parameter_address),
+            read.en.eq(sequencer.parameter_enable),
+            sequencer.parameter.eq(read.data),
+            sequencer.need_threshold.eq(datapath.need_threshold),
+            datapath.threshold.eq(read.data[: shape.sum_bits]),
+        ]
+
+        row_word_bits = (shape.row_words - 1).bit_length()
+        m.submodules.activations = activations = memory.Memory(
+            shape=shape.simd, depth=4 << row_word_bits, init=[]
+        )
+        write, read = activations.write_port(), activations.read_port()
+        image_address = Cat(intake.image_word, intake.image_buffer, 0)
+        layer_address = Cat(collector.word_address, sequencer.write_region)
+        m.d.comb += [
+            intake.pixels_blocked.eq(collector.write),
+            write.en.eq(collector.write | intake.write_pixels),
+            write.data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
+            write.addr.eq(image_address),
+            read.addr.eq(sequencer.activation_address),
+            datapath.activations.eq(read.data),
+        ]
+        with m.If(collector.write):
+            m.d.comb += [write.data.eq(collector.word), write.addr.eq(layer_address)]
+
+        m.d.comb += [
+            datapath.xnor.eq(sequencer.xnor),
+            datapath.step.eq(sequencer.step),
+            collector.done.eq(datapath.done),
+            collector.fires.eq(datapath.fires),
+            collector.last.eq(datapath.last),
+            sequencer.last_decided.eq(datapath.done & datapath.last),
+        ]
+        self._result(m, sequencer, collector)
+        return m
+
+    def _result(self, m: Module, sequencer: Sequencer, collector: Collector) -> None:
+        cycles = Signal(CYCLES_BITS)
+        m.d.sync += cycles.eq(cycles + 1)
+        with m.If(sequencer.start):
+            # `start` is one cycle after the last pixel; the register changes one after its last bit.
+            m.d.sync += cycles.eq(3)
+
+        m.d.comb += sequencer.result_free.eq(~self.readings.valid | self.readings.ready)
+        with m.If(self.readings.ready):
+            m.d.sync += self.readings.valid.eq(0)
+        with m.If(sequencer.last_decided & (sequencer.last_layer | sequencer.overrun)):
+            m.d.sync += [
+                self.readings.valid.eq(1),
+                self.readings.p.code.eq(collector.code),
+                self.readings.p.cycles.eq(cycles),
+                self.readings.p.overrun.eq(sequencer.overrun),
+                self.character.eq(collector.code),
+            ]

@@ -1,0 +1,137 @@
+"""Frames as in `stepnet.protocol`: COBS and CRC-16 around the payload of a message."""
+
+from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.crc import Processor
+from amaranth.lib.crc.catalog import CRC16_IBM_3740
+from amaranth.lib.wiring import In, Out
+
+from stepnet_hdl.cobs import CobsDecoder, CobsEncoder, PacketByte
+from stepnet_hdl.packet_buffer import PacketBuffer
+
+
+class FrameReceiver(wiring.Component):
+    """Checks frames and offers the payloads of the good ones as packets.
+
+    Frames wait in a `PacketBuffer` of `buffer_bytes`; those that are broken, too short or too long
+    for it are dropped whole and counted, and nothing of them is ever offered.
+
+    `bytes` takes a byte per cycle but may wait 4 cycles after a good frame and 2 after a broken
+    one; it never waits for `packets`. The first byte of a packet is offered 8 cycles after the
+    closing zero was taken, further ones every cycle, with 2 cycles between packets.
+
+    Members
+    -------
+    bytes : stream of 8 bits, in
+        What came over the wire.
+    packets : stream of PacketByte, out
+        Payloads of at least `protocol.HEADER.size` bytes, in order.
+    bytes_after : Signal(16), out
+        How many bytes of the packet follow the one that is offered.
+    dropped_frames : Signal(8), out
+        Frames dropped since reset, modulo 256.
+    """
+
+    bytes: stream.Interface
+    packets: stream.Interface
+    bytes_after: Signal
+    dropped_frames: Signal
+
+    def __init__(self, buffer_bytes: int) -> None:
+        self.buffer = PacketBuffer(buffer_bytes)
+        super().__init__(
+            {
+                "bytes": In(stream.Signature(8)),
+                "packets": Out(stream.Signature(PacketByte)),
+                "bytes_after": Out(16),
+                "dropped_frames": Out(8),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+
+        m.submodules.decoder = decoder = CobsDecoder()
+        m.submodules.buffer = buffer = self.buffer
+        wiring.connect(m, wiring.flipped(self.bytes), decoder.bytes)
+        wiring.connect(m, buffer.packets, wiring.flipped(self.packets))
+
+        token = decoder.tokens.p
+        transfer = decoder.tokens.valid & decoder.tokens.ready
+        end_of_frame = Signal()
+        crc = Processor(CRC16_IBM_3740(data_width=8))
+        m.submodules.crc = ResetInserter(end_of_frame)(crc)
+        m.d.comb += [
+            crc.data.eq(token.data),
+            crc.valid.eq(transfer),
+            end_of_frame.eq(transfer & token.end),
+            buffer.frames.p.data.eq(token.data),
+            buffer.frames.p.end.eq(token.end),
+            buffer.frames.p.good.eq(crc.match_detected & ~token.broken),
+            buffer.frames.valid.eq(decoder.tokens.valid),
+            decoder.tokens.ready.eq(buffer.frames.ready),
+            self.bytes_after.eq(buffer.bytes_after),
+        ]
+        m.d.sync += self.dropped_frames.eq(self.dropped_frames + buffer.dropped)
+        return m
+
+
+class FrameTransmitter(wiring.Component):
+    """Sends packets of 1 to 252 bytes as frames.
+
+    A packet is gathered before it is sent: the frame's first byte is offered 6 cycles after the
+    packet's last one was taken, and the others every second cycle. The next packet is taken
+    from the cycle after the closing zero was.
+
+    Members
+    -------
+    packets : stream of PacketByte, in
+        Payloads.
+    bytes : stream of 8 bits, out
+        What goes over the wire.
+    """
+
+    packets: stream.Interface
+    bytes: stream.Interface
+
+    def __init__(self) -> None:
+        super().__init__(
+            {"packets": In(stream.Signature(PacketByte)), "bytes": Out(stream.Signature(8))}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+
+        m.submodules.encoder = encoder = CobsEncoder()
+        wiring.connect(m, encoder.bytes, wiring.flipped(self.bytes))
+
+        end_of_frame = Signal()
+        crc = Processor(CRC16_IBM_3740(data_width=8))
+        m.submodules.crc = ResetInserter(end_of_frame)(crc)
+        m.d.comb += crc.data.eq(self.packets.p.data)
+
+        framed = encoder.packets
+        with m.FSM():
+            with m.State("PAYLOAD"):
+                m.d.comb += [
+                    framed.p.data.eq(self.packets.p.data),
+                    framed.valid.eq(self.packets.valid),
+                    self.packets.ready.eq(framed.ready),
+                    crc.valid.eq(self.packets.valid & framed.ready),
+                ]
+                with m.If(crc.valid & self.packets.p.last):
+                    m.next = "CRC_HIGH"
+            with m.State("CRC_HIGH"):
+                m.d.comb += [framed.p.data.eq(crc.crc[8:]), framed.valid.eq(1)]
+                with m.If(framed.ready):
+                    m.next = "CRC_LOW"
+            with m.State("CRC_LOW"):
+                m.d.comb += [
+                    framed.p.data.eq(crc.crc[:8]),
+                    framed.p.last.eq(1),
+                    framed.valid.eq(1),
+                    end_of_frame.eq(framed.ready),
+                ]
+                with m.If(framed.ready):
+                    m.next = "PAYLOAD"
+        return m

@@ -1,0 +1,228 @@
+"""What comes into an engine: pixels of images, and the words of a network."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.engine import IMAGE_BYTES_BITS, EngineShape
+from stepnet.protocol import HEADER, LOAD, Refusal, Space
+
+LoadByte = data.StructLayout({"data": 8, "last": 1})
+"""One byte of a load: address and space as in `protocol.LOAD`, then whole memory words."""
+
+ADDRESS_BYTES = LOAD.fields["address"]
+LOAD_HEADER_BYTES = LOAD.size - HEADER.size
+
+
+class Intake(wiring.Component):
+    """Packs bytes into words and writes them where they belong, one byte per cycle.
+
+    Both streams share one shift register: a load while an image is half received drops that image.
+    Two images are buffered: `pixels` waits while both are in use.
+
+    Members
+    -------
+    pixels : stream of 8 bits, in
+        Packed images, one after another; `image_bytes` bytes make an image.
+    load : stream of LoadByte, in
+        Memory words; never waits. `load_done` is 1 for one cycle after the last byte of each load,
+        and `load_refusal` is then 0 or the `protocol.Refusal` that stopped it.
+    load_done : Signal(1), out
+    load_refusal : Signal(8), out
+    clear : Signal(1), in
+        Forgets complete and half-received images.
+    image_bytes : Signal(16), out
+        Bytes of one image: parameter word 0.
+    word : Signal(max(simd, ...)), out
+        Word being written; shorter words end at its top bit.
+    address : Signal, out
+        Where in weight or parameter memory it goes.
+    write_weights, write_parameters : Signal(1), out
+    image_word : Signal(range(row_words)), out
+        Where in the image buffer a pixel word goes.
+    image_buffer : Signal(1), out
+        Which image buffer it goes to.
+    write_pixels : Signal(1), out
+        The pixel word is written in this cycle.
+    pixels_blocked : Signal(1), in
+        The activation memory is being written by someone else: hold the pixels.
+    image_complete : Signal(2), out
+        Per buffer: holds an image.
+    image_done : Signal(2), in
+        Per buffer, for one cycle: the image is no longer needed.
+    """
+
+    pixels: stream.Interface
+    load: stream.Interface
+    load_done: Signal
+    load_refusal: Signal
+    clear: Signal
+    image_bytes: Signal
+    word: Signal
+    address: Signal
+    write_weights: Signal
+    write_parameters: Signal
+    image_word: Signal
+    image_buffer: Signal
+    write_pixels: Signal
+    pixels_blocked: Signal
+    image_complete: Signal
+    image_done: Signal
+
+    def __init__(self, shape: EngineShape) -> None:
+        self.shape = shape
+        self.word_bits = 8 * max(shape.weight_bytes, shape.parameter_bytes, LOAD_HEADER_BYTES)
+        super().__init__(
+            {
+                "pixels": In(stream.Signature(8)),
+                "load": In(stream.Signature(LoadByte)),
+                "load_done": Out(1),
+                "load_refusal": Out(8),
+                "clear": In(1),
+                "image_bytes": Out(IMAGE_BYTES_BITS),
+                "word": Out(self.word_bits),
+                "address": Out(range(max(shape.weight_words, shape.parameter_words))),
+                "write_weights": Out(1),
+                "write_parameters": Out(1),
+                "image_word": Out(range(shape.row_words)),
+                "image_buffer": Out(1),
+                "write_pixels": Out(1),
+                "pixels_blocked": In(1),
+                "image_complete": Out(2),
+                "image_done": In(2),
+            }
+        )
+
+    def top_bytes(self, count: int) -> slice:
+        """Bits of `word` that hold the last `count` bytes."""
+        return slice(self.word_bits - 8 * count, self.word_bits)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        shape = self.shape
+
+        received = Signal(self.word_bits)  # bytes enter at the top
+        byte = Signal(8)
+        take = Signal()
+        m.d.comb += self.word.eq(Cat(received[8:], byte))
+        with m.If(take):
+            m.d.sync += received.eq(self.word)
+
+        word_bytes = Signal(range(self.word_bits // 8))  # taken of this word so far
+        image_byte = Signal(range(shape.max_inputs // 8))  # taken of this image so far
+        last_of_image = image_byte == self.image_bytes - 1
+        take_pixel = Signal()
+        forget = Signal()
+
+        space = Signal(Space)
+        beyond = Signal()  # the address has left its memory
+        m.d.sync += self.load_done.eq(0)
+
+        def end_load_at_last_byte() -> None:
+            with m.If(take & self.load.p.last):
+                m.d.sync += [self.load_done.eq(1), word_bytes.eq(0), received.eq(0)]
+                m.next = "PIXELS"
+
+        with m.FSM():
+            with m.State("PIXELS"):
+                free = ~self.image_complete.bit_select(self.image_buffer, 1)
+                full = (word_bytes == shape.weight_bytes - 1) | last_of_image
+                m.d.comb += [
+                    byte.eq(self.pixels.p),
+                    self.pixels.ready.eq(free & ~self.pixels_blocked & ~self.load.valid),
+                    take_pixel.eq(self.pixels.valid & self.pixels.ready),
+                    take.eq(take_pixel),
+                    self.write_pixels.eq(take_pixel & full),
+                    forget.eq(self.clear | self.load.valid),
+                ]
+                with m.If(take_pixel):
+                    m.d.sync += [word_bytes.eq(word_bytes + 1), image_byte.eq(image_byte + 1)]
+                    with m.If(full):
+                        # What a shorter last word leaves below it has to be 0.
+                        m.d.sync += [
+                            received.eq(0),
+                            word_bytes.eq(0),
+                            self.image_word.eq(self.image_word + 1),
+                        ]
+                    with m.If(last_of_image):
+                        m.d.sync += [
+                            image_byte.eq(0),
+                            self.image_word.eq(0),
+                            self.image_buffer.eq(~self.image_buffer),
+                        ]
+                with m.If(forget):
+                    m.d.sync += [
+                        received.eq(0),
+                        word_bytes.eq(0),
+                        image_byte.eq(0),
+                        self.image_word.eq(0),
+                    ]
+                with m.If(self.load.valid):
+                    m.d.sync += self.load_refusal.eq(0)
+                    m.next = "LOAD_ADDRESS"
+
+            with m.State("LOAD_ADDRESS"):
+                header = self.word[self.top_bytes(LOAD_HEADER_BYTES)]
+                address, given_space = header[: 8 * ADDRESS_BYTES], header[8 * ADDRESS_BYTES :]
+                depth = Mux(given_space == Space.WEIGHTS, shape.weight_words, shape.parameter_words)
+                m.d.comb += [
+                    byte.eq(self.load.p.data),
+                    self.load.ready.eq(1),
+                    take.eq(self.load.valid),
+                ]
+                with m.If(take):
+                    m.d.sync += word_bytes.eq(word_bytes + 1)
+                    with m.If(word_bytes == LOAD_HEADER_BYTES - 1):
+                        m.d.sync += [
+                            word_bytes.eq(0),
+                            self.address.eq(address),
+                            space.eq(given_space),
+                            beyond.eq((given_space > Space.WEIGHTS) | (address >= depth)),
+                        ]
+                        m.next = "LOAD_WORDS"
+                    with m.If(self.load.p.last):
+                        m.d.sync += self.load_refusal.eq(Refusal.WRONG_LENGTH)
+                end_load_at_last_byte()
+
+            with m.State("LOAD_WORDS"):
+                to_weights = space == Space.WEIGHTS
+                last_byte = Mux(to_weights, shape.weight_bytes - 1, shape.parameter_bytes - 1)
+                last_address = Mux(to_weights, shape.weight_words - 1, shape.parameter_words - 1)
+                new_image_bytes = self.word[self.top_bytes(shape.parameter_bytes)]
+                m.d.comb += [
+                    byte.eq(self.load.p.data),
+                    self.load.ready.eq(1),
+                    take.eq(self.load.valid),
+                ]
+                with m.If(take):
+                    m.d.sync += word_bytes.eq(word_bytes + 1)
+                    with m.If(word_bytes == last_byte):
+                        m.d.comb += [
+                            self.write_weights.eq(~beyond & to_weights),
+                            self.write_parameters.eq(~beyond & ~to_weights),
+                        ]
+                        m.d.sync += [
+                            word_bytes.eq(0),
+                            self.address.eq(self.address + 1),
+                            beyond.eq(beyond | (self.address == last_address)),
+                        ]
+                        with m.If(beyond):
+                            m.d.sync += self.load_refusal.eq(Refusal.OUT_OF_RANGE)
+                        with m.If(self.write_parameters & (self.address == 0)):
+                            with m.If(
+                                (new_image_bytes == 0) | (new_image_bytes > shape.max_inputs // 8)
+                            ):
+                                m.d.sync += self.load_refusal.eq(Refusal.OUT_OF_RANGE)
+                            with m.Else():
+                                m.d.sync += self.image_bytes.eq(new_image_bytes)
+                    with m.Elif(self.load.p.last):
+                        m.d.sync += self.load_refusal.eq(Refusal.WRONG_LENGTH)
+                end_load_at_last_byte()
+
+        for buffer, complete in enumerate(self.image_complete):
+            completed = take_pixel & last_of_image & (self.image_buffer == buffer)
+            with m.If(completed):
+                m.d.sync += complete.eq(1)
+            with m.If(self.image_done[buffer] | forget):
+                m.d.sync += complete.eq(0)
+        return m

@@ -1,0 +1,177 @@
+"""Where received frames wait: all of a good one, nothing of a broken one."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.errors import BuildError
+from stepnet.protocol import BUFFER_OVERHEAD_BYTES, CRC_BYTES, HEADER
+from stepnet_hdl.cobs import PacketByte
+
+FrameByte = data.StructLayout({"data": 8, "end": 1, "good": 1})
+"""One byte of a frame, CRC included, or with `end` its end: whether the frame was `good`."""
+
+BUFFER_BYTES = tuple(1 << n for n in range(6, 16))
+"""Sizes that a buffer can have."""
+
+
+class PacketBuffer(wiring.Component):
+    """Circular buffer in block RAM that frames enter byte by byte and leave as packets.
+
+    While a frame comes in it takes `BUFFER_OVERHEAD_BYTES` for its length, its payload and its CRC;
+    a good one is then kept without the CRC, a broken one gives all its room back. A frame that is
+    shorter than a message header, or longer than the room left, is broken too. This is how
+    `protocol.window` counts: no frame within that window is dropped.
+
+    `frames` takes a byte per cycle but waits 4 cycles after the end of a good frame and 2 after
+    that of a broken one; it never waits for `packets`. The first byte of a packet is offered 7
+    cycles after its end was taken, further ones every cycle, with 2 cycles between packets.
+
+    Raises BuildError if `buffer_bytes` is not in `BUFFER_BYTES`.
+
+    Members
+    -------
+    frames : stream of FrameByte, in
+    packets : stream of PacketByte, out
+        Payloads of good frames, in order.
+    bytes_after : Signal(16), out
+        How many bytes of the packet follow the one that is offered.
+    dropped : Signal(1), out
+        1 for the cycle in which the end of a broken frame is taken.
+    """
+
+    frames: stream.Interface
+    packets: stream.Interface
+    bytes_after: Signal
+    dropped: Signal
+
+    def __init__(self, buffer_bytes: int) -> None:
+        if buffer_bytes not in BUFFER_BYTES:
+            raise BuildError(
+                f"A receive buffer cannot have {buffer_bytes} bytes; choose a power of two from "
+                f"{BUFFER_BYTES[0]} to {BUFFER_BYTES[-1]}."
+            )
+        self.buffer_bytes = buffer_bytes
+        super().__init__(
+            {
+                "frames": In(stream.Signature(FrameByte)),
+                "packets": Out(stream.Signature(PacketByte)),
+                "bytes_after": Out(16),
+                "dropped": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+
+        m.submodules.storage = storage = memory.Memory(shape=8, depth=self.buffer_bytes, init=[])
+        write_port = storage.write_port()
+        read_port = storage.read_port()
+
+        # Positions count bytes since reset; one bit more than an address tells full from empty.
+        position_bits = self.buffer_bytes.bit_length()
+        read = Signal(position_bits)  # the next byte to read
+        start = Signal(position_bits)  # the length of the frame in progress; packets end before
+        write = Signal(position_bits, init=BUFFER_OVERHEAD_BYTES)  # the next byte to write
+        committing = Signal()  # `start` is past a packet whose length is still being written
+
+        self._write_frames(m, write_port, write=write, start=start, read=read, busy=committing)
+        self._read_packets(m, read_port, read=read, available=(read != start) & ~committing)
+        return m
+
+    def _write_frames(
+        self,
+        m: Module,
+        port: memory.WritePort,
+        *,
+        write: Signal,
+        start: Signal,
+        read: Signal,
+        busy: Signal,
+    ) -> None:
+        frame = self.frames.p
+        room_used = Signal.like(write)
+        full = room_used[-1]
+        overflowed = Signal()
+
+        # The number of payload bytes after the first, negative until the CRC is past.
+        length_init = -(CRC_BYTES + 1)
+        bytes_after = Signal(range(length_init, self.buffer_bytes), init=length_init)
+        too_short = bytes_after < HEADER.size - 1
+        good = frame.good & ~overflowed & ~too_short
+
+        m.d.comb += [
+            room_used.eq(write - read),
+            port.addr.eq(write),
+            port.data.eq(frame.data),
+        ]
+        with m.FSM():
+            with m.State("RECEIVE"):
+                m.d.comb += self.frames.ready.eq(1)
+                with m.If(self.frames.valid & frame.end):
+                    m.d.sync += [write.eq(start), overflowed.eq(0)]
+                    with m.If(good):
+                        m.d.sync += start.eq(write - CRC_BYTES)
+                        m.next = "LENGTH_LOW"
+                    with m.Else():
+                        m.d.comb += self.dropped.eq(1)
+                        m.next = "RESERVE_LOW"
+                with m.Elif(self.frames.valid & full):
+                    m.d.sync += overflowed.eq(1)
+                with m.Elif(self.frames.valid):
+                    m.d.comb += port.en.eq(1)
+                    m.d.sync += [write.eq(write + 1), bytes_after.eq(bytes_after + 1)]
+            with m.State("LENGTH_LOW"):
+                m.d.comb += [busy.eq(1), port.en.eq(1), port.data.eq(bytes_after[:8])]
+                m.d.sync += write.eq(write + 1)
+                m.next = "LENGTH_HIGH"
+            with m.State("LENGTH_HIGH"):
+                m.d.comb += [busy.eq(1), port.en.eq(1), port.data.eq(bytes_after[8:])]
+                m.d.sync += write.eq(start)
+                m.next = "RESERVE_LOW"
+            # Stepping over the place of the next length costs two cycles and no second adder.
+            with m.State("RESERVE_LOW"):
+                m.d.sync += [write.eq(write + 1), bytes_after.eq(length_init)]
+                m.next = "RESERVE_HIGH"
+            with m.State("RESERVE_HIGH"):
+                m.d.sync += write.eq(write + 1)
+                m.next = "RECEIVE"
+
+    def _read_packets(
+        self, m: Module, port: memory.ReadPort, *, read: Signal, available: Signal
+    ) -> None:
+        # Two registers: the one inside the block RAM, then `byte`, because the first is slow.
+        fetched = Signal()
+        byte = Signal(8)
+        byte_valid = Signal()
+        byte_ready = Signal()
+        byte_free = ~byte_valid | byte_ready
+        m.d.comb += [port.addr.eq(read), port.en.eq(~fetched | byte_free)]
+        with m.If(port.en):
+            m.d.sync += [fetched.eq(available), read.eq(read + available)]
+        with m.If(byte_free):
+            m.d.sync += [byte.eq(port.data), byte_valid.eq(fetched)]
+
+        bytes_after = Signal(range(self.buffer_bytes))
+        m.d.comb += [
+            self.bytes_after.eq(bytes_after),
+            self.packets.p.data.eq(byte),
+            self.packets.p.last.eq(bytes_after == 0),
+            byte_ready.eq(1),
+        ]
+        with m.FSM():
+            with m.State("LENGTH_LOW"), m.If(byte_valid):
+                m.d.sync += bytes_after[:8].eq(byte)
+                m.next = "LENGTH_HIGH"
+            with m.State("LENGTH_HIGH"), m.If(byte_valid):
+                m.d.sync += bytes_after[8:].eq(byte)
+                m.next = "PAYLOAD"
+            with m.State("PAYLOAD"):
+                m.d.comb += [
+                    self.packets.valid.eq(byte_valid),
+                    byte_ready.eq(self.packets.ready),
+                ]
+                with m.If(self.packets.valid & self.packets.ready):
+                    m.d.sync += bytes_after.eq(bytes_after - 1)
+                    with m.If(self.packets.p.last):
+                        m.next = "LENGTH_LOW"

@@ -1,0 +1,60 @@
+"""How many bits of a word are 1."""
+
+from amaranth.hdl import C, Cat, Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.engine import popcount_latency_cycles
+
+
+class Popcount(wiring.Component):
+    """Pipelined compressor tree: takes a word every cycle, gives its popcount `latency_cycles` later.
+
+    A leaf is a full adder over three bits. Every adder above takes the counts of two halves and one
+    more bit in its carry input, so that `2^k - 1` bits need `k - 1` levels of carry chains and no
+    bit costs an adder of its own.
+
+    Members
+    -------
+    bits : Signal(width), in
+        The word.
+    count : Signal(range(width + 1)), out
+        The number of ones of the word that was in `bits` `latency_cycles` before.
+    """
+
+    bits: Signal
+    count: Signal
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.latency_cycles = popcount_latency_cycles(width)
+        super().__init__({"bits": In(width), "count": Out(range(width + 1))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.count.eq(_count(m, self.bits, self.latency_cycles))
+        return m
+
+
+def _count(m: Module, bits: Value, latency_cycles: int) -> Value:
+    """Add the ones of `bits` in exactly `latency_cycles`."""
+    count = Signal(range(len(bits) + 1))
+    if latency_cycles == 1:
+        a, b, c = (*bits, *[C(0)] * (3 - len(bits)))
+        m.d.sync += count.eq(Cat(a ^ b ^ c, (a & b) | (a & c) | (b & c)))
+        return count
+    if len(bits) <= 3:
+        early = _count(m, bits, latency_cycles - 1)
+        m.d.sync += count.eq(early)
+        return count
+    half = len(bits) // 2  # the larger one of what is left beside the carry
+    carry = bits[-1]
+    for _ in range(latency_cycles - 1):
+        delayed = Signal()
+        m.d.sync += delayed.eq(carry)
+        carry = delayed
+    low = _count(m, bits[:half], latency_cycles - 1)
+    high = _count(m, bits[half:-1], latency_cycles - 1)
+    # The carry enters below bit 0: (2 low + 1) + (2 high + carry) carries out of there if it is 1.
+    m.d.sync += count.eq((Cat(C(1), low) + Cat(carry, high))[1:])
+    return count

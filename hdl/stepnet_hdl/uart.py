@@ -1,0 +1,147 @@
+"""Bytes over two wires: 8 data bits, least significant first, no parity, one stop bit."""
+
+from amaranth.hdl import C, Cat, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out
+
+from stepnet.errors import BuildError
+
+MIN_DIVISOR = 4
+MAX_BAUD_ERROR = 0.02
+"""Over the 9.5 bits to the middle of the stop bit two ends may drift apart by half a bit, 5 %;
+this is what the board may use of it."""
+
+_DATA_BITS = 8
+_FRAME_BITS = 1 + _DATA_BITS + 1
+
+
+def divisor_for(clock_hz: float, baud: int) -> int:
+    """Clock cycles per bit; raises BuildError where no whole number of them comes close enough."""
+    divisor = round(clock_hz / baud)
+    if divisor < MIN_DIVISOR:
+        raise BuildError(
+            f"A clock of {clock_hz / 1e6:g} MHz is too slow for {baud} baud: a bit needs at least "
+            f"{MIN_DIVISOR} cycles; choose at most {int(clock_hz / MIN_DIVISOR)} baud or a faster "
+            "clock."
+        )
+    error = abs(clock_hz / divisor / baud - 1)
+    if error > MAX_BAUD_ERROR:
+        raise BuildError(
+            f"A clock of {clock_hz / 1e6:g} MHz cannot make {baud} baud: dividing it by {divisor} "
+            f"is {error:.1%} off, and at most {MAX_BAUD_ERROR:.0%} is allowed; choose "
+            f"{round(clock_hz / divisor)} baud or another clock."
+        )
+    return divisor
+
+
+class UartReceiver(wiring.Component):
+    """Takes bytes from a serial line of `divisor` (at least 4) clock cycles per bit.
+
+    The start bit is checked at its middle and every bit is sampled at its middle. A byte whose stop
+    bit is 0 is dropped, and the next start bit is looked for once the line is 1 again.
+
+    A serial line cannot wait: one byte is held for the reader, and a byte that arrives while the
+    one before it is still unread is dropped. A byte is offered 9.5 bit times, to the cycle
+    `9 * divisor + (divisor + 1) // 2 + 3`, after `rx` falls.
+
+    Members
+    -------
+    rx : Signal(1), in
+        The line, 1 when idle. Asynchronous; synchronised by two flip-flops.
+    bytes : stream of 8 bits, out
+    """
+
+    rx: Signal
+    bytes: stream.Interface
+
+    def __init__(self, divisor: int) -> None:
+        self.divisor = divisor
+        super().__init__({"rx": In(1, init=1), "bytes": Out(stream.Signature(8))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+
+        line = Signal(init=1)
+        m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1)
+
+        timer = Signal(range(self.divisor))
+        sample = timer == 0
+        bits = Signal(_DATA_BITS)
+        bits_left = Signal(range(_DATA_BITS))
+
+        m.d.sync += timer.eq(timer - 1)
+        with m.If(sample):
+            m.d.sync += timer.eq(self.divisor - 1)
+
+        with m.If(self.bytes.ready):
+            m.d.sync += self.bytes.valid.eq(0)
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += timer.eq((self.divisor + 1) // 2 - 1)
+                with m.If(~line):
+                    m.next = "START"
+            with m.State("START"):
+                m.d.sync += bits_left.eq(_DATA_BITS - 1)
+                with m.If(sample):
+                    with m.If(line):
+                        m.next = "IDLE"
+                    with m.Else():
+                        m.next = "DATA"
+            with m.State("DATA"), m.If(sample):
+                m.d.sync += [bits.eq(Cat(bits[1:], line)), bits_left.eq(bits_left - 1)]
+                with m.If(bits_left == 0):
+                    m.next = "STOP"
+            with m.State("STOP"), m.If(sample):
+                with m.If(line & (~self.bytes.valid | self.bytes.ready)):
+                    m.d.sync += [self.bytes.p.eq(bits), self.bytes.valid.eq(1)]
+                m.next = "RELEASE"
+            with m.State("RELEASE"), m.If(line):
+                m.next = "IDLE"
+        return m
+
+
+class UartTransmitter(wiring.Component):
+    """Sends bytes on a serial line of `divisor` (at least 4) clock cycles per bit.
+
+    The start bit appears one cycle after the transfer; one byte takes `10 * divisor + 1` cycles.
+
+    Members
+    -------
+    bytes : stream of 8 bits, in
+    tx : Signal(1), out
+        The line, 1 when idle, straight from a flip-flop.
+    """
+
+    bytes: stream.Interface
+    tx: Signal
+
+    def __init__(self, divisor: int) -> None:
+        self.divisor = divisor
+        super().__init__({"bytes": In(stream.Signature(8)), "tx": Out(1, init=1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+
+        timer = Signal(range(self.divisor))
+        bits = Signal(_FRAME_BITS, init=-1)
+        bits_left = Signal(range(_FRAME_BITS + 1))
+
+        m.d.comb += [self.tx.eq(bits[0]), self.bytes.ready.eq(bits_left == 0)]
+        with m.If(self.bytes.ready):
+            m.d.sync += timer.eq(self.divisor - 1)
+            with m.If(self.bytes.valid):
+                m.d.sync += [
+                    bits.eq(Cat(C(0, 1), self.bytes.p, C(1, 1))),
+                    bits_left.eq(_FRAME_BITS),
+                ]
+        with m.Else():
+            m.d.sync += timer.eq(timer - 1)
+            with m.If(timer == 0):
+                m.d.sync += [
+                    timer.eq(self.divisor - 1),
+                    bits.eq(Cat(bits[1:], C(1, 1))),
+                    bits_left.eq(bits_left - 1),
+                ]
+        return m

@@ -1,0 +1,103 @@
+"""The memory that holds the weights: block RAM, or RAM with a single port."""
+
+from amaranth.hdl import C, Cat, ClockSignal, Instance, Module, Mux, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.engine import EngineShape
+
+SPRAM_WORDS = 16384
+SPRAM_BITS = 16
+"""Depth and width of the UP5K's SB_SPRAM256KA (Lattice FPGA-TN-02022)."""
+
+
+class WeightMemory(wiring.Component):
+    """`shape.weight_words` words of `shape.simd` bits; one access per cycle.
+
+    While `write_enable` is 1 nothing is read and `read_data` means nothing, whatever the kind of
+    memory. On an iCE40 UltraPlus the kind `single_port` becomes SB_SPRAM256KA, elsewhere a memory
+    with the same timing.
+
+    Members
+    -------
+    read_address : Signal(range(weight_words)), in
+    read_data : Signal(simd), out
+        The word at `read_address` one cycle before.
+    write_address : Signal(range(weight_words)), in
+    write_data : Signal(simd), in
+    write_enable : Signal(1), in
+    """
+
+    read_address: Signal
+    read_data: Signal
+    write_address: Signal
+    write_data: Signal
+    write_enable: Signal
+
+    def __init__(self, shape: EngineShape) -> None:
+        self.shape = shape
+        super().__init__(
+            {
+                "read_address": In(range(shape.weight_words)),
+                "read_data": Out(shape.simd),
+                "write_address": In(range(shape.weight_words)),
+                "write_data": In(shape.simd),
+                "write_enable": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        if self.shape.weight_memory == "block":
+            self._block(m, self.read_address, self.write_address)
+            return m
+        address = Signal.like(self.read_address)
+        m.d.comb += address.eq(Mux(self.write_enable, self.write_address, self.read_address))
+        if str(getattr(platform, "device", "")).startswith("iCE40UP"):
+            self._spram(m, address)
+        else:
+            self._block(m, address, address)
+        return m
+
+    def _block(self, m: Module, read_address: Signal, write_address: Signal) -> None:
+        m.submodules.words = words = memory.Memory(
+            shape=self.shape.simd, depth=self.shape.weight_words, init=[]
+        )
+        read, write = words.read_port(), words.write_port()
+        m.d.comb += [
+            read.addr.eq(read_address),
+            read.en.eq(~self.write_enable),
+            self.read_data.eq(read.data),
+            write.addr.eq(write_address),
+            write.data.eq(self.write_data),
+            write.en.eq(self.write_enable),
+        ]
+
+    def _spram(self, m: Module, address: Signal) -> None:
+        """Columns of 16 bits beside each other, banks of 16,384 words above each other."""
+        columns = -(-self.shape.simd // SPRAM_BITS)
+        banks = -(-self.shape.weight_words // SPRAM_WORDS)
+        bank = address[14:]
+        bank_read = Signal.like(bank)
+        m.d.sync += bank_read.eq(bank)
+        padded = Signal(columns * SPRAM_BITS)
+        m.d.comb += padded.eq(self.write_data)
+        for bank_number in range(banks):
+            data = Signal(columns * SPRAM_BITS)
+            for column in range(columns):
+                bits = slice(column * SPRAM_BITS, (column + 1) * SPRAM_BITS)
+                m.submodules[f"spram_{bank_number}_{column}"] = Instance(
+                    "SB_SPRAM256KA",
+                    i_ADDRESS=Cat(address[:14], C(0, max(0, 14 - len(address)))),
+                    i_DATAIN=padded[bits],
+                    i_MASKWREN=C(0b1111, 4),
+                    i_WREN=self.write_enable & (bank == bank_number),
+                    i_CHIPSELECT=C(1),
+                    i_CLOCK=ClockSignal(),
+                    i_STANDBY=C(0),
+                    i_SLEEP=C(0),
+                    i_POWEROFF=C(1),  # active low
+                    o_DATAOUT=data[bits],
+                )
+            with m.If(bank_read == bank_number):
+                m.d.comb += self.read_data.eq(data)
