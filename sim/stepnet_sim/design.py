@@ -1,0 +1,27 @@
+"""Which chip the virtual board is."""
+
+from dataclasses import dataclass
+
+from stepnet.engine import EngineShape
+from stepnet.protocol import DEFAULT_BAUD
+from stepnet_hdl.chip import BUFFER_BYTES, Chip, SerialChip
+
+
+@dataclass(frozen=True)
+class Design:
+    """A chip to simulate; by default the iCEBreaker's.
+
+    uart: with serial pins at `baud`, instead of the byte streams behind them.
+    """
+
+    shape: EngineShape = EngineShape(weight_memory="single_port")
+    clock_hz: int = 24_000_000
+    buffer_bytes: int = BUFFER_BYTES
+    uart: bool = False
+    baud: int = DEFAULT_BAUD
+
+    def component(self) -> Chip | SerialChip:
+        """A fresh instance of its gateware."""
+        if self.uart:
+            return SerialChip(self.shape, self.clock_hz, self.baud, self.buffer_bytes)
+        return Chip(self.shape, self.clock_hz, self.buffer_bytes)

@@ -1,0 +1,127 @@
+// Drives the compiled chip: bytes in, bytes out, a given number of clock cycles.
+// With STEPNET_DIVISOR defined the bytes travel over the serial pins, that many cycles per bit;
+// without it they enter and leave at the byte streams behind the UART.
+// Verilator spells a double underscore in a port's name ___05F.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "Vchip.h"
+#include "verilated.h"
+
+namespace {
+
+struct Harness {
+    VerilatedContext context;
+    Vchip chip{&context};
+    uint64_t cycles = 0;
+
+    Harness() {
+        chip.rst = 1;
+        tick();
+        chip.rst = 0;
+    }
+
+    void tick() {
+        chip.clk = 0;
+        chip.eval();
+        chip.clk = 1;
+        chip.eval();
+        ++cycles;
+    }
+
+#ifdef STEPNET_DIVISOR
+    static constexpr int kDivisor = STEPNET_DIVISOR;
+    static constexpr int kBits = 10;  // start bit, 8 data bits, stop bit
+
+    unsigned sending = 0;  // bits of the byte on its way to the chip, next one lowest
+    int send_bits = 0;
+    int send_wait = 0;
+    unsigned receiving = 0;
+    int receive_bits = 0;
+    int receive_wait = 0;
+
+    // One cycle. Takes a byte from `in` if `in_size` and says so; gives one to `out` if complete.
+    bool cycle(const uint8_t* in, size_t in_size, bool* taken, uint8_t* out) {
+        *taken = false;
+        if (send_wait == 0) {
+            if (send_bits == 0 && in_size) {
+                sending = (1u << 9) | (unsigned{*in} << 1);
+                send_bits = kBits;
+                *taken = true;
+            }
+            chip.rx_pin = send_bits ? (sending & 1) : 1;
+            if (send_bits) {
+                sending >>= 1;
+                --send_bits;
+                send_wait = kDivisor - 1;
+            }
+        } else {
+            --send_wait;
+        }
+        tick();
+        if (receive_bits == 0) {
+            if (!chip.tx_pin) {
+                receive_bits = kBits;
+                receive_wait = kDivisor / 2;
+            }
+            return false;
+        }
+        if (--receive_wait) return false;
+        receive_wait = kDivisor;
+        receiving = (receiving >> 1) | (unsigned{chip.tx_pin} << (kBits - 1));
+        if (--receive_bits) return false;
+        *out = receiving >> 1;
+        return receiving >> (kBits - 1);  // a broken stop bit loses the byte
+    }
+#else
+    bool cycle(const uint8_t* in, size_t in_size, bool* taken, uint8_t* out) {
+        chip.rx___05Fvalid = in_size != 0;
+        chip.rx___05Fpayload = in_size ? *in : 0;
+        chip.tx___05Fready = 1;
+        chip.clk = 0;
+        chip.eval();
+        *taken = chip.rx___05Fvalid && chip.rx___05Fready;
+        const bool given = chip.tx___05Fvalid;
+        *out = chip.tx___05Fpayload;
+        chip.clk = 1;
+        chip.eval();
+        ++cycles;
+        return given;
+    }
+#endif
+};
+
+}  // namespace
+
+extern "C" {
+
+void* stepnet_open() { return new Harness; }
+
+void stepnet_close(void* handle) { delete static_cast<Harness*>(handle); }
+
+uint64_t stepnet_cycles(void* handle) { return static_cast<Harness*>(handle)->cycles; }
+
+uint8_t stepnet_character(void* handle) { return static_cast<Harness*>(handle)->chip.character; }
+
+// Runs until the chip has given a zero byte (the end of a frame), `out` is full, or `max_cycles`
+// have passed. Sets how many bytes of `in` were taken; returns how many were put into `out`.
+size_t stepnet_run(void* handle, const uint8_t* in, size_t in_size, size_t* taken_size,
+                   uint8_t* out, size_t out_capacity, uint64_t max_cycles) {
+    Harness& harness = *static_cast<Harness*>(handle);
+    size_t given_size = 0;
+    *taken_size = 0;
+    for (uint64_t cycle = 0; cycle < max_cycles && given_size < out_capacity; ++cycle) {
+        bool taken = false;
+        uint8_t byte = 0;
+        const bool given =
+            harness.cycle(in + *taken_size, in_size - *taken_size, &taken, &byte);
+        *taken_size += taken;
+        if (!given) continue;
+        out[given_size++] = byte;
+        if (byte == 0) break;
+    }
+    return given_size;
+}
+
+}  // extern "C"

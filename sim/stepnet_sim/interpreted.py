@@ -1,0 +1,61 @@
+"""The chip in Amaranth's own simulator: slow, but it needs nothing beside Python."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from amaranth.sim import Simulator, SimulatorContext
+
+from stepnet_hdl.chip import Chip
+from stepnet_sim.design import Design
+
+PERIOD_FS = 1_000_000
+"""Of the simulated clock; any value does."""
+
+
+class InterpretedChip:
+    """A running chip, with the same methods as `VerilatedChip`. Byte stream only."""
+
+    def __init__(self, design: Design) -> None:
+        component = design.component()
+        if not isinstance(component, Chip):
+            raise TypeError("Amaranth's simulator is driven at the byte stream only.")
+        self._chip = component
+        self._input: deque[int] = deque()
+        self._output = bytearray()
+        self._simulator = Simulator(component)
+        self._simulator.add_clock(PERIOD_FS * 1e-15)
+        self._simulator.add_testbench(self._drive, background=True)
+        self.cycles = 0
+        self.character = 0
+
+    async def _drive(self, ctx: SimulatorContext) -> None:
+        chip = self._chip
+        ctx.set(chip.tx.ready, 1)
+        while True:
+            ctx.set(chip.rx.valid, bool(self._input))
+            if self._input:
+                ctx.set(chip.rx.payload, self._input[0])
+            _, _, taken, given, byte, self.character = await ctx.tick().sample(
+                chip.rx.ready, chip.tx.valid, chip.tx.payload, chip.character
+            )
+            if self._input and taken:
+                self._input.popleft()
+            if given:
+                self._output.append(byte)
+
+    def run(self, pending: bytearray, max_cycles: int) -> bytes:
+        """Clock the chip until it completes a frame, at most `max_cycles`; returns what it sent."""
+        self._input.extend(pending)
+        pending.clear()
+        for _ in range(max_cycles):
+            self.cycles += 1
+            self._simulator.run_until(self.cycles * PERIOD_FS * 1e-15)
+            if self._output.endswith(b"\0"):
+                break
+        output = bytes(self._output)
+        self._output.clear()
+        return output
+
+    def close(self) -> None:
+        """End the simulation."""

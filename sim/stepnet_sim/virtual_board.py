@@ -1,0 +1,87 @@
+"""The virtual board: a link whose other end is the simulated chip."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from stepnet.engine import EngineShape
+from stepnet.errors import LinkError
+from stepnet.protocol import DEFAULT_BAUD
+from stepnet_sim.design import Design
+from stepnet_sim.interpreted import InterpretedChip
+from stepnet_sim.verilated import VerilatedChip, missing_compiler
+
+CYCLES_PER_RUN = 20_000
+"""Cycles between two looks at the clock and at Ctrl-C; some milliseconds when compiled."""
+
+INTERPRETED_CYCLES_PER_RUN = 50
+
+
+class VirtualBoardLink:
+    """A `stepnet.link.Link` to a simulated chip. Time passes for the chip only inside `read`."""
+
+    def __init__(self, chip: VerilatedChip | InterpretedChip, cycles_per_run: int) -> None:
+        self.chip = chip
+        self._cycles_per_run = cycles_per_run
+        self._pending = bytearray()
+        self._closed = False
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes for the chip."""
+        self._check_open()
+        self._pending += data
+
+    def read(self, timeout_s: float) -> bytes:
+        """What the chip sends next, up to the end of a frame; b"" after `timeout_s`."""
+        self._check_open()
+        deadline = time.monotonic() + timeout_s
+        while True:
+            received = self.chip.run(self._pending, self._cycles_per_run)
+            if received or time.monotonic() >= deadline:
+                return received
+
+    def close(self) -> None:
+        """End the simulation."""
+        if not self._closed:
+            self._closed = True
+            self.chip.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LinkError("The virtual board is closed; open it again.")
+
+
+def _silent(message: str) -> None:
+    del message
+
+
+def open_link(
+    *,
+    shape: EngineShape | None = None,
+    uart: bool = False,
+    baud: int = DEFAULT_BAUD,
+    progress: Callable[[str], None] = _silent,
+) -> VirtualBoardLink:
+    """Start a virtual board.
+
+    shape: of its engine; the iCEBreaker's if None.
+    uart: drive the chip's serial pins at `baud`, instead of the byte stream behind the UART.
+    progress: is told, in a sentence without a full stop, what takes long.
+
+    Without a C++ compiler the chip runs in Amaranth's own simulator, and `progress` is told so.
+
+    Raises MissingToolError if the serial pins are asked for without a compiler, BuildError if the
+    chip cannot be built.
+    """
+    design = Design(uart=uart, baud=baud)
+    if shape is not None:
+        design = Design(shape=shape, uart=uart, baud=baud)
+    missing = missing_compiler()
+    if missing is None:
+        return VirtualBoardLink(VerilatedChip(design, progress), CYCLES_PER_RUN)
+    progress(
+        f"There is no {missing} on this machine, so the virtual board runs in Amaranth's own "
+        "simulator, some seconds per image; install g++ and make for the fast one"
+    )
+    return VirtualBoardLink(InterpretedChip(design), INTERPRETED_CYCLES_PER_RUN)
