@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from amaranth.hdl import C, Cat, Module, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.protocol import ACKNOWLEDGE, IDENTITY, READING, REFUSAL, Answer, Layout
@@ -16,34 +16,24 @@ LAYOUTS: Mapping[Answer, Layout] = {
     Answer.REFUSAL: REFUSAL,
 }
 
-
-def struct_layout(layout: Layout) -> data.StructLayout:
-    """The same fields as bits of a signal, the first byte lowest."""
-    return data.StructLayout({name: 8 * size for name, size in layout.fields.items()})
-
-
-AnswerFields = data.StructLayout(
-    {
-        name: 8 * size
-        for layout in LAYOUTS.values()
-        for name, size in layout.fields.items()
-        if name != "kind"
-    }
-)
-"""The fields of all answers; those of the same name carry the same."""
+_CONSTANT = 0
+"""Source of a byte that the plan itself holds."""
 
 
 class AnswerWriter(wiring.Component):
-    """Sends one answer after another, each as one packet.
+    """Sends answers, each as one packet, by a plan in one block RAM.
 
-    The first byte is offered two cycles after `kind` is, further ones every second cycle.
+    The plan has one word per byte of every answer: a constant, or which byte of `fields` to send.
+    The first byte is offered three cycles after `kind` is, further ones every second cycle.
+
+    constants: values of the fields that never change, by name.
 
     Members
     -------
     kind : stream of Answer, in
         Which answer to send; transferred together with its last byte.
-    fields : AnswerFields, in
-        What the answer says, while it is sent.
+    fields : StructLayout, in
+        All other fields of `LAYOUTS`, by name, but not the kind. Read while the answer is sent.
     packets : stream of PacketByte, out
     """
 
@@ -51,11 +41,19 @@ class AnswerWriter(wiring.Component):
     fields: data.View
     packets: stream.Interface
 
-    def __init__(self) -> None:
+    def __init__(self, constants: Mapping[str, int]) -> None:
+        self.constants = constants
+        self.field_bytes = {
+            name: size
+            for layout in LAYOUTS.values()
+            for name, size in layout.fields.items()
+            if name not in constants and name != "kind"
+        }
+        field_bits = {name: 8 * size for name, size in self.field_bytes.items()}
         super().__init__(
             {
                 "kind": In(stream.Signature(Answer)),
-                "fields": In(AnswerFields),
+                "fields": In(data.StructLayout(field_bits)),
                 "packets": Out(stream.Signature(PacketByte)),
             }
         )
@@ -63,47 +61,62 @@ class AnswerWriter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
 
-        # All answers side by side; one of them is walked through from its first byte to its last.
-        every_byte: list[Value] = []
-        first: dict[Answer, int] = {}
-        for kind in LAYOUTS:
-            first[kind] = len(every_byte)
-            every_byte += self._packet_bytes(m, kind)
-        position = Signal(range(len(every_byte)))
+        sources = sum(self.field_bytes.values())
+        word = data.StructLayout({"constant": 8, "source": range(sources + 1), "last": 1})
+        words, first_word = self._plan()
+        m.submodules.plan = plan = memory.Memory(
+            shape=word, depth=len(words), init=words, attrs={"rom_style": "block"}
+        )
+        plan_port = plan.read_port()
+        planned = plan_port.data
 
+        position = Signal(range(len(words) + 1))
+        m.d.comb += plan_port.addr.eq(position)
         with m.FSM():
             with m.State("IDLE"):
                 with m.Switch(self.kind.p):
-                    for kind, number in first.items():
+                    for kind, number in first_word.items():
                         with m.Case(kind):
                             m.d.sync += position.eq(number)
                 with m.If(self.kind.valid):
-                    m.next = "SELECT"
+                    m.next = "FETCH"
+            with m.State("FETCH"):
+                m.next = "SELECT"
             with m.State("SELECT"):
-                with m.Switch(position):
-                    for number, byte in enumerate(every_byte):
-                        with m.Case(number):
-                            m.d.sync += self.packets.p.eq(byte)
+                choices = Cat(planned.constant, self.fields)
+                m.d.sync += [
+                    self.packets.p.data.eq(choices.word_select(planned.source, 8)),
+                    self.packets.p.last.eq(planned.last),
+                    position.eq(position + 1),
+                ]
                 m.next = "OFFER"
             with m.State("OFFER"):
                 m.d.comb += self.packets.valid.eq(1)
                 with m.If(self.packets.ready):
-                    m.d.sync += position.eq(position + 1)
                     m.next = "SELECT"
                     with m.If(self.packets.p.last):
                         m.d.comb += self.kind.ready.eq(1)
                         m.next = "IDLE"
         return m
 
-    def _packet_bytes(self, m: Module, kind: Answer) -> list[Value]:
-        """The answer of this kind as PacketBytes."""
-        layout = LAYOUTS[kind]
-        message = Signal(struct_layout(layout), name=kind.name.lower())
-        m.d.comb += message["kind"].eq(kind)
-        m.d.comb += [
-            message[name].eq(self.fields[name]) for name in layout.fields if name != "kind"
-        ]
-        return [
-            Cat(message.as_value().word_select(number, 8), C(number == layout.size - 1, 1))
-            for number in range(layout.size)
-        ]
+    def _plan(self) -> tuple[list[dict[str, int]], dict[Answer, int]]:
+        """The words of the plan, all answers in turn, and where each answer starts."""
+        source_of: dict[str, int] = {}
+        next_source = _CONSTANT + 1
+        for name, size in self.field_bytes.items():
+            source_of[name] = next_source
+            next_source += size
+
+        words: list[dict[str, int]] = []
+        first_word: dict[Answer, int] = {}
+        for kind, layout in LAYOUTS.items():
+            first_word[kind] = len(words)
+            for name, size in layout.fields.items():
+                value = kind if name == "kind" else self.constants.get(name)
+                for number in range(size):
+                    if value is None:
+                        words.append({"source": source_of[name] + number})
+                    else:
+                        words.append({"source": _CONSTANT, "constant": value >> 8 * number & 0xFF})
+            words[-1]["last"] = 1
+        return words, first_word

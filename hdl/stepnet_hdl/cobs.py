@@ -99,9 +99,9 @@ class CobsEncoder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
 
-        m.submodules.buffer = buffer = memory.Memory(shape=8, depth=256, init=[])
+        m.submodules.buffer = buffer = memory.Memory(shape=8, depth=256, init=[], attrs={"no_rw_check": True})
         write_port = buffer.write_port()
-        read_port = buffer.read_port()
+        read_port = buffer.read_port(domain="comb")
 
         end = Signal(8, init=1)  # where the next byte goes
         code_at = Signal(8)  # where the code of the block in progress goes
@@ -112,7 +112,6 @@ class CobsEncoder(wiring.Component):
             write_port.addr.eq(code_at),
             write_port.data.eq(code),
             read_port.addr.eq(position),
-            self.bytes.p.eq(read_port.data),
         ]
         with m.FSM():
             with m.State("GATHER"):
@@ -139,9 +138,10 @@ class CobsEncoder(wiring.Component):
                 m.d.comb += write_port.en.eq(1)
                 m.next = "FETCH"
             with m.State("FETCH"):
+                m.d.sync += self.bytes.p.eq(read_port.data)
                 m.next = "OFFER"
             with m.State("OFFER"):
-                m.d.comb += [self.bytes.valid.eq(1), read_port.en.eq(0)]
+                m.d.comb += self.bytes.valid.eq(1)
                 with m.If(self.bytes.ready):
                     m.d.sync += position.eq(position + 1)
                     m.next = "FETCH"

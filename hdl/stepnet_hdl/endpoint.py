@@ -9,7 +9,7 @@ from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
 from stepnet.protocol import COMMIT, HEADER, LOAD, PROTOCOL_VERSION, Answer, Refusal, Request
-from stepnet_hdl.answers import AnswerWriter, struct_layout
+from stepnet_hdl.answers import AnswerWriter
 from stepnet_hdl.cobs import PacketByte
 from stepnet_hdl.frames import FrameReceiver, FrameTransmitter
 
@@ -31,6 +31,9 @@ IDENTITY_CONSTANTS = (
 
 _TARGET_BYTES = LOAD.size - HEADER.size
 _DIGEST_BYTES = COMMIT.fields["digest"]
+
+
+_Header = data.StructLayout({name: 8 * size for name, size in HEADER.fields.items()})
 
 
 class Endpoint(wiring.Component):
@@ -131,7 +134,13 @@ class Endpoint(wiring.Component):
         m = Module()
 
         m.submodules.receiver = receiver = self.receiver
-        m.submodules.answers = answers = AnswerWriter()
+        m.submodules.answers = answers = AnswerWriter(
+            {
+                **self.identity,
+                "protocol_version": PROTOCOL_VERSION,
+                "buffer_bytes": self.buffer_bytes,
+            }
+        )
         m.submodules.transmitter = transmitter = FrameTransmitter()
         wiring.connect(m, wiring.flipped(self.rx), receiver.bytes)
         wiring.connect(m, answers.packets, transmitter.packets)
@@ -139,7 +148,7 @@ class Endpoint(wiring.Component):
 
         request = receiver.packets
         taken = request.valid & request.ready
-        header = Signal(struct_layout(HEADER))
+        header = Signal(_Header)
         byte_index = Signal(2)  # in the header, the target or the digest
         m.d.sync += byte_index.eq(byte_index + taken)
 
@@ -163,10 +172,6 @@ class Endpoint(wiring.Component):
             self.pixels.p.eq(request.p.data),
             self.load.p.eq(request.p),
             answers.kind.p.eq(kind),
-            answers.fields.eq(0),
-            *[answers.fields[name].eq(value) for name, value in self.identity.items()],
-            answers.fields.protocol_version.eq(PROTOCOL_VERSION),
-            answers.fields.buffer_bytes.eq(self.buffer_bytes),
             answers.fields.loaded.eq(self.loaded),
             answers.fields.digest.eq(digest),
             answers.fields.image_bytes.eq(self.image_bytes),

@@ -64,9 +64,9 @@ class PacketBuffer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
 
-        m.submodules.storage = storage = memory.Memory(shape=8, depth=self.buffer_bytes, init=[])
+        m.submodules.storage = storage = memory.Memory(shape=8, depth=self.buffer_bytes, init=[], attrs={"no_rw_check": True})
         write_port = storage.write_port()
-        read_port = storage.read_port()
+        read_port = storage.read_port(domain="comb")
 
         # Positions count bytes since reset; one bit more than an address tells full from empty.
         position_bits = self.buffer_bytes.bit_length()
@@ -142,15 +142,20 @@ class PacketBuffer(wiring.Component):
     ) -> None:
         # Two registers: the one inside the block RAM, then `byte`, because the first is slow.
         fetched = Signal()
+        fetched_byte = Signal(8)
         byte = Signal(8)
         byte_valid = Signal()
         byte_ready = Signal()
         byte_free = ~byte_valid | byte_ready
-        m.d.comb += [port.addr.eq(read), port.en.eq(~fetched | byte_free)]
-        with m.If(port.en):
-            m.d.sync += [fetched.eq(available), read.eq(read + available)]
+        m.d.comb += port.addr.eq(read)
+        with m.If(~fetched | byte_free):
+            m.d.sync += [
+                fetched.eq(available),
+                fetched_byte.eq(port.data),
+                read.eq(read + available),
+            ]
         with m.If(byte_free):
-            m.d.sync += [byte.eq(port.data), byte_valid.eq(fetched)]
+            m.d.sync += [byte.eq(fetched_byte), byte_valid.eq(fetched)]
 
         bytes_after = Signal(range(self.buffer_bytes))
         m.d.comb += [

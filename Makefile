@@ -1,0 +1,42 @@
+# The two commands of a fresh machine: `make demo` and `make test`. Each makes the virtual
+# environment it needs in .venv, and can be repeated; nothing outside this folder is installed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint bench clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/demo.stamp  ## Shipped handwriting through the gateware on the virtual board.
+	$(BIN)/stepnet demo
+
+test: lint  ## Everything: style, types, arrows, tests and benches.
+	$(BIN)/pytest --numprocesses auto --dist loadgroup
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: $(VENV)/test.stamp  ## The figures of docs/benchmarks.md.
+	$(BIN)/python benchmarks/run_all.py
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(VENV)/python.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "stepnet: $(PYTHON) is older than Python 3.11; name another with: make PYTHON=python3.12" >&2; exit 3; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "stepnet: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 3; }
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/python.stamp pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[sim]"
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/python.stamp pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@
