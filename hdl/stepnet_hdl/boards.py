@@ -106,7 +106,7 @@ def find_board(name: str) -> Board:
         return _own_board(name)
     boards = all_boards()
     if name not in boards:
-        near = difflib.get_close_matches(name, boards, n=3, cutoff=0.4)
+        near = difflib.get_close_matches(name, boards, n=3, cutoff=0.7)
         hint = f"did you mean {' or '.join(near)}?" if near else "`stepnet boards` lists all."
         raise BuildError(f"There is no board {name!r}; {hint}")
     return boards[name]

@@ -173,10 +173,7 @@ def _check_clock(timing_log: Path) -> None:
 
 
 def _last_error(*logs: Path) -> str:
-    """The last line of the logs that speaks of an error."""
-    for log in logs:
-        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        for line in reversed(lines):
-            if "error" in line.lower():
-                return line.strip()
-    return "no tool said why"
+    """The last line in which a tool says what its error is."""
+    text = "\n".join(log.read_text(errors="replace") for log in logs if log.exists())
+    messages = re.findall(r"^.*\berror: *(.*)$", text, flags=re.IGNORECASE | re.MULTILINE)
+    return messages[-1].strip() if messages else "no tool said why"

@@ -149,7 +149,8 @@ class Engine(wiring.Component):
             # `start` is one cycle after the last pixel; the register changes one after its last bit.
             m.d.sync += cycles.eq(3)
 
-        m.d.comb += sequencer.result_free.eq(~self.readings.valid | self.readings.ready)
+        # Without a look at `ready`, which would reach from the link into the sequencer.
+        m.d.comb += sequencer.result_free.eq(~self.readings.valid)
         with m.If(self.readings.ready):
             m.d.sync += self.readings.valid.eq(0)
         with m.If(sequencer.last_decided & (sequencer.last_layer | sequencer.overrun)):

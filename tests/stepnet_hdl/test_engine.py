@@ -1,4 +1,4 @@
-"""The engine against the reference: values and cycles."""
+"""The engine against the reference: values and cycles; and what it refuses."""
 
 import numpy as np
 import pytest
@@ -7,43 +7,56 @@ from networks import random_images, random_network
 
 from stepnet import reference
 from stepnet.engine import EngineShape, cycles_per_image, memory_image
-from stepnet.protocol import Space, pack_pixels
+from stepnet.protocol import Refusal, Space, pack_pixels
 from stepnet_hdl.engine import Engine
 
+# Weight and parameter words of two bytes each.
+SMALL = EngineShape(16, max_inputs=64, weight_words=128, parameter_words=64)
 
-async def load(ctx, engine, image):
+
+async def load(ctx, engine, address, space, words):
+    """Returns the refusal."""
+    body = address.to_bytes(3, "little") + bytes([space]) + words
+    for index, byte in enumerate(body):
+        ctx.set(engine.load.p, {"data": byte, "last": index == len(body) - 1})
+        ctx.set(engine.load.valid, 1)
+        await ctx.tick().until(engine.load.ready)
+    ctx.set(engine.load.valid, 0)
+    (refusal,) = await ctx.tick().sample(engine.load_refusal).until(engine.load_done)
+    return refusal
+
+
+async def load_network(ctx, engine, network):
+    image = memory_image(network, engine.shape)
     for space, words in ((Space.PARAMETERS, image.parameters), (Space.WEIGHTS, image.weights)):
-        body = bytes([0, 0, 0, space]) + words.tobytes()
-        for index, byte in enumerate(body):
-            ctx.set(engine.load.p, {"data": byte, "last": index == len(body) - 1})
-            ctx.set(engine.load.valid, 1)
-            await ctx.tick().until(engine.load.ready)
-        ctx.set(engine.load.valid, 0)
-        (refusal,) = await ctx.tick().sample(engine.load_refusal).until(engine.load_done)
-        assert refusal == 0
+        assert await load(ctx, engine, 0, space, words.tobytes()) == 0
 
 
-def simulate(shape, network, images):
-    engine = Engine(shape)
-    readings = []
+async def send_pixels(ctx, engine, pixels):
+    for byte in pixels:
+        ctx.set(engine.pixels.p, byte)
+        ctx.set(engine.pixels.valid, 1)
+        await ctx.tick().until(engine.pixels.ready)
+    ctx.set(engine.pixels.valid, 0)
 
-    async def feed(ctx):
-        await load(ctx, engine, memory_image(network, shape))
-        for bits in reference.binarise(network, images):
-            for byte in pack_pixels(bits):
-                ctx.set(engine.pixels.p, byte)
-                ctx.set(engine.pixels.valid, 1)
-                await ctx.tick().until(engine.pixels.ready)
-            ctx.set(engine.pixels.valid, 0)
-            ctx.set(engine.readings.ready, 1)
-            (reading,) = await ctx.tick().sample(engine.readings.p).until(engine.readings.valid)
-            readings.append((reading.code, reading.cycles))
 
+async def take_reading(ctx, engine):
+    ctx.set(engine.readings.ready, 1)
+    (reading,) = await ctx.tick().sample(engine.readings.p).until(engine.readings.valid)
+    ctx.set(engine.readings.ready, 0)
+    return reading
+
+
+def run(engine, *processes):
     simulator = Simulator(engine)
     simulator.add_clock(1e-6)
-    simulator.add_testbench(feed)
+    for process in processes:
+        simulator.add_testbench(process)
     simulator.run()
-    return readings
+
+
+def packed(network, images):
+    return [pack_pixels(bits) for bits in reference.binarise(network, images)]
 
 
 @pytest.mark.parametrize(
@@ -62,8 +75,159 @@ def test_engine_equals_reference(simd, sizes, weight_bits):
     rng = np.random.default_rng(1)
     network = random_network(rng, sizes, weight_bits)
     shape = EngineShape(simd, max_inputs=8 * simd, weight_words=1024, parameter_words=256)
+    engine = Engine(shape)
     images = random_images(rng, network, 5)
-    expected = reference.infer(network, images)
-    readings = simulate(shape, network, images)
-    assert [code for code, _ in readings] == list(expected)
-    assert {cycles for _, cycles in readings} == {cycles_per_image(network, shape)}
+    readings = []
+
+    async def drive(ctx):
+        await load_network(ctx, engine, network)
+        for pixels in packed(network, images):
+            await send_pixels(ctx, engine, pixels)
+            reading = await take_reading(ctx, engine)
+            assert ctx.get(engine.character) == reading.code
+            readings.append((reading.code, reading.cycles, reading.overrun))
+
+    run(engine, drive)
+    cycles = cycles_per_image(network, shape)
+    assert readings == [(code, cycles, 0) for code in reference.infer(network, images)]
+
+
+def test_cycles_are_counted_from_the_last_pixel_to_the_register():
+    rng = np.random.default_rng(2)
+    network = random_network(rng, (40, 20, 8), (1, 2))
+    engine = Engine(SMALL)
+    images = random_images(rng, network, 2)
+    codes = reference.infer(network, images)
+    assert codes[0] != codes[1]
+    counted = []
+
+    async def drive(ctx):
+        await load_network(ctx, engine, network)
+        for pixels, code in zip(packed(network, images), codes, strict=True):
+            await send_pixels(ctx, engine, pixels)
+            # The last pixel went in with the clock edge just passed.
+            cycles = 1
+            while ctx.get(engine.character) != code:
+                await ctx.tick()
+                cycles += 1
+            counted.append(cycles)
+            await take_reading(ctx, engine)
+
+    run(engine, drive)
+    assert counted == [cycles_per_image(network, SMALL)] * 2
+
+
+def test_images_in_a_row_wait_for_each_other_and_for_the_reader():
+    rng = np.random.default_rng(3)
+    network = random_network(rng, (40, 30, 7), (1, 1))
+    engine = Engine(SMALL)
+    images = random_images(rng, network, 6)
+    codes = []
+
+    async def send(ctx):
+        await load_network(ctx, engine, network)
+        for pixels in packed(network, images):
+            await send_pixels(ctx, engine, pixels)
+
+    async def receive(ctx):
+        await ctx.tick().until(engine.readings.valid)
+        for pause in (0, 1000, 0, 300, 7, 0):
+            await ctx.tick().repeat(pause + 1)
+            codes.append((await take_reading(ctx, engine)).code)
+        assert not ctx.get(engine.readings.valid)
+
+    run(engine, send, receive)
+    assert codes == list(reference.infer(network, images))
+
+
+def test_clear_and_a_load_drop_images_on_their_way():
+    rng = np.random.default_rng(4)
+    first, second = (random_network(rng, (40, 30, 7), (1, 1)) for _ in range(2))
+    engine = Engine(SMALL)
+    images = random_images(rng, first, 2)
+    codes = []
+
+    async def drive(ctx):
+        await load_network(ctx, engine, first)
+        half, whole = packed(first, images)
+        await send_pixels(ctx, engine, half[:3])
+        ctx.set(engine.clear, 1)
+        await ctx.tick()
+        ctx.set(engine.clear, 0)
+        await send_pixels(ctx, engine, whole)
+        codes.append((await take_reading(ctx, engine)).code)
+        await send_pixels(ctx, engine, half[:3])
+        await load_network(ctx, engine, second)
+        await send_pixels(ctx, engine, whole)
+        codes.append((await take_reading(ctx, engine)).code)
+
+    run(engine, drive)
+    assert codes == [reference.infer(network, images)[1] for network in (first, second)]
+
+
+def test_parameters_without_a_last_layer_end_in_an_overrun_and_the_next_network_runs():
+    rng = np.random.default_rng(5)
+    network = random_network(rng, (40, 30, 7), (1, 1))
+    engine = Engine(SMALL)
+    images = random_images(rng, network, 1)
+    readings = []
+
+    async def drive(ctx):
+        nonsense = bytes([5, 0]) + bytes(2 * 63)
+        assert await load(ctx, engine, 0, Space.PARAMETERS, nonsense) == 0
+        await send_pixels(ctx, engine, bytes(5))
+        readings.append((await take_reading(ctx, engine)).overrun)
+        await load_network(ctx, engine, network)
+        await send_pixels(ctx, engine, packed(network, images)[0])
+        reading = await take_reading(ctx, engine)
+        readings.append((reading.code, reading.overrun))
+
+    run(engine, drive)
+    assert readings == [1, (reference.infer(network, images)[0], 0)]
+
+
+def test_a_network_that_fills_the_parameter_memory_is_no_overrun():
+    rng = np.random.default_rng(6)
+    network = random_network(rng, (16, 64 - 1 - 2 - 2 - 8, 8), (1, 1))
+    engine = Engine(SMALL)
+    images = random_images(rng, network, 1)
+
+    async def drive(ctx):
+        await load_network(ctx, engine, network)
+        await send_pixels(ctx, engine, packed(network, images)[0])
+        reading = await take_reading(ctx, engine)
+        assert (reading.code, reading.overrun) == (reference.infer(network, images)[0], 0)
+
+    run(engine, drive)
+
+
+@pytest.mark.parametrize(
+    ("address", "space", "words", "refusal"),
+    [
+        (127, Space.WEIGHTS, bytes(2), 0),
+        (127, Space.WEIGHTS, bytes(4), Refusal.OUT_OF_RANGE),
+        (128, Space.WEIGHTS, bytes(2), Refusal.OUT_OF_RANGE),
+        (1 << 23, Space.WEIGHTS, bytes(2), Refusal.OUT_OF_RANGE),
+        (63, Space.PARAMETERS, bytes(2), 0),
+        (63, Space.PARAMETERS, bytes(4), Refusal.OUT_OF_RANGE),
+        (64, Space.PARAMETERS, bytes(2), Refusal.OUT_OF_RANGE),
+        (0, 2, bytes(2), Refusal.OUT_OF_RANGE),
+        (0, 255, bytes(2), Refusal.OUT_OF_RANGE),
+        (0, Space.WEIGHTS, bytes(3), Refusal.WRONG_LENGTH),
+        (5, Space.PARAMETERS, bytes(5), Refusal.WRONG_LENGTH),
+        (0, Space.PARAMETERS, bytes([8, 0]), 0),
+        (0, Space.PARAMETERS, bytes([0, 0]), Refusal.OUT_OF_RANGE),
+        (0, Space.PARAMETERS, bytes([9, 0]), Refusal.OUT_OF_RANGE),
+    ],
+)
+def test_loads_outside_the_memories_are_refused(address, space, words, refusal):
+    engine = Engine(SMALL)
+    answers = []
+
+    async def drive(ctx):
+        answers.append(await load(ctx, engine, address, space, words))
+        # Whatever it was, the next load works.
+        answers.append(await load(ctx, engine, 3, Space.PARAMETERS, bytes(2)))
+
+    run(engine, drive)
+    assert answers == [refusal, 0]
