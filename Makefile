@@ -17,7 +17,7 @@ test: lint  ## Everything: style, types, arrows, tests and benches.
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 bench: $(VENV)/test.stamp  ## The figures of docs/benchmarks.md.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -28,6 +29,21 @@ from stepnet.errors import NetworkError
 
 SCHEMA_VERSION = 1
 MAX_WEIGHT_BITS = 8
+
+# What numpy and zipfile answer to a file that is damaged or of another kind: a zip that asks for
+# what zipfile cannot do is a RuntimeError, a lone array instead of a zip a TypeError.
+_DAMAGE = (
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class Readout(StrEnum):
@@ -61,7 +77,7 @@ class Layer:
     weight_bits: int = 1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.weight_bits, int) or not 1 <= self.weight_bits <= MAX_WEIGHT_BITS:
+        if self.weight_bits not in range(1, MAX_WEIGHT_BITS + 1):
             raise NetworkError(
                 f"A layer has weights of {self.weight_bits!r} bits; choose 1 to {MAX_WEIGHT_BITS}."
             )
@@ -119,7 +135,8 @@ class Network:
     alphabet: the distinct characters it can answer, codes below 256. A code outside the alphabet is
     reported as unknown.
     code_prefix: readout `tree` only: leading bits that all codes share and no neuron computes, as a
-    string of "0" and "1", most significant first. The code has `len(code_prefix)` + tree depth bits.
+    string of "0" and "1", most significant first. The code has `len(code_prefix)` bits and as many
+    as the tree is deep.
     card: free text about where the network comes from (data, rule, command, accuracy, licence).
 
     Raises NetworkError if any of this does not hold together.
@@ -201,8 +218,8 @@ class Network:
                 )
             case Readout.TREE if (n_out + 1).bit_count() != 1 or not 1 <= self.code_bits <= 8:
                 raise NetworkError(
-                    f"Readout tree needs a last layer of 2^m - 1 neurons for m bits of a code of at "
-                    f"most 8, but it has {n_out} after a prefix of {len(self.code_prefix)} bits."
+                    "Readout tree needs a last layer of 2^m - 1 neurons for m bits of a code of "
+                    f"at most 8, but it has {n_out} after a prefix of {len(self.code_prefix)} bits."
                 )
             case Readout.NEAREST if n_out != len(self.alphabet):
                 raise NetworkError(
@@ -264,10 +281,10 @@ class Network:
                         header=np.array(self._header()),
                         **self._arrays(),
                     )
-                os.chmod(temporary, 0o644)
-                os.replace(temporary, path)
+                Path(temporary).chmod(0o644)
+                Path(temporary).replace(path)
             except BaseException:
-                os.unlink(temporary)
+                Path(temporary).unlink()
                 raise
         except OSError as error:
             raise NetworkError(
@@ -297,7 +314,7 @@ class Network:
                 f"The network file {str(path)!r} cannot be read ({error.strerror or error}); "
                 "name a .npz that `stepnet train` wrote."
             ) from error
-        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except _DAMAGE as error:
             raise NetworkError(
                 f"The file {str(path)!r} is no network or is damaged; train it again or fetch a "
                 "fresh copy."

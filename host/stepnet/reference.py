@@ -33,12 +33,13 @@ def binarise(network: Network, images: NDArray[np.generic]) -> NDArray[np.uint8]
     if images.dtype == np.bool_:
         pixels = images
     elif images.dtype == np.uint8:
-        pixels = images >= network.ink_threshold
+        pixels = np.greater_equal(images, network.ink_threshold)
     else:
         raise ImageError(
-            f"The images hold {images.dtype} values; give uint8 grey values with bright ink, or bool."
+            f"The images hold {images.dtype} values; "
+            "give uint8 grey values with bright ink, or bool."
         )
-    return pixels.reshape(len(images), -1).view(np.uint8)
+    return pixels.reshape(len(images), network.height * network.width).view(np.uint8)
 
 
 def sums(layer: Layer, activations: NDArray[np.uint8]) -> NDArray[np.floating]:
@@ -90,6 +91,7 @@ def _walk_tree(rows: NDArray[np.uint8], code_prefix: str) -> NDArray[np.uint8]:
     code = np.full(len(rows), int(code_prefix or "0", 2), dtype=np.uint8)
     for _ in range((rows.shape[1] + 1).bit_length() - 1):
         bit = rows[images, node]
-        code = (code << 1) | bit
+        code <<= 1
+        code |= bit
         node = 2 * node + 1 + bit
     return code

@@ -1,0 +1,66 @@
+"""Images per second of the integer reference on one core.
+
+    python benchmarks/reference_rate.py [--json]
+
+Measures `reference.infer` for a random 784-128-64-7 network of binary weights at a batch of 10,000
+and gives the median of several runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import time
+
+# The BLAS library behind numpy reads these once, when numpy is imported.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import numpy as np  # noqa: E402 (after the threads are set)
+from stepnet import Layer, Network, reference  # noqa: E402
+
+SIZES = (784, 128, 64, 7)
+BATCH = 10_000
+RUNS = 9
+
+
+def random_network(random: np.random.Generator) -> Network:
+    """Binary weights, thresholds around the mean sum."""
+    layers = [
+        Layer(random.choice([-1, 1], (n_out, n_in)), random.integers(-8, 8, n_out, dtype=np.int32))
+        for n_in, n_out in itertools.pairwise(SIZES)
+    ]
+    return Network("random", tuple(layers))
+
+
+def images_per_s() -> float:
+    """Median rate over the runs, the first of which only warms up."""
+    random = np.random.default_rng(0)
+    network = random_network(random)
+    images = random.integers(0, 256, (BATCH, 28, 28), dtype=np.uint8)
+    durations_s: list[float] = []
+    for _ in range(RUNS + 1):
+        start = time.perf_counter()
+        reference.infer(network, images)
+        durations_s.append(time.perf_counter() - start)
+    return BATCH / statistics.median(durations_s[1:])
+
+
+def main() -> None:
+    """Print one line, or one JSON object."""
+    parser = argparse.ArgumentParser(description="Images per second of the integer reference.")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    as_json = parser.parse_args().json
+    rate = images_per_s()
+    sizes = "-".join(map(str, SIZES))
+    if as_json:
+        print(json.dumps({"network": sizes, "batch": BATCH, "images_per_s": round(rate)}))
+    else:
+        print(f"reference, {sizes}, batch {BATCH}, one core: {rate:,.0f} images/s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""`stepnet evaluate`: how well a network reads a data set."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stepnet.cli.options import DataDirOption, DataOption, JsonOption
+
+if TYPE_CHECKING:
+    from stepnet.evaluation import Score
+
+
+def evaluate(
+    network: Annotated[str, typer.Argument(help="A shipped network, or a .npz file.")] = "digits",
+    data: DataOption = "mnist",
+    data_dir: DataDirOption = None,
+    part: Annotated[str, typer.Option(help="Part of the data set: test or train.")] = "test",
+    json_output: JsonOption = False,
+) -> None:
+    """Measure a network with the integer reference: a reading counts if its whole code is right."""
+    from stepnet import data as data_sets
+    from stepnet.evaluation import score
+    from stepnet.networks import load_network
+
+    step_network = load_network(network)
+    dataset = data_sets.load(data, data_dir).part(part)
+    result = score(step_network, dataset)
+    if json_output:
+        print(
+            json.dumps(
+                {
+                    "network": step_network.name,
+                    "digest": step_network.digest,
+                    "data": data,
+                    "part": part,
+                    "accuracy": result.accuracy,
+                    "images": result.images,
+                    "unknown": result.unknown,
+                    "left_out": result.left_out,
+                    "accuracy_by_character": result.accuracy_by_character,
+                }
+            )
+        )
+        return
+    _show(step_network.name, f"{data}, {part} part", result)
+
+
+def _show(name: str, where: str, result: Score) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    wrong = result.images - result.right - result.unknown
+    print(f"Network {name} on {where}: {result.images} images")
+    table = Table("reading", "images", "part", box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for what, count in (
+        ("exactly the right code", result.right),
+        ("another character", wrong),
+        ("unknown code", result.unknown),
+    ):
+        table.add_row(what, str(count), f"{count / result.images:.2%}")
+    Console().print(table)
+    ranked = sorted(result.accuracy_by_character.items(), key=lambda item: item[1])
+    worst = ", ".join(f"{character} {part:.1%}" for character, part in ranked[:5])
+    print(f"Hardest characters: {worst}")
+    if result.left_out:
+        print(f"Left out: {result.left_out} images of characters outside its alphabet")

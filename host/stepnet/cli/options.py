@@ -1,0 +1,34 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+BoardOption = Annotated[
+    str,
+    typer.Option(
+        "--board", help="sim, a serial port such as /dev/ttyUSB1 or COM3, or socket://host:port."
+    ),
+]
+NetworkOption = Annotated[str, typer.Option("--network", help="A shipped network, or a .npz file.")]
+BaudOption = Annotated[int, typer.Option("--baud", min=1, help="Bits per second on the wire.")]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", min=0.001, help="Seconds that any one answer may take.")
+]
+UartOption = Annotated[
+    bool, typer.Option("--uart", help="Drive the virtual board at its serial pins.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+DataOption = Annotated[
+    str, typer.Option("--data", help="mnist, unipen, or a .npz file with images and labels.")
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Folder of the data sets; STEPNET_DATA or a cache folder if not given.",
+    ),
+]

@@ -1,0 +1,37 @@
+"""What several test modules of the host need."""
+
+import functools
+import http.server
+import os
+import threading
+from types import SimpleNamespace
+
+import pytest
+from stepnet import data
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """MNIST in its two parts, if STEPNET_DATA names a folder that has it."""
+    folder = os.environ.get("STEPNET_DATA")
+    if not folder or not list(data.data_folder(folder).glob("**/t10k-images-idx3-ubyte.gz")):
+        pytest.skip("STEPNET_DATA names no folder with MNIST")
+    return data.load("mnist", folder)
+
+
+@pytest.fixture
+def local_files(tmp_path_factory):
+    """A web server on this machine that serves `folder` at `url`."""
+    folder = tmp_path_factory.mktemp("served")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format, *args):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield SimpleNamespace(folder=folder, url=f"http://127.0.0.1:{server.server_port}/")
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,120 @@
+"""The shipped networks and samples, and measuring a network."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from stepnet import Layer, Network, reference
+from stepnet.data import Dataset
+from stepnet.errors import DataError, NetworkError
+from stepnet.evaluation import score
+from stepnet.networks import load_network, names
+from stepnet.samples import sample_pictures
+
+
+def test_shipped_networks_are_found_by_name():
+    assert "digits" in names()
+    for name in names():
+        assert load_network(name).name == name
+
+
+def test_digits_is_what_the_documentation_says():
+    digits = load_network("digits")
+    assert digits.sizes == (784, 128, 64, 7)
+    assert [layer.weight_bits for layer in digits.layers] == [1, 1, 1]
+    assert digits.readout == "bits"
+    assert digits.alphabet == "0123456789"
+
+
+def test_digits_tells_where_it_comes_from():
+    card = load_network("digits").card
+    assert card["rule"] == "surrogate"
+    assert card["command"].startswith("stepnet train --data mnist")
+    assert "LeCun" in card["attribution"]
+    assert "CC BY-SA 3.0" in card["attribution"]
+
+
+def test_digits_reads_at_least_93_percent_of_the_test_images(mnist):
+    result = score(load_network("digits"), mnist.test)
+    assert result.images == 10_000
+    assert result.accuracy >= 0.93
+    assert load_network("digits").card["accuracy"].startswith(f"{result.accuracy:.4f} ")
+
+
+def test_a_file_is_found_by_its_path(tmp_path):
+    original = load_network("digits")
+    path = original.save(tmp_path / "copy.npz")
+    assert load_network(path).digest == original.digest
+    assert load_network(str(path)).digest == original.digest
+
+
+def test_an_unknown_name_lists_the_shipped_ones():
+    with pytest.raises(NetworkError) as caught:
+        load_network("letters-of-no-alphabet")
+    assert str(caught.value) == (
+        f"There is no network 'letters-of-no-alphabet'; choose one of {', '.join(names())}, "
+        "or name a .npz file that `stepnet train` wrote."
+    )
+
+
+def test_a_missing_file_is_named(tmp_path):
+    path = tmp_path / "absent.npz"
+    with pytest.raises(NetworkError) as caught:
+        load_network(path)
+    assert str(caught.value) == (
+        f"There is no network file {str(path)!r}; name a .npz that `stepnet train` wrote, "
+        "or a shipped network."
+    )
+
+
+def test_samples_are_two_of_each_digit_in_network_size():
+    pictures = sample_pictures()
+    assert [label for _, label in pictures] == sorted("0123456789" * 2)
+    for path, _ in pictures:
+        with Image.open(path) as picture:
+            assert (picture.mode, picture.size) == ("L", (28, 28))
+
+
+def test_samples_are_the_first_two_of_each_digit_in_the_test_part(mnist):
+    for path, label in sample_pictures():
+        index = int(path.stem.partition("_")[2])
+        first_two = np.flatnonzero(mnist.test.labels == ord(label))[:2]
+        assert index in first_two
+        np.testing.assert_array_equal(np.asarray(Image.open(path)), mnist.test.images[index])
+
+
+def test_most_samples_are_read_right():
+    digits = load_network("digits")
+    images = np.stack([np.asarray(Image.open(path)) for path, _ in sample_pictures()])
+    labels = np.array([ord(label) for _, label in sample_pictures()])
+    assert np.count_nonzero(reference.infer(digits, images) == labels) >= 18
+
+
+def reading_network(alphabet):
+    """Bit k of its answer is pixel k of an image of 1 x 7 pixels."""
+    return Network(
+        "reading", (Layer(np.eye(7), np.ones(7), 2),), height=1, width=7, alphabet=alphabet
+    )
+
+
+def written(codes):
+    """Images from which `reading_network` reads these codes."""
+    bits = np.array([list(codes)]).T >> np.arange(7) & 1
+    return (255 * bits).astype(np.uint8).reshape(-1, 1, 7)
+
+
+def test_a_score_counts_right_wrong_unknown_and_left_out():
+    labels = np.frombuffer(b"aabbbz", dtype=np.uint8)
+    result = score(reading_network("ab"), Dataset(written(b"abbb?a"), labels))
+    assert (result.images, result.right, result.unknown, result.left_out) == (5, 3, 1, 1)
+    assert result.accuracy == 3 / 5
+    assert result.accuracy_by_character == {"a": 1 / 2, "b": 2 / 3}
+
+
+def test_a_data_set_without_known_characters_cannot_be_measured():
+    dataset = Dataset(written(b"xy"), np.frombuffer(b"xy", dtype=np.uint8))
+    with pytest.raises(DataError) as caught:
+        score(reading_network("ab"), dataset)
+    assert str(caught.value) == (
+        "The data set shows none of the characters of network 'reading' (ab); "
+        "choose another data set."
+    )

@@ -1,0 +1,132 @@
+"""The commands `train` and `evaluate`, from a data file to a measured network."""
+
+import json
+
+import numpy as np
+import pytest
+import typer
+from stepnet import Network
+from stepnet.cli.evaluate import evaluate
+from stepnet.cli.train import train
+from stepnet.errors import DataError, NetworkError, TrainingError
+from typer.testing import CliRunner
+
+APP = typer.Typer()
+APP.command()(train)
+APP.command()(evaluate)
+
+
+@pytest.fixture
+def bars(tmp_path):
+    """A data file of two characters: a bar at the top, or at the bottom."""
+    random = np.random.default_rng(0)
+    labels = np.frombuffer(b"!w", dtype=np.uint8)[random.integers(0, 2, 200)]
+    images = random.integers(0, 60, (200, 6, 6)).astype(np.uint8)
+    images[labels == ord("!"), 0:2] = 200
+    images[labels == ord("w"), 4:6] = 200
+    path = tmp_path / "bars.npz"
+    np.savez(path, images=images, labels=labels)
+    return path
+
+
+def run(*words):
+    """What the command prints on stdout; whatever it raises comes through."""
+    result = CliRunner().invoke(APP, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def small_training(bars, *more):
+    return ("train", "--data", bars, "--hidden", "8", "--epochs", "60", *more)
+
+
+def test_a_trained_network_is_saved_and_measured(bars, tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "made.npz"
+    answer = json.loads(run(*small_training(bars, "--output", path, "--name", "made", "--json")))
+    network = Network.load(path)
+    assert (network.name, network.sizes, network.alphabet) == ("made", (36, 8, 7), "!w")
+    assert answer["digest"] == network.digest
+    assert answer["accuracy"] == 1.0
+    assert answer["images"] == 30
+    assert network.card["accuracy"] == (
+        "1.0000 of 30 images of the test part give exactly the right code"
+    )
+    measured = json.loads(run("evaluate", path, "--data", bars, "--json"))
+    assert measured["accuracy"] == 1.0
+    assert (measured["images"], measured["unknown"], measured["left_out"]) == (30, 0, 0)
+    trained_on = json.loads(run("evaluate", path, "--data", bars, "--part", "train", "--json"))
+    assert trained_on["images"] == 170
+
+
+def test_the_command_on_the_card_makes_the_network_again(bars, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    run(*small_training(bars, "--weight-bits", "2,1", "--seed", "5", "--ink-threshold", "90"))
+    first = Network.load("bars-network.npz")
+    assert [layer.weight_bits for layer in first.layers] == [2, 1]
+    assert first.ink_threshold == 90
+    stepnet, *words = first.card["command"].split()
+    assert stepnet == "stepnet"
+    run(*words, "--output", "again.npz")
+    assert Network.load("again.npz").digest == first.digest
+
+
+def test_part_of_the_training_images_is_held_out(bars, tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "made.npz"
+    answer = json.loads(run(*small_training(bars, "--output", path, "--hold-out", "0.2", "--json")))
+    assert answer["images"] == 34
+    assert answer["part"] == "held-out 0.2 of the training part"
+
+
+def test_the_text_of_evaluate(bars, tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "made.npz"
+    text = run(*small_training(bars, "--output", path, "--name", "made"))
+    assert text.startswith(f"{path}: 36-8-7, digest {Network.load(path).digest[:16]}\n")
+    assert "100.00% of 30 images of the test part give exactly the right code.\n" in text
+    lines = run("evaluate", path, "--data", bars).splitlines()
+    assert lines[0] == f"Network made on {bars}, test part: 30 images"
+    assert lines[2].split() == ["exactly", "the", "right", "code", "30", "100.00%"]
+    assert lines[-1].startswith("Hardest characters: ")
+
+
+def test_digits_is_measured_on_mnist(mnist):
+    answer = json.loads(run("evaluate", "digits", "--json"))
+    assert answer["images"] == 10_000
+    assert answer["accuracy"] >= 0.93
+
+
+def test_an_output_folder_that_is_missing_is_named_before_training(bars, tmp_path):
+    with pytest.raises(TrainingError) as caught:
+        run(*small_training(bars, "--output", tmp_path / "absent" / "made.npz"))
+    assert str(caught.value) == (
+        f"There is no folder {str(tmp_path / 'absent')!r}; "
+        "name an --output in a folder that exists."
+    )
+
+
+def test_errors_come_through(bars, tmp_path):
+    with pytest.raises(NetworkError):
+        run("evaluate", "nothing-shipped", "--data", bars)
+    with pytest.raises(DataError):
+        run("evaluate", "digits", "--data", tmp_path / "absent.npz")
+    with pytest.raises(TrainingError):
+        run(*small_training(bars, "--rule", "magic"))
+
+
+def test_a_list_that_holds_no_numbers_is_refused(bars):
+    with pytest.raises(TrainingError) as caught:
+        run("train", "--data", bars, "--hidden", "12x")
+    assert str(caught.value) == (
+        "The option --hidden is '12x'; give whole numbers with commas between, like 128,64."
+    )
+
+
+def test_the_data_file_is_not_written_over(bars):
+    with pytest.raises(TrainingError) as caught:
+        run(*small_training(bars, "--output", bars))
+    assert str(caught.value) == (
+        f"The output {str(bars)!r} is the data file; name another --output."
+    )
