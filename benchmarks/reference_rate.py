@@ -20,6 +20,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 import numpy as np  # noqa: E402 (after the threads are set)
+
 from stepnet import Layer, Network, reference  # noqa: E402
 
 SIZES = (784, 128, 64, 7)

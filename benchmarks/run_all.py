@@ -26,8 +26,8 @@ STEPNET = (sys.executable, "-m", "stepnet")
 HEADING = """\
 # Benchmarks
 
-Measured by `python benchmarks/run_all.py` on {machine}. Frequencies are nextpnr's, of the placed and
-routed chip; cycles are counted by the gateware.
+Measured by `python benchmarks/run_all.py` on {machine}. Frequencies are nextpnr's, of the
+placed and routed chip; cycles are counted by the gateware.
 
 | what | asked for | measured | by |
 |---|---|---|---|
@@ -47,7 +47,11 @@ class Benchmark:
     def shown_command(self) -> str:
         """The command as a person types it."""
         words = [Path(word).name if word == sys.executable else word for word in self.command]
-        return " ".join(words).replace(f"{HERE}/", "benchmarks/").replace("python3 -m stepnet", "stepnet")
+        return (
+            " ".join(words)
+            .replace(f"{HERE}/", "benchmarks/")
+            .replace("python3 -m stepnet", "stepnet")
+        )
 
     def row(self) -> str:
         """Run it; its line of the table."""

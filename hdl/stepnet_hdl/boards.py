@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 from dataclasses import dataclass
+from typing import TypeAlias, TypeGuard
 
 import amaranth_boards
 from amaranth.build import Platform
@@ -14,6 +15,9 @@ from amaranth.vendor import LatticeECP5Platform, LatticeICE40Platform
 
 from stepnet.engine import EngineShape
 from stepnet.errors import BuildError
+
+OpenPlatform: TypeAlias = type[LatticeICE40Platform] | type[LatticeECP5Platform]
+"""A platform class whose toolchain is open."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,9 @@ _ECP5_85F = Part(83_640, 208, EngineShape(64, 2048, 47104, 4096))
 
 PARTS = {
     "iCE40UP5K": Part(
-        5_280, 30, EngineShape(64, 1024, 16384, 1024, weight_memory="single_port"),
+        5_280,
+        30,
+        EngineShape(64, 1024, 16384, 1024, weight_memory="single_port"),
         clock_hz=24_000_000,
     ),
     "iCE40HX8K": _ICE40_HX8K,
@@ -65,7 +71,7 @@ class Board:
     """A board by its name, its platform class and its part."""
 
     name: str
-    platform: type[LatticeICE40Platform] | type[LatticeECP5Platform]
+    platform: OpenPlatform
 
     @property
     def device(self) -> str:
@@ -129,7 +135,7 @@ def _own_board(name: str) -> Board:
     return Board(class_name, platform)
 
 
-def _carries(platform: type) -> bool:
+def _carries(platform: type) -> TypeGuard[OpenPlatform]:
     return (
         issubclass(platform, Platform)
         and getattr(platform, "device", None) in PARTS

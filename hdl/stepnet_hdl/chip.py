@@ -10,8 +10,6 @@ from stepnet_hdl.endpoint import Endpoint
 from stepnet_hdl.engine import Engine
 from stepnet_hdl.uart import UartReceiver, UartTransmitter, divisor_for
 
-BUFFER_BYTES = 2048
-"""Default size of the receive buffer: some twenty MNIST images in flight."""
 
 
 class Chip(wiring.Component):
@@ -36,9 +34,7 @@ class Chip(wiring.Component):
     character: Signal
     loaded: Signal
 
-    def __init__(
-        self, shape: EngineShape, clock_hz: int, buffer_bytes: int = BUFFER_BYTES
-    ) -> None:
+    def __init__(self, shape: EngineShape, clock_hz: int, buffer_bytes: int = 2048) -> None:
         self.shape = shape
         self.clock_hz = clock_hz
         self.buffer_bytes = buffer_bytes
@@ -103,13 +99,11 @@ class SerialChip(wiring.Component):
     loaded: Signal
 
     def __init__(
-        self, shape: EngineShape, clock_hz: int, baud: int, buffer_bytes: int = BUFFER_BYTES
+        self, shape: EngineShape, clock_hz: int, baud: int, buffer_bytes: int = 2048
     ) -> None:
         self.chip = Chip(shape, clock_hz, buffer_bytes)
         self.divisor = divisor_for(clock_hz, baud)
-        super().__init__(
-            {"rx_pin": In(1, init=1), "tx_pin": Out(1), "character": Out(8), "loaded": Out(1)}
-        )
+        super().__init__({"rx_pin": In(1), "tx_pin": Out(1), "character": Out(8), "loaded": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -108,6 +108,5 @@ def _require_amaranth() -> None:
         import amaranth_boards  # noqa: F401 - only asked whether it is there
     except ImportError as error:
         raise MissingToolError(
-            f"The package {error.name!r} is missing; install it with: "
-            'pip install "stepnet[fpga]".'
+            f'The package {error.name!r} is missing; install it with: pip install "stepnet[fpga]".'
         ) from error

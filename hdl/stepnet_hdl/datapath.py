@@ -19,7 +19,8 @@ class Datapath(wiring.Component):
     1 in both. Counts are added up: `sum = 2 sum` before a new bit plane, `sum = sum ± count`.
     `fires = sum >= threshold`.
 
-    `fires`, `done` and `last` come `latency_cycles` after the neuron's last words, whose `step` has `end`.
+    `fires`, `done` and `last` come `latency_cycles` after the neuron's last words, those whose
+    `step` has `end`.
 
     Members
     -------

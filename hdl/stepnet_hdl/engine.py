@@ -23,9 +23,10 @@ class Engine(wiring.Component):
     """Infers images with the network in its memories, laid out as in `stepnet.engine`.
 
     Weights and activations meet in a `Datapath` one word of SIMD bits per cycle, in the order of a
-    `Sequencer`; a `Collector` gathers the results and an `Intake` takes pixels and network words in.
-    The register holds a new character `stepnet.engine.cycles_per_image` cycles after the transfer of
-    an image's last pixels, if the engine was idle then. The next image is received meanwhile.
+    `Sequencer`; a `Collector` gathers the results, and an `Intake` takes in pixels and the words of
+    a network. The register holds a new character `stepnet.engine.cycles_per_image` cycles after
+    the transfer of an image's last pixels, if the engine was idle then. The next image is received
+    meanwhile.
 
     Members
     -------
@@ -146,7 +147,8 @@ class Engine(wiring.Component):
         cycles = Signal(CYCLES_BITS)
         m.d.sync += cycles.eq(cycles + 1)
         with m.If(sequencer.start):
-            # `start` is one cycle after the last pixel; the register changes one after its last bit.
+            # `start` is one cycle after the last pixel; the register changes one cycle after its
+            # last bit.
             m.d.sync += cycles.eq(3)
 
         # Without a look at `ready`, which would reach from the link into the sequencer.

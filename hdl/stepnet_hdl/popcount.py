@@ -8,7 +8,7 @@ from stepnet.engine import popcount_latency_cycles
 
 
 class Popcount(wiring.Component):
-    """Pipelined compressor tree: takes a word every cycle, gives its popcount `latency_cycles` later.
+    """Pipelined compressor tree: takes a word every cycle, counts it `latency_cycles` later.
 
     A leaf is a full adder over three bits. Every adder above takes the counts of two halves and one
     more bit in its carry input, so that `2^k - 1` bits need `k - 1` levels of carry chains and no

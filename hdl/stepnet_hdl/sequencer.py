@@ -177,21 +177,20 @@ class Sequencer(wiring.Component):
                     m.d.sync += [plane.eq(last_plane), neurons_left.eq(neurons_left - 1)]
                 with m.If(step.last):
                     m.next = "DRAIN"
-            with m.State("DRAIN"):
-                with m.If(self.last_decided):
-                    m.d.sync += [
-                        read_region.eq(self.write_region),
-                        self.write_region.eq(
-                            Mux(
-                                self.write_region == Region.EVEN_LAYER,
-                                Region.ODD_LAYER,
-                                Region.EVEN_LAYER,
-                            )
-                        ),
-                    ]
-                    m.next = "ROW_HEADER"
-                    with m.If(self.last_layer | self.overrun):
-                        m.d.comb += self.image_done.eq(Mux(image_buffer, 0b10, 0b01))
-                        m.d.sync += image_buffer.eq(~image_buffer)
-                        m.next = "WAIT"
+            with m.State("DRAIN"), m.If(self.last_decided):
+                m.d.sync += [
+                    read_region.eq(self.write_region),
+                    self.write_region.eq(
+                        Mux(
+                            self.write_region == Region.EVEN_LAYER,
+                            Region.ODD_LAYER,
+                            Region.EVEN_LAYER,
+                        )
+                    ),
+                ]
+                m.next = "ROW_HEADER"
+                with m.If(self.last_layer | self.overrun):
+                    m.d.comb += self.image_done.eq(Mux(image_buffer, 0b10, 0b01))
+                    m.d.sync += image_buffer.eq(~image_buffer)
+                    m.next = "WAIT"
         return m

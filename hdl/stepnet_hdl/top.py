@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.build import ResourceError
+from amaranth.build.res import ResourceError
 from amaranth.hdl import Module
 from amaranth.lib import io, wiring
 
@@ -31,14 +31,14 @@ class BoardTop(wiring.Component):
         m.submodules.chip = chip = self.chip
 
         uart = platform.request("uart", 0, dir="-")
-        m.submodules.rx_buffer = rx_buffer = io.Buffer("i", uart.rx)
-        m.submodules.tx_buffer = tx_buffer = io.Buffer("o", uart.tx)
+        m.submodules.rx_buffer = rx_buffer = io.Buffer(io.Direction.Input, uart.rx)
+        m.submodules.tx_buffer = tx_buffer = io.Buffer(io.Direction.Output, uart.tx)
         m.d.comb += [chip.rx_pin.eq(rx_buffer.i), tx_buffer.o.eq(chip.tx_pin)]
 
         try:
             led = platform.request("led", 0, dir="-")
         except ResourceError:
             return m  # a board without a light
-        m.submodules.led_buffer = led_buffer = io.Buffer("o", led)
+        m.submodules.led_buffer = led_buffer = io.Buffer(io.Direction.Output, led)
         m.d.comb += led_buffer.o.eq(chip.loaded)
         return m

@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from amaranth.back import rtlil
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 from amaranth.hdl import Elaboratable
 
 from stepnet.errors import BuildError
@@ -22,8 +22,8 @@ def to_rtlil(component: Elaboratable, top: str) -> str:
 def to_verilog(rtlil_text: str) -> str:
     """Verilog of RTLIL: plain assignments and clocked blocks, which every simulator understands.
 
-    Yosys writes it after `proc`, so that no `always @*` block is left to wait for an input that never
-    changes (amaranth-lang/amaranth#1629).
+    Yosys writes it after `proc`, so that no `always @*` block is left to wait for an input that
+    never changes (amaranth-lang/amaranth#1629).
 
     Raises MissingToolError if there is no Yosys, BuildError if it fails.
     """

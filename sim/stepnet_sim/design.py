@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from stepnet.engine import EngineShape
 from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl.chip import BUFFER_BYTES, Chip, SerialChip
+from stepnet_hdl.boards import PARTS
+from stepnet_hdl.chip import Chip, SerialChip
+
+ICEBREAKER = PARTS["iCE40UP5K"]
 
 
 @dataclass(frozen=True)
@@ -14,9 +17,9 @@ class Design:
     uart: with serial pins at `baud`, instead of the byte streams behind them.
     """
 
-    shape: EngineShape = EngineShape(weight_memory="single_port")
-    clock_hz: int = 24_000_000
-    buffer_bytes: int = BUFFER_BYTES
+    shape: EngineShape = ICEBREAKER.shape
+    clock_hz: int = ICEBREAKER.clock_hz
+    buffer_bytes: int = ICEBREAKER.buffer_bytes
     uart: bool = False
     baud: int = DEFAULT_BAUD
 

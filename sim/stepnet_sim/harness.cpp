@@ -17,6 +17,9 @@ struct Harness {
     uint64_t cycles = 0;
 
     Harness() {
+#ifdef STEPNET_DIVISOR
+        chip.rx_pin = 1;  // idle
+#endif
         chip.rst = 1;
         tick();
         chip.rst = 0;

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
-from amaranth.sim import Simulator, SimulatorContext
+from amaranth.sim import Simulator
 
 from stepnet_hdl.chip import Chip
 from stepnet_sim.design import Design
@@ -29,7 +30,7 @@ class InterpretedChip:
         self.cycles = 0
         self.character = 0
 
-    async def _drive(self, ctx: SimulatorContext) -> None:
+    async def _drive(self, ctx: Any) -> None:
         chip = self._chip
         ctx.set(chip.tx.ready, 1)
         while True:

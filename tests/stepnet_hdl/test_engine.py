@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from networks import random_images, random_network
 
+from networks import random_images, random_network
 from stepnet import reference
 from stepnet.engine import EngineShape, cycles_per_image, memory_image
 from stepnet.protocol import Refusal, Space, pack_pixels
