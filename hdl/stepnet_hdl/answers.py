@@ -65,7 +65,10 @@ class AnswerWriter(wiring.Component):
         word = data.StructLayout({"constant": 8, "source": range(sources + 1), "last": 1})
         words, first_word = self._plan()
         m.submodules.plan = plan = memory.Memory(
-            shape=word, depth=len(words), init=words, attrs={"rom_style": "block"}
+            shape=word,
+            depth=len(words),
+            init=[word.const(entry) for entry in words],
+            attrs={"rom_style": "block"},
         )
         plan_port = plan.read_port()
         planned = plan_port.data
@@ -99,7 +102,7 @@ class AnswerWriter(wiring.Component):
                         m.next = "IDLE"
         return m
 
-    def _plan(self) -> tuple[list[dict[str, int]], dict[Answer, int]]:
+    def _plan(self) -> tuple[list[dict[int | str, int]], dict[Answer, int]]:
         """The words of the plan, all answers in turn, and where each answer starts."""
         source_of: dict[str, int] = {}
         next_source = _CONSTANT + 1
@@ -107,7 +110,7 @@ class AnswerWriter(wiring.Component):
             source_of[name] = next_source
             next_source += size
 
-        words: list[dict[str, int]] = []
+        words: list[dict[int | str, int]] = []
         first_word: dict[Answer, int] = {}
         for kind, layout in LAYOUTS.items():
             first_word[kind] = len(words)

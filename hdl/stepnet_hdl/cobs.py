@@ -99,7 +99,10 @@ class CobsEncoder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
 
-        m.submodules.buffer = buffer = memory.Memory(shape=8, depth=256, init=[], attrs={"no_rw_check": True})
+        # Like the storage of a `PacketBuffer`: never read and written in the same cycle.
+        m.submodules.buffer = buffer = memory.Memory(
+            shape=8, depth=256, init=[], attrs={"no_rw_check": "1"}
+        )
         write_port = buffer.write_port()
         read_port = buffer.read_port(domain="comb")
 

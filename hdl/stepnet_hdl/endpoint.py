@@ -1,6 +1,7 @@
 """The board's end of the link: takes requests, drives the core, answers."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value, ValueLike
 from amaranth.lib import data, stream, wiring
@@ -12,6 +13,7 @@ from stepnet.protocol import COMMIT, HEADER, LOAD, PROTOCOL_VERSION, Answer, Ref
 from stepnet_hdl.answers import AnswerWriter
 from stepnet_hdl.cobs import PacketByte
 from stepnet_hdl.frames import FrameReceiver, FrameTransmitter
+from stepnet_hdl.packet_buffer import check_buffer_bytes
 
 CoreReading = data.StructLayout({"code": 8, "cycles": 32, "overrun": 1})
 """What the core says of an image: the character register, the cycles from the last pixel to it, and
@@ -29,11 +31,18 @@ IDENTITY_CONSTANTS = (
 )
 """Fields of IDENTITY that only the maker of the chip knows."""
 
+_Header = data.StructLayout({name: 8 * size for name, size in HEADER.fields.items()})
 _TARGET_BYTES = LOAD.size - HEADER.size
 _DIGEST_BYTES = COMMIT.fields["digest"]
 
 
-_Header = data.StructLayout({name: 8 * size for name, size in HEADER.fields.items()})
+def check_identity(identity: Mapping[str, int]) -> None:
+    """Raise ValueError unless exactly `IDENTITY_CONSTANTS` are given."""
+    if set(identity) != set(IDENTITY_CONSTANTS):
+        raise ValueError(
+            f"The identity gives {', '.join(identity) or 'nothing'}; "
+            f"give {', '.join(IDENTITY_CONSTANTS)}."
+        )
 
 
 class Endpoint(wiring.Component):
@@ -45,18 +54,19 @@ class Endpoint(wiring.Component):
 
     - IDENTIFY: IDENTITY.
     - CLEAR: forgets the network and starts the digest anew; ACKNOWLEDGE.
-    - LOAD: forgets that a network is loaded, passes everything after the header to `load`, and takes
-      the memory words into the digest, a CRC-32 over all LOADs since CLEAR; then ACKNOWLEDGE, or
-      the core's refusal.
-    - COMMIT: a network is loaded if the digest is right, otherwise none is and WRONG_DIGEST;
-      ACKNOWLEDGE.
+    - LOAD: forgets that a network is loaded, passes everything after the header to `load`, and
+      takes the memory words into the digest, a CRC-32 over all LOADs since CLEAR; then
+      ACKNOWLEDGE, or the core's refusal.
+    - COMMIT: a network is loaded from now on if the digest is right; ACKNOWLEDGE. Otherwise none
+      is; WRONG_DIGEST.
     - INFER: the image goes to `pixels`; then READING, or PROGRAM_OVERRUN. Without a loaded network
       NOTHING_LOADED.
 
     The first byte of an answer is offered `2 * size + ANSWER_CYCLES` cycles after the request's
-    closing zero was taken, `size` being that of the answer's layout; INFER, LOAD and COMMIT take the
-    cycles of their body and of the core besides. `rx` waits at most 4 cycles, so a UART in front
-    of it loses nothing.
+    closing zero was taken, if nothing came before; `size` is that of the answer's layout. Every
+    byte of the request's body adds a cycle, the core its time, and one cycle more is taken by
+    CLEAR, LOAD, COMMIT and by refusals of requests without a body. `rx` waits as `FrameReceiver`
+    says, so behind a UART of 4 cycles per bit and more nothing is lost.
 
     identity: values of `IDENTITY_CONSTANTS`; ValueError if one is missing or unknown.
     buffer_bytes: of the receive buffer; BuildError if it is not in `packet_buffer.BUFFER_BYTES`.
@@ -86,7 +96,7 @@ class Endpoint(wiring.Component):
         1 for one cycle on CLEAR, and on LOAD before its first byte: images in progress are void.
     """
 
-    ANSWER_CYCLES = 22
+    ANSWER_CYCLES = 19
 
     rx: stream.Interface
     tx: stream.Interface
@@ -106,15 +116,11 @@ class Endpoint(wiring.Component):
         *,
         initial_digest: int | None = None,
     ) -> None:
-        if set(identity) != set(IDENTITY_CONSTANTS):
-            raise ValueError(
-                f"The identity gives {', '.join(sorted(identity)) or 'nothing'}; "
-                f"give {', '.join(sorted(IDENTITY_CONSTANTS))}."
-            )
+        check_identity(identity)
+        check_buffer_bytes(buffer_bytes)
         self.identity = dict(identity)
         self.buffer_bytes = buffer_bytes
         self.initial_digest = initial_digest
-        self.receiver = FrameReceiver(buffer_bytes)
         super().__init__(
             {
                 "rx": In(stream.Signature(8)),
@@ -125,7 +131,7 @@ class Endpoint(wiring.Component):
                 "load_done": In(1),
                 "load_refusal": In(8),
                 "image_bytes": In(16),
-                "loaded": Out(1, init=initial_digest is not None),
+                "loaded": Out(1),
                 "clear": Out(1),
             }
         )
@@ -133,7 +139,7 @@ class Endpoint(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
 
-        m.submodules.receiver = receiver = self.receiver
+        m.submodules.receiver = receiver = FrameReceiver(self.buffer_bytes)
         m.submodules.answers = answers = AnswerWriter(
             {
                 **self.identity,
@@ -158,21 +164,24 @@ class Endpoint(wiring.Component):
         body_is_digest = Signal()
         body_is_image = Signal()
 
-        crc = Processor(CRC32_ISO_HDLC(data_width=8))
+        # Typed as Any because amaranth-stubs leave this module of Amaranth out.
+        crc: Any = Processor(CRC32_ISO_HDLC(data_width=8))
         forget_words = Signal()
         m.submodules.digest = ResetInserter(forget_words)(crc)
         digest = self._digest(m, crc)
         byte_differs = request.p.data != digest.word_select(byte_index, 8)
         digest_differs = Signal()
 
+        loaded = Signal(init=self.initial_digest is not None)
         kind = Signal(Answer, init=Answer.ACKNOWLEDGE)
         reason = Signal(8)
         m.d.comb += [
             crc.data.eq(request.p.data),
             self.pixels.p.eq(request.p.data),
             self.load.p.eq(request.p),
+            self.loaded.eq(loaded),
             answers.kind.p.eq(kind),
-            answers.fields.loaded.eq(self.loaded),
+            answers.fields.loaded.eq(loaded),
             answers.fields.digest.eq(digest),
             answers.fields.image_bytes.eq(self.image_bytes),
             answers.fields.dropped_frames.eq(receiver.dropped_frames),
@@ -232,7 +241,7 @@ class Endpoint(wiring.Component):
                     with m.Else():
                         m.next = "DIGEST"
                 with m.Case(Request.INFER):
-                    with m.If(~self.loaded):
+                    with m.If(~loaded):
                         refuse_unread(Refusal.NOTHING_LOADED)
                     with m.Elif(~(has_body & body_is_image)):
                         refuse_unread(Refusal.WRONG_LENGTH)
@@ -242,7 +251,7 @@ class Endpoint(wiring.Component):
                     refuse_unread(Refusal.UNKNOWN_KIND)
             with m.State("FORGET"):
                 m.d.comb += self.clear.eq(1)
-                m.d.sync += self.loaded.eq(0)
+                m.d.sync += loaded.eq(0)
                 with m.If(header.kind == Request.LOAD):
                     m.next = "LOAD_TARGET"
                 with m.Else():
@@ -271,7 +280,7 @@ class Endpoint(wiring.Component):
                     with m.If(request.p.last):
                         m.next = "COMMIT"
             with m.State("COMMIT"):
-                m.d.sync += self.loaded.eq(~digest_differs)
+                m.d.sync += loaded.eq(~digest_differs)
                 with m.If(digest_differs):
                     refuse(Refusal.WRONG_DIGEST)
                 with m.Else():
@@ -302,10 +311,10 @@ class Endpoint(wiring.Component):
                     m.next = "HEADER"
         return m
 
-    def _digest(self, m: Module, crc: Processor) -> Value:
-        """What the CRC says, but until the first CLEAR or LOAD the initial digest, if there is one."""
+    def _digest(self, m: Module, crc: Any) -> Value:
+        """The CRC; if there is an initial digest, that one until the first CLEAR or LOAD."""
         if self.initial_digest is None:
-            return Value.cast(crc.crc)
+            return crc.crc
         untouched = Signal(init=1)
         with m.If(self.clear):
             m.d.sync += untouched.eq(0)

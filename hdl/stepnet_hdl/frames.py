@@ -1,5 +1,7 @@
 """Frames as in `stepnet.protocol`: COBS and CRC-16 around the payload of a message."""
 
+from typing import Any
+
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.crc import Processor
@@ -7,7 +9,7 @@ from amaranth.lib.crc.catalog import CRC16_IBM_3740
 from amaranth.lib.wiring import In, Out
 
 from stepnet_hdl.cobs import CobsDecoder, CobsEncoder, PacketByte
-from stepnet_hdl.packet_buffer import PacketBuffer
+from stepnet_hdl.packet_buffer import PacketBuffer, check_buffer_bytes
 
 
 class FrameReceiver(wiring.Component):
@@ -16,9 +18,12 @@ class FrameReceiver(wiring.Component):
     Frames wait in a `PacketBuffer` of `buffer_bytes`; those that are broken, too short or too long
     for it are dropped whole and counted, and nothing of them is ever offered.
 
-    `bytes` takes a byte per cycle but may wait 4 cycles after a good frame and 2 after a broken
-    one; it never waits for `packets`. The first byte of a packet is offered 8 cycles after the
-    closing zero was taken, further ones every cycle, with 2 cycles between packets.
+    `bytes` takes a byte per cycle but waits 3 cycles after a good frame and 1 after a broken one,
+    before the second byte of the next; it never waits for `packets`. The first byte of a packet is
+    offered 8 cycles after the closing zero was taken, further ones every cycle, with 2 cycles
+    between packets.
+
+    Raises BuildError if `buffer_bytes` is not in `packet_buffer.BUFFER_BYTES`.
 
     Members
     -------
@@ -38,7 +43,8 @@ class FrameReceiver(wiring.Component):
     dropped_frames: Signal
 
     def __init__(self, buffer_bytes: int) -> None:
-        self.buffer = PacketBuffer(buffer_bytes)
+        check_buffer_bytes(buffer_bytes)
+        self.buffer_bytes = buffer_bytes
         super().__init__(
             {
                 "bytes": In(stream.Signature(8)),
@@ -52,14 +58,15 @@ class FrameReceiver(wiring.Component):
         m = Module()
 
         m.submodules.decoder = decoder = CobsDecoder()
-        m.submodules.buffer = buffer = self.buffer
+        m.submodules.buffer = buffer = PacketBuffer(self.buffer_bytes)
         wiring.connect(m, wiring.flipped(self.bytes), decoder.bytes)
         wiring.connect(m, buffer.packets, wiring.flipped(self.packets))
 
         token = decoder.tokens.p
         transfer = decoder.tokens.valid & decoder.tokens.ready
         end_of_frame = Signal()
-        crc = Processor(CRC16_IBM_3740(data_width=8))
+        # Typed as Any because amaranth-stubs leave this module of Amaranth out.
+        crc: Any = Processor(CRC16_IBM_3740(data_width=8))
         m.submodules.crc = ResetInserter(end_of_frame)(crc)
         m.d.comb += [
             crc.data.eq(token.data),
@@ -106,7 +113,7 @@ class FrameTransmitter(wiring.Component):
         wiring.connect(m, encoder.bytes, wiring.flipped(self.bytes))
 
         end_of_frame = Signal()
-        crc = Processor(CRC16_IBM_3740(data_width=8))
+        crc: Any = Processor(CRC16_IBM_3740(data_width=8))
         m.submodules.crc = ResetInserter(end_of_frame)(crc)
         m.d.comb += crc.data.eq(self.packets.p.data)
 

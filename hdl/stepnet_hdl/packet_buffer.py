@@ -1,6 +1,6 @@
 """Where received frames wait: all of a good one, nothing of a broken one."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,6 +13,15 @@ FrameByte = data.StructLayout({"data": 8, "end": 1, "good": 1})
 
 BUFFER_BYTES = tuple(1 << n for n in range(6, 16))
 """Sizes that a buffer can have."""
+
+
+def check_buffer_bytes(buffer_bytes: int) -> None:
+    """Raise BuildError if no buffer can have this size."""
+    if buffer_bytes not in BUFFER_BYTES:
+        raise BuildError(
+            f"A receive buffer cannot have {buffer_bytes} bytes; choose a power of two from "
+            f"{BUFFER_BYTES[0]} to {BUFFER_BYTES[-1]}."
+        )
 
 
 class PacketBuffer(wiring.Component):
@@ -37,7 +46,7 @@ class PacketBuffer(wiring.Component):
     bytes_after : Signal(16), out
         How many bytes of the packet follow the one that is offered.
     dropped : Signal(1), out
-        1 for the cycle in which the end of a broken frame is taken.
+        1 for one cycle, after the end of a broken frame was taken.
     """
 
     frames: stream.Interface
@@ -46,11 +55,7 @@ class PacketBuffer(wiring.Component):
     dropped: Signal
 
     def __init__(self, buffer_bytes: int) -> None:
-        if buffer_bytes not in BUFFER_BYTES:
-            raise BuildError(
-                f"A receive buffer cannot have {buffer_bytes} bytes; choose a power of two from "
-                f"{BUFFER_BYTES[0]} to {BUFFER_BYTES[-1]}."
-            )
+        check_buffer_bytes(buffer_bytes)
         self.buffer_bytes = buffer_bytes
         super().__init__(
             {
@@ -64,7 +69,12 @@ class PacketBuffer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
 
-        m.submodules.storage = storage = memory.Memory(shape=8, depth=self.buffer_bytes, init=[], attrs={"no_rw_check": True})
+        # Synthesis joins this read port and the register behind it into the port of a block RAM,
+        # and knows from `no_rw_check` that no byte is read in the cycle that writes it. To a
+        # synchronous port it would add logic for that case.
+        m.submodules.storage = storage = memory.Memory(
+            shape=8, depth=self.buffer_bytes, init=[], attrs={"no_rw_check": "1"}
+        )
         write_port = storage.write_port()
         read_port = storage.read_port(domain="comb")
 
@@ -90,21 +100,23 @@ class PacketBuffer(wiring.Component):
         busy: Signal,
     ) -> None:
         frame = self.frames.p
-        room_used = Signal.like(write)
-        full = room_used[-1]
+        advance = Signal()
+        used = Signal.like(write)
+        full = Signal()  # registered, because the subtraction is long
         overflowed = Signal()
+        m.d.comb += used.eq(write - read)
+        m.d.sync += full.eq(used[-1] | (advance & used[:-1].all()))
+        with m.If(advance):
+            m.d.sync += write.eq(write + 1)
 
         # The number of payload bytes after the first, negative until the CRC is past.
         length_init = -(CRC_BYTES + 1)
         bytes_after = Signal(range(length_init, self.buffer_bytes), init=length_init)
-        too_short = bytes_after < HEADER.size - 1
-        good = frame.good & ~overflowed & ~too_short
+        long_enough = Signal()
+        good = frame.good & ~overflowed & long_enough
+        m.d.sync += self.dropped.eq(0)
 
-        m.d.comb += [
-            room_used.eq(write - read),
-            port.addr.eq(write),
-            port.data.eq(frame.data),
-        ]
+        m.d.comb += [port.addr.eq(write), port.data.eq(frame.data)]
         with m.FSM():
             with m.State("RECEIVE"):
                 m.d.comb += self.frames.ready.eq(1)
@@ -114,31 +126,35 @@ class PacketBuffer(wiring.Component):
                         m.d.sync += start.eq(write - CRC_BYTES)
                         m.next = "LENGTH_LOW"
                     with m.Else():
-                        m.d.comb += self.dropped.eq(1)
+                        m.d.sync += self.dropped.eq(1)
                         m.next = "RESERVE_LOW"
                 with m.Elif(self.frames.valid & full):
                     m.d.sync += overflowed.eq(1)
                 with m.Elif(self.frames.valid):
-                    m.d.comb += port.en.eq(1)
-                    m.d.sync += [write.eq(write + 1), bytes_after.eq(bytes_after + 1)]
+                    m.d.comb += [port.en.eq(1), advance.eq(1)]
+                    m.d.sync += bytes_after.eq(bytes_after + 1)
+                    with m.If(bytes_after == HEADER.size - 2):
+                        m.d.sync += long_enough.eq(1)
             with m.State("LENGTH_LOW"):
-                m.d.comb += [busy.eq(1), port.en.eq(1), port.data.eq(bytes_after[:8])]
-                m.d.sync += write.eq(write + 1)
+                m.d.comb += [port.en.eq(1), port.data.eq(bytes_after[:8])]
+                m.d.comb += [busy.eq(1), advance.eq(1)]
                 m.next = "LENGTH_HIGH"
             with m.State("LENGTH_HIGH"):
-                m.d.comb += [busy.eq(1), port.en.eq(1), port.data.eq(bytes_after[8:])]
+                m.d.comb += [port.en.eq(1), port.data.eq(bytes_after[8:])]
+                m.d.comb += busy.eq(1)
                 m.d.sync += write.eq(start)
                 m.next = "RESERVE_LOW"
             # Stepping over the place of the next length costs two cycles and no second adder.
             with m.State("RESERVE_LOW"):
-                m.d.sync += [write.eq(write + 1), bytes_after.eq(length_init)]
+                m.d.comb += advance.eq(1)
+                m.d.sync += [bytes_after.eq(length_init), long_enough.eq(0)]
                 m.next = "RESERVE_HIGH"
             with m.State("RESERVE_HIGH"):
-                m.d.sync += write.eq(write + 1)
+                m.d.comb += advance.eq(1)
                 m.next = "RECEIVE"
 
     def _read_packets(
-        self, m: Module, port: memory.ReadPort, *, read: Signal, available: Signal
+        self, m: Module, port: memory.ReadPort, *, read: Signal, available: Value
     ) -> None:
         # Two registers: the one inside the block RAM, then `byte`, because the first is slow.
         fetched = Signal()

@@ -57,7 +57,7 @@ class UartReceiver(wiring.Component):
 
     def __init__(self, divisor: int) -> None:
         self.divisor = divisor
-        super().__init__({"rx": In(1, init=1), "bytes": Out(stream.Signature(8))})
+        super().__init__({"rx": In(1), "bytes": Out(stream.Signature(8))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -119,7 +119,7 @@ class UartTransmitter(wiring.Component):
 
     def __init__(self, divisor: int) -> None:
         self.divisor = divisor
-        super().__init__({"bytes": In(stream.Signature(8)), "tx": Out(1, init=1)})
+        super().__init__({"bytes": In(stream.Signature(8)), "tx": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
