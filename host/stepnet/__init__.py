@@ -8,8 +8,45 @@
 that computes it.
 """
 
-from stepnet import reference
-from stepnet.errors import StepnetError
-from stepnet.network import Layer, Network, Readout
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Layer", "Network", "Readout", "StepnetError", "reference"]
+if TYPE_CHECKING:
+    from stepnet import reference
+    from stepnet.board import Board, Reading, open_board
+    from stepnet.errors import StepnetError
+    from stepnet.network import Layer, Network, Readout
+
+__all__ = [
+    "Board",
+    "Layer",
+    "Network",
+    "Reading",
+    "Readout",
+    "StepnetError",
+    "open_board",
+    "reference",
+]
+
+_HOMES = {
+    "Board": "stepnet.board",
+    "Layer": "stepnet.network",
+    "Network": "stepnet.network",
+    "Reading": "stepnet.board",
+    "Readout": "stepnet.network",
+    "StepnetError": "stepnet.errors",
+    "open_board": "stepnet.board",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, because numpy alone takes a tenth of a second."""
+    if name == "reference":
+        return import_module("stepnet.reference")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'stepnet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -46,7 +46,14 @@ class LinkTimeout(LinkError, TimeoutError):
 
 
 class RefusedError(BoardError):
-    """The board refused a request and said why."""
+    """The board refused a request and said why.
+
+    reason: the number of a `protocol.Refusal`, or one that this version does not know.
+    """
+
+    def __init__(self, sentence: str, reason: int = 0) -> None:
+        super().__init__(sentence)
+        self.reason = reason
 
 
 class MissingToolError(StepnetError):

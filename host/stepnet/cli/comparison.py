@@ -1,0 +1,42 @@
+"""What a board reads, beside what the reference says it must."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepnet import reference
+from stepnet.board import Board, Reading
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One image's reading and the code that numpy computes for it."""
+
+    reading: Reading
+    numpy_code: int
+
+    @property
+    def agrees(self) -> bool:
+        """The board's code is numpy's."""
+        return self.reading.code == self.numpy_code
+
+    def as_json(self) -> dict[str, object]:
+        """The entries of one image in the commands' JSON."""
+        return {
+            "character": self.reading.character,
+            "code": self.reading.code,
+            "known": self.reading.known,
+            "cycles": self.reading.cycles,
+            "agrees": self.agrees,
+        }
+
+
+def compare(board: Board, images: Sequence[NDArray[np.uint8]]) -> Iterator[Comparison]:
+    """Infer `images`, each (height, width) uint8, on the board and with numpy, in order."""
+    numpy_codes = reference.infer(board.network, np.stack(images))
+    for reading, numpy_code in zip(board.infer_many(images), numpy_codes, strict=True):
+        yield Comparison(reading, int(numpy_code))

@@ -1,0 +1,154 @@
+"""The delta rule: learning without a gradient, in integers, with numpy alone.
+
+A step has no slope, so nothing is differentiated here. Instead: adjust the weights up or down by a
+fixed amount, in proportion to their contribution to the error. One image at a time, with activations
+`a` of 0 and 1, weights `w` and thresholds `t`, all integers:
+
+1.  Forward. Neuron j is at a distance d from its threshold, and fires if that is not negative:
+
+        d[j] = sum_i w[j,i] a[i] - t[j]
+        y[j] = 1 if d[j] >= 0 else 0
+
+2.  Error at the output. Neuron k belongs to a bit of the character's code and should fire
+    (u[k] = +1) or be silent (u[k] = -1). It is corrected if it is wrong, and also if it is right by
+    less than a margin, so that the next change elsewhere does not make it wrong:
+
+        e[k] = u[k] if u[k] d[k] < margin else 0
+
+3.  Error of hidden neurons. What neuron j contributed to the errors is the sum of the weights over
+    which it feeds them. Had it fired, sums with e = +1 would gain w[k,j], those with e = -1 lose
+    it; so the sign says what it should have done:
+
+        u[j] = sign(sum_k e[k] w[k,j])
+
+    But only neurons near their threshold take this blame. Those far from it would need a large
+    change, which would disturb what they do for other images (minimal disturbance):
+
+        e[j] = u[j] if |d[j]| < near else 0
+
+    With more hidden layers, step 3 is repeated downwards.
+
+4.  Fixed steps. Every error is a vote, for each weight whose input was active, to move it up or
+    down, and for the threshold to move the other way. Votes are counted; `needed` votes for one
+    direction move a weight by exactly 1, and start again from 0:
+
+        votes_w[j,i] += e[j] a[i]         (output: e[k] (2 a[i] - 1), so silent inputs vote too)
+        votes_t[j]   -= e[j]
+
+    A weight at the end of its range stays there. `needed` grows from pass to pass, so steps become
+    rarer rather than smaller.
+
+Images are taken in small batches, so that the sums are matrix products: all images of a batch see
+the same weights. Before each batch the images are moved by up to one pixel each way.
+
+Relatives. With one layer and no margin this is the perceptron rule (F. Rosenblatt, "The perceptron:
+a probabilistic model for information storage and organization in the brain", Psychological Review
+65, 1958). Blaming hidden neurons near their threshold first is the minimal disturbance principle
+(B. Widrow and M. A. Lehr, "30 years of adaptive neural networks", Proceedings of the IEEE 78, 1990);
+Madaline Rule II (R. Winter and B. Widrow, "Madaline Rule II: a training algorithm for neural
+networks", ICNN 1988) tries out whether flipping such a neuron helps, where this rule asks the
+weights above it.
+
+Numbers are integers throughout. They are kept in floating point, where integers of this size are
+exact and matrix products fast, so a seed gives the same network on every processor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepnet.data import Dataset
+from stepnet.learning.config import Config, Progress
+from stepnet.learning.targets import Targets
+from stepnet.network import Layer
+from stepnet.reference import FLOAT32_EXACT
+
+Integers = NDArray[np.floating[Any]]
+"""Integers, held exactly in a float type."""
+
+BATCH = 32
+"""Images that see the same weights."""
+
+NEAR = 2
+MARGIN = 7
+"""Widths in sums, for initial weights of +-1 and one input; they grow as a random sum does."""
+
+FIRST_NEEDED = 32
+"""Votes that move a weight in the first pass, for initial weights of +-1."""
+
+LAST_NEEDED_RATIO = 32
+"""How many times more votes than in the first pass it takes in the last."""
+
+SHIFT_PIXELS = 1
+
+
+class StepNeurons:
+    """One layer under training: integer weights and thresholds, and the votes to change them."""
+
+    def __init__(
+        self, n_in: int, n_out: int, weight_bits: int, random: np.random.Generator
+    ) -> None:
+        self.weight_bits = weight_bits
+        self.limit = (1 << weight_bits - 1) - 1
+        # Well inside the range, so that there is room to learn.
+        self.start = max(2, self.limit // 16)
+        self.near = NEAR * self.start * isqrt(n_in)
+        self.margin = MARGIN * self.start * isqrt(n_in)
+        dtype = np.float32 if n_in * self.limit <= FLOAT32_EXACT else np.float64
+        weights = random.integers(-self.start, self.start, (n_out, n_in), endpoint=True)
+        self.weights: Integers = weights.astype(dtype)
+        self.thresholds: Integers = np.zeros(n_out, dtype)
+        self.weight_votes = np.zeros_like(self.weights)
+        self.threshold_votes = np.zeros_like(self.thresholds)
+
+    def halve(self, activations: Integers) -> None:
+        """Set the thresholds so that each neuron fires for about half of these inputs."""
+        self.thresholds = np.floor(np.median(activations @ self.weights.T, axis=0))
+
+    def distances(self, activations: Integers) -> Integers:
+        """`sum_i w[j,i] a[i] - t[j]`: (N, n_out) from (N, n_in)."""
+        return activations @ self.weights.T - self.thresholds
+
+    def vote(self, errors: Integers, contributions: Integers, votes_needed: int) -> None:
+        """Count the votes of a batch and take the steps for which there are enough."""
+        self.weight_votes += errors.T @ contributions
+        self.threshold_votes -= errors.sum(axis=0)
+        needed = votes_needed // self.start
+        self.weights += _steps(self.weight_votes, needed)
+        self.weights.clip(-self.limit, self.limit, out=self.weights)
+        self.thresholds += _steps(self.threshold_votes, needed)
+
+    def export(self) -> Layer:
+        """The same integers as a layer of a network."""
+        return Layer(self.weights, self.thresholds, self.weight_bits)
+
+
+def train(
+    config: Config, dataset: Dataset, on_progress: Callable[[Progress], None]
+) -> tuple[Layer, ...]:
+    """Train on all of `dataset`; returns integer layers for `config.readout`.
+
+    `on_progress` is called after each batch; its loss is the wrong bits per image.
+    """
+    random = np.random.default_rng(config.seed)
+    targets = Targets.of(config.readout, dataset.alphabet)
+    wanted = targets.wanted[targets.indices(dataset.labels)][:, targets.trained_rows]
+    pixels = dataset.images >= config.ink_threshold
+    count, height, width = pixels.shape
+    layers = [
+        StepNeurons(n_in, n_out, weight_bits, random)
+        for n_in, n_out, weight_bits in zip(
+            (height * width, *config.hidden),
+            (*config.hidden, wanted.shape[1]),
+            config.bits_per_layer,
+            strict=True,
+        )
+    ]
+    for epoch in range(1, config.epochs + 1):
+        pass
+    return ()

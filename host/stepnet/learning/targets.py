@@ -1,0 +1,81 @@
+"""What each neuron of the last layer has to answer for each character."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepnet.network import Layer, Readout
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The lesson of the last layer, the same for every learning rule.
+
+    alphabet: the characters, in the order of their codes.
+    wanted: (characters, rows) int8, for each character of the alphabet and each row of the last
+    layer: +1 it has to fire, -1 it has to be silent, 0 nobody asks it.
+    code_prefix: readout tree: the leading bits that all codes share; else empty.
+    """
+
+    alphabet: str
+    wanted: NDArray[np.int8]
+    code_prefix: str = ""
+
+    @classmethod
+    def of(cls, readout: Readout, alphabet: str) -> Targets:
+        """The targets of `alphabet` under `readout`. Codes have 7 bits, or 8 beyond ASCII."""
+        codes = np.array([ord(character) for character in alphabet])
+        code_bits = max(7, int(codes.max()).bit_length())
+        match readout:
+            case Readout.BITS:
+                bits = codes[:, np.newaxis] >> np.arange(code_bits) & 1
+                return cls(alphabet, (2 * bits - 1).astype(np.int8))
+            case Readout.TREE:
+                words = [f"{code:0{code_bits}b}" for code in codes]
+                # One bit at least stays with the tree.
+                prefix = os.path.commonprefix([word[:-1] for word in words])
+                suffixes = [word[len(prefix) :] for word in words]
+                return cls(alphabet, _tree_paths(suffixes), prefix)
+            case Readout.NEAREST:
+                own = np.eye(len(alphabet), dtype=np.int8)
+                return cls(alphabet, 2 * own - np.int8(1))
+
+    @property
+    def trained_rows(self) -> NDArray[np.intp]:
+        """The rows that have to fire for some characters and be silent for others."""
+        return np.flatnonzero((self.wanted.max(axis=0) > 0) & (self.wanted.min(axis=0) < 0))
+
+    def indices(self, codes: NDArray[np.uint8]) -> NDArray[np.intp]:
+        """The place in the alphabet of each code; all of them are in it."""
+        alphabet = np.array([ord(character) for character in self.alphabet])
+        return np.searchsorted(alphabet, codes)
+
+    def complete(self, trained: Layer) -> Layer:
+        """The last layer with all its rows, from one that has only the `trained_rows`.
+
+        A row that has to fire whenever it is asked always fires; one that has to be silent, or is
+        never asked, never does.
+        """
+        rows = self.wanted.shape[1]
+        weights = np.ones((rows, trained.n_in), dtype=np.int8)
+        # A row of ones sums to 0 .. n_in: at least 0 always, at least n_in + 1 never.
+        always = self.wanted.max(axis=0) > 0
+        thresholds = np.where(always, 0, trained.n_in + 1).astype(np.int32)
+        weights[self.trained_rows] = trained.weights
+        thresholds[self.trained_rows] = trained.thresholds
+        return Layer(weights, thresholds, trained.weight_bits)
+
+
+def _tree_paths(words: list[str]) -> NDArray[np.int8]:
+    """The rows in heap order that each word of bits asks, and its bit there as +1 or -1."""
+    wanted = np.zeros((len(words), (1 << len(words[0])) - 1), dtype=np.int8)
+    for path, word in zip(wanted, words, strict=True):
+        row = 0
+        for bit in map(int, word):
+            path[row] = 2 * bit - 1
+            row = 2 * row + 1 + bit
+    return wanted

@@ -1,0 +1,179 @@
+"""The byte channel between host and board.
+
+A `Link` carries bytes both ways and knows nothing of what they mean; `stepnet.exchange` does. A
+serial port, a socket and the virtual board are all links, and nothing above them knows which.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol
+
+import serial
+
+from stepnet.errors import LinkError, LinkTimeout, MissingToolError
+from stepnet.protocol import DEFAULT_BAUD
+
+BOARDS_GROUP = "stepnet.boards"
+"""Entry points of boards with a name. Each is a `LinkFactory`; what it needs beside its own package
+is that package's extra of the same name."""
+
+READ_BYTES = 4096
+"""At most so many bytes come out of one read of a port."""
+
+
+class Link(Protocol):
+    """A byte channel, full duplex, for one user at a time."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`; LinkError if the channel broke."""
+        ...
+
+    def read(self, timeout_s: float) -> bytes:
+        """At least one byte, as soon as any is there; b"" once `timeout_s` passed without one.
+
+        Raises LinkError if the channel broke.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the channel back. Closing twice does nothing."""
+        ...
+
+
+class LinkFactory(Protocol):
+    """Opens the link to a board that has a name."""
+
+    def __call__(self, *, baud: int, uart: bool, progress: Callable[[str], None]) -> Link:
+        """Open it; arguments as in `open_link`."""
+        ...
+
+
+class SerialLink:
+    """A serial port, or any other URL that pyserial opens, such as `socket://host:port`.
+
+    A local port is locked for this process. Bytes that arrived before are dropped.
+    timeout_s: how long a write may stay stuck.
+
+    Raises LinkError, with the way out, if there is no such port, it is busy, this user may not open
+    it or nobody answers there.
+    """
+
+    def __init__(self, where: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 5.0) -> None:
+        self._where = where
+        self._timeout_s = timeout_s
+        # pyserial's own errors are OSErrors; a URL or a baud rate it cannot make sense of is a
+        # ValueError.
+        try:
+            self._port = serial.serial_for_url(
+                where, baudrate=baud, exclusive=True, write_timeout=timeout_s
+            )
+        except (OSError, ValueError) as error:
+            raise _cannot_open(where, error) from error
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`; LinkTimeout if the port takes none for `timeout_s`."""
+        try:
+            self._port.write(data)
+        except serial.SerialTimeoutException:
+            raise LinkTimeout(
+                f"The port {self._where!r} took no bytes for {self._timeout_s:g} s; "
+                "check the cable and that no flow control holds it back."
+            ) from None
+        except OSError as error:
+            raise self._broke(error) from error
+
+    def read(self, timeout_s: float) -> bytes:
+        """As `Link.read`."""
+        try:
+            self._port.timeout = timeout_s
+            first = self._port.read(1)
+            if not first:
+                return b""
+            self._port.timeout = 0
+            return first + self._port.read(READ_BYTES - 1)
+        except OSError as error:
+            raise self._broke(error) from error
+
+    def close(self) -> None:
+        """Close the port."""
+        self._port.close()
+
+    def _broke(self, error: OSError) -> LinkError:
+        return LinkError(
+            f"The connection to {self._where!r} broke ({_reason(error)}); "
+            "check the cable and open the board again."
+        )
+
+
+def open_link(
+    where: str,
+    *,
+    baud: int = DEFAULT_BAUD,
+    timeout_s: float = 5.0,
+    uart: bool = False,
+    progress: Callable[[str], None] = lambda message: None,
+) -> Link:
+    """The link to a board.
+
+    where: the name of an installed board, such as "sim"; otherwise a serial port or a URL for
+    `SerialLink`.
+    baud: bits per second on the wire.
+    timeout_s: how long a write to a port may stay stuck.
+    uart: the virtual board is driven at its serial pins instead of the bytes behind them.
+    progress: is told, in a sentence without a full stop, what takes long.
+
+    Raises LinkError if the port cannot be opened, MissingToolError if the named board needs a
+    package that is not installed, and what the board itself raises.
+    """
+    boards = entry_points(group=BOARDS_GROUP)
+    if where in boards.names:
+        return _factory(boards[where])(baud=baud, uart=uart, progress=progress)
+    return SerialLink(where, baud=baud, timeout_s=timeout_s)
+
+
+def _factory(board: EntryPoint) -> LinkFactory:
+    try:
+        return board.load()
+    except ImportError as error:
+        package = board.dist.name if board.dist else "stepnet"
+        raise MissingToolError(
+            f"The board {board.name!r} needs a package that is missing here ({error}); "
+            f'install it with: pip install "{package}[{board.name}]".'
+        ) from error
+
+
+def _cannot_open(where: str, error: Exception) -> LinkError:
+    match _error_number(error):
+        case errno.ENOENT:
+            return LinkError(
+                f"There is no port {where!r} and no installed board of that name; "
+                "`stepnet boards` lists what there is."
+            )
+        case errno.EACCES | errno.EPERM:
+            return LinkError(
+                f"You may not open the port {where!r}; on Linux, join the group that owns it "
+                "(sudo usermod -aG dialout $USER) and log in again."
+            )
+        case errno.EBUSY | errno.EAGAIN:
+            return LinkError(f"The port {where!r} is busy; close the other program that uses it.")
+        case _:
+            return LinkError(
+                f"The port {where!r} cannot be opened ({_reason(error)}); name a serial port such "
+                "as /dev/ttyUSB1 or COM3, a running socket://host:port, or an installed board."
+            )
+
+
+def _error_number(error: BaseException) -> int | None:
+    """The system's error number behind `error`, which pyserial sometimes wraps without it."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    return _error_number(error.__context__) if error.__context__ else None
+
+
+def _reason(error: Exception) -> str:
+    number = _error_number(error)
+    return os.strerror(number) if number and number > 0 else str(error)

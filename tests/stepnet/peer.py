@@ -1,0 +1,354 @@
+"""A board in Python at the other end of a real channel, and boards that go wrong.
+
+`with serving(Peer()) as where:` gives the port to open. A peer decodes frames, keeps the two
+memories, and computes readings from them alone, with `engine_memory`.
+"""
+
+import os
+import pty
+import random
+import select
+import socket
+import threading
+import tty
+import zlib
+from contextlib import contextmanager, suppress
+
+import engine_memory
+from stepnet import protocol
+from stepnet.engine import EngineShape
+from stepnet.protocol import Answer, Core, FrameReader, Refusal, Request, Space, encode_frame
+
+CYCLES = 321
+"""What a peer says that every image took."""
+
+CLOCK_HZ = 12_000_000
+
+IDLE_S = 0.02
+
+
+class HangUpError(Exception):
+    """The peer wants the channel closed."""
+
+
+class Peer:
+    """A board that does as it should. Faulty ones override `receive`, `answer` or `identity`.
+
+    requests: the kind of every request that came, in order.
+    """
+
+    def __init__(self, shape=None, buffer_bytes=2048):
+        self.shape = shape or EngineShape(16, 1024, 4096, 512)
+        self.buffer_bytes = buffer_bytes
+        self.requests = []
+        self.frames = FrameReader()
+        self.clear()
+
+    def clear(self):
+        self.loaded = False
+        self.digest = 0
+        self.memories = {Space.PARAMETERS: bytearray(), Space.WEIGHTS: bytearray()}
+
+    def receive(self, data):
+        """The bytes that it sends in reply to `data`; b"" was a moment of silence."""
+        return b"".join(self.answer(payload) for payload in self.frames.feed(data))
+
+    def answer(self, payload):
+        """The bytes that answer one good frame."""
+        kind = Request(payload[0])
+        self.requests.append(kind)
+        sequence = protocol.HEADER.unpack(payload)["sequence"]
+        match kind:
+            case Request.IDENTIFY:
+                return encode_frame(protocol.IDENTITY.pack(**self.identity(sequence)))
+            case Request.CLEAR:
+                self.clear()
+                return acknowledgement(sequence)
+            case Request.LOAD:
+                self.load(payload)
+                return acknowledgement(sequence)
+            case Request.COMMIT:
+                self.loaded = protocol.COMMIT.unpack(payload)["digest"] == self.digest
+                if self.loaded:
+                    return acknowledgement(sequence)
+                return refusal(sequence, Refusal.WRONG_DIGEST)
+            case Request.INFER:
+                if not self.loaded:
+                    return refusal(sequence, Refusal.NOTHING_LOADED)
+                return reading(sequence, self.code(payload[protocol.INFER.size :]))
+
+    def identity(self, sequence):
+        return {
+            "kind": Answer.IDENTITY,
+            "sequence": sequence,
+            "protocol_version": protocol.PROTOCOL_VERSION,
+            "core": Core.ENGINE,
+            "simd": self.shape.simd,
+            "max_inputs": self.shape.max_inputs,
+            "weight_words": self.shape.weight_words,
+            "parameter_words": self.shape.parameter_words,
+            "max_weight_bits": self.shape.max_weight_bits,
+            "single_port": int(self.shape.weight_memory == "single_port"),
+            "buffer_bytes": self.buffer_bytes,
+            "clock_hz": CLOCK_HZ,
+            "loaded": int(self.loaded),
+            "digest": self.digest,
+            "image_bytes": int.from_bytes(self.memories[Space.PARAMETERS][:2], "little"),
+            "dropped_frames": self.frames.dropped % 256,
+        }
+
+    def load(self, payload):
+        target = protocol.LOAD.unpack(payload)
+        words = payload[protocol.LOAD.size :]
+        to_weights = target["space"] == Space.WEIGHTS
+        word_bytes = self.shape.weight_bytes if to_weights else self.shape.parameter_bytes
+        assert words, "a LOAD without words"
+        assert len(words) % word_bytes == 0, "a LOAD of broken words"
+        start = target["address"] * word_bytes
+        self.memories[Space(target["space"])][start : start + len(words)] = words
+        self.digest = zlib.crc32(words, self.digest)
+        self.loaded = False
+
+    def code(self, image):
+        parameters, weights = map(bytes, self.memories.values())
+        return engine_memory.run(parameters, weights, self.shape, image)
+
+
+def acknowledgement(sequence):
+    return encode_frame(protocol.ACKNOWLEDGE.pack(kind=Answer.ACKNOWLEDGE, sequence=sequence))
+
+
+def refusal(sequence, reason):
+    return encode_frame(
+        protocol.REFUSAL.pack(kind=Answer.REFUSAL, sequence=sequence, reason=reason)
+    )
+
+
+def reading(sequence, code):
+    return encode_frame(
+        protocol.READING.pack(kind=Answer.READING, sequence=sequence, code=code, cycles=CYCLES)
+    )
+
+
+class Silent(Peer):
+    """Never says anything.
+
+    heard: all that came.
+    """
+
+    heard = b""
+
+    def receive(self, data):
+        self.heard += data
+        return b""
+
+
+class Nonsense(Peer):
+    """Answers with noise, as a port at the wrong baud rate does."""
+
+    noise = random.Random(0)
+
+    def receive(self, data):
+        return self.noise.randbytes(40) if data else b""
+
+
+class Chatterer(Peer):
+    """Never answers, and never stops sending good frames that nobody asked for."""
+
+    def receive(self, data):
+        return b"".join(reading(sequence, 0) for sequence in range(20_000, 20_020))
+
+
+class Falling(Peer):
+    """Falls silent when the first request of `kind` comes."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    def answer(self, payload):
+        if payload[0] == self.kind or self.kind in self.requests:
+            self.requests.append(Request(payload[0]))
+            return b""
+        return super().answer(payload)
+
+
+class Leaving(Peer):
+    """Closes the channel when the first image comes."""
+
+    def answer(self, payload):
+        if payload[0] == Request.INFER:
+            raise HangUpError
+        return super().answer(payload)
+
+
+class Refusing(Peer):
+    """Refuses requests of one kind."""
+
+    def __init__(self, kind, reason):
+        super().__init__()
+        self.kind, self.reason = kind, reason
+
+    def answer(self, payload):
+        answer = super().answer(payload)
+        if payload[0] == self.kind:
+            return refusal(protocol.HEADER.unpack(payload)["sequence"], self.reason)
+        return answer
+
+
+class LosingAnswers(Peer):
+    """Does what the first `times` requests of `kind` ask, but their answers get lost."""
+
+    def __init__(self, kind, times=1):
+        super().__init__()
+        self.kind, self.times = kind, times
+
+    def answer(self, payload):
+        answer = super().answer(payload)
+        if payload[0] == self.kind and self.times:
+            self.times -= 1
+            return b""
+        return answer
+
+
+class LosingRequests(Peer):
+    """The first `times` requests of `kind` arrive broken."""
+
+    def __init__(self, kind, times=1):
+        super().__init__()
+        self.kind, self.times = kind, times
+
+    def answer(self, payload):
+        if payload[0] == self.kind and self.times:
+            self.times -= 1
+            self.requests.append(Request(payload[0]))
+            return b""
+        return super().answer(payload)
+
+
+class Claiming(Peer):
+    """Says other things of itself than are true."""
+
+    def __init__(self, **claims):
+        super().__init__()
+        self.claims = claims
+
+    def identity(self, sequence):
+        return {**super().identity(sequence), **self.claims}
+
+
+class Late(Peer):
+    """Answers an image only when the next one comes, with both readings at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.held_back = b""
+
+    def answer(self, payload):
+        answer = super().answer(payload)
+        if payload[0] != Request.INFER:
+            return answer
+        answer, self.held_back = self.held_back + answer, b""
+        if self.requests.count(Request.INFER) % 2:
+            self.held_back, answer = answer, b""
+        return answer
+
+
+class Slow(Peer):
+    """Answers one request in each moment in which nothing comes."""
+
+    def __init__(self):
+        super().__init__()
+        self.waiting = []
+
+    def receive(self, data):
+        self.waiting += self.frames.feed(data)
+        return self.answer(self.waiting.pop(0)) if self.waiting and not data else b""
+
+
+class Patient(Peer):
+    """Answers only once nothing has come for a moment.
+
+    most_waiting_bytes: what all requests of one kind that waited together take in a buffer.
+    """
+
+    def __init__(self, buffer_bytes):
+        super().__init__(buffer_bytes=buffer_bytes)
+        self.waiting = []
+        self.most_waiting = {}
+        self.most_waiting_bytes = 0
+
+    def receive(self, data):
+        if data:
+            self.waiting += self.frames.feed(data)
+            return b""
+        overhead = protocol.CRC_BYTES + protocol.BUFFER_OVERHEAD_BYTES
+        waiting_bytes = sum(len(payload) + overhead for payload in self.waiting)
+        self.most_waiting_bytes = max(self.most_waiting_bytes, waiting_bytes)
+        for kind in {payload[0] for payload in self.waiting}:
+            together = sum(payload[0] == kind for payload in self.waiting)
+            self.most_waiting[kind] = max(self.most_waiting.get(kind, 0), together)
+        answers = b"".join(map(self.answer, self.waiting))
+        self.waiting.clear()
+        return answers
+
+
+@contextmanager
+def serving(peer, channel="socket"):
+    """Run `peer` behind a channel, "socket" or "pty"; gives the port to open."""
+    stopping, stop = socket.socketpair()
+    with CHANNELS[channel](stopping) as (where, connections):
+        thread = threading.Thread(target=_serve, args=(peer, connections, stopping))
+        thread.start()
+        try:
+            yield where
+        finally:
+            stop.close()
+            thread.join()
+            stopping.close()
+
+
+@contextmanager
+def _socket_channel(stopping):
+    """A TCP port that takes one connection after the other."""
+
+    def connections():
+        while stopping not in select.select([server, stopping], [], [])[0]:
+            yield server.accept()[0].detach()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"socket://127.0.0.1:{server.getsockname()[1]}", connections()
+
+
+@contextmanager
+def _pty_channel(stopping):
+    """A pseudo-terminal, which is gone once the peer has hung up."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    yield os.ttyname(slave), iter([master])
+    os.close(slave)
+
+
+CHANNELS = {"socket": _socket_channel, "pty": _pty_channel}
+
+
+def _serve(peer, connections, stopping):
+    for descriptor in connections:
+        # OSError: the host hung up while this end wrote.
+        with suppress(HangUpError, OSError):
+            _talk(peer, descriptor, stopping)
+        os.close(descriptor)
+
+
+def _talk(peer, descriptor, stopping):
+    """Until someone hangs up, or the test is over."""
+    while True:
+        ready, _, _ = select.select([descriptor, stopping], [], [], IDLE_S)
+        if stopping in ready:
+            return
+        received = os.read(descriptor, 4096) if ready else b""
+        if ready and not received:
+            return
+        unsent = peer.receive(received)
+        while unsent:
+            unsent = unsent[os.write(descriptor, unsent) :]

@@ -1,0 +1,691 @@
+"""`Board` and `open_board`, over real channels to a board in Python that may go wrong."""
+
+import re
+import time
+from itertools import count, islice, pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import peer
+from peer import CLOCK_HZ, CYCLES, Peer, serving
+from stepnet import Layer, Network, reference
+from stepnet.board import Board, Reading, open_board
+from stepnet.engine import EngineShape, memory_image
+from stepnet.errors import (
+    BoardError,
+    ImageError,
+    LinkError,
+    LinkTimeout,
+    NetworkError,
+    RefusedError,
+)
+from stepnet.protocol import Refusal, Request
+
+QUICK_S = 0.25
+"""A timeout that a peer in the same process keeps to, and that a test can wait for."""
+
+
+def random_network(seed=0, sizes=(30, 12, 7), height=5, name="small", alphabet=None):
+    """About half of the neurons fire; codes are all over the 7 bits."""
+    rng = np.random.default_rng(seed)
+    layers = []
+    for n_in, n_out in pairwise(sizes):
+        weights = rng.choice([-1, 1], (n_out, n_in))
+        layers.append(Layer(weights, weights.sum(axis=1) // 2))
+    alphabet = alphabet or "".join(map(chr, range(128)))
+    return Network(name, tuple(layers), height, sizes[0] // height, alphabet=alphabet)
+
+
+def random_images(network, number, seed=1):
+    shape = (number, network.height, network.width)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+NETWORK = random_network()
+IMAGES = random_images(NETWORK, 40)
+CODES = reference.infer(NETWORK, IMAGES).tolist()
+LOAD = [Request.CLEAR, Request.LOAD, Request.LOAD, Request.COMMIT]
+"""How `NETWORK` is loaded: parameters and weights fit one message each."""
+
+
+def codes(readings):
+    return [reading.code for reading in readings]
+
+
+def test_the_codes_of_these_tests_differ():
+    assert len(set(CODES)) > 10
+
+
+@pytest.mark.parametrize("channel", ["socket", "pty"])
+def test_a_board_reads_what_numpy_reads(channel):
+    board_peer = Peer()
+    with serving(board_peer, channel) as where, open_board(where, NETWORK) as board:
+        assert codes(board.infer(image) for image in IMAGES) == CODES
+        assert codes(board.infer_many(IMAGES)) == CODES
+        assert board.network is NETWORK
+    assert board_peer.requests == [
+        Request.IDENTIFY,
+        *LOAD,
+        Request.IDENTIFY,
+        *[Request.INFER] * (2 * len(IMAGES)),
+    ]
+
+
+def test_identity_and_reading():
+    with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
+        assert board.identity.clock_hz == CLOCK_HZ
+        assert board.identity.shape == EngineShape(16, 1024, 4096, 512)
+        assert board.identity.loaded == 1
+        assert board.identity.digest == memory_image(NETWORK, board.identity.shape).digest
+        assert board.infer(IMAGES[0]) == Reading(chr(CODES[0]), CODES[0], True, CYCLES)
+
+
+def test_single_port_memory_is_part_of_the_shape():
+    shape = EngineShape(64, 1024, 4096, 512, weight_memory="single_port")
+    with serving(Peer(shape), "pty") as where, open_board(where, NETWORK) as board:
+        assert board.identity.shape == shape
+        assert codes(board.infer_many(IMAGES)) == CODES
+
+
+def test_a_code_outside_the_alphabet_is_unknown():
+    network = random_network(alphabet=chr(CODES[0]))
+    with serving(Peer(), "pty") as where, open_board(where, network) as board:
+        known, unknown = board.infer_many(IMAGES[:2])
+    assert known == Reading(chr(CODES[0]), CODES[0], True, CYCLES)
+    assert unknown == Reading(None, CODES[1], False, CYCLES)
+
+
+# Loading
+
+
+def test_a_network_that_is_there_is_not_loaded_again():
+    board_peer = Peer()
+    with serving(board_peer) as where:
+        open_board(where, NETWORK).close()
+        board_peer.requests.clear()
+        with open_board(where, NETWORK) as board:
+            assert codes(board.infer_many(IMAGES)) == CODES
+    assert board_peer.requests == [Request.IDENTIFY, *[Request.INFER] * len(IMAGES)]
+
+
+def test_another_network_is_loaded():
+    other = random_network(seed=7, sizes=(60, 33, 20, 7), height=6, name="other")
+    images = random_images(other, 10)
+    board_peer = Peer()
+    with serving(board_peer, "pty") as where, open_board(where, NETWORK) as board:
+        assert codes(board.infer_many(IMAGES)) == CODES
+        board.load(other)
+        assert board.network is other
+        assert codes(board.infer_many(images)) == reference.infer(other, images).tolist()
+        board_peer.requests.clear()
+        board.load(other)
+        assert board_peer.requests == []
+
+
+def test_a_digest_without_a_loaded_network_is_not_enough():
+    """A board in the middle of a load has the digest of what came so far."""
+    digest = memory_image(NETWORK, Peer().shape).digest
+    board_peer = Peer()
+    board_peer.digest = digest
+    with serving(board_peer, "pty") as where, open_board(where, NETWORK) as board:
+        assert codes(board.infer_many(IMAGES)) == CODES
+    assert board_peer.requests[:5] == [Request.IDENTIFY, *LOAD]
+
+
+@pytest.mark.parametrize("buffer_bytes", [64, 500])
+def test_a_load_keeps_to_the_buffer(buffer_bytes):
+    network = random_network(sizes=(120, 30, 7), height=10)
+    images = random_images(network, 5)
+    board_peer = peer.Patient(buffer_bytes)
+    with serving(board_peer, "pty") as where, open_board(where, network) as board:
+        assert codes(board.infer_many(images)) == reference.infer(network, images).tolist()
+    assert board_peer.most_waiting_bytes <= buffer_bytes
+
+
+@pytest.mark.parametrize(
+    ("lost", "times"),
+    [
+        (Request.CLEAR, 2),
+        (Request.LOAD, 3),  # the first two are in flight together
+        (Request.COMMIT, 2),
+    ],
+)
+@pytest.mark.parametrize("fault", [peer.LosingAnswers, peer.LosingRequests])
+def test_a_load_that_gets_lost_starts_anew(fault, lost, times):
+    board_peer = fault(lost, times)
+    with (
+        serving(board_peer, "pty") as where,
+        open_board(where, NETWORK, timeout_s=QUICK_S) as board,
+    ):
+        assert codes(board.infer_many(IMAGES)) == CODES
+    assert board_peer.requests.count(Request.CLEAR) == 3
+
+
+@pytest.mark.parametrize("lost", [Request.CLEAR, Request.LOAD, Request.COMMIT])
+def test_a_load_is_given_up_after_three_times(lost):
+    board_peer = peer.Falling(lost)
+    with serving(board_peer, "pty") as where, pytest.raises(LinkTimeout) as caught:
+        open_board(where, NETWORK, timeout_s=QUICK_S)
+    assert str(caught.value) == silence(where, "0.25")
+    assert board_peer.requests.count(Request.CLEAR) == 3
+
+
+def test_a_wrong_digest_is_tried_three_times():
+    class Forgetting(Peer):
+        def load(self, payload):
+            super().load(payload)
+            self.digest ^= 1
+
+    board_peer = Forgetting()
+    with serving(board_peer, "pty") as where, pytest.raises(RefusedError) as caught:
+        open_board(where, NETWORK)
+    assert str(caught.value) == (
+        f"The board at {where!r} refused to use the loaded network because what it received does "
+        "not match the digest; open it again, and if that does not help, build its bitstream with "
+        "this version."
+    )
+    assert caught.value.reason == Refusal.WRONG_DIGEST
+    assert board_peer.requests.count(Request.COMMIT) == 3
+
+
+def test_a_network_that_does_not_fit_is_not_sent():
+    board_peer = Peer(EngineShape(16, 16, 64, 64))
+    with serving(board_peer, "pty") as where, pytest.raises(NetworkError) as caught:
+        open_board(where, NETWORK)
+    assert str(caught.value) == (
+        "Network 'small' does not fit the engine: layer 0 has 30 inputs, the engine takes up to "
+        "16; use a smaller network or an engine of a larger shape."
+    )
+    assert board_peer.requests == [Request.IDENTIFY]
+
+
+def test_a_network_that_does_not_fit_leaves_the_other_in_place():
+    huge = random_network(sizes=(2000, 7), height=10)
+    with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
+        with pytest.raises(NetworkError):
+            board.load(huge)
+        assert board.network is NETWORK
+        assert board.infer(IMAGES[0]).code == CODES[0]
+
+
+def test_a_failed_load_closes_the_board():
+    board_peer = peer.LosingAnswers(Request.COMMIT, times=0)
+    with serving(board_peer, "pty") as where:
+        board = open_board(where, NETWORK, timeout_s=QUICK_S)
+        board_peer.times = 3
+        with pytest.raises(LinkTimeout):
+            board.load(random_network(seed=3))
+        with pytest.raises(BoardError) as caught:
+            board.infer(IMAGES[0])
+    assert str(caught.value) == closed(where)
+
+
+# Many images
+
+
+@pytest.mark.parametrize("buffer_bytes", [64, 100, 2048])
+def test_the_window_is_used_and_kept(buffer_bytes):
+    """An image of NETWORK takes 3 + 4 bytes, its CRC 2 and the buffer 2."""
+    board_peer = peer.Patient(buffer_bytes)
+    images = random_images(NETWORK, 200 if buffer_bytes > 1000 else 30)
+    with serving(board_peer, "pty") as where, open_board(where, NETWORK) as board:
+        found = codes(board.infer_many(images))
+    assert found == reference.infer(NETWORK, images).tolist()
+    assert board_peer.most_waiting[Request.INFER] == buffer_bytes // 11
+    assert board_peer.most_waiting_bytes <= buffer_bytes
+
+
+def test_an_endless_source_is_read_no_further_than_the_window():
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        for index in count():
+            taken += 1
+            yield IMAGES[index % len(IMAGES)]
+
+    with serving(Peer(buffer_bytes=100), "pty") as where, open_board(where, NETWORK) as board:
+        readings = board.infer_many(endless())
+        assert taken == 0
+        assert codes(islice(readings, 100)) == [CODES[i % len(IMAGES)] for i in range(100)]
+        assert taken == 99 + 100 // 11
+
+
+def test_no_images():
+    with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
+        assert list(board.infer_many([])) == []
+
+
+def test_infer_between_two_readings_of_infer_many():
+    with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
+        found = []
+        for index, reading in enumerate(board.infer_many(IMAGES)):
+            found.append(reading.code)
+            other = (index + 5) % len(IMAGES)
+            assert board.infer(IMAGES[other]).code == CODES[other]
+        assert found == CODES
+
+
+def test_readings_that_nobody_took_do_not_disturb():
+    with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
+        for _ in range(3):
+            assert next(board.infer_many(IMAGES)).code == CODES[0]
+            assert board.infer(IMAGES[7]).code == CODES[7]
+
+
+def test_loading_while_images_are_in_flight():
+    with serving(peer.Slow(), "pty") as where, open_board(where, NETWORK) as board:
+        readings = board.infer_many(IMAGES[:5])
+        next(readings)
+        with pytest.raises(BoardError) as caught:
+            board.load(random_network(seed=3))
+        assert str(caught.value) == (
+            f"The board at {where!r} still has images of infer_many in flight; take or close all "
+            "its readings before loading a network."
+        )
+        assert codes(readings) == CODES[1:5]
+
+
+def test_loading_between_two_readings():
+    """Nothing is in flight, but the rest of the images was meant for the other network."""
+    with serving(Peer(buffer_bytes=20), "pty") as where, open_board(where, NETWORK) as board:
+        readings = board.infer_many(IMAGES[:2])
+        next(readings)
+        board.load(random_network(seed=3, name="other"))
+        with pytest.raises(BoardError) as caught:
+            next(readings)
+    assert str(caught.value) == (
+        f"The board at {where!r} was loaded with network 'other' while infer_many used 'small'; "
+        "call infer_many again."
+    )
+
+
+# Answers that are lost, late, or none
+
+
+def silence(where, seconds):
+    return (
+        f"The board at {where!r} did not answer within {seconds} s; check the port, the cable, the "
+        "baud rate and that the board runs Stepnet's bitstream."
+    )
+
+
+@pytest.mark.parametrize("fault", [peer.LosingAnswers, peer.LosingRequests])
+def test_a_lost_image_is_asked_once_more(fault):
+    with (
+        serving(fault(Request.INFER), "pty") as where,
+        open_board(where, NETWORK, timeout_s=QUICK_S) as board,
+    ):
+        assert codes(board.infer_many(IMAGES)) == CODES
+
+
+def test_an_image_lost_twice():
+    board_peer = peer.LosingAnswers(Request.INFER, times=2)
+    with (
+        serving(board_peer, "pty") as where,
+        open_board(where, NETWORK, timeout_s=QUICK_S) as board,
+    ):
+        with pytest.raises(LinkTimeout) as caught:
+            board.infer(IMAGES[0])
+        assert str(caught.value) == silence(where, "0.5")
+        assert board.infer(IMAGES[1]).code == CODES[1]
+
+
+def test_a_late_answer_is_not_taken_for_another_images():
+    """The peer holds every other answer back until the repetition of its request comes."""
+    board_peer = peer.Late()
+    with (
+        serving(board_peer, "pty") as where,
+        open_board(where, NETWORK, timeout_s=QUICK_S) as board,
+    ):
+        for index in range(3):
+            assert board.infer(IMAGES[index]).code == CODES[index]
+    assert board_peer.requests.count(Request.INFER) == 6
+
+
+def test_an_answer_later_than_the_last_attempt():
+    """It comes with the answer to the next image, before it, and must not count."""
+
+    class VeryLate(Peer):
+        def __init__(self):
+            super().__init__()
+            self.held_back = []
+
+        def answer(self, payload):
+            answer = super().answer(payload)
+            if payload[0] != Request.INFER:
+                return answer
+            self.held_back.append(answer)
+            return b"".join(self.held_back) if len(self.held_back) == 3 else b""
+
+    with (
+        serving(VeryLate(), "pty") as where,
+        open_board(where, NETWORK, timeout_s=QUICK_S) as board,
+    ):
+        with pytest.raises(LinkTimeout):
+            board.infer(IMAGES[0])
+        assert board.infer(IMAGES[1]).code == CODES[1]
+
+
+def test_an_answer_of_the_wrong_kind_does_not_count():
+    class Confused(Peer):
+        def answer(self, payload):
+            sequence = int.from_bytes(payload[1:3], "little")
+            wrong = peer.reading(sequence, 0x21)
+            if payload[0] == Request.INFER:
+                wrong = peer.acknowledgement(sequence)
+            return wrong + super().answer(payload)
+
+    with serving(Confused(), "pty") as where, open_board(where, NETWORK) as board:
+        assert codes(board.infer_many(IMAGES)) == CODES
+
+
+def test_sequence_numbers_wrap_around():
+    with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
+        board._exchange._sequence = 0xFFFF - 20
+        assert codes(board.infer_many(IMAGES)) == CODES
+
+
+def test_noise_before_the_first_frame():
+    """What a UART sends while it starts is dropped, and so is half a frame on the other side."""
+
+    class Starting(Peer):
+        def receive(self, data):
+            noise, self.receive = b"\xff\x00\x55", super().receive
+            return noise + self.receive(b"\x07half a frame" + data)
+
+    with serving(Starting(), "pty") as where, open_board(where, NETWORK, timeout_s=1) as board:
+        assert board.infer(IMAGES[0]).code == CODES[0]
+
+
+def test_a_board_that_needs_a_moment_to_start():
+    board_peer = peer.LosingRequests(Request.IDENTIFY, times=2)
+    with serving(board_peer, "pty") as where, open_board(where, NETWORK, timeout_s=1) as board:
+        assert board.infer(IMAGES[0]).code == CODES[0]
+
+
+@pytest.mark.parametrize("channel", ["socket", "pty"])
+def test_a_silent_board(channel):
+    with serving(peer.Silent(), channel) as where:
+        start = time.monotonic()
+        with pytest.raises(LinkTimeout) as caught:
+            open_board(where, NETWORK, timeout_s=QUICK_S)
+        assert QUICK_S <= time.monotonic() - start < QUICK_S + 2
+    assert str(caught.value) == silence(where, "0.25")
+    assert caught.value.exit_code == 1
+
+
+def test_a_board_that_never_stops_talking_about_other_things():
+    with serving(peer.Chatterer(), "pty") as where:
+        start = time.monotonic()
+        with pytest.raises(LinkTimeout) as caught:
+            open_board(where, NETWORK, timeout_s=QUICK_S)
+        assert time.monotonic() - start < QUICK_S + 2
+    assert str(caught.value) == silence(where, "0.25")
+
+
+def test_a_board_that_answers_nonsense():
+    with serving(peer.Nonsense(), "pty") as where, pytest.raises(LinkError) as caught:
+        open_board(where, NETWORK, timeout_s=QUICK_S)
+    assert re.sub(r"\(\d+ bytes", "(MANY bytes", str(caught.value)) == (
+        f"What answers at {where!r} does not speak Stepnet's protocol (MANY bytes came, but no "
+        "whole message); check the port, the baud rate and that the board runs Stepnet's bitstream."
+    )
+    assert not isinstance(caught.value, LinkTimeout)
+
+
+def test_a_board_that_falls_silent():
+    with (
+        serving(peer.Falling(Request.INFER), "pty") as where,
+        open_board(where, NETWORK, timeout_s=QUICK_S) as board,
+    ):
+        start = time.monotonic()
+        with pytest.raises(LinkTimeout) as caught:
+            list(board.infer_many(IMAGES))
+        assert time.monotonic() - start < 2 * QUICK_S + 2
+    assert str(caught.value) == silence(where, "0.5")
+
+
+@pytest.mark.parametrize("channel", ["socket", "pty"])
+def test_a_board_that_is_unplugged(channel):
+    with (
+        serving(peer.Leaving(), channel) as where,
+        open_board(where, NETWORK) as board,
+        pytest.raises(LinkError) as caught,
+    ):
+        list(board.infer_many(IMAGES))
+    assert str(caught.value).startswith(f"The connection to {where!r} broke (")
+
+
+# Boards of another kind
+
+
+def sentence_on_opening(board_peer):
+    """What `open_board` says; the name of the port is replaced by PORT."""
+    with serving(board_peer, "pty") as where, pytest.raises(BoardError) as caught:
+        open_board(where, NETWORK, timeout_s=QUICK_S)
+    return str(caught.value).replace(repr(where), "PORT")
+
+
+@pytest.mark.parametrize(
+    ("claims", "sentence"),
+    [
+        (
+            {"protocol_version": 0},
+            "The board at PORT speaks protocol version 0, this stepnet version 1; "
+            "build its bitstream again.",
+        ),
+        (
+            {"protocol_version": 2},
+            "The board at PORT speaks protocol version 2, this stepnet version 1; upgrade stepnet.",
+        ),
+        (
+            {"core": 9},
+            "The board at PORT has a core of kind 9, which this stepnet does not know; "
+            "upgrade stepnet.",
+        ),
+        (
+            {"simd": 12},
+            "The board at PORT says that it has an engine of SIMD 12 with 1024 inputs, 4096 weight "
+            "words, 512 parameter words and 8 weight bits, which cannot be; build its bitstream "
+            "again.",
+        ),
+    ],
+)
+def test_boards_of_another_kind(claims, sentence):
+    assert sentence_on_opening(peer.Claiming(**claims)) == sentence
+
+
+def test_an_identity_that_is_too_short():
+    class Brief(Peer):
+        def answer(self, payload):
+            return peer.encode_frame(bytes([0x81, payload[1], payload[2], 1, 1]))
+
+    assert sentence_on_opening(Brief()) == (
+        "The board sent a message of 5 bytes where 33 belong; "
+        "check that it runs Stepnet's gateware of this version."
+    )
+
+
+AGAIN = "; open it again, and if that does not help, build its bitstream with this version."
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "sentence"),
+    [
+        (
+            Request.IDENTIFY,
+            Refusal.UNKNOWN_KIND,
+            "The board at PORT refused to identify itself because it does not know this kind of "
+            "message",
+        ),
+        (
+            Request.CLEAR,
+            Refusal.WRONG_LENGTH,
+            "The board at PORT refused to forget its network because the message has the wrong "
+            "length",
+        ),
+        (
+            Request.LOAD,
+            Refusal.OUT_OF_RANGE,
+            "The board at PORT refused to load the network because the address is outside its "
+            "memory",
+        ),
+        (
+            Request.COMMIT,
+            77,
+            "The board at PORT refused to use the loaded network because of reason 77, unknown "
+            "here",
+        ),
+    ],
+)
+def test_refusals_on_opening(kind, reason, sentence):
+    board_peer = peer.Refusing(kind, reason)
+    assert sentence_on_opening(board_peer) == sentence + AGAIN
+    assert board_peer.requests.count(kind) == 1 + (kind == Request.LOAD)  # two were in flight
+
+
+@pytest.mark.parametrize(
+    ("reason", "because"),
+    [
+        (Refusal.NOTHING_LOADED, "no network is loaded"),
+        (Refusal.PROGRAM_OVERRUN, "the loaded network has no last layer"),
+    ],
+)
+def test_refused_images(reason, because):
+    with (
+        serving(peer.Refusing(Request.INFER, reason), "pty") as where,
+        open_board(where, NETWORK) as board,
+    ):
+        with pytest.raises(RefusedError) as caught:
+            board.infer(IMAGES[0])
+        assert str(caught.value) == (
+            f"The board at {where!r} refused to infer an image because {because}" + AGAIN
+        )
+        assert caught.value.reason == reason
+
+
+# Images
+
+
+def test_images_of_another_form():
+    sentences = {}
+    with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
+        for name, image in {
+            "size": np.zeros((7, 5), np.uint8),
+            "dimensions": IMAGES[:1],
+            "type": np.zeros((5, 6)),
+            "nothing": None,
+        }.items():
+            with pytest.raises(ImageError) as caught:
+                board.infer(image)
+            sentences[name] = str(caught.value)
+        assert board.infer(IMAGES[0]).code == CODES[0]
+    fit = "; `stepnet.picture.normalise` makes any picture fit."
+    assert sentences == {
+        "size": "The image has 7 x 5 pixels, but network 'small' takes 5 x 6" + fit,
+        "dimensions": "The image has 1 x 5 x 6 pixels, but network 'small' takes 5 x 6" + fit,
+        "type": "The images hold float64 values; give uint8 grey values with bright ink, or bool.",
+        "nothing": "An array of object with shape () is no picture; give uint8 of shape (H, W), "
+        "(H, W, 3) or (H, W, 4), or bool of shape (H, W).",
+    }
+
+
+def test_bool_images_are_taken_as_they_are():
+    with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
+        assert codes(board.infer_many(NETWORK.ink_threshold <= IMAGES)) == CODES
+
+
+def test_pictures_are_made_fit(tmp_path):
+    from stepnet.picture import normalise
+
+    network = random_network(sizes=(28 * 28, 20, 7), height=28)
+    drawing = np.full((90, 70), 255, np.uint8)
+    drawing[20:70, 30:40] = 0
+    drawing[20:30, 30:60] = 0
+    path = tmp_path / "drawing.png"
+    Image.fromarray(drawing).save(path)
+    expected = reference.infer(network, normalise(drawing, 28, 28)[np.newaxis])[0]
+    with serving(Peer(), "pty") as where, open_board(where, network) as board:
+        found = board.infer_many([path, str(path), Image.open(path)])
+        assert codes(found) == [expected] * 3
+
+
+# Opening and closing
+
+
+def closed(where):
+    return f"The board at {where!r} is closed; open it again with open_board."
+
+
+def test_a_closed_board():
+    with serving(Peer(), "pty") as where:
+        with open_board(where, NETWORK) as board:
+            pass
+        board.close()
+        uses = [
+            lambda: board.infer(IMAGES[0]),
+            lambda: list(board.infer_many(IMAGES)),
+            lambda: board.load(NETWORK),
+            board.__enter__,
+        ]
+        for use in uses:
+            with pytest.raises(BoardError) as caught:
+                use()
+            assert str(caught.value) == closed(where)
+
+
+def test_what_fails_to_open_gives_the_port_back():
+    board_peer = peer.LosingRequests(Request.IDENTIFY, times=4)
+    with serving(board_peer, "pty") as where:
+        with pytest.raises(LinkTimeout):
+            open_board(where, NETWORK, timeout_s=QUICK_S)
+        with open_board(where, NETWORK) as board:
+            assert board.infer(IMAGES[0]).code == CODES[0]
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1.5, float("nan"), float("inf")])
+def test_timeouts_that_make_no_sense(timeout_s):
+    with serving(Peer(), "pty") as where, pytest.raises(BoardError) as caught:
+        open_board(where, NETWORK, timeout_s=timeout_s)
+    assert str(caught.value) == (
+        f"A timeout of {timeout_s:g} s makes no sense; give a number above 0."
+    )
+
+
+def test_the_network_may_be_a_file(tmp_path):
+    path = NETWORK.save(tmp_path / "small.npz")
+    with serving(Peer(), "pty") as where, open_board(where, path) as board:
+        assert board.network.digest == NETWORK.digest
+
+
+def test_a_missing_network_is_found_before_the_board_is_opened():
+    with pytest.raises(NetworkError) as caught:
+        open_board("/dev/ttyNOSUCH1", "nowhere.npz")
+    assert str(caught.value) == (
+        "There is no network file 'nowhere.npz'; name a .npz that `stepnet train` wrote, "
+        "or a shipped network."
+    )
+
+
+def test_any_link_will_do():
+    """A `Link` is three methods; a board in the same process is one."""
+
+    class Inside:
+        def __init__(self):
+            self.peer, self.answers = Peer(), b""
+
+        def write(self, data):
+            self.answers += self.peer.receive(data)
+
+        def read(self, timeout_s):
+            answers, self.answers = self.answers[:7], self.answers[7:]
+            return answers
+
+        def close(self):
+            pass
+
+    with Board(Inside(), NETWORK) as board:
+        assert codes(board.infer_many(IMAGES)) == CODES

@@ -1,0 +1,234 @@
+"""The engine's memories, read back by an independent model, and every refusal's whole sentence."""
+
+import zlib
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import engine_memory
+from stepnet import Layer, Network, Readout, reference
+from stepnet.engine import EngineShape, check_fits, memory_image, stored_thresholds
+from stepnet.errors import NetworkError
+from stepnet.protocol import pack_pixels
+
+SMALL = EngineShape(simd=8, max_inputs=64, weight_words=1024, parameter_words=64)
+ALL_CODES = "".join(map(chr, range(128)))
+
+
+def random_layer(rng, n_out, n_in, weight_bits, spread=1.5):
+    if weight_bits == 1:
+        weights = rng.choice([-1, 1], (n_out, n_in))
+    else:
+        weights = rng.integers(-(1 << weight_bits - 1), 1 << weight_bits - 1, (n_out, n_in))
+    reach = int(spread * n_in * (1 << weight_bits - 1)) + 1
+    return Layer(weights, rng.integers(-reach, reach + 1, n_out) // 4, weight_bits)
+
+
+def random_network(rng, sizes, weight_bits, height=1):
+    layers = [
+        random_layer(rng, n_out, n_in, bits)
+        for (n_in, n_out), bits in zip(pairwise(sizes), weight_bits, strict=True)
+    ]
+    return Network("random", tuple(layers), height, sizes[0] // height, alphabet=ALL_CODES)
+
+
+def codes_from_memory(network, shape, images):
+    memory = memory_image(network, shape)
+    return [
+        engine_memory.run(
+            memory.parameters.tobytes(), memory.weights.tobytes(), shape, pack_pixels(bits)
+        )
+        for bits in reference.binarise(network, images)
+    ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    simd=st.sampled_from([8, 16, 24, 64]),
+    inputs=st.integers(1, 150),
+    hidden=st.lists(st.integers(1, 40), max_size=3),
+    code_bits=st.sampled_from([7, 8]),
+    data=st.data(),
+)
+def test_memories_hold_the_network(simd, inputs, hidden, code_bits, data):
+    shape = EngineShape(simd, 8 * simd * 3, weight_words=1 << 14, parameter_words=256)
+    sizes = (inputs, *hidden, code_bits)
+    weight_bits = [data.draw(st.integers(1, 8)) for _ in sizes[1:]]
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    network = random_network(rng, sizes, weight_bits)
+    images = rng.random((4, 1, inputs)) < 0.5
+    expected = reference.infer(network, images).tolist()
+    assert codes_from_memory(network, shape, images) == expected
+
+
+@pytest.mark.parametrize("weight_bits", range(1, 9))
+def test_thresholds_no_sum_can_reach_act_the_same(weight_bits):
+    rng = np.random.default_rng(weight_bits)
+    layer = random_layer(rng, 7, 20, weight_bits)
+    limits = np.iinfo(np.int32)
+    lowest = np.minimum(layer.weights.astype(int), 0).sum(axis=1)
+    highest = np.maximum(layer.weights.astype(int), 0).sum(axis=1)
+    thresholds = [
+        limits.min,
+        limits.max,
+        lowest[2],
+        lowest[3] - 1,
+        highest[4],
+        highest[5] + 1,
+        0,
+    ]
+    network = Network(
+        "extreme", (Layer(layer.weights, thresholds, weight_bits),), 4, 5, alphabet=ALL_CODES
+    )
+    images = rng.random((64, 4, 5)) < 0.5
+    # The two images at which each neuron's sum is the lowest and the highest.
+    extremes = np.concatenate([layer.weights < 0, layer.weights > 0]).reshape(-1, 4, 5)
+    images = np.concatenate([images, extremes])
+    expected = reference.infer(network, images).tolist()
+    assert codes_from_memory(network, SMALL, images) == expected
+
+
+@pytest.mark.parametrize("weight_bits", range(1, 9))
+def test_stored_thresholds_fit_the_sum(weight_bits):
+    """Also at the widest layer, where the sums are the largest."""
+    shape = EngineShape(simd=64, max_inputs=4032)
+    limit = 1 << shape.sum_bits - 1
+    smallest = -1 if weight_bits == 1 else -(1 << weight_bits - 1)
+    for weight in (smallest, 1 if weight_bits == 1 else (1 << weight_bits - 1) - 1):
+        for threshold in (np.iinfo(np.int32).min, np.iinfo(np.int32).max):
+            layer = Layer(np.full((1, 4032), weight), [threshold], weight_bits)
+            assert -limit <= stored_thresholds(layer)[0] < limit
+
+
+def test_digest_is_the_crc_32_of_what_is_loaded():
+    network = random_network(np.random.default_rng(0), (20, 9, 7), (1, 3))
+    memory = memory_image(network, SMALL)
+    loaded = memory.parameters.tobytes() + memory.weights.tobytes()
+    assert memory.digest == zlib.crc32(loaded)
+
+
+def test_memory_sizes():
+    """Word 0, two headers and a threshold per neuron; whole words per row and bit plane."""
+    network = random_network(np.random.default_rng(0), (20, 9, 7), (1, 3))
+    memory = memory_image(network, SMALL)
+    assert memory.parameters.shape == (1 + 2 + 9 + 2 + 7, SMALL.parameter_bytes)
+    assert memory.weights.shape == (9 * 1 * 3 + 7 * 3 * 2, 1)
+    assert memory.parameters.dtype == memory.weights.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("shape", "sentence"),
+    [
+        ({"simd": 12}, "An engine cannot have SIMD 12; choose a multiple of 8 from 8 to 1024."),
+        ({"simd": 0}, "An engine cannot have SIMD 0; choose a multiple of 8 from 8 to 1024."),
+        ({"simd": 2048}, "An engine cannot have SIMD 2048; choose a multiple of 8 from 8 to 1024."),
+        (
+            {"simd": 64, "max_inputs": 100},
+            "An engine of SIMD 64 cannot take 100 inputs; choose a multiple of 64 up to 4096.",
+        ),
+        (
+            {"simd": 64, "max_inputs": 0},
+            "An engine of SIMD 64 cannot take 0 inputs; choose a multiple of 64 up to 4096.",
+        ),
+        (
+            {"simd": 64, "max_inputs": 8192},
+            "An engine of SIMD 64 cannot take 8192 inputs; choose a multiple of 64 up to 4096.",
+        ),
+        (
+            {"max_weight_bits": 9},
+            "An engine cannot have weights of 9 bits; choose 1 to 8.",
+        ),
+        (
+            {"weight_words": 1},
+            "An engine cannot have 1 weight words; choose 2 to 16777216.",
+        ),
+        (
+            {"parameter_words": 8},
+            "An engine cannot have 8 parameter words; choose 16 to 65536.",
+        ),
+        (
+            {"weight_memory": "tape"},
+            "There is no weight memory 'tape'; choose one of block, single_port.",
+        ),
+    ],
+)
+def test_impossible_shapes(shape, sentence):
+    with pytest.raises(NetworkError) as caught:
+        EngineShape(**shape)
+    assert str(caught.value) == sentence
+
+
+LARGER = "; use a smaller network or an engine of a larger shape."
+
+
+@pytest.mark.parametrize(
+    ("sizes", "weight_bits", "limits", "sentence"),
+    [
+        (
+            (65, 7),
+            (1,),
+            {},
+            "Network 'random' does not fit the engine: layer 0 has 65 inputs, the engine takes up "
+            "to 64" + LARGER,
+        ),
+        (
+            (8, 70, 7),
+            (1, 1),
+            {"parameter_words": 128},
+            "Network 'random' does not fit the engine: layer 1 has 70 inputs, the engine takes up "
+            "to 64" + LARGER,
+        ),
+        (
+            (8, 9, 7),
+            (1, 5),
+            {"max_weight_bits": 4},
+            "Network 'random' does not fit the engine: layer 1 has 5 weight bits, the engine takes "
+            "up to 4" + LARGER,
+        ),
+        (
+            (16, 8, 7),
+            (1, 3),
+            {"weight_words": 36},
+            "Network 'random' does not fit the engine: with layer 1 it needs 37 weight words of 8 "
+            "bits, the engine has 36" + LARGER,
+        ),
+        (
+            (16, 8, 7),
+            (1, 1),
+            {"parameter_words": 19},
+            "Network 'random' does not fit the engine: its 2 layers and 15 neurons need 20 "
+            "parameter words, the engine has 19" + LARGER,
+        ),
+    ],
+)
+def test_networks_that_do_not_fit(sizes, weight_bits, limits, sentence):
+    network = random_network(np.random.default_rng(0), sizes, weight_bits)
+    fields = {"simd": 8, "max_inputs": 64, "weight_words": 1024, "parameter_words": 64}
+    shape = EngineShape(**{**fields, **limits})
+    with pytest.raises(NetworkError) as caught:
+        memory_image(network, shape)
+    assert str(caught.value) == sentence
+
+
+def test_networks_that_just_fit():
+    network = random_network(np.random.default_rng(0), (64, 8, 7), (1, 3))
+    check_fits(
+        network,
+        EngineShape(
+            simd=8, max_inputs=64, weight_words=8 * 8 + 7 * 3, parameter_words=20, max_weight_bits=3
+        ),
+    )
+
+
+def test_a_readout_the_engine_does_not_compute():
+    layer = random_layer(np.random.default_rng(0), 3, 8, 1)
+    network = Network("near", (layer,), 2, 4, readout=Readout.NEAREST, alphabet="abc")
+    with pytest.raises(NetworkError) as caught:
+        check_fits(network, SMALL)
+    assert str(caught.value) == (
+        "Network 'near' has readout nearest, but the engine answers only bits; "
+        "use a network with that readout."
+    )

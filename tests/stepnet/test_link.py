@@ -1,0 +1,264 @@
+"""Links over real channels: pseudo-terminals, sockets, and boards that a package brings."""
+
+import os
+import pty
+import socket
+import sys
+import threading
+import time
+import tty
+
+import pytest
+
+from stepnet.errors import LinkError, LinkTimeout, MissingToolError
+from stepnet.link import SerialLink, open_link
+
+
+class FarEnd:
+    """The other end of a channel, as a file descriptor."""
+
+    def __init__(self, where, descriptor):
+        self.where = where
+        self.descriptor = descriptor
+        self._open = True
+
+    def send(self, data):
+        os.write(self.descriptor, data)
+
+    def receive(self, size):
+        received = b""
+        while len(received) < size:
+            received += os.read(self.descriptor, size - len(received))
+        return received
+
+    def hang_up(self):
+        if self._open:
+            self._open = False
+            os.close(self.descriptor)
+
+
+@pytest.fixture
+def pty_end():
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    end = FarEnd(os.ttyname(slave), master)
+    yield end
+    end.hang_up()
+    os.close(slave)
+
+
+@pytest.fixture
+def socket_ends():
+    """A link to a socket, and its other end."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        where = f"socket://127.0.0.1:{server.getsockname()[1]}"
+        link = SerialLink(where, timeout_s=0.2)
+        end = FarEnd(where, server.accept()[0].detach())
+    yield link, end
+    end.hang_up()
+    link.close()
+
+
+@pytest.fixture
+def pty_ends(pty_end):
+    link = SerialLink(pty_end.where, timeout_s=0.2)
+    yield link, pty_end
+    link.close()
+
+
+@pytest.fixture(params=["pty_ends", "socket_ends"])
+def ends(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_bytes_go_both_ways(ends):
+    link, far = ends
+    everything = bytes(range(256)) * 3
+    link.write(everything)
+    assert far.receive(len(everything)) == everything
+    far.send(everything)
+    received = b""
+    while len(received) < len(everything):
+        received += link.read(1.0)
+    assert received == everything
+
+
+def test_read_returns_as_soon_as_a_byte_is_there(ends):
+    link, far = ends
+    threading.Timer(0.05, far.send, [b"x"]).start()
+    start = time.monotonic()
+    assert link.read(10.0) == b"x"
+    assert time.monotonic() - start < 5
+
+
+def test_read_takes_all_that_waits(ends):
+    link, far = ends
+    far.send(b"several")
+    time.sleep(0.05)
+    assert link.read(1.0) == b"several"
+
+
+def test_read_gives_up_in_time(ends):
+    link, _ = ends
+    start = time.monotonic()
+    assert link.read(0.05) == b""
+    assert 0.04 < time.monotonic() - start < 2
+    assert link.read(0.0) == b""
+
+
+def test_closing_twice(ends):
+    link, _ = ends
+    link.close()
+    link.close()
+
+
+def test_a_connection_that_breaks(ends):
+    link, far = ends
+    far.hang_up()
+    with pytest.raises(LinkError) as caught:
+        link.read(1.0)
+    before, _, after = str(caught.value).partition(" (")
+    assert before == f"The connection to {far.where!r} broke"
+    assert after.endswith("); check the cable and open the board again.")
+    assert not isinstance(caught.value, LinkTimeout)
+
+
+def test_writing_to_a_connection_that_broke(pty_ends):
+    link, far = pty_ends
+    far.hang_up()
+    with pytest.raises(LinkError) as caught:
+        link.write(b"hello")
+    assert str(caught.value) == (
+        f"The connection to {far.where!r} broke (Input/output error); "
+        "check the cable and open the board again."
+    )
+
+
+def test_a_write_that_nobody_takes(ends):
+    link, far = ends
+    far_more_than_any_buffer = bytes(64 << 20)
+    start = time.monotonic()
+    with pytest.raises(LinkTimeout) as caught:
+        link.write(far_more_than_any_buffer)
+    assert time.monotonic() - start < 5
+    assert str(caught.value) == (
+        f"The port {far.where!r} took no bytes for 0.2 s; "
+        "check the cable and that no flow control holds it back."
+    )
+
+
+def test_what_came_before_is_dropped(pty_end):
+    pty_end.send(b"old news")
+    time.sleep(0.05)
+    link = SerialLink(pty_end.where)
+    pty_end.send(b"new")
+    assert link.read(1.0) == b"new"
+    link.close()
+
+
+def sentence_of(where, **options):
+    with pytest.raises(LinkError) as caught:
+        open_link(where, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["/dev/ttyNOSUCH1", "icestik"])
+def test_no_such_port(where):
+    assert sentence_of(where) == (
+        f"There is no port {where!r} and no installed board of that name; "
+        "`stepnet boards` lists what there is."
+    )
+
+
+def test_a_busy_port(pty_ends):
+    _, far = pty_ends
+    assert sentence_of(far.where) == (
+        f"The port {far.where!r} is busy; close the other program that uses it."
+    )
+
+
+@pytest.fixture
+def nobody():
+    """Run as a user who may do little, where the tests run as root."""
+    if os.geteuid():
+        yield
+    else:
+        os.seteuid(65534)
+        yield
+        os.seteuid(0)
+
+
+def test_a_port_of_others(tmp_path, request):
+    port = tmp_path / "ttyUSB9"
+    port.touch()
+    port.chmod(0)
+    request.getfixturevalue("nobody")
+    assert sentence_of(str(port)) == (
+        f"You may not open the port {str(port)!r}; on Linux, join the group that owns it "
+        "(sudo usermod -aG dialout $USER) and log in again."
+    )
+
+
+def cannot_be_opened(where, reason):
+    return (
+        f"The port {where!r} cannot be opened ({reason}); name a serial port such as /dev/ttyUSB1 "
+        "or COM3, a running socket://host:port, or an installed board."
+    )
+
+
+def test_a_directory_is_no_port(tmp_path):
+    where = str(tmp_path)
+    assert sentence_of(where) == cannot_be_opened(where, "Is a directory")
+
+
+def test_nobody_listens():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        where = f"socket://127.0.0.1:{server.getsockname()[1]}"
+    assert sentence_of(where) == cannot_be_opened(where, "Connection refused")
+
+
+def test_a_url_of_unknown_kind():
+    assert sentence_of("pigeon://post") == cannot_be_opened(
+        "pigeon://post", "invalid URL, protocol 'pigeon' not known"
+    )
+
+
+def test_an_impossible_baud_rate(pty_end):
+    assert sentence_of(pty_end.where, baud=-1) == cannot_be_opened(
+        pty_end.where, "Not a valid baudrate: -1"
+    )
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package "acme" that brings boards; gives a function that installs it with some source."""
+
+    def install(source):
+        metadata = tmp_path / "acme-1.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
+        (metadata / "entry_points.txt").write_text(
+            "[stepnet.boards]\nrocket = acme_boards:open_rocket\n"
+        )
+        (tmp_path / "acme_boards.py").write_text(source)
+        monkeypatch.syspath_prepend(tmp_path)
+
+    yield install
+    sys.modules.pop("acme_boards", None)
+
+
+def test_a_board_that_a_package_brings(package):
+    package("def open_rocket(**options): return options")
+    told = []
+    link = open_link("rocket", baud=9600, uart=True, progress=told.append)
+    assert link == {"baud": 9600, "uart": True, "progress": told.append}
+
+
+def test_a_board_whose_package_lacks_something(package):
+    package("import no_such_simulator")
+    with pytest.raises(MissingToolError) as caught:
+        open_link("rocket")
+    assert str(caught.value) == (
+        "The board 'rocket' needs a package that is missing here "
+        "(No module named 'no_such_simulator'); install it with: pip install \"acme[rocket]\"."
+    )
