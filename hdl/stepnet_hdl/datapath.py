@@ -17,9 +17,9 @@ class Datapath(wiring.Component):
 
     With `xnor` the words are compared bit by bit and the equal bits counted; else the bits that are
     1 in both. Counts are added up: `sum = 2 sum` before a new bit plane, `sum = sum ± count`.
-    `fires = sum >= threshold`.
+    `margin = sum - threshold`; a neuron fires where that is not negative.
 
-    `fires`, `done` and `last` come `latency_cycles` after the neuron's last words, those whose
+    `margin`, `done` and `last` come `latency_cycles` after the neuron's last words, those whose
     `step` has `end`.
 
     Members
@@ -34,8 +34,8 @@ class Datapath(wiring.Component):
     threshold : Signal(signed(sum_bits)), in
     done : Signal(1), out
         A neuron is decided in this cycle.
-    fires : Signal(1), out
-        Its activation.
+    margin : Signal(signed(sum_bits + 1)), out
+        How far its sum is from the threshold.
     last : Signal(1), out
         It is the last neuron of its layer.
     """
@@ -47,7 +47,7 @@ class Datapath(wiring.Component):
     need_threshold: Signal
     threshold: Signal
     done: Signal
-    fires: Signal
+    margin: Signal
     last: Signal
 
     def __init__(self, shape: EngineShape) -> None:
@@ -62,7 +62,7 @@ class Datapath(wiring.Component):
                 "need_threshold": Out(1),
                 "threshold": In(signed(shape.sum_bits)),
                 "done": Out(1),
-                "fires": Out(1),
+                "margin": Out(signed(shape.sum_bits + 1)),
                 "last": Out(1),
             }
         )
@@ -92,7 +92,7 @@ class Datapath(wiring.Component):
 
         m.d.comb += self.need_threshold.eq(step.end)
         m.d.sync += [
-            self.fires.eq(total >= self.threshold),
+            self.margin.eq(total - self.threshold),
             self.done.eq(complete.end),
             self.last.eq(complete.last),
         ]

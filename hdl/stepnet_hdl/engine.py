@@ -1,14 +1,15 @@
 """The engine: a core that runs any step network it is loaded with."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.engine import IMAGE_BYTES_BITS, EngineShape
 from stepnet_hdl.collector import Collector
 from stepnet_hdl.datapath import Datapath
 from stepnet_hdl.intake import Intake, LoadByte
-from stepnet_hdl.sequencer import Sequencer
+from stepnet_hdl.ram import Ram
+from stepnet_hdl.sequencer import Region, Sequencer
 from stepnet_hdl.weight_memory import WeightMemory
 
 CYCLES_BITS = 32
@@ -99,45 +100,49 @@ class Engine(wiring.Component):
             datapath.weights.eq(weights.read_data),
         ]
 
-        m.submodules.parameters = parameters = memory.Memory(
-            shape=shape.parameter_bits, depth=shape.parameter_words, init=[]
-        )
-        write, read = parameters.write_port(), parameters.read_port()
+        m.submodules.parameters = parameters = Ram(shape.parameter_bits, shape.parameter_words)
         m.d.comb += [
-            write.addr.eq(intake.address),
-            write.data.eq(intake.word[intake.top_bytes(shape.parameter_bytes)]),
-            write.en.eq(intake.write_parameters),
-            read.addr.eq(sequencer.parameter_address),
-            read.en.eq(sequencer.parameter_enable),
-            sequencer.parameter.eq(read.data),
+            parameters.write_address.eq(intake.address),
+            parameters.write_data.eq(intake.word[intake.top_bytes(shape.parameter_bytes)]),
+            parameters.write_enable.eq(intake.write_parameters),
+            parameters.read_address.eq(sequencer.parameter_address),
+            parameters.read_enable.eq(sequencer.parameter_enable),
+            sequencer.parameter.eq(parameters.read_data),
             sequencer.need_threshold.eq(datapath.need_threshold),
-            datapath.threshold.eq(read.data[: shape.sum_bits]),
+            datapath.threshold.eq(parameters.read_data[: shape.sum_bits]),
         ]
+        # One cycle later, as the margin.
+        m.d.sync += collector.row_code.eq(parameters.read_data[shape.value_bits :])
 
-        row_word_bits = (shape.row_words - 1).bit_length()
-        m.submodules.activations = activations = memory.Memory(
-            shape=shape.simd, depth=4 << row_word_bits, init=[]
-        )
-        write, read = activations.write_port(), activations.read_port()
-        image_address = Cat(intake.image_word, intake.image_buffer, 0)
-        layer_address = Cat(collector.word_address, sequencer.write_region)
+        regions_words = len(Region) << (shape.row_words - 1).bit_length()
+        m.submodules.activations = activations = Ram(shape.simd, regions_words)
         m.d.comb += [
             intake.pixels_blocked.eq(collector.write),
-            write.en.eq(collector.write | intake.write_pixels),
-            write.data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
-            write.addr.eq(image_address),
-            read.addr.eq(sequencer.activation_address),
-            datapath.activations.eq(read.data),
+            activations.write_enable.eq(collector.write | intake.write_pixels),
+            activations.write_data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
+            activations.write_address.eq(Cat(intake.image_word, intake.image_buffer)),
+            activations.read_address.eq(sequencer.activation_address),
+            activations.read_enable.eq(1),
+            datapath.activations.eq(activations.read_data),
         ]
         with m.If(collector.write):
-            m.d.comb += [write.data.eq(collector.word), write.addr.eq(layer_address)]
+            m.d.comb += [
+                activations.write_data.eq(collector.word),
+                activations.write_address.eq(
+                    Cat(collector.word_address, sequencer.write_region)
+                ),
+            ]
 
         m.d.comb += [
             datapath.xnor.eq(sequencer.xnor),
             datapath.step.eq(sequencer.step),
             collector.done.eq(datapath.done),
-            collector.fires.eq(datapath.fires),
+            collector.margin.eq(datapath.margin),
             collector.last.eq(datapath.last),
+            collector.readout.eq(sequencer.readout),
+            collector.prefix.eq(sequencer.prefix),
+            sequencer.decided.eq(datapath.done),
+            sequencer.fires.eq(collector.fires),
             sequencer.last_decided.eq(datapath.done & datapath.last),
         ]
         self._result(m, sequencer, collector)

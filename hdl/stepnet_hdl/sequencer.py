@@ -4,7 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import LAYER_HEADER, ROW_HEADER, EngineShape
+from stepnet.engine import CODE_BITS, LAYER_HEADER, ROW_HEADER, EngineShape
+from stepnet_hdl.collector import ReadoutNumber
 from stepnet_hdl.datapath import Step
 
 RowHeader = data.StructLayout(ROW_HEADER)
@@ -24,7 +25,8 @@ class Sequencer(wiring.Component):
     """Walks once through parameter and weight memory per image, one weight word per cycle.
 
     A layer takes 3 cycles to fetch its headers, one per weight word, and then waits until the
-    datapath has decided its last neuron.
+    datapath has decided its last neuron. In a tree it waits after every row, and two cycles more to
+    find the next: from node n the walk goes on to 2n+1 or 2n+2.
 
     Members
     -------
@@ -48,10 +50,16 @@ class Sequencer(wiring.Component):
     xnor : Signal(1), out
     step : Signal(Step), out
         One cycle after the addresses, together with the words.
-    last_decided : Signal(1), in
-        The last neuron of the layer has been decided, and its activation written.
+    decided, last_decided : Signal(1), in
+        A neuron has been decided; the last one of the layer has, and its activation is written.
+    fires : Signal(1), in
+        Its activation.
     last_layer : Signal(1), out
         The current layer gives the result.
+    readout : Signal(ReadoutNumber), out
+        And how: counts in the last layer.
+    prefix : Signal(8), out
+        Bits of the code above those of a tree.
     overrun : Signal(1), out
         The parameters ended before a last layer did; the current layer is taken for the last.
     start : Signal(1), out
@@ -70,8 +78,12 @@ class Sequencer(wiring.Component):
     write_region: Signal
     xnor: Signal
     step: data.View
+    decided: Signal
     last_decided: Signal
+    fires: Signal
     last_layer: Signal
+    readout: Signal
+    prefix: Signal
     overrun: Signal
     start: Signal
 
@@ -92,8 +104,12 @@ class Sequencer(wiring.Component):
                 "write_region": Out(Region),
                 "xnor": Out(1),
                 "step": Out(Step),
+                "decided": In(1),
                 "last_decided": In(1),
+                "fires": In(1),
                 "last_layer": Out(1),
+                "readout": Out(ReadoutNumber),
+                "prefix": Out(CODE_BITS),
                 "overrun": Out(1),
                 "start": Out(1),
             }
@@ -110,7 +126,15 @@ class Sequencer(wiring.Component):
         last_plane = Signal(ROW_HEADER["weight_bits_minus_1"])
         word = Signal.like(last_word)
         plane = Signal.like(last_plane)  # counts down to the least significant
-        neurons_left = Signal(range(self.shape.max_inputs))
+        rows_left = Signal(range(self.shape.max_inputs))
+        is_tree = self.last_layer & (self.readout == ReadoutNumber.TREE)
+        # Of a tree: the node just evaluated, its first weight word after the root's, and the words
+        # of a row, which are counted while the root is evaluated.
+        node = Signal(CODE_BITS)
+        node_offset = Signal.like(self.weight_address)
+        row_length = Signal(range(self.shape.row_words * self.shape.max_weight_bits + 1))
+        is_root = Signal()
+        went_right = Signal()
         m.d.comb += [
             self.activation_address.eq(Cat(word, read_region)),
             self.xnor.eq(last_plane == 0),
@@ -122,7 +146,7 @@ class Sequencer(wiring.Component):
             step.plane.eq(word == 0),
             step.subtract.eq((plane == last_plane) & (last_plane != 0)),
             step.end.eq((word == last_word) & (plane == 0)),
-            step.last.eq(step.end & (neurons_left == 0)),
+            step.last.eq(step.end & (rows_left == 0)),
         ]
         m.d.sync += self.step.eq(0)
 
@@ -163,7 +187,16 @@ class Sequencer(wiring.Component):
                 ]
                 m.next = "PREPARE"
             with m.State("PREPARE"):
-                m.d.sync += [neurons_left.eq(layer.neurons_minus_1), word.eq(0)]
+                m.d.sync += [
+                    rows_left.eq(layer.rows_minus_1),
+                    self.readout.eq(layer.readout),
+                    self.prefix.eq(self.parameter[-CODE_BITS:]),
+                    word.eq(0),
+                    node.eq(0),
+                    node_offset.eq(0),
+                    row_length.eq(0),
+                    is_root.eq(1),
+                ]
                 m.next = "ISSUE"
             with m.State("ISSUE"):
                 m.d.sync += [
@@ -173,24 +206,53 @@ class Sequencer(wiring.Component):
                 ]
                 with m.If(word == last_word):
                     m.d.sync += [word.eq(0), plane.eq(plane - 1)]
+                with m.If(is_root):
+                    m.d.sync += row_length.eq(row_length + 1)
                 with m.If(step.end):
-                    m.d.sync += [plane.eq(last_plane), neurons_left.eq(neurons_left - 1)]
-                with m.If(step.last):
-                    m.next = "DRAIN"
-            with m.State("DRAIN"), m.If(self.last_decided):
+                    m.d.sync += [
+                        plane.eq(last_plane),
+                        rows_left.eq(rows_left - 1),
+                        is_root.eq(0),
+                    ]
+                    with m.If(step.last | is_tree):
+                        m.next = "DRAIN"
+            with m.State("DRAIN"):
+                m.d.sync += went_right.eq(self.fires)
+                with m.If(self.last_decided):
+                    m.d.sync += [
+                        read_region.eq(self.write_region),
+                        self.write_region.eq(
+                            Mux(
+                                self.write_region == Region.EVEN_LAYER,
+                                Region.ODD_LAYER,
+                                Region.EVEN_LAYER,
+                            )
+                        ),
+                    ]
+                    m.next = "ROW_HEADER"
+                    with m.If(self.last_layer | self.overrun):
+                        m.d.comb += self.image_done.eq(Mux(image_buffer, 0b10, 0b01))
+                        m.d.sync += image_buffer.eq(~image_buffer)
+                        m.next = "WAIT"
+                with m.Elif(self.decided & is_tree):
+                    m.next = "DESCEND"
+            # Both addresses stand one row behind `node`, node + 1 rows after the root's; those of
+            # its left child are node rows further on, and of its right child one more.
+            with m.State("DESCEND"):
                 m.d.sync += [
-                    read_region.eq(self.write_region),
-                    self.write_region.eq(
-                        Mux(
-                            self.write_region == Region.EVEN_LAYER,
-                            Region.ODD_LAYER,
-                            Region.EVEN_LAYER,
-                        )
-                    ),
+                    self.weight_address.eq(self.weight_address + node_offset),
+                    self.parameter_address.eq(self.parameter_address + node),
+                    node_offset.eq((node_offset << 1) + row_length),
+                    node.eq((node << 1) + 1),
                 ]
-                m.next = "ROW_HEADER"
-                with m.If(self.last_layer | self.overrun):
-                    m.d.comb += self.image_done.eq(Mux(image_buffer, 0b10, 0b01))
-                    m.d.sync += image_buffer.eq(~image_buffer)
-                    m.next = "WAIT"
+                m.next = "CHOOSE_CHILD"
+            with m.State("CHOOSE_CHILD"):
+                with m.If(went_right):
+                    m.d.sync += [
+                        self.weight_address.eq(self.weight_address + row_length),
+                        self.parameter_address.eq(self.parameter_address + 1),
+                        node_offset.eq(node_offset + row_length),
+                        node.eq(node + 1),
+                    ]
+                m.next = "ISSUE"
         return m

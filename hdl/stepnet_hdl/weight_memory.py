@@ -1,10 +1,11 @@
 """The memory that holds the weights: block RAM, or RAM with a single port."""
 
 from amaranth.hdl import C, Cat, ClockSignal, Instance, Module, Mux, Signal
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.engine import EngineShape
+from stepnet_hdl.ram import Ram
 
 SPRAM_WORDS = 16384
 SPRAM_BITS = 16
@@ -60,17 +61,14 @@ class WeightMemory(wiring.Component):
         return m
 
     def _block(self, m: Module, read_address: Signal, write_address: Signal) -> None:
-        m.submodules.words = words = memory.Memory(
-            shape=self.shape.simd, depth=self.shape.weight_words, init=[]
-        )
-        read, write = words.read_port(), words.write_port()
+        m.submodules.ram = ram = Ram(self.shape.simd, self.shape.weight_words)
         m.d.comb += [
-            read.addr.eq(read_address),
-            read.en.eq(~self.write_enable),
-            self.read_data.eq(read.data),
-            write.addr.eq(write_address),
-            write.data.eq(self.write_data),
-            write.en.eq(self.write_enable),
+            ram.read_address.eq(read_address),
+            ram.read_enable.eq(~self.write_enable),
+            self.read_data.eq(ram.read_data),
+            ram.write_address.eq(write_address),
+            ram.write_data.eq(self.write_data),
+            ram.write_enable.eq(self.write_enable),
         ]
 
     def _spram(self, m: Module, address: Signal) -> None:

@@ -4,7 +4,9 @@ Gateware, host and benches take widths and layouts from here. The engine reads t
 order, from the first word to the last, once per image:
 
 - parameter memory: word 0 is the bytes of one image; then per layer two header words (`ROW_HEADER`,
-  `LAYER_HEADER`) and one threshold per neuron;
+  `LAYER_HEADER`) and one threshold per neuron. Above each value a word holds a character code
+  (`CODE_BITS`): with readout `nearest` that of the neuron, with `tree` the code prefix beside the
+  second header word of the last layer, else 0;
 - weight memory: words of `simd` bits; per layer, per neuron, per bit plane (most significant
   first), the words of one row.
 
@@ -36,8 +38,12 @@ IMAGE_BYTES_BITS = 16
 ROW_HEADER = {"words_per_row_minus_1": 12, "weight_bits_minus_1": 3, "last_layer": 1}
 """First header word of a layer: fields and their widths in bits, from bit 0 up."""
 
-LAYER_HEADER = {"neurons_minus_1": 12}
-"""Second header word of a layer."""
+LAYER_HEADER = {"rows_minus_1": 12, "readout": 2}
+"""Second header word of a layer: how many rows are evaluated, and the number of its readout in
+`READOUTS`, which counts in the last layer only. A tree evaluates one row per bit of the code."""
+
+CODE_BITS = 8
+"""Width of the character register, and of a code in parameter memory."""
 
 HEADER_BITS = 16
 
@@ -48,8 +54,11 @@ LAYER_OVERHEAD_CYCLES = 7
 """Three cycles to fetch the two header words; memory, match, accumulator and comparison registers
 on the way to the activation memory."""
 
-READOUTS = (Readout.BITS,)
-"""Readouts that the engine computes."""
+TREE_TURN_CYCLES = 6
+"""From one row of a tree to the next: the same registers, and two cycles to compute its address."""
+
+READOUTS = (Readout.BITS, Readout.TREE, Readout.NEAREST)
+"""Readouts by their number in `LAYER_HEADER`."""
 
 MEMORIES = ("block", "single_port")
 """Kinds of weight memory: block RAM, or memory with one port for reading and writing, such as the
@@ -83,7 +92,7 @@ class EngineShape:
                 f"An engine cannot have SIMD {self.simd}; choose a multiple of 8 from 8 to 1024."
             )
         row_words = 1 << ROW_HEADER["words_per_row_minus_1"]
-        neurons = 1 << LAYER_HEADER["neurons_minus_1"]
+        neurons = 1 << LAYER_HEADER["rows_minus_1"]
         if self.max_inputs % self.simd or not 0 < self.max_inputs <= min(
             row_words * self.simd, neurons
         ):
@@ -117,9 +126,14 @@ class EngineShape:
         return (self.max_inputs << self.max_weight_bits - 1).bit_length() + 1
 
     @property
-    def parameter_bits(self) -> int:
-        """Width of a parameter word: a threshold or a header."""
+    def value_bits(self) -> int:
+        """Width of what a parameter word says beside a code: a threshold or a header."""
         return max(HEADER_BITS, self.sum_bits)
+
+    @property
+    def parameter_bits(self) -> int:
+        """Width of a parameter word: a value, and above it a character code."""
+        return self.value_bits + CODE_BITS
 
     @property
     def parameter_bytes(self) -> int:
@@ -157,13 +171,18 @@ def cycles_per_image(network: Network, shape: EngineShape) -> int:
 
     The engine issues one weight word per cycle. Beside that it takes `IMAGE_OVERHEAD_CYCLES` per
     image, and per layer `LAYER_OVERHEAD_CYCLES` and the popcount's latency, because a layer starts
-    when the one before it has written its last activation.
+    when the one before it has written its last activation. In a tree each row waits for the bit of
+    the row above it, `TREE_TURN_CYCLES` and the popcount's latency.
     """
-    overhead_cycles = LAYER_OVERHEAD_CYCLES + shape.popcount_latency_cycles
-    return IMAGE_OVERHEAD_CYCLES + sum(
-        layer.n_out * layer.weight_bits * shape.words_per_row(layer.n_in) + overhead_cycles
-        for layer in network.layers
-    )
+    latency_cycles = shape.popcount_latency_cycles
+    cycles = IMAGE_OVERHEAD_CYCLES
+    for layer in network.layers:
+        rows = _rows_evaluated(network, layer)
+        cycles += rows * layer.weight_bits * shape.words_per_row(layer.n_in)
+        cycles += LAYER_OVERHEAD_CYCLES + latency_cycles
+        if rows < layer.n_out:
+            cycles += (rows - 1) * (TREE_TURN_CYCLES + latency_cycles)
+    return cycles
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,11 +208,6 @@ class MemoryImage:
 
 def check_fits(network: Network, shape: EngineShape) -> None:
     """Raise NetworkError, with layer and limit, if `shape` cannot hold `network`."""
-    if network.readout not in READOUTS:
-        raise NetworkError(
-            f"Network {network.name!r} has readout {network.readout}, but the engine answers only "
-            f"{', '.join(READOUTS)}; use a network with that readout."
-        )
     weight_words = 0
     for number, layer in enumerate(network.layers):
         limits = (
@@ -208,6 +222,12 @@ def check_fits(network: Network, shape: EngineShape) -> None:
                     f"{needed} {what}, the engine takes up to {limit}; use a smaller network or an "
                     "engine of a larger shape."
                 )
+        if layer.n_out > shape.max_inputs:
+            raise NetworkError(
+                f"Network {network.name!r} does not fit the engine: layer {number} has "
+                f"{layer.n_out} neurons, the engine takes up to {shape.max_inputs}; use a smaller "
+                "network or an engine of a larger shape."
+            )
         weight_words += layer.n_out * layer.weight_bits * shape.words_per_row(layer.n_in)
         if weight_words > shape.weight_words:
             raise NetworkError(
@@ -228,6 +248,7 @@ def check_fits(network: Network, shape: EngineShape) -> None:
 def memory_image(network: Network, shape: EngineShape) -> MemoryImage:
     """Lay `network` out for an engine of `shape`; raises NetworkError if it does not fit."""
     check_fits(network, shape)
+    code_at = shape.value_bits
     parameters = [image_bytes(network)]
     weights: list[NDArray[np.uint8]] = []
     for layer in network.layers:
@@ -236,9 +257,18 @@ def memory_image(network: Network, shape: EngineShape) -> MemoryImage:
             "weight_bits_minus_1": layer.weight_bits - 1,
             "last_layer": int(layer is network.layers[-1]),
         }
+        layer_header = {
+            "rows_minus_1": _rows_evaluated(network, layer) - 1,
+            "readout": READOUTS.index(network.readout),
+        }
         parameters.append(pack_fields(ROW_HEADER, row_header))
-        parameters.append(pack_fields(LAYER_HEADER, {"neurons_minus_1": layer.n_out - 1}))
-        parameters.extend(int(threshold) for threshold in stored_thresholds(layer))
+        parameters.append(
+            pack_fields(LAYER_HEADER, layer_header) | int(network.code_prefix or "0", 2) << code_at
+        )
+        thresholds = _thresholds(network, layer, shape)
+        codes = network.codes if _is_nearest(network, layer) else np.zeros(layer.n_out, dtype=int)
+        for threshold, code in zip(thresholds, codes, strict=True):
+            parameters.append(int(threshold) & (1 << code_at) - 1 | int(code) << code_at)
         # Pixels come in whole bytes; the spare bits of the last one are inputs that count nothing.
         inputs = 8 * image_bytes(network) if layer is network.layers[0] else layer.n_in
         weights.append(_weight_rows(layer, inputs, shape.simd))
@@ -264,6 +294,36 @@ def stored_thresholds(layer: Layer) -> NDArray[np.int64]:
     thresholds = np.clip(thresholds, lowest, highest + 1)
     if layer.weight_bits == 1:
         thresholds += np.sum(layer.weights < 0, axis=1)
+    return thresholds
+
+
+def _is_nearest(network: Network, layer: Layer) -> bool:
+    return network.readout is Readout.NEAREST and layer is network.layers[-1]
+
+
+def _rows_evaluated(network: Network, layer: Layer) -> int:
+    """Rows of `layer` that one image needs: all, or in a tree one per bit."""
+    if network.readout is Readout.TREE and layer is network.layers[-1]:
+        return (layer.n_out + 1).bit_length() - 1
+    return layer.n_out
+
+
+def _thresholds(network: Network, layer: Layer, shape: EngineShape) -> NDArray[np.int64]:
+    """What the parameter words of a layer say; NetworkError if a threshold does not fit."""
+    if not _is_nearest(network, layer):
+        return stored_thresholds(layer)
+    # Here the distance from the threshold counts, so none of them may be moved.
+    thresholds = layer.thresholds.astype(np.int64)
+    if layer.weight_bits == 1:
+        thresholds += np.sum(layer.weights < 0, axis=1)
+    limit = 1 << shape.sum_bits - 1
+    worst = int(thresholds[np.argmax(np.abs(thresholds))])
+    if not -limit <= worst < limit:
+        raise NetworkError(
+            f"Network {network.name!r} does not fit the engine: its last layer has a threshold of "
+            f"{worst}, the engine holds {-limit} to {limit - 1}; move all thresholds of the layer "
+            "by the same amount."
+        )
     return thresholds
 
 

@@ -27,7 +27,7 @@ def test_neurons_back_to_back(weight_bits, words_per_row):
             weights = rng.choice([-1, 1], n_in)
         else:
             weights = rng.integers(-(1 << weight_bits - 1), 1 << weight_bits - 1, n_in)
-        threshold = int(weights @ activations) + int(rng.integers(-1, 2))
+        threshold = int(weights @ activations) + int(rng.integers(-40, 40))
         neurons.append((weights, activations, threshold))
 
     decided = []
@@ -67,11 +67,11 @@ def test_neurons_back_to_back(weight_bits, words_per_row):
         ]
         waiting = iter(thresholds)
         now = 0
-        async for _, _, need, done, fires in ctx.tick().sample(
-            datapath.need_threshold, datapath.done, datapath.fires
+        async for _, _, need, done, margin in ctx.tick().sample(
+            datapath.need_threshold, datapath.done, datapath.margin
         ):
             if done:
-                decided.append((now, fires))
+                decided.append((now, margin))
             if need:
                 ctx.set(datapath.threshold, int(next(waiting)))
             now += 1
@@ -86,7 +86,7 @@ def test_neurons_back_to_back(weight_bits, words_per_row):
     expected = [
         (
             (number + 1) * per_neuron - 1 + datapath.latency_cycles,
-            int(weights @ activations >= threshold),
+            int(weights @ activations - threshold),
         )
         for number, (weights, activations, threshold) in enumerate(neurons)
     ]

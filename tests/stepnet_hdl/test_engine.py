@@ -5,12 +5,12 @@ import pytest
 from amaranth.sim import Simulator
 
 from networks import random_images, random_network
-from stepnet import reference
+from stepnet import Readout, reference
 from stepnet.engine import EngineShape, cycles_per_image, memory_image
 from stepnet.protocol import Refusal, Space, pack_pixels
 from stepnet_hdl.engine import Engine
 
-# Weight and parameter words of two bytes each.
+# Weight words of two bytes and parameter words of three.
 SMALL = EngineShape(16, max_inputs=64, weight_words=128, parameter_words=64)
 
 
@@ -60,21 +60,28 @@ def packed(network, images):
 
 
 @pytest.mark.parametrize(
-    ("simd", "sizes", "weight_bits"),
+    ("simd", "sizes", "weight_bits", "readout"),
     [
-        (8, (16, 9, 7), (1, 3)),
-        (8, (1, 8), (1,)),
-        (8, (13, 7), (8,)),
-        (16, (33, 17, 16, 8), (1, 2, 1)),
-        (24, (50, 25, 23, 48, 7), (4, 1, 3, 1)),
-        (64, (100, 64, 65, 7), (1, 1, 1)),
-        (128, (8, 130, 1, 7), (1, 5, 2)),
+        (8, (16, 9, 7), (1, 3), "bits"),
+        (8, (1, 8), (1,), "bits"),
+        (8, (13, 7), (8,), "bits"),
+        (16, (33, 17, 16, 8), (1, 2, 1), "bits"),
+        (24, (50, 25, 23, 48, 7), (4, 1, 3, 1), "bits"),
+        (64, (100, 64, 65, 7), (1, 1, 1), "bits"),
+        (128, (8, 130, 1, 7), (1, 5, 2), "bits"),
+        (8, (30, 1), (1,), "tree"),
+        (16, (33, 17, 63), (1, 4), "tree"),
+        (32, (40, 31), (1,), "tree"),
+        (8, (20, 11, 127), (2, 1), "tree"),
+        (8, (20, 2), (1,), "nearest"),
+        (16, (33, 17, 94), (1, 4), "nearest"),
+        (32, (40, 30, 50), (1, 1), "nearest"),
     ],
 )
-def test_engine_equals_reference(simd, sizes, weight_bits):
+def test_engine_equals_reference(simd, sizes, weight_bits, readout):
     rng = np.random.default_rng(1)
-    network = random_network(rng, sizes, weight_bits)
-    shape = EngineShape(simd, max_inputs=8 * simd, weight_words=1024, parameter_words=256)
+    network = random_network(rng, sizes, weight_bits, readout=Readout(readout))
+    shape = EngineShape(simd, max_inputs=max(128, 8 * simd), weight_words=1024, parameter_words=256)
     engine = Engine(shape)
     images = random_images(rng, network, 5)
     readings = []
@@ -173,7 +180,7 @@ def test_parameters_without_a_last_layer_end_in_an_overrun_and_the_next_network_
     readings = []
 
     async def drive(ctx):
-        nonsense = bytes([5, 0]) + bytes(2 * 63)
+        nonsense = bytes([5, 0, 0]) + bytes(3 * 63)
         assert await load(ctx, engine, 0, Space.PARAMETERS, nonsense) == 0
         await send_pixels(ctx, engine, bytes(5))
         readings.append((await take_reading(ctx, engine)).overrun)
@@ -208,16 +215,16 @@ def test_a_network_that_fills_the_parameter_memory_is_no_overrun():
         (127, Space.WEIGHTS, bytes(4), Refusal.OUT_OF_RANGE),
         (128, Space.WEIGHTS, bytes(2), Refusal.OUT_OF_RANGE),
         (1 << 23, Space.WEIGHTS, bytes(2), Refusal.OUT_OF_RANGE),
-        (63, Space.PARAMETERS, bytes(2), 0),
-        (63, Space.PARAMETERS, bytes(4), Refusal.OUT_OF_RANGE),
-        (64, Space.PARAMETERS, bytes(2), Refusal.OUT_OF_RANGE),
-        (0, 2, bytes(2), Refusal.OUT_OF_RANGE),
-        (0, 255, bytes(2), Refusal.OUT_OF_RANGE),
+        (63, Space.PARAMETERS, bytes(3), 0),
+        (63, Space.PARAMETERS, bytes(6), Refusal.OUT_OF_RANGE),
+        (64, Space.PARAMETERS, bytes(3), Refusal.OUT_OF_RANGE),
+        (0, 2, bytes(3), Refusal.OUT_OF_RANGE),
+        (0, 255, bytes(6), Refusal.OUT_OF_RANGE),
         (0, Space.WEIGHTS, bytes(3), Refusal.WRONG_LENGTH),
         (5, Space.PARAMETERS, bytes(5), Refusal.WRONG_LENGTH),
-        (0, Space.PARAMETERS, bytes([8, 0]), 0),
-        (0, Space.PARAMETERS, bytes([0, 0]), Refusal.OUT_OF_RANGE),
-        (0, Space.PARAMETERS, bytes([9, 0]), Refusal.OUT_OF_RANGE),
+        (0, Space.PARAMETERS, bytes([8, 0, 0]), 0),
+        (0, Space.PARAMETERS, bytes([0, 0, 0]), Refusal.OUT_OF_RANGE),
+        (0, Space.PARAMETERS, bytes([9, 0, 0]), Refusal.OUT_OF_RANGE),
     ],
 )
 def test_loads_outside_the_memories_are_refused(address, space, words, refusal):
@@ -227,7 +234,7 @@ def test_loads_outside_the_memories_are_refused(address, space, words, refusal):
     async def drive(ctx):
         answers.append(await load(ctx, engine, address, space, words))
         # Whatever it was, the next load works.
-        answers.append(await load(ctx, engine, 3, Space.PARAMETERS, bytes(2)))
+        answers.append(await load(ctx, engine, 3, Space.PARAMETERS, bytes(3)))
 
     run(engine, drive)
     assert answers == [refusal, 0]

@@ -1,0 +1,62 @@
+"""Block RAM with one port to write and one to read."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+
+class Ram(wiring.Component):
+    """`depth` words of `width` bits.
+
+    A word that is read in the cycle in which it is written means nothing: block RAMs differ in what
+    they give, and logic that would make them agree costs more than a LUT per bit. That is why the
+    read port is an asynchronous one behind a register, which Yosys merges into the RAM, with the
+    attribute that tells it so.
+
+    Members
+    -------
+    read_address : Signal(range(depth)), in
+    read_enable : Signal(1), in
+    read_data : Signal(width), out
+        The word at `read_address` in the latest cycle with `read_enable`.
+    write_address : Signal(range(depth)), in
+    write_data : Signal(width), in
+    write_enable : Signal(1), in
+    """
+
+    read_address: Signal
+    read_enable: Signal
+    read_data: Signal
+    write_address: Signal
+    write_data: Signal
+    write_enable: Signal
+
+    def __init__(self, width: int, depth: int) -> None:
+        self.width = width
+        self.depth = depth
+        super().__init__(
+            {
+                "read_address": In(range(depth)),
+                "read_enable": In(1),
+                "read_data": Out(width),
+                "write_address": In(range(depth)),
+                "write_data": In(width),
+                "write_enable": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.words = words = memory.Memory(
+            shape=self.width, depth=self.depth, init=[], attrs={"no_rw_check": "1"}
+        )
+        read, write = words.read_port(domain="comb"), words.write_port()
+        m.d.comb += [
+            read.addr.eq(self.read_address),
+            write.addr.eq(self.write_address),
+            write.data.eq(self.write_data),
+            write.en.eq(self.write_enable),
+        ]
+        with m.If(self.read_enable):
+            m.d.sync += self.read_data.eq(read.data)
+        return m
