@@ -1,1 +1,2 @@
-"""Gateware of Stepnet in Amaranth: blocks, the engine, the link endpoint, board tops, the build flow."""
+"""Gateware of Stepnet in Amaranth: blocks, the engine, the link endpoint, board tops; and the build
+flow."""

@@ -11,7 +11,6 @@ from stepnet_hdl.engine import Engine
 from stepnet_hdl.uart import UartReceiver, UartTransmitter, divisor_for
 
 
-
 class Chip(wiring.Component):
     """An engine behind its link endpoint, up to the bytes on the wire.
 

@@ -57,8 +57,8 @@ class Endpoint(wiring.Component):
     - LOAD: forgets that a network is loaded, passes everything after the header to `load`, and
       takes the memory words into the digest, a CRC-32 over all LOADs since CLEAR; then
       ACKNOWLEDGE, or the core's refusal.
-    - COMMIT: a network is loaded from now on if the digest is right; ACKNOWLEDGE. Otherwise none
-      is; WRONG_DIGEST.
+    - COMMIT: a network is loaded from now on if the digest is right and the core refused no LOAD
+      since CLEAR; ACKNOWLEDGE. Otherwise none is; WRONG_DIGEST.
     - INFER: the image goes to `pixels`; then READING, or PROGRAM_OVERRUN. Without a loaded network
       NOTHING_LOADED.
 
@@ -171,6 +171,9 @@ class Endpoint(wiring.Component):
         digest = self._digest(m, crc)
         byte_differs = request.p.data != digest.word_select(byte_index, 8)
         digest_differs = Signal()
+        spoiled = Signal()  # words in the digest have not reached the memories
+        with m.If(forget_words):
+            m.d.sync += spoiled.eq(0)
 
         loaded = Signal(init=self.initial_digest is not None)
         kind = Signal(Answer, init=Answer.ACKNOWLEDGE)
@@ -235,7 +238,7 @@ class Endpoint(wiring.Component):
                     with m.Else():
                         m.next = "FORGET"
                 with m.Case(Request.COMMIT):
-                    m.d.sync += digest_differs.eq(0)
+                    m.d.sync += digest_differs.eq(spoiled)
                     with m.If(~body_is_digest):
                         refuse_unread(Refusal.WRONG_LENGTH)
                     with m.Else():
@@ -270,6 +273,7 @@ class Endpoint(wiring.Component):
                     m.next = "LOAD_END"
             with m.State("LOAD_END"), m.If(self.load_done):
                 with m.If(self.load_refusal != 0):
+                    m.d.sync += spoiled.eq(1)
                     refuse(self.load_refusal)
                 with m.Else():
                     answer(Answer.ACKNOWLEDGE)

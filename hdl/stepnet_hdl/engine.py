@@ -128,9 +128,7 @@ class Engine(wiring.Component):
         with m.If(collector.write):
             m.d.comb += [
                 activations.write_data.eq(collector.word),
-                activations.write_address.eq(
-                    Cat(collector.word_address, sequencer.write_region)
-                ),
+                activations.write_address.eq(Cat(collector.word_address, sequencer.write_region)),
             ]
 
         m.d.comb += [

@@ -22,7 +22,7 @@ from stepnet.errors import (
     BoardError,
     ImageError,
     LinkError,
-    LinkTimeout,
+    LinkTimeoutError,
     NetworkError,
     RefusedError,
 )
@@ -102,7 +102,7 @@ class Board:
 
     Raises NetworkError if the network does not fit (nothing is loaded then), BoardError if the
     board has another protocol version or core, and as all methods: LinkError if the link breaks or
-    carries nonsense, LinkTimeout if the board does not answer, RefusedError if it refuses.
+    carries nonsense, LinkTimeoutError if the board does not answer, RefusedError if it refuses.
     """
 
     def __init__(
@@ -261,8 +261,8 @@ class Board:
                 for _ in self._exchange.ask_each(_load_messages(image, chunk_bytes), window=window):
                     pass
                 return
-            except (LinkTimeout, RefusedError) as error:
-                lost = isinstance(error, LinkTimeout) or error.reason == Refusal.WRONG_DIGEST
+            except (LinkTimeoutError, RefusedError) as error:
+                lost = isinstance(error, LinkTimeoutError) or error.reason == Refusal.WRONG_DIGEST
                 if not lost or attempt == LOAD_ATTEMPTS:
                     raise
                 self._exchange.resync()

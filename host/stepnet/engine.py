@@ -212,9 +212,9 @@ def check_fits(network: Network, shape: EngineShape) -> None:
     for number, layer in enumerate(network.layers):
         limits = (
             ("inputs", layer.n_in, shape.max_inputs),
+            ("neurons", layer.n_out, shape.max_inputs),
             ("weight bits", layer.weight_bits, shape.max_weight_bits),
         )
-        # The outputs of a hidden layer are the inputs of the next, which has its own turn.
         for what, needed, limit in limits:
             if needed > limit:
                 raise NetworkError(
@@ -222,12 +222,6 @@ def check_fits(network: Network, shape: EngineShape) -> None:
                     f"{needed} {what}, the engine takes up to {limit}; use a smaller network or an "
                     "engine of a larger shape."
                 )
-        if layer.n_out > shape.max_inputs:
-            raise NetworkError(
-                f"Network {network.name!r} does not fit the engine: layer {number} has "
-                f"{layer.n_out} neurons, the engine takes up to {shape.max_inputs}; use a smaller "
-                "network or an engine of a larger shape."
-            )
         weight_words += layer.n_out * layer.weight_bits * shape.words_per_row(layer.n_in)
         if weight_words > shape.weight_words:
             raise NetworkError(

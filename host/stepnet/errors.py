@@ -41,7 +41,7 @@ class LinkError(BoardError):
     """The byte channel to the board cannot be opened, broke, or carries nonsense."""
 
 
-class LinkTimeout(LinkError, TimeoutError):
+class LinkTimeoutError(LinkError, TimeoutError):
     """The board did not answer in time."""
 
 

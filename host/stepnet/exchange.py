@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from stepnet import protocol
-from stepnet.errors import LinkError, LinkTimeout, RefusedError
+from stepnet.errors import LinkError, LinkTimeoutError, RefusedError
 from stepnet.link import Link
 from stepnet.protocol import Answer, FrameReader, Layout, Refusal, Request
 
@@ -72,7 +72,7 @@ class Exchange:
     timeout_s: how long an answer may take.
 
     All methods raise LinkError if the link breaks or what answers does not speak the protocol,
-    LinkTimeout if nothing does in time, and RefusedError if the board refuses. None waits longer
+    LinkTimeoutError if nothing does in time, and RefusedError if the board refuses. None waits longer
     than the attempts and timeouts it was given add up to, whatever arrives meanwhile.
     """
 
@@ -188,7 +188,7 @@ class Exchange:
                 f"({self._received_bytes} bytes came, but no whole message); check the port, the "
                 "baud rate and that the board runs Stepnet's bitstream."
             )
-        return LinkTimeout(
+        return LinkTimeoutError(
             f"The board at {self._where!r} did not answer within {waited_s:g} s; check the port, "
             "the cable, the baud rate and that the board runs Stepnet's bitstream."
         )

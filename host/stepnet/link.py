@@ -14,7 +14,7 @@ from typing import Protocol
 
 import serial
 
-from stepnet.errors import LinkError, LinkTimeout, MissingToolError
+from stepnet.errors import LinkError, LinkTimeoutError, MissingToolError
 from stepnet.protocol import DEFAULT_BAUD
 
 BOARDS_GROUP = "stepnet.boards"
@@ -75,11 +75,11 @@ class SerialLink:
             raise _cannot_open(where, error) from error
 
     def write(self, data: bytes) -> None:
-        """Send all of `data`; LinkTimeout if the port takes none for `timeout_s`."""
+        """Send all of `data`; LinkTimeoutError if the port takes none for `timeout_s`."""
         try:
             self._port.write(data)
         except serial.SerialTimeoutException:
-            raise LinkTimeout(
+            raise LinkTimeoutError(
                 f"The port {self._where!r} took no bytes for {self._timeout_s:g} s; "
                 "check the cable and that no flow control holds it back."
             ) from None

@@ -1,8 +1,8 @@
 """The link between host and board: messages, their layouts, and frames.
 
 A frame is COBS(payload, CRC-16) and a zero byte. The CRC is CRC-16/IBM-3740 (polynomial 0x1021,
-initial value 0xFFFF), sent high byte first. Every payload starts with a kind (1 byte) and a sequence
-number (2 bytes) that the answer repeats. All numbers are unsigned and little-endian.
+initial value 0xFFFF), sent high byte first. Every payload starts with a kind (1 byte) and a
+sequence number (2 bytes) that the answer repeats. All numbers are unsigned and little-endian.
 
 The gateware builds its answers from the same `Layout` objects, so the two sides cannot drift apart.
 """
@@ -13,15 +13,17 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cobs import cobs
+from cobs import cobs as untyped_cobs  # pyright: ignore[reportMissingTypeStubs]
 
 from stepnet.errors import LinkError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+cobs: Any = untyped_cobs  # it carries no types
 
 PROTOCOL_VERSION = 1
 DEFAULT_BAUD = 1_000_000
@@ -104,9 +106,7 @@ class Layout:
 
     def pack(self, **values: int) -> bytes:
         """The bytes of one message; every field has to be given."""
-        return b"".join(
-            values[name].to_bytes(size, "little") for name, size in self.fields.items()
-        )
+        return b"".join(values[name].to_bytes(size, "little") for name, size in self.fields.items())
 
     def unpack(self, payload: bytes) -> dict[str, int]:
         """The fields at the start of `payload`; LinkError if it is too short."""

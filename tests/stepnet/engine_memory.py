@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from stepnet.engine import EngineShape
 
+BITS, TREE, NEAREST = range(3)
+
 
 def words(memory: bytes, bytes_per_word: int) -> list[int]:
     """The words of a memory as it is loaded over the link."""
@@ -42,19 +44,34 @@ def run(parameters: bytes, weights: bytes, shape: EngineShape, image: bytes) -> 
         words_per_row = (row_header & 0xFFF) + 1
         weight_bits = (row_header >> 12 & 7) + 1
         last_layer = row_header >> 15 & 1
-        neurons = (layer_header & 0xFFF) + 1
+        evaluated = (layer_header & 0xFFF) + 1
+        readout = layer_header >> 12 & 3 if last_layer else BITS
+        neurons = (1 << evaluated) - 1 if readout == TREE else evaluated
         activations = activation_words(bits, shape.simd)
         if len(activations) != words_per_row:
             raise ValueError(f"{len(bits)} inputs do not take {words_per_row} words")
         position += 2
         thresholds = program[position : position + neurons]
         position += neurons
-        bits = [
-            int(_sum(activations, rows, weight_bits, shape) >= _signed(threshold, shape))
+        margins = [
+            _sum(activations, rows, weight_bits, shape) - _signed(threshold, shape)
             for threshold in thresholds
         ]
+        bits = [int(margin >= 0) for margin in margins]
         if last_layer:
+            if readout == NEAREST:
+                return thresholds[margins.index(max(margins))] >> shape.parameter_bits - 8
+            if readout == TREE:
+                return _walk(bits, evaluated, prefix=layer_header >> shape.parameter_bits - 8)
             return sum(bit << index for index, bit in enumerate(bits))
+
+
+def _walk(bits: list[int], depth: int, prefix: int) -> int:
+    node, code = 0, prefix
+    for _ in range(depth):
+        code = 2 * code + bits[node]
+        node = 2 * node + 1 + bits[node]
+    return code & 0xFF
 
 
 def _sum(activations: list[int], rows: Iterator[int], weight_bits: int, shape: EngineShape) -> int:

@@ -17,7 +17,7 @@ from stepnet.errors import (
     BoardError,
     ImageError,
     LinkError,
-    LinkTimeout,
+    LinkTimeoutError,
     NetworkError,
     RefusedError,
 )
@@ -166,7 +166,7 @@ def test_a_load_that_gets_lost_starts_anew(fault, lost, times):
 @pytest.mark.parametrize("lost", [Request.CLEAR, Request.LOAD, Request.COMMIT])
 def test_a_load_is_given_up_after_three_times(lost):
     board_peer = peer.Falling(lost)
-    with serving(board_peer, "pty") as where, pytest.raises(LinkTimeout) as caught:
+    with serving(board_peer, "pty") as where, pytest.raises(LinkTimeoutError) as caught:
         open_board(where, NETWORK, timeout_s=QUICK_S)
     assert str(caught.value) == silence(where, "0.25")
     assert board_peer.requests.count(Request.CLEAR) == 3
@@ -215,7 +215,7 @@ def test_a_failed_load_closes_the_board():
     with serving(board_peer, "pty") as where:
         board = open_board(where, NETWORK, timeout_s=QUICK_S)
         board_peer.times = 3
-        with pytest.raises(LinkTimeout):
+        with pytest.raises(LinkTimeoutError):
             board.load(random_network(seed=3))
         with pytest.raises(BoardError) as caught:
             board.infer(IMAGES[0])
@@ -327,7 +327,7 @@ def test_an_image_lost_twice():
         serving(board_peer, "pty") as where,
         open_board(where, NETWORK, timeout_s=QUICK_S) as board,
     ):
-        with pytest.raises(LinkTimeout) as caught:
+        with pytest.raises(LinkTimeoutError) as caught:
             board.infer(IMAGES[0])
         assert str(caught.value) == silence(where, "0.5")
         assert board.infer(IMAGES[1]).code == CODES[1]
@@ -364,7 +364,7 @@ def test_an_answer_later_than_the_last_attempt():
         serving(VeryLate(), "pty") as where,
         open_board(where, NETWORK, timeout_s=QUICK_S) as board,
     ):
-        with pytest.raises(LinkTimeout):
+        with pytest.raises(LinkTimeoutError):
             board.infer(IMAGES[0])
         assert board.infer(IMAGES[1]).code == CODES[1]
 
@@ -410,7 +410,7 @@ def test_a_board_that_needs_a_moment_to_start():
 def test_a_silent_board(channel):
     with serving(peer.Silent(), channel) as where:
         start = time.monotonic()
-        with pytest.raises(LinkTimeout) as caught:
+        with pytest.raises(LinkTimeoutError) as caught:
             open_board(where, NETWORK, timeout_s=QUICK_S)
         assert QUICK_S <= time.monotonic() - start < QUICK_S + 2
     assert str(caught.value) == silence(where, "0.25")
@@ -420,7 +420,7 @@ def test_a_silent_board(channel):
 def test_a_board_that_never_stops_talking_about_other_things():
     with serving(peer.Chatterer(), "pty") as where:
         start = time.monotonic()
-        with pytest.raises(LinkTimeout) as caught:
+        with pytest.raises(LinkTimeoutError) as caught:
             open_board(where, NETWORK, timeout_s=QUICK_S)
         assert time.monotonic() - start < QUICK_S + 2
     assert str(caught.value) == silence(where, "0.25")
@@ -433,7 +433,7 @@ def test_a_board_that_answers_nonsense():
         f"What answers at {where!r} does not speak Stepnet's protocol (MANY bytes came, but no "
         "whole message); check the port, the baud rate and that the board runs Stepnet's bitstream."
     )
-    assert not isinstance(caught.value, LinkTimeout)
+    assert not isinstance(caught.value, LinkTimeoutError)
 
 
 def test_a_board_that_falls_silent():
@@ -442,7 +442,7 @@ def test_a_board_that_falls_silent():
         open_board(where, NETWORK, timeout_s=QUICK_S) as board,
     ):
         start = time.monotonic()
-        with pytest.raises(LinkTimeout) as caught:
+        with pytest.raises(LinkTimeoutError) as caught:
             list(board.infer_many(IMAGES))
         assert time.monotonic() - start < 2 * QUICK_S + 2
     assert str(caught.value) == silence(where, "0.5")
@@ -640,7 +640,7 @@ def test_a_closed_board():
 def test_what_fails_to_open_gives_the_port_back():
     board_peer = peer.LosingRequests(Request.IDENTIFY, times=4)
     with serving(board_peer, "pty") as where:
-        with pytest.raises(LinkTimeout):
+        with pytest.raises(LinkTimeoutError):
             open_board(where, NETWORK, timeout_s=QUICK_S)
         with open_board(where, NETWORK) as board:
             assert board.infer(IMAGES[0]).code == CODES[0]

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from stepnet import data
 from stepnet.data import Dataset
 from stepnet.errors import DataError, MissingToolError

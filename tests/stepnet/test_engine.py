@@ -27,12 +27,13 @@ def random_layer(rng, n_out, n_in, weight_bits, spread=1.5):
     return Layer(weights, rng.integers(-reach, reach + 1, n_out) // 4, weight_bits)
 
 
-def random_network(rng, sizes, weight_bits, height=1):
+def random_network(rng, sizes, weight_bits, height=1, **options):
     layers = [
         random_layer(rng, n_out, n_in, bits)
         for (n_in, n_out), bits in zip(pairwise(sizes), weight_bits, strict=True)
     ]
-    return Network("random", tuple(layers), height, sizes[0] // height, alphabet=ALL_CODES)
+    options = {"alphabet": ALL_CODES, **options}
+    return Network("random", tuple(layers), height, sizes[0] // height, **options)
 
 
 def codes_from_memory(network, shape, images):
@@ -50,15 +51,26 @@ def codes_from_memory(network, shape, images):
     simd=st.sampled_from([8, 16, 24, 64]),
     inputs=st.integers(1, 150),
     hidden=st.lists(st.integers(1, 40), max_size=3),
-    code_bits=st.sampled_from([7, 8]),
+    readout=st.sampled_from(Readout),
     data=st.data(),
 )
-def test_memories_hold_the_network(simd, inputs, hidden, code_bits, data):
-    shape = EngineShape(simd, 8 * simd * 3, weight_words=1 << 14, parameter_words=256)
-    sizes = (inputs, *hidden, code_bits)
+def test_memories_hold_the_network(simd, inputs, hidden, readout, data):
+    shape = EngineShape(simd, 8 * simd * 3, weight_words=1 << 15, parameter_words=512)
+    options = {}
+    if readout is Readout.BITS:
+        rows = data.draw(st.sampled_from([7, 8]))
+    elif readout is Readout.TREE:
+        depth = data.draw(st.integers(1, 7))
+        rows = (1 << depth) - 1
+        prefix = data.draw(st.integers(0, (1 << 8 - depth) - 1))
+        options = {"code_prefix": format(prefix, f"0{8 - depth}b")}
+    else:
+        rows = data.draw(st.integers(1, 94))
+        options = {"alphabet": "".join(chr(0x7E - row) for row in range(rows))}
+    sizes = (inputs, *hidden, rows)
     weight_bits = [data.draw(st.integers(1, 8)) for _ in sizes[1:]]
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
-    network = random_network(rng, sizes, weight_bits)
+    network = random_network(rng, sizes, weight_bits, readout=readout, **options)
     images = rng.random((4, 1, inputs)) < 0.5
     expected = reference.infer(network, images).tolist()
     assert codes_from_memory(network, shape, images) == expected
@@ -178,8 +190,8 @@ LARGER = "; use a smaller network or an engine of a larger shape."
             (8, 70, 7),
             (1, 1),
             {"parameter_words": 128},
-            "Network 'random' does not fit the engine: layer 1 has 70 inputs, the engine takes up "
-            "to 64" + LARGER,
+            "Network 'random' does not fit the engine: layer 0 has 70 neurons, the engine takes "
+            "up to 64" + LARGER,
         ),
         (
             (8, 9, 7),
@@ -223,12 +235,13 @@ def test_networks_that_just_fit():
     )
 
 
-def test_a_readout_the_engine_does_not_compute():
-    layer = random_layer(np.random.default_rng(0), 3, 8, 1)
+def test_thresholds_of_the_nearest_rows_are_not_moved_and_have_to_fit():
+    layer = Layer(np.ones((3, 8)), [0, 1 << 14, -5])
+    shape = EngineShape(simd=8, max_inputs=64, weight_words=64, parameter_words=16)
     network = Network("near", (layer,), 2, 4, readout=Readout.NEAREST, alphabet="abc")
     with pytest.raises(NetworkError) as caught:
-        check_fits(network, SMALL)
+        memory_image(network, shape)
     assert str(caught.value) == (
-        "Network 'near' has readout nearest, but the engine answers only bits; "
-        "use a network with that readout."
+        "Network 'near' does not fit the engine: its last layer has a threshold of 16384, the "
+        "engine holds -16384 to 16383; move all thresholds of the layer by the same amount."
     )

@@ -10,7 +10,7 @@ import tty
 
 import pytest
 
-from stepnet.errors import LinkError, LinkTimeout, MissingToolError
+from stepnet.errors import LinkError, LinkTimeoutError, MissingToolError
 from stepnet.link import SerialLink, open_link
 
 
@@ -120,7 +120,7 @@ def test_a_connection_that_breaks(ends):
     before, _, after = str(caught.value).partition(" (")
     assert before == f"The connection to {far.where!r} broke"
     assert after.endswith("); check the cable and open the board again.")
-    assert not isinstance(caught.value, LinkTimeout)
+    assert not isinstance(caught.value, LinkTimeoutError)
 
 
 def test_writing_to_a_connection_that_broke(pty_ends):
@@ -138,7 +138,7 @@ def test_a_write_that_nobody_takes(ends):
     link, far = ends
     far_more_than_any_buffer = bytes(64 << 20)
     start = time.monotonic()
-    with pytest.raises(LinkTimeout) as caught:
+    with pytest.raises(LinkTimeoutError) as caught:
         link.write(far_more_than_any_buffer)
     assert time.monotonic() - start < 5
     assert str(caught.value) == (

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from stepnet import Layer, Network, Readout
 from stepnet.errors import NetworkError
 

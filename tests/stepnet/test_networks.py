@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+
 from stepnet import Layer, Network, reference
 from stepnet.data import Dataset
 from stepnet.errors import DataError, NetworkError

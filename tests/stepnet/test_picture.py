@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
 from stepnet import picture, reference
 from stepnet.errors import ImageError
 from stepnet.networks import load_network

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from stepnet import Layer, Network, reference
 from stepnet.data import Dataset
 from stepnet.errors import TrainingError

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from stepnet import Network
 from stepnet.cli.evaluate import evaluate
 from stepnet.cli.train import train
 from stepnet.errors import DataError, NetworkError, TrainingError
-from typer.testing import CliRunner
 
 APP = typer.Typer()
 APP.command()(train)

@@ -49,6 +49,7 @@ class Model:
         self.loaded = initial_digest is not None
         self.initial_digest = initial_digest
         self.crc = 0
+        self.spoiled = False
         self.dropped = 0
         self.images = []
         self.load_bodies = []
@@ -76,6 +77,7 @@ class Model:
                 if body:
                     return Refusal.WRONG_LENGTH
                 self.loaded, self.crc, self.initial_digest = False, 0, None
+                self.spoiled = False
                 return None
             case Request.LOAD:
                 if len(body) <= 4:
@@ -83,11 +85,13 @@ class Model:
                 self.load_bodies.append(body)
                 self.loaded, self.initial_digest = False, None
                 self.crc = zlib.crc32(body[4:], self.crc)
+                self.spoiled |= bool(load_refusal_of(body))
                 return load_refusal_of(body)
             case Request.COMMIT:
                 if len(body) != 4:
                     return Refusal.WRONG_LENGTH
-                self.loaded = int.from_bytes(body, "little") == self.digest
+                right = int.from_bytes(body, "little") == self.digest
+                self.loaded = right and not self.spoiled
                 return None if self.loaded else Refusal.WRONG_DIGEST
             case Request.INFER:
                 return self._inference(body)
@@ -369,6 +373,26 @@ def test_refusals_of_the_core_are_passed_on():
         ]
     )
     assert reasons(session.answers) == [Refusal.PROGRAM_OVERRUN, Refusal.OUT_OF_RANGE]
+
+
+def test_a_refused_load_cannot_be_committed():
+    body = bytes([0, 0, 0, REFUSED_SPACE, 1])
+    digest = zlib.crc32(body[4:]).to_bytes(4, "little")
+    session = Session(
+        [
+            request(Request.CLEAR, 1),
+            request(Request.LOAD, 2, body),
+            request(Request.COMMIT, 3, digest),
+            request(Request.INFER, 4, IMAGES[2]),
+            *LOADING,
+            request(Request.INFER, 5, IMAGES[2]),
+        ]
+    )
+    assert reasons(session.answers) == [
+        Refusal.OUT_OF_RANGE,
+        Refusal.WRONG_DIGEST,
+        Refusal.NOTHING_LOADED,
+    ]
 
 
 def test_image_without_bytes_is_refused():
