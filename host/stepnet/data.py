@@ -130,6 +130,17 @@ class Dataset:
             None if self.clean is None else self.clean[which],
         )
 
+    def cleaned(self) -> Self:
+        """The samples whose label looks right; all of them where nobody looked.
+
+        Raises DataError if there is none.
+        """
+        if self.clean is None:
+            return self
+        if not self.clean.any():
+            raise DataError("No label of the data set is marked as clean; use all of its samples.")
+        return self.select(self.clean)
+
     def hold_out(self, fraction: float, seed: int) -> tuple[Self, Self]:
         """Two parts without overlap: what stays, and about `fraction` of the samples.
 

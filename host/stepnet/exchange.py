@@ -72,8 +72,8 @@ class Exchange:
     timeout_s: how long an answer may take.
 
     All methods raise LinkError if the link breaks or what answers does not speak the protocol,
-    LinkTimeoutError if nothing does in time, and RefusedError if the board refuses. None waits longer
-    than the attempts and timeouts it was given add up to, whatever arrives meanwhile.
+    LinkTimeoutError if nothing does in time, and RefusedError if the board refuses. None waits
+    longer than the attempts and timeouts it was given add up to, whatever arrives meanwhile.
     """
 
     def __init__(self, link: Link, where: str, timeout_s: float) -> None:

@@ -151,7 +151,7 @@ def _cannot_open(where: str, error: Exception) -> LinkError:
         case errno.ENOENT:
             return LinkError(
                 f"There is no port {where!r} and no installed board of that name; "
-                "`stepnet boards` lists what there is."
+                "this lists the ports: python -m serial.tools.list_ports."
             )
         case errno.EACCES | errno.EPERM:
             return LinkError(

@@ -302,7 +302,7 @@ def test_no_board_at_the_port(stepnet, network_file):
         1,
         "",
         "stepnet: There is no port '/dev/ttyNOSUCH1' and no installed board of that name; "
-        "`stepnet boards` lists what there is.\n",
+        "this lists the ports: python -m serial.tools.list_ports.\n",
     )
 
 
@@ -509,10 +509,13 @@ def test_ctrl_c_ends_at_once(network_file):
     assert (process.returncode, out, err) == (130, "", "")
 
 
-def test_a_closed_pipe_is_no_error(network_file):
+@pytest.mark.parametrize("command", ["infer", "demo"])
+def test_a_closed_pipe_is_no_error(network_file, pictures, command):
+    """Whether it shows while the command still runs, or when the last output is flushed."""
+    images = pictures if command == "infer" else []
     with serving(Peer(), "pty") as where:
         process = subprocess.Popen(
-            [*STEPNET, "demo", "--images", "1", "--board", where, "--network", network_file],
+            [*STEPNET, command, *images, "--board", where, "--network", network_file],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -166,7 +166,7 @@ def sentence_of(where, **options):
 def test_no_such_port(where):
     assert sentence_of(where) == (
         f"There is no port {where!r} and no installed board of that name; "
-        "`stepnet boards` lists what there is."
+        "this lists the ports: python -m serial.tools.list_ports."
     )
 
 
