@@ -346,17 +346,19 @@ def test_a_frame_whose_end_is_lost():
     """The zero before the second attempt ends it; the two frames must not become one broken one."""
 
     class LosingAZero(Peer):
-        lost = False
+        loses = False
 
         def receive(self, data):
-            if self.loaded and not self.lost and data.endswith(b"\0"):
-                self.lost, data = True, data[:-1]
+            if self.loses and data.endswith(b"\0"):
+                self.loses, data = False, data[:-1]
             return super().receive(data)
 
+    board_peer = LosingAZero()
     with (
-        serving(LosingAZero(), "pty") as where,
+        serving(board_peer, "pty") as where,
         open_board(where, NETWORK, timeout_s=QUICK_S) as board,
     ):
+        board_peer.loses = True
         assert board.infer(IMAGES[0]).code == CODES[0]
 
 

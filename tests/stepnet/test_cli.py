@@ -513,12 +513,15 @@ def test_ctrl_c_ends_at_once(network_file):
 def test_a_closed_pipe_is_no_error(network_file, pictures, command):
     """Whether it shows while the command still runs, or when the last output is flushed."""
     images = pictures if command == "infer" else []
+    environment = dict(os.environ)
+    environment.pop("PYTHONUNBUFFERED", None)
     with serving(Peer(), "pty") as where:
         process = subprocess.Popen(
             [*STEPNET, command, *images, "--board", where, "--network", network_file],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env=environment,
         )
         process.stdout.close()
         err = process.stderr.read()

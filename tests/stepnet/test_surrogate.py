@@ -7,42 +7,48 @@ from stepnet import Layer, Network, reference
 from stepnet.data import Dataset
 from stepnet.errors import TrainingError
 from stepnet.learning import Config, train
+from stepnet.network import Readout
 
 torch = pytest.importorskip("torch")
 surrogate = pytest.importorskip("stepnet.learning.surrogate")
 augmentation = pytest.importorskip("stepnet.learning.augmentation")
 
 
-def bars(count=600, side=8, seed=0):
-    """Pictures of one thick bar, at a place of its own for each of five characters."""
-    random = np.random.default_rng(seed)
-    labels = random.integers(0, 5, count)
-    images = random.integers(0, 90, (count, side, side)).astype(np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        image[label + 1 : label + 3] = random.integers(160, 256)
-    return Dataset(images, np.frombuffer(b"acEz5", dtype=np.uint8)[labels])
+PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
-def random_model(sizes, weight_bits, alphabet="0123456789", seed=0):
+def random_model(sizes, weight_bits, readout=Readout.BITS, alphabet="0123456789", seed=0):
     """A model as training might leave it, with scales of both signs and some of 0."""
     generator = torch.Generator().manual_seed(seed)
-    model = surrogate.StepModel(sizes, weight_bits, alphabet, generator)
+    model = surrogate.StepModel(sizes, weight_bits, readout, alphabet, generator)
     with torch.no_grad():
         for layer in model.layers:
+            if isinstance(layer, surrogate.ScoreLayer):
+                layer.offset.normal_(0, 0.3, generator=generator)
+                continue
             layer.scale.normal_(generator=generator)
             layer.scale[::5] = 0
             layer.shift.normal_(generator=generator)
     return model
 
 
-def as_network(model, height, width, alphabet="0123456789"):
-    return Network("exported", model.export(), height=height, width=width, alphabet=alphabet)
+def as_network(model, height, width):
+    return Network(
+        "exported",
+        model.export(),
+        height=height,
+        width=width,
+        readout=model.readout,
+        alphabet=model.targets.alphabet,
+        code_prefix=model.targets.code_prefix,
+    )
 
 
+@pytest.mark.parametrize("readout", Readout)
 @pytest.mark.parametrize("weight_bits", [(1, 1, 1), (2, 1, 3), (8, 4, 1), (3, 8, 8)])
 @pytest.mark.parametrize("seed", range(5))
-def test_every_activation_is_the_same_after_export(weight_bits, seed):
-    model = random_model((30, 24, 17), weight_bits, seed=seed)
+def test_every_activation_is_the_same_after_export(readout, weight_bits, seed):
+    model = random_model((30, 24, 17), weight_bits, readout, seed=seed)
     images = np.random.default_rng(seed).random((500, 5, 6)) < 0.5
     pixels = torch.from_numpy(images.reshape(500, 30)).float()
     model.collect_statistics(pixels)
@@ -51,8 +57,56 @@ def test_every_activation_is_the_same_after_export(weight_bits, seed):
     trained = [state.numpy() for state in model.activations(pixels)]
     for ours, theirs in zip(trained[:-1], exported[:-1], strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_array_equal(trained[-1], exported[-1][:, model.trained_bits])
+    np.testing.assert_array_equal(trained[-1], exported[-1][:, model.targets.trained_rows])
     assert 0.05 < exported[1].mean() < 0.95
+
+
+@pytest.mark.parametrize("alphabet", ["0123456789", PRINTABLE])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_tree_is_walked_by_its_own_bits(alphabet, seed):
+    """Where all rows on the true path are right the reference reads the code, and only there."""
+    model = random_model((30, 40), (1, 4), Readout.TREE, alphabet, seed)
+    images = np.random.default_rng(seed).random((2000, 5, 6)) < 0.5
+    pixels = torch.from_numpy(images.reshape(2000, 30)).float()
+    model.collect_statistics(pixels)
+    read = reference.infer(as_network(model, 5, 6), images)
+    assert set(read.tolist()) <= set(map(ord, alphabet))
+    trained = model.activations(pixels)[-1]
+    for index, character in enumerate(alphabet):
+        right = model.right(trained - 0.5, model.wanted[index].expand(2000, -1))
+        np.testing.assert_array_equal(right.numpy(), read == ord(character))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("seed", range(3))
+def test_nearest_answers_the_same_row_after_export_ties_included(bits, seed):
+    """Few inputs make scores small and ties frequent; the first of the best rows wins."""
+    model = random_model((9, 12), (1, bits), Readout.NEAREST, seed=seed)
+    images = (np.arange(512)[:, np.newaxis] >> np.arange(9) & 1 == 1).reshape(512, 3, 3)
+    pixels = torch.from_numpy(images.reshape(512, 9)).float()
+    model.collect_statistics(pixels)
+    with torch.no_grad():
+        scores = model.layers[-1].scores(model.activations(pixels)[0]).numpy()
+    read = reference.infer(as_network(model, 3, 3), images)
+    assert [chr(code) for code in read] == [
+        "0123456789"[row.tolist().index(row.max())] for row in scores
+    ]
+    if bits == 1:
+        best = scores.max(axis=1, keepdims=True)
+        assert ((scores == best).sum(axis=1) > 1).mean() > 0.05
+
+
+def test_only_rows_on_the_true_path_are_taught():
+    model = random_model((30, 12), (1, 1), Readout.TREE)
+    margins = torch.zeros(1, model.wanted.shape[1], requires_grad=True)
+    wanted = model.wanted[:1]
+    loss = model.loss(margins, wanted)
+    loss.backward()
+    asked = wanted[0] != 0
+    # "0" is 011 0000: the rows on its path are 0, 1, 3 and 7, each with a chance of 1/2.
+    assert model.targets.trained_rows[asked].tolist() == [0, 1, 3, 7]
+    assert float(loss) == pytest.approx(4 * np.log(2))
+    assert (margins.grad[0] != 0).tolist() == asked.tolist()
 
 
 @pytest.mark.parametrize("scale", [0.75, -0.75])
@@ -103,8 +157,8 @@ def test_export_agrees_for_every_sum_when_rounding_decides():
 
 def test_bits_that_never_change_are_constant_neurons():
     alphabet = "0123456789"
-    model = random_model((12, 5), (1, 1), alphabet)
-    assert model.trained_bits.tolist() == [0, 1, 2, 3]
+    model = random_model((12, 5), (1, 1), alphabet=alphabet)
+    assert model.targets.trained_rows.tolist() == [0, 1, 2, 3]
     model.collect_statistics(torch.ones(2, 12))
     *_, last = model.export()
     for activations in (np.zeros((1, 5), np.uint8), np.ones((1, 5), np.uint8)):
@@ -113,7 +167,7 @@ def test_bits_that_never_change_are_constant_neurons():
 
 
 def test_codes_beyond_ascii_have_eight_bits():
-    model = random_model((12,), (1,), "aé")
+    model = random_model((12,), (1,), alphabet="aé")
     assert [layer.n_out for layer in model.export()] == [8]
 
 
@@ -143,6 +197,18 @@ def test_it_learns():
 def test_it_learns_with_weights_of_several_bits():
     network = train(Config(hidden=(16,), weight_bits=(3, 2), epochs=8, batch_size=50), bars())
     assert [layer.weight_bits for layer in network.layers] == [3, 2]
+    fresh = bars(seed=1)
+    assert (reference.infer(network, fresh.images) == fresh.labels).mean() > 0.95
+
+
+@pytest.mark.parametrize("readout", [Readout.TREE, Readout.NEAREST])
+@pytest.mark.parametrize("last_bits", [1, 4])
+def test_it_learns_under_other_readouts(readout, last_bits):
+    config = Config(
+        hidden=(16,), weight_bits=(1, last_bits), readout=readout, epochs=12, batch_size=50
+    )
+    network = train(config, bars())
+    assert network.readout is readout
     fresh = bars(seed=1)
     assert (reference.infer(network, fresh.images) == fresh.labels).mean() > 0.95
 
@@ -216,10 +282,17 @@ def test_warps_move_ink_but_keep_it():
 
 
 CONFIG_REFUSALS = {
-    "rule": ({"rule": "magic"}, "There is no learning rule 'magic'; choose one of surrogate."),
+    "rule": (
+        {"rule": "magic"},
+        "There is no learning rule 'magic'; choose one of surrogate, delta.",
+    ),
     "hidden": (
         {"hidden": (128, 0)},
         "The hidden layers (128, 0) hold one without neurons; give at least 1 for each.",
+    ),
+    "readout": (
+        {"readout": "oracle"},
+        "There is no readout 'oracle'; choose one of bits, tree, nearest.",
     ),
     "weight bits": (
         {"weight_bits": 9},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepnet.cli.options import DataDirOption, DataOption, JsonOption
+from stepnet.cli.options import CleanOption, DataDirOption, DataOption, JsonOption
 
 if TYPE_CHECKING:
     from stepnet.evaluation import Score
@@ -18,6 +18,7 @@ def evaluate(
     data: DataOption = "mnist",
     data_dir: DataDirOption = None,
     part: Annotated[str, typer.Option(help="Part of the data set: test or train.")] = "test",
+    clean: CleanOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Measure a network with the integer reference: a reading counts if its whole code is right."""
@@ -27,6 +28,8 @@ def evaluate(
 
     step_network = load_network(network)
     dataset = data_sets.load(data, data_dir).part(part)
+    if clean:
+        dataset = dataset.cleaned()
     result = score(step_network, dataset)
     if json_output:
         print(
@@ -36,6 +39,7 @@ def evaluate(
                     "digest": step_network.digest,
                     "data": data,
                     "part": part,
+                    "clean": clean,
                     "accuracy": result.accuracy,
                     "images": result.images,
                     "unknown": result.unknown,
@@ -45,7 +49,7 @@ def evaluate(
             )
         )
         return
-    _show(step_network.name, f"{data}, {part} part", result)
+    _show(step_network.name, f"{data}, {'clean ' if clean else ''}{part} part", result)
 
 
 def _show(name: str, where: str, result: Score) -> None:

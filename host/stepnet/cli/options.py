@@ -32,3 +32,7 @@ DataDirOption = Annotated[
         help="Folder of the data sets; STEPNET_DATA or a cache folder if not given.",
     ),
 ]
+CleanOption = Annotated[
+    bool,
+    typer.Option("--clean", help="Leave out images that the data set marks as wrongly labelled."),
+]

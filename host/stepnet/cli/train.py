@@ -6,17 +6,17 @@ import dataclasses
 import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from stepnet.cli.options import DataDirOption, DataOption, JsonOption
+from stepnet.cli.options import CleanOption, DataDirOption, DataOption, JsonOption
 from stepnet.errors import TrainingError
 
 if TYPE_CHECKING:
     from stepnet.data import Dataset
     from stepnet.learning import Config
-    from stepnet.network import Network
+    from stepnet.network import Network, Readout
 
 
 def train(
@@ -26,14 +26,24 @@ def train(
         str, typer.Option(help="Neurons of each hidden layer, first to last.")
     ] = "128,64",
     weight_bits: Annotated[
-        str, typer.Option(help="Bits per weight, 1 to 8: for all layers, or one for each.")
-    ] = "1",
+        str | None,
+        typer.Option(
+            help="Bits per weight, 1 to 8 (rule delta: 4 to 8): for all layers, or one for each; "
+            "1 if not given (rule delta: 8)."
+        ),
+    ] = None,
     ink_threshold: Annotated[
         int, typer.Option(help="Grey value, 0 to 255, from which a pixel counts as ink.")
     ] = 128,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 30,
     seed: Annotated[int, typer.Option(help="The same seed makes the same network.")] = 0,
-    rule: Annotated[str, typer.Option(help="Learning rule: surrogate.")] = "surrogate",
+    rule: Annotated[
+        str, typer.Option(help="Learning rule: surrogate (needs torch), or delta.")
+    ] = "surrogate",
+    readout: Annotated[
+        str, typer.Option(help="How the last layer becomes a character: bits, tree or nearest.")
+    ] = "bits",
+    clean: CleanOption = False,
     output: Annotated[
         Path | None, typer.Option(help="File to write; NAME.npz here if not given.")
     ] = None,
@@ -53,11 +63,12 @@ def train(
     from stepnet import data as data_sets
     from stepnet import evaluation, learning
 
-    bits = _numbers(weight_bits, "--weight-bits")
+    bits = None if weight_bits is None else _numbers(weight_bits, "--weight-bits")
     config = learning.Config(
         rule=rule,
         hidden=_numbers(hidden, "--hidden"),
-        weight_bits=bits[0] if len(bits) == 1 else bits,
+        weight_bits=bits[0] if bits and len(bits) == 1 else bits,
+        readout=cast("Readout", readout),  # Config refuses any other word
         ink_threshold=ink_threshold,
         epochs=epochs,
         seed=seed,
@@ -76,12 +87,15 @@ def train(
     if hold_out:
         learned, measured = learned.hold_out(hold_out, seed)
         part = f"held-out {hold_out} of the training part"
+    if clean:
+        learned, measured = learned.cleaned(), measured.cleaned()
+        part = f"clean {part}"
     network = _train_with_bar(config, learned, name)
     result = evaluation.score(network, measured)
     card = {
         "data": f"{split.name}, {len(learned)} images of the training part",
         "rule": rule,
-        "command": _command(config, data, name, hold_out),
+        "command": _command(config, data, name, hold_out, clean),
         "seed": str(seed),
         "accuracy": f"{result.accuracy:.4f} of {result.images} images of the {part} give exactly "
         "the right code",
@@ -143,18 +157,22 @@ def _train_with_bar(config: Config, dataset: Dataset, name: str) -> Network:
         return learning.train(config, dataset, name=name, on_progress=show)
 
 
-def _command(config: Config, data: str, name: str, hold_out: float) -> str:
+def _command(config: Config, data: str, name: str, hold_out: float, clean: bool) -> str:
     """The command that makes this network again; where data and output lie does not matter."""
     bits = (
         config.bits_per_layer[:1] if len(set(config.bits_per_layer)) == 1 else config.bits_per_layer
     )
     words = ["stepnet", "train", "--data", Path(data).name, "--rule", config.rule]
+    if config.readout != "bits":
+        words += ["--readout", config.readout]
     words += ["--hidden", ",".join(map(str, config.hidden))]
     words += ["--weight-bits", ",".join(map(str, bits))]
     words += ["--ink-threshold", str(config.ink_threshold)]
     words += ["--epochs", str(config.epochs), "--seed", str(config.seed), "--name", name]
     if hold_out:
         words += ["--hold-out", str(hold_out)]
+    if clean:
+        words += ["--clean"]
     return shlex.join(words)
 
 

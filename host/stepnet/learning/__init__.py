@@ -1,7 +1,8 @@
 """Training of step networks: `train(Config(...), dataset)` gives a `stepnet.Network`.
 
 Nothing here prints; a callback is told how far the run is. Which rule makes the weights is the
-matter of one module each (`stepnet.learning.surrogate`); they all end in integer layers.
+matter of one module each (`stepnet.learning.delta`, in numpy; `stepnet.learning.surrogate`, in
+torch, which no other rule needs); they all end in integer layers.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stepnet.data import Dataset
-from stepnet.errors import MissingToolError
+from stepnet.errors import MissingToolError, TrainingError
 from stepnet.learning.config import Config, Progress
-from stepnet.network import Network
+from stepnet.learning.targets import Targets
+from stepnet.network import Layer, Network
 
 __all__ = ["Config", "Progress", "train"]
+
+Rule = Callable[[Config, Dataset, Callable[[Progress], None]], tuple[Layer, ...]]
+"""Trains on all of a data set, calls back after every step, and returns integer layers."""
 
 
 def train(
@@ -23,23 +28,20 @@ def train(
     name: str = "network",
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Network:
-    """Train a network with readout bits on all of `dataset`, with surrogate gradients.
+    """Train a network on all of `dataset` with the rule and the readout of `config`.
 
     Its image size and its alphabet are those of the data set. `on_progress` is called after every
-    step of the optimiser; whatever it raises ends the run.
+    step of the rule; whatever it raises ends the run.
 
-    Raises TrainingError if the run fails and MissingToolError if torch is not installed.
+    Raises TrainingError if there is one character only or the run fails, and MissingToolError if
+    the rule needs torch and it is not installed.
     """
-    try:
-        from stepnet.learning import surrogate
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingToolError(
-            "Training needs the package torch, which is not installed; "
-            'install it with pip install "stepnet[train]".'
-        ) from None
-    layers = surrogate.train(config, dataset, on_progress)
+    if len(dataset.alphabet) < 2:
+        raise TrainingError(
+            f"All images show the character {dataset.alphabet!r}; "
+            "give a data set with at least two characters."
+        )
+    layers = _rule(config.rule)(config, dataset, on_progress)
     _, height, width = dataset.images.shape
     return Network(
         name=name,
@@ -47,5 +49,25 @@ def train(
         height=height,
         width=width,
         ink_threshold=config.ink_threshold,
+        readout=config.readout,
         alphabet=dataset.alphabet,
+        code_prefix=Targets.of(config.readout, dataset.alphabet).code_prefix,
     )
+
+
+def _rule(name: str) -> Rule:
+    """The learning rule of this name, one of `config.RULES`."""
+    if name == "delta":
+        from stepnet.learning import delta
+
+        return delta.train
+    try:
+        from stepnet.learning import surrogate
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingToolError(
+            "The rule surrogate needs the package torch, which is not installed; install it with "
+            'pip install "stepnet[train]", or choose the rule delta, which does without.'
+        ) from None
+    return surrogate.train

@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stepnet.errors import TrainingError
-from stepnet.network import MAX_WEIGHT_BITS
+from stepnet.network import MAX_WEIGHT_BITS, Readout
 
-RULES = ("surrogate",)
+RULES = ("surrogate", "delta")
 """Learning rules, each with a module of its name beside this one."""
+
+USUAL_WEIGHT_BITS = {"surrogate": 1, "delta": 8}
+"""Bits per weight where none are given."""
+
+DELTA_WEIGHT_BITS = range(4, MAX_WEIGHT_BITS + 1)
+"""Fewer leave the delta rule no room for steps of 1."""
 
 
 @dataclass(frozen=True)
@@ -17,14 +23,19 @@ class Config:
 
     rule: how weights learn, one of `RULES`.
     hidden: neurons of each hidden layer; empty for a network of one layer.
-    weight_bits: bits per weight (1 to 8): one number for all layers or one for each, the last
-    layer included.
+    weight_bits: bits per weight (1 to 8; rule delta: 4 to 8): one number for all layers or one for
+    each, the last layer included; None for the rule's usual, 1 for surrogate and 8 for delta.
+    readout: how the last layer becomes a character.
     ink_threshold: grey value (0 to 255) from which a pixel is 1.
     epochs: passes over the training images.
+    seed: the same seed, data, versions, processor and `threads` give the same network; with rule
+    delta, processor and threads do not matter.
+
+    The rest is for rule surrogate; those of rule delta are constants of its module.
+
     batch_size: images per step of the optimiser.
     learning_rate: of Adam at its peak; it warms up over the first steps and falls to 0 as a cosine.
     augmentation: strength of the random warps of the training images; 0 switches them off.
-    seed: the same seed, data, versions, processor and `threads` give the same network.
     threads: of torch, which adds up in another order with another number of them.
 
     Raises TrainingError if a value is out of its range.
@@ -32,13 +43,14 @@ class Config:
 
     rule: str = "surrogate"
     hidden: tuple[int, ...] = (128, 64)
-    weight_bits: int | tuple[int, ...] = 1
+    weight_bits: int | tuple[int, ...] | None = None
+    readout: Readout = Readout.BITS
     ink_threshold: int = 128
     epochs: int = 30
+    seed: int = 0
     batch_size: int = 256
     learning_rate: float = 0.03
     augmentation: float = 0.5
-    seed: int = 0
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -46,20 +58,34 @@ class Config:
             raise TrainingError(
                 f"There is no learning rule {self.rule!r}; choose one of {', '.join(RULES)}."
             )
+        try:
+            object.__setattr__(self, "readout", Readout(self.readout))
+        except ValueError:
+            raise TrainingError(
+                f"There is no readout {str(self.readout)!r}; choose one of {', '.join(Readout)}."
+            ) from None
         if any(neurons < 1 for neurons in self.hidden):
             raise TrainingError(
                 f"The hidden layers {self.hidden} hold one without neurons; "
                 "give at least 1 for each."
             )
-        if not isinstance(self.weight_bits, int) and len(self.weight_bits) != self.layer_count:
+        if len(self.bits_per_layer) != self.layer_count:
             raise TrainingError(
-                f"There are {len(self.weight_bits)} numbers of weight bits for "
+                f"There are {len(self.bits_per_layer)} numbers of weight bits for "
                 f"{self.layer_count} layers; give one for all, or one for each layer."
             )
         if not all(1 <= bits <= MAX_WEIGHT_BITS for bits in self.bits_per_layer):
             raise TrainingError(
                 f"The weight bits {self.weight_bits} are out of range; "
                 f"choose 1 to {MAX_WEIGHT_BITS}."
+            )
+        if self.rule == "delta" and not all(
+            bits in DELTA_WEIGHT_BITS for bits in self.bits_per_layer
+        ):
+            raise TrainingError(
+                f"The rule delta moves weights of {DELTA_WEIGHT_BITS[0]} to "
+                f"{DELTA_WEIGHT_BITS[-1]} bits, but the weight bits are {self.weight_bits}; "
+                "give more, or choose rule surrogate."
             )
         if not 0 <= self.ink_threshold <= 255:
             raise TrainingError(
@@ -87,9 +113,10 @@ class Config:
     @property
     def bits_per_layer(self) -> tuple[int, ...]:
         """Weight bits of every layer, first to last."""
-        if isinstance(self.weight_bits, int):
-            return (self.weight_bits,) * self.layer_count
-        return self.weight_bits
+        if isinstance(self.weight_bits, tuple):
+            return self.weight_bits
+        bits = USUAL_WEIGHT_BITS[self.rule] if self.weight_bits is None else self.weight_bits
+        return (bits,) * self.layer_count
 
 
 @dataclass(frozen=True)
@@ -98,8 +125,8 @@ class Progress:
 
     epoch: the one under way, 1 to `epochs`.
     images_done, images_total: training images seen so far and in the whole run.
-    loss: mean over the epoch so far. accuracy: part of the epoch's images, as warped, whose whole
-    code came out right.
+    loss: mean over the epoch so far of what the rule makes small. accuracy: part of the epoch's
+    images, as warped, whose whole code came out right.
     """
 
     epoch: int

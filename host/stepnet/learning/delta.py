@@ -1,8 +1,8 @@
 """The delta rule: learning without a gradient, in integers, with numpy alone.
 
 A step has no slope, so nothing is differentiated here. Instead: adjust the weights up or down by a
-fixed amount, in proportion to their contribution to the error. One image at a time, with activations
-`a` of 0 and 1, weights `w` and thresholds `t`, all integers:
+fixed amount, in proportion to their contribution to the error. For one image, with activations `a`
+of 0 and 1, weights `w` and thresholds `t`, all integers:
 
 1.  Forward. Neuron j is at a distance d from its threshold, and fires if that is not negative:
 
@@ -32,7 +32,7 @@ fixed amount, in proportion to their contribution to the error. One image at a t
     down, and for the threshold to move the other way. Votes are counted; `needed` votes for one
     direction move a weight by exactly 1, and start again from 0:
 
-        votes_w[j,i] += e[j] a[i]         (output: e[k] (2 a[i] - 1), so silent inputs vote too)
+        votes_w[j,i] += e[j] a[i]
         votes_t[j]   -= e[j]
 
     A weight at the end of its range stays there. `needed` grows from pass to pass, so steps become
@@ -44,10 +44,10 @@ the same weights. Before each batch the images are moved by up to one pixel each
 Relatives. With one layer and no margin this is the perceptron rule (F. Rosenblatt, "The perceptron:
 a probabilistic model for information storage and organization in the brain", Psychological Review
 65, 1958). Blaming hidden neurons near their threshold first is the minimal disturbance principle
-(B. Widrow and M. A. Lehr, "30 years of adaptive neural networks", Proceedings of the IEEE 78, 1990);
-Madaline Rule II (R. Winter and B. Widrow, "Madaline Rule II: a training algorithm for neural
-networks", ICNN 1988) tries out whether flipping such a neuron helps, where this rule asks the
-weights above it.
+(B. Widrow and M. A. Lehr, "30 years of adaptive neural networks: perceptron, Madaline, and
+backpropagation", Proceedings of the IEEE 78, 1990). Madaline Rule II (R. Winter and B. Widrow,
+"Madaline Rule II: a training algorithm for neural networks", ICNN 1988) flips such a neuron to see
+whether that helps, where this rule asks the weights above it.
 
 Numbers are integers throughout. They are kept in floating point, where integers of this size are
 exact and matrix products fast, so a seed gives the same network on every processor.
@@ -75,8 +75,10 @@ BATCH = 32
 """Images that see the same weights."""
 
 NEAR = 2
-MARGIN = 7
-"""Widths in sums, for initial weights of +-1 and one input; they grow as a random sum does."""
+"""How near its threshold a hidden neuron takes blame, in spreads of its first sums."""
+
+MARGIN = 4
+"""How far from its threshold an output neuron is left alone, likewise."""
 
 FIRST_NEEDED = 32
 """Votes that move a weight in the first pass, for initial weights of +-1."""
@@ -85,6 +87,10 @@ LAST_NEEDED_RATIO = 32
 """How many times more votes than in the first pass it takes in the last."""
 
 SHIFT_PIXELS = 1
+"""How far images are moved before each batch; more than the margins of MNIST would wrap ink."""
+
+HALVING_IMAGES = 1000
+"""Images from which the first thresholds are taken."""
 
 
 class StepNeurons:
@@ -97,8 +103,8 @@ class StepNeurons:
         self.limit = (1 << weight_bits - 1) - 1
         # Well inside the range, so that there is room to learn.
         self.start = max(2, self.limit // 16)
-        self.near = NEAR * self.start * isqrt(n_in)
-        self.margin = MARGIN * self.start * isqrt(n_in)
+        # About the standard deviation of its sums, where a fifth of the inputs is active.
+        self.spread = self.start * isqrt(n_in) // 4
         dtype = np.float32 if n_in * self.limit <= FLOAT32_EXACT else np.float64
         weights = random.integers(-self.start, self.start, (n_out, n_in), endpoint=True)
         self.weights: Integers = weights.astype(dtype)
@@ -114,9 +120,9 @@ class StepNeurons:
         """`sum_i w[j,i] a[i] - t[j]`: (N, n_out) from (N, n_in)."""
         return activations @ self.weights.T - self.thresholds
 
-    def vote(self, errors: Integers, contributions: Integers, votes_needed: int) -> None:
+    def vote(self, errors: Integers, activations: Integers, votes_needed: int) -> None:
         """Count the votes of a batch and take the steps for which there are enough."""
-        self.weight_votes += errors.T @ contributions
+        self.weight_votes += errors.T @ activations
         self.threshold_votes -= errors.sum(axis=0)
         needed = votes_needed // self.start
         self.weights += _steps(self.weight_votes, needed)
@@ -125,7 +131,9 @@ class StepNeurons:
 
     def export(self) -> Layer:
         """The same integers as a layer of a network."""
-        return Layer(self.weights, self.thresholds, self.weight_bits)
+        return Layer(
+            self.weights.astype(np.int8), self.thresholds.astype(np.int32), self.weight_bits
+        )
 
 
 def train(
@@ -149,6 +157,85 @@ def train(
             strict=True,
         )
     ]
+    _halve_thresholds(layers, pixels[:HALVING_IMAGES].reshape(-1, height * width))
     for epoch in range(1, config.epochs + 1):
-        pass
-    return ()
+        order = random.permutation(count)
+        wrong_bits, right, seen = 0, 0, 0
+        for batch in np.array_split(order, -(-count // BATCH)):
+            shifted = _shift(pixels[batch], random).reshape(len(batch), height * width)
+            wrong = _learn(layers, shifted, wanted[batch], _votes_needed(epoch, config.epochs))
+
+            seen += len(batch)
+            wrong_bits += int(wrong.sum())
+            right += int((~wrong.any(axis=1)).sum())
+            on_progress(
+                Progress(
+                    epoch=epoch,
+                    epochs=config.epochs,
+                    images_done=(epoch - 1) * count + seen,
+                    images_total=config.epochs * count,
+                    loss=wrong_bits / seen,
+                    accuracy=right / seen,
+                )
+            )
+    *hidden, last = [layer.export() for layer in layers]
+    return (*hidden, targets.complete(last))
+
+
+def _learn(
+    layers: list[StepNeurons],
+    pixels: NDArray[np.bool_],
+    wanted: NDArray[np.int8],
+    votes_needed: int,
+) -> NDArray[np.bool_]:
+    """Steps 1 to 4 for one batch; returns which of the wanted answers were wrong before it.
+
+    pixels: (N, inputs). wanted: (N, rows) of +1, -1, and 0 where it does not matter.
+    """
+    inputs: list[Integers] = []
+    distances: list[Integers] = []
+    fires = pixels
+    for layer in layers:
+        inputs.append(fires.astype(layer.weights.dtype))
+        distances.append(layer.distances(inputs[-1]))
+        fires = distances[-1] >= 0
+
+    *hidden, output = layers
+    errors = np.where(wanted * distances[-1] < MARGIN * output.spread, wanted, 0).astype(
+        output.weights.dtype
+    )
+    blame = errors @ output.weights
+    output.vote(errors, inputs[-1], votes_needed)
+    for number, layer in reversed(list(enumerate(hidden))):
+        errors = np.sign(blame) * (np.abs(distances[number]) < NEAR * layer.spread)
+        blame = errors @ layer.weights
+        layer.vote(errors, inputs[number], votes_needed)
+    return (wanted != 0) & (fires != (wanted > 0))
+
+
+def _steps(votes: Integers, needed: int) -> Integers:
+    """How far each weight moves: 1 for every `needed` votes, which are used up."""
+    steps = np.trunc(votes / needed)
+    votes -= steps * needed
+    return steps
+
+
+def _votes_needed(epoch: int, epochs: int) -> int:
+    """From `FIRST_NEEDED`, multiplied by the same factor from pass to pass."""
+    passed = (epoch - 1) / max(1, epochs - 1)
+    return round(FIRST_NEEDED * LAST_NEEDED_RATIO**passed)
+
+
+def _halve_thresholds(layers: list[StepNeurons], pixels: NDArray[np.bool_]) -> None:
+    """Let each neuron start with firing for about half of these images."""
+    fires = pixels
+    for layer in layers:
+        activations = fires.astype(layer.weights.dtype)
+        layer.halve(activations)
+        fires = layer.distances(activations) >= 0
+
+
+def _shift(pixels: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.bool_]:
+    """A batch of images moved together, by up to `SHIFT_PIXELS` each way, round the edges."""
+    rows, columns = random.integers(-SHIFT_PIXELS, SHIFT_PIXELS, 2, endpoint=True)
+    return np.roll(pixels, (rows, columns), axis=(1, 2))

@@ -9,6 +9,13 @@ binary weights and activations Courbariaux et al., arXiv:1602.02830).
 
 Batch normalisation sits between sum and step while training. Afterwards it only moves the point at
 which a neuron fires, so it becomes the neuron's integer threshold: see `StepLayer.export`.
+
+How the last layer learns depends on the readout:
+
+bits     every row has its bit to answer; the loss is the sum of the binary cross-entropies.
+tree     likewise, but only the rows on the path of the true bits are asked: the true bits choose
+         the rows while learning, the network's own bits when it reads.
+nearest  rows compete with `sum - threshold`, an integer; the loss is their cross-entropy.
 """
 
 from __future__ import annotations
@@ -18,7 +25,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -27,7 +33,8 @@ from stepnet.data import Dataset
 from stepnet.errors import TrainingError
 from stepnet.learning.augmentation import warp
 from stepnet.learning.config import Config, Progress
-from stepnet.network import Layer
+from stepnet.learning.targets import Targets
+from stepnet.network import Layer, Readout
 
 WARM_UP_PART = 0.02
 """Part of all steps over which the learning rate rises from 0."""
@@ -63,6 +70,22 @@ def _quantise(latent: Tensor, weight_bits: int) -> Tensor:
     return cast(Tensor, _Quantise.apply(latent, weight_bits))
 
 
+class _Round(torch.autograd.Function):
+    """The nearest integer; backward the identity."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return torch.round(x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        return grad
+
+
+def _round(x: Tensor) -> Tensor:
+    return cast(Tensor, _Round.apply(x))
+
+
 class _Step(torch.autograd.Function):
     """1 where x >= 0, else 0; backward the slope of a ramp from -1 to 1."""
 
@@ -81,6 +104,12 @@ def _step(x: Tensor) -> Tensor:
     return cast(Tensor, _Step.apply(x))
 
 
+def _initial_latent(n_in: int, n_out: int, weight_bits: int, generator: torch.Generator) -> Tensor:
+    limit = INITIAL_LATENT if weight_bits == 1 else 1.0
+    uniform = 2 * torch.rand(n_out, n_in, generator=generator) - 1
+    return (limit * uniform).requires_grad_()
+
+
 class StepLayer:
     """Neurons with quantised weights and batch normalisation; the step itself is outside.
 
@@ -93,9 +122,7 @@ class StepLayer:
 
     def __init__(self, n_in: int, n_out: int, weight_bits: int, generator: torch.Generator) -> None:
         self.weight_bits = weight_bits
-        limit = INITIAL_LATENT if weight_bits == 1 else 1.0
-        uniform = 2 * torch.rand(n_out, n_in, generator=generator) - 1
-        self.latent = (limit * uniform).requires_grad_()
+        self.latent = _initial_latent(n_in, n_out, weight_bits, generator)
         self.scale = torch.ones(n_out, requires_grad=True)
         self.shift = torch.zeros(n_out, requires_grad=True)
         self.mean = torch.zeros(n_out, dtype=torch.float64)
@@ -153,11 +180,60 @@ class StepLayer:
         return Layer(weights.numpy(), firing.numpy(), self.weight_bits)
 
 
-class StepModel:
-    """A step network under training that answers with the bits of a character code.
+class ScoreLayer:
+    """The last layer under readout nearest: the row with the largest `sum - threshold` wins.
 
-    Bits that are the same in every code of the alphabet are not trained: `export` adds neurons that
-    always or never fire.
+    Rows are compared with each other, so they are not normalised one by one; scores are integers
+    already while training, and one gain, common to all rows, makes them logits.
+
+    latent: (n_out, n_in) as in `StepLayer`.
+    offset: (n_out,) thresholds in units of `unit`, before rounding.
+    log_gain: (), logarithm of the logits' change per `unit` of score.
+    """
+
+    def __init__(self, n_in: int, n_out: int, weight_bits: int, generator: torch.Generator) -> None:
+        self.weight_bits = weight_bits
+        self.latent = _initial_latent(n_in, n_out, weight_bits, generator)
+        # What a sum of random weights amounts to.
+        self.unit = math.sqrt(n_in) * max(1, (1 << weight_bits - 1) - 1)
+        self.offset = torch.zeros(n_out, requires_grad=True)
+        self.log_gain = torch.zeros((), requires_grad=True)
+
+    def parameters(self) -> list[Tensor]:
+        """What the optimiser moves."""
+        return [self.latent, self.offset, self.log_gain]
+
+    def thresholds(self) -> Tensor:
+        """(n_out,) integers."""
+        return _round(self.offset * self.unit)
+
+    def scores(self, activations: Tensor) -> Tensor:
+        """`sum - threshold` of every row: (N, n_out) integers."""
+        sums = functional.linear(activations, _quantise(self.latent, self.weight_bits))
+        return sums - self.thresholds()
+
+    def margins(self, activations: Tensor) -> Tensor:
+        """Scores as logits: (N, n_out)."""
+        return self.scores(activations) * (self.log_gain.exp() / self.unit)
+
+    def collect_statistics(self, activations: Tensor) -> None:
+        """Nothing: scores do not depend on statistics."""
+
+    def fires(self, activations: Tensor) -> Tensor:
+        """Where the score is not negative: (N, n_out) float of 0 and 1."""
+        return (self.scores(activations) >= 0).float()
+
+    def export(self) -> Layer:
+        """The same rows as integers: they have the same scores."""
+        weights = _quantise(self.latent, self.weight_bits).to(torch.int8)
+        return Layer(weights.numpy(), self.thresholds().numpy(), self.weight_bits)
+
+
+class StepModel:
+    """A step network under training.
+
+    Rows of the last layer that have the same answer for every character are not trained: `export`
+    adds neurons that always or never fire.
 
     sizes: inputs, then neurons of each hidden layer. weight_bits: of each layer, the last included.
     """
@@ -166,20 +242,21 @@ class StepModel:
         self,
         sizes: tuple[int, ...],
         weight_bits: tuple[int, ...],
+        readout: Readout,
         alphabet: str,
         generator: torch.Generator,
     ) -> None:
-        codes = np.array([ord(character) for character in alphabet])
-        self.code_bits = max(7, int(codes.max()).bit_length())
-        bits = codes[:, np.newaxis] >> np.arange(self.code_bits) & 1
-        varies = bits.min(axis=0) != bits.max(axis=0)
-        self.trained_bits = np.flatnonzero(varies)
-        self.constant_bits = np.flatnonzero(~varies)
-        self.constants = bits[0, ~varies]
-        outputs = (*sizes[1:], len(self.trained_bits))
-        self.layers = [
-            StepLayer(n_in, n_out, layer_bits, generator)
-            for n_in, n_out, layer_bits in zip(sizes, outputs, weight_bits, strict=True)
+        self.readout = readout
+        self.targets = Targets.of(readout, alphabet)
+        self.wanted = torch.from_numpy(self.targets.wanted[:, self.targets.trained_rows])
+        last_kind = ScoreLayer if readout is Readout.NEAREST else StepLayer
+        kinds = (*[StepLayer] * (len(sizes) - 1), last_kind)
+        outputs = (*sizes[1:], self.wanted.shape[1])
+        self.layers: list[StepLayer | ScoreLayer] = [
+            kind(n_in, n_out, layer_bits, generator)
+            for kind, n_in, n_out, layer_bits in zip(
+                kinds, sizes, outputs, weight_bits, strict=True
+            )
         ]
 
     def parameters(self) -> list[Tensor]:
@@ -187,16 +264,30 @@ class StepModel:
         return [tensor for layer in self.layers for tensor in layer.parameters()]
 
     def margins(self, pixels: Tensor) -> Tensor:
-        """The trained bits before their step: (N, trained bits) from (N, inputs) of 0 and 1."""
+        """The trained rows before their step: (N, trained rows) from (N, inputs) of 0 and 1."""
         *hidden, last = self.layers
         activations = pixels
         for layer in hidden:
             activations = _step(layer.margins(activations))
         return last.margins(activations)
 
-    def targets(self, codes: Tensor) -> Tensor:
-        """The trained bits of character codes: (N, trained bits) float of 0 and 1."""
-        return (codes[:, None] >> torch.from_numpy(self.trained_bits) & 1).float()
+    def loss(self, margins: Tensor, wanted: Tensor) -> Tensor:
+        """Minus the logarithm of the chance that the whole code is right, rows being independent.
+
+        margins: (N, trained rows). wanted: the same shape, +1, -1, and 0 for rows not asked.
+        """
+        if self.readout is Readout.NEAREST:
+            return functional.cross_entropy(margins, wanted.argmax(dim=1))
+        rows = functional.binary_cross_entropy_with_logits(
+            margins, (wanted > 0).float(), reduction="none"
+        )
+        return (rows * (wanted != 0)).sum(dim=1).mean()
+
+    def right(self, margins: Tensor, wanted: Tensor) -> Tensor:
+        """Whether the whole code is right: (N,) bool. A walk with right rows alone is the path."""
+        if self.readout is Readout.NEAREST:
+            return margins.argmax(dim=1) == wanted.argmax(dim=1)
+        return (((margins >= 0) == (wanted > 0)) | (wanted == 0)).all(dim=1)
 
     @torch.no_grad()
     def clip_latent(self) -> None:
@@ -214,7 +305,7 @@ class StepModel:
 
     @torch.no_grad()
     def activations(self, pixels: Tensor) -> list[Tensor]:
-        """What every layer answers with the collected statistics, the trained bits last."""
+        """What every layer answers with the collected statistics, the trained rows last."""
         states = [pixels]
         for layer in self.layers:
             states.append(layer.fires(states[-1]))
@@ -224,36 +315,28 @@ class StepModel:
     def export(self) -> tuple[Layer, ...]:
         """Integer layers that fire exactly where `activations` says."""
         *hidden, last = [layer.export() for layer in self.layers]
-        weights = np.ones((self.code_bits, last.n_in), dtype=np.int8)
-        thresholds = np.zeros(self.code_bits, dtype=np.int32)
-        weights[self.trained_bits] = last.weights
-        thresholds[self.trained_bits] = last.thresholds
-        # A row of ones sums to 0 .. n_in: at least 0 always, at least n_in + 1 never.
-        thresholds[self.constant_bits] = np.where(self.constants == 1, 0, last.n_in + 1)
-        return (*hidden, Layer(weights, thresholds, last.weight_bits))
+        return (*hidden, self.targets.complete(last))
 
 
 def train(
     config: Config, dataset: Dataset, on_progress: Callable[[Progress], None]
 ) -> tuple[Layer, ...]:
-    """Train on all of `dataset`; returns integer layers for readout bits.
+    """Train on all of `dataset`; returns integer layers for `config.readout`.
 
-    Raises TrainingError if there is one character only or the loss is no longer a number.
-    `on_progress` is called after each step.
+    Raises TrainingError if the loss is no longer a number. `on_progress` is called after each step.
     """
-    if len(dataset.alphabet) < 2:
-        raise TrainingError(
-            f"All images show the character {dataset.alphabet!r}; "
-            "give a data set with at least two characters."
-        )
     generator = torch.Generator().manual_seed(config.seed)
     images = torch.tensor(dataset.images)
-    codes = torch.tensor(dataset.labels, dtype=torch.int64)
     model = StepModel(
-        (images[0].numel(), *config.hidden), config.bits_per_layer, dataset.alphabet, generator
+        (images[0].numel(), *config.hidden),
+        config.bits_per_layer,
+        config.readout,
+        dataset.alphabet,
+        generator,
     )
+    wanted = model.wanted[torch.from_numpy(model.targets.indices(dataset.labels))]
     with _threads(config.threads):
-        _optimise(model, config, images, codes, generator, on_progress)
+        _optimise(model, config, images, wanted, generator, on_progress)
         model.collect_statistics(_binarise(images, config))
         return model.export()
 
@@ -262,7 +345,7 @@ def _optimise(
     model: StepModel,
     config: Config,
     images: Tensor,
-    codes: Tensor,
+    wanted: Tensor,
     generator: torch.Generator,
     on_progress: Callable[[Progress], None],
 ) -> None:
@@ -278,8 +361,7 @@ def _optimise(
             if config.augmentation:
                 pixels = warp(pixels, config.augmentation, generator)
             margins = model.margins(_binarise(pixels, config))
-            bits = model.targets(codes[batch])
-            loss = _loss(margins, bits)
+            loss = model.loss(margins, wanted[batch])
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"The loss became {loss.item()} in epoch {epoch}; give a lower learning rate "
@@ -293,7 +375,7 @@ def _optimise(
 
             seen += len(batch)
             loss_sum += loss.item() * len(batch)
-            right += int(((margins >= 0) == bits.bool()).all(dim=1).sum())
+            right += int(model.right(margins, wanted[batch]).sum())
             on_progress(
                 Progress(
                     epoch=epoch,
@@ -304,15 +386,6 @@ def _optimise(
                     accuracy=right / seen,
                 )
             )
-
-
-def _loss(margins: Tensor, bits: Tensor) -> Tensor:
-    """Minus the logarithm of the chance that the whole code is right, bits being independent."""
-    return (
-        functional.binary_cross_entropy_with_logits(margins, bits, reduction="none")
-        .sum(dim=1)
-        .mean()
-    )
 
 
 def _binarise(images: Tensor, config: Config) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +26,7 @@ class Targets:
 
     @classmethod
     def of(cls, readout: Readout, alphabet: str) -> Targets:
-        """The targets of `alphabet` under `readout`. Codes have 7 bits, or 8 beyond ASCII."""
+        """The targets of two or more characters. Codes have 7 bits, or 8 beyond ASCII."""
         codes = np.array([ord(character) for character in alphabet])
         code_bits = max(7, int(codes.max()).bit_length())
         match readout:
@@ -36,10 +35,9 @@ class Targets:
                 return cls(alphabet, (2 * bits - 1).astype(np.int8))
             case Readout.TREE:
                 words = [f"{code:0{code_bits}b}" for code in codes]
-                # One bit at least stays with the tree.
-                prefix = os.path.commonprefix([word[:-1] for word in words])
-                suffixes = [word[len(prefix) :] for word in words]
-                return cls(alphabet, _tree_paths(suffixes), prefix)
+                # What the smallest and the largest share, all between them share.
+                shared = code_bits - int(codes.min() ^ codes.max()).bit_length()
+                return cls(alphabet, _tree_paths([w[shared:] for w in words]), words[0][:shared])
             case Readout.NEAREST:
                 own = np.eye(len(alphabet), dtype=np.int8)
                 return cls(alphabet, 2 * own - np.int8(1))

@@ -1,6 +1,6 @@
 """What the benches test: declared here once, for the Verilog and for the benches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
@@ -21,7 +21,7 @@ ENGINE_SHAPES = {
     "wide": EngineShape(
         24,
         max_inputs=96,
-        weight_words=256,
+        weight_words=512,
         parameter_words=128,
         max_weight_bits=4,
         weight_memory="single_port",
@@ -29,16 +29,16 @@ ENGINE_SHAPES = {
 }
 
 CHIP = Design(
-    shape=EngineShape(16, max_inputs=64, weight_words=128, parameter_words=64, max_weight_bits=4),
-    clock_hz=6_000_000,
-    buffer_bytes=256,
+    shape=EngineShape(16, max_inputs=64, weight_words=64, parameter_words=32, max_weight_bits=4),
+    clock_hz=4_000_000,
+    buffer_bytes=128,
     uart=True,
     baud=1_000_000,
 )
 
 
 class SideBySide(wiring.Component):
-    """Several components in one top, so that one compilation serves them all.
+    """Several components in one top, so that one compilation serves all benches.
 
     Port `p` of the component called `name` is port `name__p`.
     """
@@ -55,24 +55,15 @@ class SideBySide(wiring.Component):
         return m
 
 
-def _popcounts() -> wiring.Component:
-    return SideBySide({f"width_{width}": Popcount(width) for width in POPCOUNT_WIDTHS})
-
-
-def _uarts() -> wiring.Component:
-    receivers = {f"receiver_{divisor}": UartReceiver(divisor) for divisor in UART_DIVISORS}
-    transmitters = {f"transmitter_{divisor}": UartTransmitter(divisor) for divisor in UART_DIVISORS}
-    return SideBySide({**receivers, **transmitters})
-
-
-def _engines() -> wiring.Component:
-    return SideBySide({name: Engine(shape) for name, shape in ENGINE_SHAPES.items()})
-
-
-TOPS: Mapping[str, Callable[[], wiring.Component]] = {
-    "popcount": _popcounts,
-    "uart": _uarts,
-    "engine": _engines,
-    "chip": CHIP.component,
-}
-"""Per bench, what makes a fresh instance of its top."""
+def top() -> SideBySide:
+    """A fresh instance of everything that the benches test."""
+    parts: dict[str, wiring.Component] = {}
+    for width in POPCOUNT_WIDTHS:
+        parts[f"popcount_{width}"] = Popcount(width)
+    for divisor in UART_DIVISORS:
+        parts[f"receiver_{divisor}"] = UartReceiver(divisor)
+        parts[f"transmitter_{divisor}"] = UartTransmitter(divisor)
+    for name, shape in ENGINE_SHAPES.items():
+        parts[f"engine_{name}"] = Engine(shape)
+    parts["chip"] = CHIP.component()
+    return SideBySide(parts)
