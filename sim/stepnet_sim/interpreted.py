@@ -34,13 +34,14 @@ class InterpretedChip:
         chip = self._chip
         ctx.set(chip.tx.ready, 1)
         while True:
-            ctx.set(chip.rx.valid, bool(self._input))
-            if self._input:
+            offered = bool(self._input)  # more may come while this cycle passes
+            ctx.set(chip.rx.valid, offered)
+            if offered:
                 ctx.set(chip.rx.payload, self._input[0])
             _, _, taken, given, byte, self.character = await ctx.tick().sample(
                 chip.rx.ready, chip.tx.valid, chip.tx.payload, chip.character
             )
-            if self._input and taken:
+            if offered and taken:
                 self._input.popleft()
             if given:
                 self._output.append(byte)

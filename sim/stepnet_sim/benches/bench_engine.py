@@ -1,0 +1,215 @@
+"""The engine against the reference: characters, cycles, the character register, and loading."""
+
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.triggers import ClockCycles, RisingEdge
+
+from stepnet.network import Readout
+from stepnet.protocol import Refusal, Space
+from stepnet_hdl.engine import Reading
+from stepnet_hdl.intake import LoadByte
+from stepnet_sim.benches.designs import ENGINE_SHAPES
+from stepnet_sim.benches.networks import Program, random_network
+from stepnet_sim.benches.streams import (
+    IDLE_SHARES,
+    Part,
+    Pauses,
+    Scoreboard,
+    StreamDriver,
+    StreamMonitor,
+    StreamReader,
+    Transfer,
+    cycle_before,
+    seeded_random,
+    start,
+)
+
+NETWORKS = {
+    "narrow": (
+        ((1, 8), (1,), Readout.BITS),
+        ((13, 5, 7), (1, 8), Readout.TREE),
+        ((21, 10), (3,), Readout.NEAREST),
+        ((40, 9, 16, 7), (1, 2, 1), Readout.BITS),
+    ),
+    "wide": (
+        ((50, 25, 23, 48, 7), (4, 1, 3, 1), Readout.BITS),
+        ((30, 1, 26), (2, 1), Readout.NEAREST),
+        ((25, 15), (2,), Readout.TREE),
+        ((96, 24, 8), (1, 1), Readout.BITS),
+    ),
+}
+"""Layer sizes, weight bits and readout, per engine; most sizes are no multiple of its SIMD."""
+
+IMAGES = 3
+
+QUIET_CYCLES = 700
+"""For how long nothing more may come at the end: longer than any image takes."""
+
+
+class LoadDriver:
+    """Loads memory words; returns what the engine says of each load."""
+
+    def __init__(self, engine: Part, pauses: Pauses) -> None:
+        self._engine = engine
+        self._bytes = StreamDriver(engine.stream("load"), pauses)
+
+    async def load(self, space: int, address: int, words: bytes) -> int:
+        """Send one load; returns 0 or its refusal."""
+        body = address.to_bytes(3, "little") + bytes([space]) + words
+        for number, byte in enumerate(body):
+            last = number == len(body) - 1
+            assert self._engine.load_done.value == 0
+            await self._bytes.send(LoadByte.const({"data": byte, "last": last}).as_value().value)
+        await RisingEdge(self._engine.clk)
+        assert self._engine.load_done.value == 1
+        refusal = self._engine.load_refusal.value.to_unsigned()
+        await RisingEdge(self._engine.clk)
+        assert self._engine.load_done.value == 0
+        return refusal
+
+    async def load_program(self, program: Program) -> None:
+        """Load a whole network."""
+        memory = program.memory
+        assert await self.load(Space.PARAMETERS, 0, memory.parameters.tobytes()) == 0
+        assert await self.load(Space.WEIGHTS, 0, memory.weights.tobytes()) == 0
+
+
+class RegisterMonitor:
+    """Writes down each change of the character register and its cycle."""
+
+    def __init__(self, engine: Part) -> None:
+        self.changes: list[tuple[int, int]] = []
+        cocotb.start_soon(self._run(engine))
+
+    async def _run(self, engine: Part) -> None:
+        last = 0
+        while True:
+            await RisingEdge(engine.clk)
+            value = engine.character.value.to_unsigned()
+            if value != last:
+                self.changes.append((cycle_before(), value))
+                last = value
+
+
+class EngineBench:
+    """Drivers and monitors around one engine."""
+
+    def __init__(self, dut: Any, name: str, idle_share: float) -> None:
+        self.rng = seeded_random()
+        self._pauses = Pauses(self.rng, idle_share)
+        self.engine = Part(dut, f"engine_{name}")
+        self.engine.clear.value = 0
+        self.engine.readings__ready.value = 0
+        self.loader = LoadDriver(self.engine, self._pauses)
+        self._pixels = StreamDriver(self.engine.stream("pixels"), self._pauses)
+        self.scoreboard = Scoreboard("readings")
+        self.readings: list[Transfer] = []
+
+    async def start(self, dut: Any) -> None:
+        """Reset, then take readings and watch the register."""
+        await start(dut)
+        StreamReader(self.engine.stream("readings"), self._pauses)
+        StreamMonitor(self.engine.stream("readings"), self._take)
+        self._register = RegisterMonitor(self.engine)
+
+    def _take(self, transfer: Transfer) -> None:
+        reading = Reading.from_bits(transfer.payload)
+        assert reading.overrun == 0
+        self.scoreboard.check(reading.code)
+        self.readings.append(transfer)
+
+    async def send(self, pixels: bytes) -> int:
+        """Send packed pixels; returns the cycle in which the last byte was taken."""
+        taken = 0
+        for byte in pixels:
+            taken = await self._pixels.send(byte)
+        return taken
+
+    async def finish(self) -> None:
+        """See that all readings came, that nothing more does, and what the register did."""
+        await self.scoreboard.finished(self.engine.clk, QUIET_CYCLES * IMAGES, QUIET_CYCLES)
+        assert self._register.changes == self._expected_changes()
+
+    def _expected_changes(self) -> list[tuple[int, int]]:
+        """The register takes the code of each reading in the cycle in which that is offered."""
+        changes: list[tuple[int, int]] = []
+        value = 0
+        for reading in self.readings:
+            code = Reading.from_bits(reading.payload).code
+            if code != value:
+                changes.append((reading.offered, code))
+                value = code
+        return changes
+
+
+@cocotb.test()
+@cocotb.parametrize(engine=tuple(ENGINE_SHAPES), back_to_back=(False, True), idle_share=IDLE_SHARES)
+async def every_image_gets_its_character_in_time(
+    dut: Any, engine: str, back_to_back: bool, idle_share: float
+) -> None:
+    bench = EngineBench(dut, engine, idle_share)
+    numbers = np.random.default_rng(bench.rng.getrandbits(32))
+    await bench.start(dut)
+    for sizes, weight_bits, readout in NETWORKS[engine]:
+        network = random_network(numbers, sizes, weight_bits, readout)
+        program = Program(network, ENGINE_SHAPES[engine])
+        await bench.loader.load_program(program)
+        assert bench.engine.image_bytes.value.to_unsigned() == -(-sizes[0] // 8)
+
+        last_pixels: list[int] = []
+        for image in program.random_images(numbers, IMAGES):
+            bench.scoreboard.expect(program.code(image))
+            last_pixels.append(await bench.send(image))
+            if not back_to_back:
+                await bench.scoreboard.drained(10 * program.cycles)
+        await bench.scoreboard.drained(10 * IMAGES * program.cycles)
+        await ClockCycles(dut.clk, bench.rng.randrange(1, 10))
+
+        idle_from = 0
+        for last_pixel, reading in zip(last_pixels, bench.readings[-IMAGES:], strict=True):
+            if idle_from <= last_pixel:
+                assert reading.offered - last_pixel == program.cycles
+                assert Reading.from_bits(reading.payload).cycles == program.cycles
+            idle_from = reading.taken
+    assert bench.scoreboard.checked == IMAGES * len(NETWORKS[engine])
+    await bench.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(engine=tuple(ENGINE_SHAPES), idle_share=IDLE_SHARES)
+async def a_bad_load_is_refused_and_a_half_image_forgotten(
+    dut: Any, engine: str, idle_share: float
+) -> None:
+    bench = EngineBench(dut, engine, idle_share)
+    numbers = np.random.default_rng(bench.rng.getrandbits(32))
+    await bench.start(dut)
+    shape = ENGINE_SHAPES[engine]
+    program = Program(random_network(numbers, *NETWORKS[engine][-1]), shape)
+    await bench.loader.load_program(program)
+
+    weight, parameter = bytes(shape.weight_bytes), bytes(shape.parameter_bytes)
+    last = shape.weight_words - 1
+    load = bench.loader.load
+    assert await load(Space.WEIGHTS, last, weight) == 0
+    assert await load(Space.WEIGHTS, last, 2 * weight) == Refusal.OUT_OF_RANGE
+    assert await load(Space.WEIGHTS, last + 1, weight) == Refusal.OUT_OF_RANGE
+    assert await load(Space.PARAMETERS, shape.parameter_words, parameter) == Refusal.OUT_OF_RANGE
+    assert await load(Space.PARAMETERS, 1 << 23, parameter) == Refusal.OUT_OF_RANGE
+    assert await load(max(Space) + 1, 0, parameter) == Refusal.OUT_OF_RANGE
+    assert await load(Space.PARAMETERS, 1, parameter + parameter[:-1]) == Refusal.WRONG_LENGTH
+    for image_bytes in (0, shape.max_inputs // 8 + 1):
+        word = image_bytes.to_bytes(shape.parameter_bytes, "little")
+        assert await load(Space.PARAMETERS, 0, word) == Refusal.OUT_OF_RANGE
+    await bench.loader.load_program(program)
+
+    for image in program.random_images(numbers, IMAGES):
+        await bench.send(image[: bench.rng.randrange(len(image))])
+        bench.engine.clear.value = 1
+        await RisingEdge(dut.clk)
+        bench.engine.clear.value = 0
+        bench.scoreboard.expect(program.code(image))
+        await bench.send(image)
+        await bench.scoreboard.drained(10 * program.cycles)
+    await bench.finish()

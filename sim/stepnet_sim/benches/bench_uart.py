@@ -1,0 +1,221 @@
+"""UART receiver and transmitter: alone against their published timing, and in a loop."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import cocotb
+from cocotb.triggers import ClockCycles, RisingEdge
+
+from stepnet_sim.benches.designs import UART_DIVISORS
+from stepnet_sim.benches.serial import SerialDriver, SerialMonitor, levels
+from stepnet_sim.benches.streams import (
+    CLOCK_PS,
+    IDLE_SHARES,
+    Part,
+    Pauses,
+    Scoreboard,
+    StreamDriver,
+    StreamMonitor,
+    StreamReader,
+    Transfer,
+    cycle_before,
+    seeded_random,
+    start,
+)
+
+BUSY_READER_SHARE = 0.99
+"""A reader that often misses a whole byte."""
+
+BAUD_ERRORS = (-0.02, 0.02)
+
+TOLERANT_DIVISORS = tuple(divisor for divisor in UART_DIVISORS if divisor >= 8)
+"""With fewer cycles per bit, finding the start bit to the next cycle uses up what may be lost."""
+
+QUIET_BYTES = 3
+"""For how many byte times nothing more may come at the end."""
+
+
+def some_bytes(rng: Any, count: int) -> list[int]:
+    return [0x00, 0xFF, 0x55, 0x80, *(rng.randrange(256) for _ in range(count))]
+
+
+def byte_cycles(divisor: int) -> int:
+    """What one byte takes on the line, and between two transfers into the transmitter."""
+    return 10 * divisor + 1
+
+
+def offered_after_cycles(divisor: int) -> int:
+    """From the start bit at `rx` to the receiver's offer."""
+    return 9 * divisor + (divisor + 1) // 2 + 3
+
+
+class LineMonitor:
+    """Writes down the level of a line in every cycle, and which cycle was the first."""
+
+    def __init__(self, clk: Any, line: Any) -> None:
+        self.levels: list[int] = []
+        self.first_cycle = 0
+        cocotb.start_soon(self._run(clk, line))
+
+    async def _run(self, clk: Any, line: Any) -> None:
+        while True:
+            await RisingEdge(clk)
+            if not self.levels:
+                self.first_cycle = cycle_before()
+            self.levels.append(int(line.value))
+
+
+def transmitted(transfers: Iterable[Transfer], divisor: int, first: int, cycles: int) -> list[int]:
+    """The line in `cycles` cycles from number `first` on: each byte starts in the cycle after its
+    transfer and holds each level for `divisor` cycles."""
+    line = [1] * cycles
+    for transfer in transfers:
+        at = transfer.taken + 1 - first
+        line[at : at + 10 * divisor] = [
+            level for level in levels(transfer.payload) for _ in range(divisor)
+        ]
+    return line
+
+
+def received(sent: Iterable[tuple[int, int]], taken: Iterable[Transfer]) -> list[tuple[int, int]]:
+    """Which of the `sent` (byte, cycle of its offer) a receiver offers to a reader that took as
+    `taken` says: those that found the byte before them gone, or just being taken."""
+    taken_cycles = iter(transfer.taken for transfer in taken)
+    offered: list[tuple[int, int]] = []
+    last_taken: int | None = -1
+    for byte, cycle in sent:
+        if last_taken is not None and last_taken < cycle:
+            offered.append((byte, cycle))
+            last_taken = next(taken_cycles, None)
+    return offered
+
+
+@cocotb.test()
+@cocotb.parametrize(divisor=UART_DIVISORS, idle_share=IDLE_SHARES)
+async def transmitter_puts_every_level_on_the_line_in_time(
+    dut: Any, divisor: int, idle_share: float
+) -> None:
+    rng = seeded_random()
+    transmitter = Part(dut, f"transmitter_{divisor}")
+    driver = StreamDriver(transmitter.stream("bytes"), Pauses(rng, idle_share))
+    await start(dut)
+    monitor = LineMonitor(dut.clk, transmitter.tx)
+    scoreboard = Scoreboard("bytes on the line")
+    SerialMonitor(transmitter.tx, divisor * CLOCK_PS, scoreboard.check)
+    transfers: list[Transfer] = []
+    StreamMonitor(transmitter.stream("bytes"), transfers.append)
+
+    sent = some_bytes(rng, 6)
+    for byte in sent:
+        scoreboard.expect(byte)
+        await driver.send(byte)
+    await scoreboard.finished(dut.clk, 2 * byte_cycles(divisor), QUIET_BYTES * byte_cycles(divisor))
+
+    assert [transfer.payload for transfer in transfers] == sent
+    assert monitor.levels == transmitted(
+        transfers, divisor, monitor.first_cycle, len(monitor.levels)
+    )
+    gaps = [late.taken - early.taken for early, late in pairwise(transfers)]
+    assert min(gaps) == byte_cycles(divisor)
+
+
+@cocotb.test()
+@cocotb.parametrize(
+    divisor=UART_DIVISORS, idle_share=IDLE_SHARES, busy_share=[0.0, 0.4, BUSY_READER_SHARE]
+)
+async def receiver_offers_every_byte_in_time_and_holds_one(
+    dut: Any, divisor: int, idle_share: float, busy_share: float
+) -> None:
+    rng = seeded_random()
+    receiver = Part(dut, f"receiver_{divisor}")
+    port = receiver.stream("bytes")
+    driver = SerialDriver(dut.clk, receiver.rx, divisor * CLOCK_PS, Pauses(rng, idle_share))
+    await start(dut)
+    StreamReader(port, Pauses(rng, busy_share))
+    transfers: list[Transfer] = []
+    StreamMonitor(port, transfers.append)
+
+    await driver.align()
+    sent = some_bytes(rng, 10)
+    starts = await driver.send(sent)
+    await ClockCycles(dut.clk, QUIET_BYTES * byte_cycles(divisor))
+    while port.valid.value == 1:
+        await RisingEdge(dut.clk)
+
+    offers = [start + offered_after_cycles(divisor) for start in starts]
+    expected = received(zip(sent, offers, strict=True), transfers)
+    assert [(transfer.payload, transfer.offered) for transfer in transfers] == expected
+    if busy_share < BUSY_READER_SHARE:
+        assert len(expected) == len(sent)
+
+
+@cocotb.test()
+@cocotb.parametrize(divisor=TOLERANT_DIVISORS, error=BAUD_ERRORS, idle_share=IDLE_SHARES)
+async def receiver_follows_a_line_that_is_too_fast_or_too_slow(
+    dut: Any, divisor: int, error: float, idle_share: float
+) -> None:
+    rng = seeded_random()
+    receiver = Part(dut, f"receiver_{divisor}")
+    port = receiver.stream("bytes")
+    bit_ps = round(divisor * CLOCK_PS * (1 + error))
+    driver = SerialDriver(dut.clk, receiver.rx, bit_ps, Pauses(rng, idle_share))
+    await start(dut)
+    StreamReader(port, Pauses(rng, idle_share))
+    scoreboard = Scoreboard("bytes received")
+    StreamMonitor(port, lambda transfer: scoreboard.check(transfer.payload))
+
+    sent = some_bytes(rng, 16)
+    for byte in sent:
+        scoreboard.expect(byte)
+    await driver.send(sent)
+    await scoreboard.finished(dut.clk, byte_cycles(divisor), QUIET_BYTES * byte_cycles(divisor))
+
+
+@cocotb.test()
+@cocotb.parametrize(divisor=UART_DIVISORS, idle_share=IDLE_SHARES)
+async def receiver_drops_what_is_no_byte(dut: Any, divisor: int, idle_share: float) -> None:
+    rng = seeded_random()
+    receiver = Part(dut, f"receiver_{divisor}")
+    port = receiver.stream("bytes")
+    driver = SerialDriver(dut.clk, receiver.rx, divisor * CLOCK_PS, Pauses(rng, idle_share))
+    await start(dut)
+    StreamReader(port, Pauses(rng, idle_share))
+    scoreboard = Scoreboard("bytes received")
+    StreamMonitor(port, lambda transfer: scoreboard.check(transfer.payload))
+
+    await driver.align()
+    for _ in range(3):
+        for level in levels(rng.randrange(256), stop=0):
+            await driver.hold(level, 1)
+        await driver.hold(0, rng.randrange(30))
+        await driver.hold(1, 2)
+        byte = rng.randrange(256)
+        scoreboard.expect(byte)
+        await driver.send([byte])
+    await scoreboard.finished(dut.clk, byte_cycles(divisor), QUIET_BYTES * byte_cycles(divisor))
+
+
+@cocotb.test()
+@cocotb.parametrize(divisor=UART_DIVISORS, idle_share=IDLE_SHARES)
+async def every_byte_survives_the_loop(dut: Any, divisor: int, idle_share: float) -> None:
+    rng = seeded_random()
+    transmitter, receiver = Part(dut, f"transmitter_{divisor}"), Part(dut, f"receiver_{divisor}")
+    driver = StreamDriver(transmitter.stream("bytes"), Pauses(rng, idle_share))
+    receiver.rx.value = 1
+    await start(dut)
+
+    async def wire() -> None:
+        while True:
+            await transmitter.tx.value_change
+            receiver.rx.value = transmitter.tx.value
+
+    cocotb.start_soon(wire())
+    StreamReader(receiver.stream("bytes"), Pauses(rng, idle_share))
+    scoreboard = Scoreboard("bytes through the loop")
+    StreamMonitor(receiver.stream("bytes"), lambda transfer: scoreboard.check(transfer.payload))
+
+    for byte in rng.sample(range(256), 256 // divisor):
+        scoreboard.expect(byte)
+        await driver.send(byte)
+    await scoreboard.finished(dut.clk, 2 * byte_cycles(divisor), QUIET_BYTES * byte_cycles(divisor))

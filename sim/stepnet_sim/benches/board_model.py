@@ -1,0 +1,126 @@
+"""A board as the host sees it: what has to answer each request."""
+
+import zlib
+from collections.abc import Iterable
+
+from stepnet.protocol import (
+    ACKNOWLEDGE,
+    COMMIT,
+    HEADER,
+    IDENTITY,
+    INFER,
+    LOAD,
+    PROTOCOL_VERSION,
+    READING,
+    REFUSAL,
+    Answer,
+    Core,
+    Refusal,
+    Request,
+    Space,
+)
+from stepnet_sim.benches.networks import Program
+from stepnet_sim.design import Design
+
+
+class BoardModel:
+    """Answers requests as `stepnet.protocol` wants it.
+
+    programs: the networks that will be loaded, so that a digest tells which one it is. A load with
+    another digest is a program without a last layer.
+
+    One load that is wrong in two ways at once is not modelled.
+    """
+
+    def __init__(self, design: Design, programs: Iterable[Program]) -> None:
+        self._design = design
+        self._programs = {program.memory.digest: program for program in programs}
+        self.digest = 0
+        self._image_bytes = 0
+        self._load_refused = False
+        self.loaded = False
+        self.dropped_frames = 0
+        self.character = 0
+
+    def answer(self, request: bytes) -> bytes:
+        """The payload that answers `request`, which came in a good frame."""
+        header = HEADER.unpack(request)
+        body = request[HEADER.size :]
+        match header["kind"]:
+            case Request.IDENTIFY if not body:
+                return self._identity(header["sequence"])
+            case Request.CLEAR if not body:
+                self.loaded = self._load_refused = False
+                self.digest = 0
+                reason = None
+            case Request.LOAD if len(request) > LOAD.size:
+                reason = self._load(request)
+                self._load_refused |= reason is not None
+            case Request.COMMIT if len(request) == COMMIT.size:
+                digest = COMMIT.unpack(request)["digest"]
+                self.loaded = digest == self.digest and not self._load_refused
+                reason = None if self.loaded else Refusal.WRONG_DIGEST
+            case Request.INFER if not self.loaded:
+                reason = Refusal.NOTHING_LOADED
+            case Request.INFER if len(request) == INFER.size + self._image_bytes:
+                program = self._programs.get(self.digest)
+                if program is not None:
+                    return self._reading(program, header["sequence"], body)
+                reason = Refusal.PROGRAM_OVERRUN
+            case kind if kind in set(Request):
+                reason = Refusal.WRONG_LENGTH
+            case _:
+                reason = Refusal.UNKNOWN_KIND
+        if reason is None:
+            return ACKNOWLEDGE.pack(kind=Answer.ACKNOWLEDGE, sequence=header["sequence"])
+        return REFUSAL.pack(kind=Answer.REFUSAL, sequence=header["sequence"], reason=reason)
+
+    def _load(self, request: bytes) -> Refusal | None:
+        shape = self._design.shape
+        target, words = LOAD.unpack(request), request[LOAD.size :]
+        self.loaded = False
+        self.digest = zlib.crc32(words, self.digest)
+        match target["space"]:
+            case Space.WEIGHTS:
+                word_bytes, depth = shape.weight_bytes, shape.weight_words
+            case Space.PARAMETERS:
+                word_bytes, depth = shape.parameter_bytes, shape.parameter_words
+            case _:
+                word_bytes, depth = shape.parameter_bytes, 0
+        if len(words) % word_bytes:
+            return Refusal.WRONG_LENGTH
+        if target["address"] + len(words) // word_bytes > depth:
+            return Refusal.OUT_OF_RANGE
+        if target["space"] == Space.PARAMETERS and target["address"] == 0:
+            image_bytes = int.from_bytes(words[:word_bytes], "little")
+            if not 1 <= image_bytes <= shape.max_inputs // 8:
+                return Refusal.OUT_OF_RANGE
+            self._image_bytes = image_bytes
+        return None
+
+    def _reading(self, program: Program, sequence: int, image: bytes) -> bytes:
+        self.character = program.code(image)
+        return READING.pack(
+            kind=Answer.READING, sequence=sequence, code=self.character, cycles=program.cycles
+        )
+
+    def _identity(self, sequence: int) -> bytes:
+        shape = self._design.shape
+        return IDENTITY.pack(
+            kind=Answer.IDENTITY,
+            sequence=sequence,
+            protocol_version=PROTOCOL_VERSION,
+            core=Core.ENGINE,
+            simd=shape.simd,
+            max_inputs=shape.max_inputs,
+            weight_words=shape.weight_words,
+            parameter_words=shape.parameter_words,
+            max_weight_bits=shape.max_weight_bits,
+            single_port=int(shape.weight_memory == "single_port"),
+            buffer_bytes=self._design.buffer_bytes,
+            clock_hz=self._design.clock_hz,
+            loaded=int(self.loaded),
+            digest=self.digest,
+            image_bytes=self._image_bytes,
+            dropped_frames=self.dropped_frames % 256,
+        )

@@ -1,0 +1,59 @@
+"""Runs the cocotb benches, under every simulator that this machine has."""
+
+import shutil
+
+import pytest
+
+from stepnet.errors import MissingToolError
+from stepnet_sim.bench_runner import (
+    BENCHES,
+    SIMULATORS,
+    BenchError,
+    build_benches,
+    missing_tool,
+    run_bench,
+)
+
+pytestmark = pytest.mark.xdist_group("benches")  # one compilation serves them all
+
+
+@pytest.fixture(scope="module", params=SIMULATORS)
+def built(request, tmp_path_factory):
+    simulator = request.param
+    if (missing := missing_tool(simulator)) is not None:
+        pytest.skip(f"{simulator} needs {missing}, which is not installed")
+    build_dir = tmp_path_factory.mktemp(simulator)
+    build_benches(simulator, build_dir)
+    return simulator, build_dir
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_bench(built, name, tmp_path, monkeypatch):
+    simulator, build_dir = built
+    monkeypatch.chdir(tmp_path)
+    assert run_bench(name, simulator, build_dir) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_does_not_compile_is_a_failure_with_its_log(tmp_path, monkeypatch):
+    if (missing := missing_tool("verilator")) is not None:
+        pytest.skip(f"verilator needs {missing}, which is not installed")
+    monkeypatch.setattr("stepnet_sim.bench_runner.to_verilog", lambda rtlil_text: "module")
+    with pytest.raises(BenchError) as error:
+        build_benches("verilator", tmp_path)
+    log = tmp_path / "build.log"
+    assert str(error.value) == (
+        f"The benches do not compile with verilator; {str(log)!r} says why."
+    )
+    assert "syntax error" in log.read_text()
+
+
+def test_missing_compiler_is_named(tmp_path, monkeypatch):
+    (tmp_path / "g++").symlink_to(shutil.which("true") or "/bin/true")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingToolError) as error:
+        build_benches("verilator", tmp_path)
+    assert str(error.value) == (
+        "The benches need make to run under verilator; install it, or choose another simulator of "
+        "verilator, icarus."
+    )

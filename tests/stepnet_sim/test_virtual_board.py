@@ -1,0 +1,240 @@
+"""The virtual board behind its link: compiled and interpreted, at the bytes and at the pins."""
+
+import os
+import shutil
+import time
+
+import numpy as np
+import platformdirs
+import pytest
+
+from networks import random_images, random_network
+from stepnet import Readout, protocol, reference
+from stepnet.engine import EngineShape, cycles_per_image, memory_image
+from stepnet.errors import BuildError, LinkError, MissingToolError
+from stepnet.protocol import Answer, Request, Space
+from stepnet_sim.interpreted import InterpretedChip
+from stepnet_sim.verilated import VerilatedChip, missing_compiler
+from stepnet_sim.virtual_board import open_link
+
+SMALL = EngineShape(8, max_inputs=64, weight_words=512, parameter_words=64, max_weight_bits=4)
+
+TIMEOUT_S = 60.0
+
+pytestmark = pytest.mark.xdist_group("virtual_board")  # one compilation serves them all
+
+needs_compiler = pytest.mark.skipif(
+    missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
+)
+
+
+def use_cache(folder, monkeypatch):
+    """Make `folder` the user's cache, but leave YoWASP its own, which takes long to fill."""
+    yowasp = os.environ.get(
+        "YOWASP_CACHE_DIR", platformdirs.user_cache_dir("YoWASP", appauthor=False)
+    )
+    monkeypatch.setenv("YOWASP_CACHE_DIR", yowasp)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    if platformdirs.user_cache_path() != folder:
+        pytest.skip("this system's cache folder does not follow XDG_CACHE_HOME")
+
+
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def cache(shared_folder, monkeypatch):
+    """A cache of this module's own, so that the chip is compiled here, and once."""
+    use_cache(shared_folder, monkeypatch)
+    return shared_folder
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    use_cache(tmp_path / "cache", monkeypatch)
+    return tmp_path / "cache"
+
+
+class Asker:
+    """Asks over a link with the protocol alone, one request at a time."""
+
+    def __init__(self, link):
+        self._link = link
+        self._frames = protocol.FrameReader()
+        self._sequence = 0
+
+    def ask(self, kind, fields=b""):
+        self._sequence += 1
+        request = protocol.HEADER.pack(kind=kind, sequence=self._sequence) + fields
+        self._link.write(protocol.encode_frame(request))
+        deadline = time.monotonic() + TIMEOUT_S
+        payloads = []
+        while not payloads:
+            assert time.monotonic() < deadline, "the virtual board does not answer"
+            payloads = self._frames.feed(self._link.read(1.0))
+        (answer,) = payloads
+        assert protocol.HEADER.unpack(answer)["sequence"] == self._sequence
+        return answer
+
+    def identify(self):
+        return protocol.IDENTITY.unpack(self.ask(Request.IDENTIFY))
+
+    def load(self, network, shape):
+        memory = memory_image(network, shape)
+        self._acknowledged(Request.CLEAR)
+        for space, words in (
+            (Space.PARAMETERS, memory.parameters),
+            (Space.WEIGHTS, memory.weights),
+        ):
+            at_once = protocol.MAX_LOAD_BYTES // words.shape[1]
+            for address in range(0, len(words), at_once):
+                target = address.to_bytes(3, "little") + bytes([space])
+                self._acknowledged(
+                    Request.LOAD, target + words[address : address + at_once].tobytes()
+                )
+        self._acknowledged(Request.COMMIT, memory.digest.to_bytes(4, "little"))
+
+    def _acknowledged(self, kind, fields=b""):
+        assert protocol.HEADER.unpack(self.ask(kind, fields))["kind"] == Answer.ACKNOWLEDGE
+
+    def infer(self, bits):
+        answer = self.ask(Request.INFER, protocol.pack_pixels(bits))
+        reading = protocol.READING.unpack(answer)
+        assert reading["kind"] == Answer.READING
+        return reading["code"], reading["cycles"]
+
+
+def assert_equals_reference(link, shape, networks, images_each):
+    """Load each network and infer; codes, cycles, digest and register have to be right."""
+    rng = np.random.default_rng(7)
+    asker = Asker(link)
+    assert asker.identify()["loaded"] == 0
+    for sizes, weight_bits, readout in networks:
+        network = random_network(rng, sizes, weight_bits, readout=readout)
+        asker.load(network, shape)
+        identity = asker.identify()
+        assert identity["loaded"] == 1
+        assert identity["digest"] == memory_image(network, shape).digest
+        assert identity["dropped_frames"] == 0
+
+        images = random_images(rng, network, images_each)
+        readings = [asker.infer(bits) for bits in reference.binarise(network, images)]
+        assert [code for code, _ in readings] == list(reference.infer(network, images))
+        assert {cycles for _, cycles in readings} == {cycles_per_image(network, shape)}
+        assert link.chip.character == readings[-1][0]
+
+
+@needs_compiler
+@pytest.mark.parametrize("uart", [False, True])
+def test_virtual_board_equals_the_reference(cache, uart):
+    link = open_link(shape=SMALL, uart=uart)
+    try:
+        assert isinstance(link.chip, VerilatedChip)
+        assert_equals_reference(
+            link,
+            SMALL,
+            [
+                ((1, 7), (1,), Readout.BITS),
+                ((63, 17, 9, 8), (1, 4, 2), Readout.BITS),
+                ((25, 15), (3,), Readout.TREE),
+                ((9, 11, 23), (2, 1), Readout.NEAREST),
+            ],
+            images_each=20,
+        )
+    finally:
+        link.close()
+
+
+@needs_compiler
+def test_second_opening_comes_from_the_cache(cache):
+    open_link(shape=SMALL).close()
+    entries = sorted(cache.rglob("*"))
+    messages = []
+    started_s = time.monotonic()
+    open_link(shape=SMALL, progress=messages.append).close()
+    assert time.monotonic() - started_s < 5
+    assert messages == []
+    assert sorted(cache.rglob("*")) == entries
+
+
+@needs_compiler
+def test_silence_ends_with_the_timeout(cache):
+    link = open_link(shape=SMALL)
+    started_s = time.monotonic()
+    assert link.read(0.05) == b""
+    assert 0.05 <= time.monotonic() - started_s < 5
+    link.close()
+
+
+@needs_compiler
+def test_closed_link_refuses(cache):
+    link = open_link(shape=SMALL)
+    link.close()
+    link.close()
+    for use in (lambda: link.write(b"\0"), lambda: link.read(0.1)):
+        with pytest.raises(LinkError) as error:
+            use()
+        assert str(error.value) == "The virtual board is closed; open it again."
+
+
+@pytest.fixture
+def no_compiler(tmp_path, monkeypatch):
+    """A PATH with nothing on it; what Python itself brings is found without one."""
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+
+
+def test_without_compiler_the_chip_is_interpreted(no_compiler):
+    messages = []
+    link = open_link(shape=SMALL, progress=messages.append)
+    assert messages == [
+        "There is no g++ on this machine, so the virtual board runs in Amaranth's own simulator, "
+        "some seconds per image; install g++ and make for the fast one"
+    ]
+    assert isinstance(link.chip, InterpretedChip)
+    assert_equals_reference(link, SMALL, [((11, 7), (2,), Readout.BITS)], images_each=2)
+    link.close()
+
+
+def test_without_compiler_there_are_no_serial_pins(no_compiler):
+    with pytest.raises(MissingToolError) as error:
+        open_link(shape=SMALL, uart=True)
+    assert str(error.value) == (
+        "The serial pins of the virtual board need g++, which this machine lacks; install g++ and "
+        "make, or do without the pins."
+    )
+
+
+@needs_compiler
+def test_failed_build_says_where_the_log_is_and_leaves_nothing_half_done(
+    empty_cache, tmp_path, monkeypatch
+):
+    fakes = tmp_path / "bin"
+    fakes.mkdir()
+    compiler = shutil.which("g++")
+    for name in ("g++", "c++"):
+        fake = fakes / name
+        fake.write_text(
+            f'#!/bin/sh\nif [ "$1" = --version ]; then exec {compiler} --version; fi\n'
+            'echo "out of memory" >&2\nexit 1\n'
+        )
+        fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fakes}{os.pathsep}{os.environ['PATH']}")
+
+    messages = []
+    with pytest.raises(BuildError) as error:
+        open_link(shape=SMALL, progress=messages.append)
+
+    assert messages == ["Building the virtual board (once; half a minute to two minutes)"]
+    (log,) = (path for path in empty_cache.rglob("*") if path.is_file())
+    assert str(error.value) == (
+        f"Verilator could not build the virtual board; {str(log)!r} says why, most often a C++ "
+        "compiler that is too old or out of memory."
+    )
+    assert "out of memory" in log.read_text()
+    assert [path for path in empty_cache.rglob("*") if path.is_dir()] == [
+        empty_cache / "stepnet",
+        empty_cache / "stepnet" / "virtual_board",
+    ]
