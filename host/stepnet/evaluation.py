@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepnet import reference
 from stepnet.data import Dataset
@@ -22,6 +23,11 @@ class Score:
     unknown: readings whose code is not in the network's alphabet; the rest are wrong characters.
     left_out: images that were not read because the network does not know their character.
     accuracy_by_character: part of right readings, 0 to 1, for each character that occurs.
+    accuracy_by_bit: part of readings in which this bit of the code is right, bit 0 first; 7 bits,
+    or 8 if a label or a reading has more.
+    case_folded_accuracy: part of readings that are right where a letter may stand for the other
+    case. An unknown code stays wrong.
+    accuracy_by_writer: part of right readings for each writer, empty where writers are unknown.
     """
 
     images: int
@@ -29,6 +35,9 @@ class Score:
     unknown: int
     left_out: int
     accuracy_by_character: dict[str, float]
+    accuracy_by_bit: tuple[float, ...]
+    case_folded_accuracy: float
+    accuracy_by_writer: dict[int, float]
 
     @property
     def accuracy(self) -> float:
@@ -56,13 +65,32 @@ def score(network: Network, dataset: Dataset) -> Score:
         ]
     )
     right = codes == known.labels
+    unknown = ~np.isin(codes, network.codes)
+    code_bits = max(7, int(max(codes.max(), known.labels.max())).bit_length())
+    wrong_bits = (codes ^ known.labels)[:, np.newaxis] >> np.arange(code_bits) & 1
     return Score(
         images=len(known),
         right=int(right.sum()),
-        unknown=int((~np.isin(codes, network.codes)).sum()),
+        unknown=int(unknown.sum()),
         left_out=len(dataset) - len(known),
         accuracy_by_character={
             character: float(right[known.labels == ord(character)].mean())
             for character in known.alphabet
         },
+        accuracy_by_bit=tuple((1 - wrong_bits.mean(axis=0)).tolist()),
+        case_folded_accuracy=float((~unknown & (_folded(codes) == _folded(known.labels))).mean()),
+        accuracy_by_writer=_by_writer(right, known),
     )
+
+
+def _folded(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Codes with the ASCII letters A to Z in lower case, which is bit 5."""
+    upper = (codes >= ord("A")) & (codes <= ord("Z"))
+    return codes | np.where(upper, np.uint8(32), np.uint8(0))
+
+
+def _by_writer(right: NDArray[np.bool_], dataset: Dataset) -> dict[int, float]:
+    writer = dataset.writer
+    if writer is None:
+        return {}
+    return {int(one): float(right[writer == one].mean()) for one in np.unique(writer)}

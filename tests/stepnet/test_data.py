@@ -338,3 +338,20 @@ def test_mnist_is_the_well_known_one(mnist):
     assert mnist.test.labels[:5].tobytes() == b"72104"
     assert mnist.train.alphabet == mnist.test.alphabet == "0123456789"
     assert "CC BY-SA 3.0" in mnist.attribution
+
+
+def test_cleaned_leaves_out_what_is_marked():
+    images, labels = np.zeros((3, 2, 2), np.uint8), np.array([65, 66, 67])
+    marked = data.Dataset(images, labels, clean=np.array([True, False, True]))
+    assert marked.cleaned().labels.tolist() == [65, 67]
+    unmarked = data.Dataset(images, labels)
+    assert unmarked.cleaned() is unmarked
+
+
+def test_a_data_set_without_a_clean_label_is_refused():
+    dataset = data.Dataset(np.zeros((1, 2, 2), np.uint8), np.array([65]), clean=np.array([False]))
+    with pytest.raises(DataError) as caught:
+        dataset.cleaned()
+    assert str(caught.value) == (
+        "No label of the data set is marked as clean; use all of its samples."
+    )

@@ -41,6 +41,23 @@ def test_digits_reads_at_least_93_percent_of_the_test_images(mnist):
     assert load_network("digits").card["accuracy"].startswith(f"{result.accuracy:.4f} ")
 
 
+def test_exercise_is_what_the_documentation_says():
+    exercise = load_network("exercise")
+    assert exercise.sizes == (784, 512, 7)
+    assert [layer.weight_bits for layer in exercise.layers] == [8, 8]
+    assert (exercise.readout, exercise.alphabet) == ("bits", "0123456789")
+    assert exercise.card["rule"] == "delta"
+    assert exercise.card["command"].startswith("stepnet train --data mnist --rule delta")
+    assert "CC BY-SA 3.0" in exercise.card["attribution"]
+
+
+def test_exercise_reads_at_least_93_percent_of_the_test_images(mnist):
+    result = score(load_network("exercise"), mnist.test)
+    assert result.images == 10_000
+    assert result.accuracy >= 0.93
+    assert load_network("exercise").card["accuracy"].startswith(f"{result.accuracy:.4f} ")
+
+
 def test_a_file_is_found_by_its_path(tmp_path):
     original = load_network("digits")
     path = original.save(tmp_path / "copy.npz")
@@ -109,6 +126,29 @@ def test_a_score_counts_right_wrong_unknown_and_left_out():
     assert (result.images, result.right, result.unknown, result.left_out) == (5, 3, 1, 1)
     assert result.accuracy == 3 / 5
     assert result.accuracy_by_character == {"a": 1 / 2, "b": 2 / 3}
+
+
+def test_a_score_tells_which_bits_are_right():
+    """a, b, c and A are 0b1100001, 0b1100010, 0b1100011 and 0b1000001."""
+    labels = np.frombuffer(b"aabA", dtype=np.uint8)
+    result = score(reading_network("abcA"), Dataset(written(b"cbba"), labels))
+    assert result.accuracy_by_bit == (3 / 4, 1 / 2, 1, 1, 1, 3 / 4, 1)
+
+
+def test_a_score_with_case_folded():
+    """@ and ` differ by the same bit as A and a, but are no letters; Q is unknown."""
+    labels = np.frombuffer(b"aAbZz@qb", dtype=np.uint8)
+    read = written(b"AabzZ`QA")
+    result = score(reading_network("aAbzZ@`q"), Dataset(read, labels))
+    assert result.right == 1
+    assert result.case_folded_accuracy == 5 / 8
+
+
+def test_a_score_by_writer():
+    labels = np.frombuffer(b"aabbbz", dtype=np.uint8)
+    dataset = Dataset(written(b"abbb?a"), labels, writer=np.array([7, 7, 3, 3, 3, 9]))
+    assert score(reading_network("ab"), dataset).accuracy_by_writer == {3: 2 / 3, 7: 1 / 2}
+    assert score(reading_network("ab"), Dataset(written(b"a"), labels[:1])).accuracy_by_writer == {}
 
 
 def test_a_data_set_without_known_characters_cannot_be_measured():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from characters import bars
 from stepnet import Layer, Network, reference
 from stepnet.data import Dataset
 from stepnet.errors import TrainingError
@@ -105,7 +106,7 @@ def test_only_rows_on_the_true_path_are_taught():
     asked = wanted[0] != 0
     # "0" is 011 0000: the rows on its path are 0, 1, 3 and 7, each with a chance of 1/2.
     assert model.targets.trained_rows[asked].tolist() == [0, 1, 3, 7]
-    assert float(loss) == pytest.approx(4 * np.log(2))
+    assert loss.item() == pytest.approx(4 * np.log(2))
     assert (margins.grad[0] != 0).tolist() == asked.tolist()
 
 

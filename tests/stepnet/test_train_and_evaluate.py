@@ -73,6 +73,46 @@ def test_the_command_on_the_card_makes_the_network_again(bars, tmp_path, monkeyp
     assert Network.load("again.npz").digest == first.digest
 
 
+@pytest.mark.parametrize("readout", ["bits", "tree", "nearest"])
+@pytest.mark.parametrize("rule", ["surrogate", "delta"])
+def test_rule_and_readout_are_on_the_card(bars, tmp_path, rule, readout):
+    if rule == "surrogate":
+        pytest.importorskip("torch")
+    paths = tmp_path / "first.npz", tmp_path / "again.npz"
+    words = small_training(bars, "--rule", rule, "--readout", readout)
+    answer = json.loads(run(*words, "--output", paths[0], "--json"))
+    assert answer["accuracy"] == 1.0
+    first = Network.load(paths[0])
+    assert (first.card["rule"], first.readout) == (rule, readout)
+    assert {layer.weight_bits for layer in first.layers} == {8 if rule == "delta" else 1}
+    _, *again = first.card["command"].split()
+    again[again.index("--data") + 1] = str(bars)
+    run(*again, "--output", paths[1])
+    assert Network.load(paths[1]).digest == first.digest
+
+
+def test_images_with_a_wrong_label_can_be_left_out(bars, tmp_path):
+    """Every fifth label says the other character, and the data set knows."""
+    with np.load(bars) as file:
+        images, labels = file["images"], file["labels"].copy()
+    clean = np.arange(len(labels)) % 5 != 0
+    labels[~clean] = ord("!") + ord("w") - labels[~clean]
+    data, path = tmp_path / "marked.npz", tmp_path / "made.npz"
+    np.savez(data, images=images, labels=labels, clean=clean)
+    words = ("train", "--data", data, "--rule", "delta", "--hidden", "8", "--epochs", "20")
+    answer = json.loads(run(*words, "--clean", "--output", path, "--json"))
+    assert answer["accuracy"] == 1.0
+    assert answer["part"] == "clean test part"
+    assert answer["images"] < 30
+    assert Network.load(path).card["command"].endswith(" --clean")
+    marked = json.loads(run("evaluate", path, "--data", data, "--clean", "--json"))
+    everything = json.loads(run("evaluate", path, "--data", data, "--json"))
+    assert (marked["accuracy"], marked["images"]) == (1.0, answer["images"])
+    assert everything["accuracy"] == answer["images"] / 30
+    text = run("evaluate", path, "--data", data, "--clean")
+    assert text.startswith(f"Network marked-network on {data}, clean test part: ")
+
+
 def test_part_of_the_training_images_is_held_out(bars, tmp_path):
     pytest.importorskip("torch")
     path = tmp_path / "made.npz"
@@ -90,7 +130,24 @@ def test_the_text_of_evaluate(bars, tmp_path):
     lines = run("evaluate", path, "--data", bars).splitlines()
     assert lines[0] == f"Network made on {bars}, test part: 30 images"
     assert lines[2].split() == ["exactly", "the", "right", "code", "30", "100.00%"]
-    assert lines[-1].startswith("Hardest characters: ")
+    assert lines[-3].startswith("Hardest characters: ")
+    assert lines[-2] == "Right by bit of the code: " + ", ".join(f"{k} 100.0%" for k in range(7))
+    assert lines[-1] == "Right if case does not count: 100.00%"
+
+
+def test_evaluate_shows_how_writers_differ(bars, tmp_path):
+    with np.load(bars) as file:
+        images, labels = file["images"], file["labels"]
+    data, path = tmp_path / "writers.npz", tmp_path / "made.npz"
+    np.savez(data, images=images, labels=labels, writer=np.arange(200) % 20)
+    run("train", "--data", data, "--rule", "delta", "--hidden", "8", "--output", path)
+    assert run("evaluate", path, "--data", data).splitlines()[-1] == (
+        "Right by writer: 3 writers from 100.0% to 100.0%, median 100.0%, standard deviation 0.0%"
+    )
+    answer = json.loads(run("evaluate", path, "--data", data, "--json"))
+    assert list(answer["accuracy_by_writer"].values()) == [1.0] * 3
+    assert answer["accuracy_by_bit"] == [1.0] * 7
+    assert answer["case_folded_accuracy"] == 1.0
 
 
 def test_digits_is_measured_on_mnist(mnist):

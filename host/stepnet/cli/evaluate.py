@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,6 +46,9 @@ def evaluate(
                     "unknown": result.unknown,
                     "left_out": result.left_out,
                     "accuracy_by_character": result.accuracy_by_character,
+                    "accuracy_by_bit": result.accuracy_by_bit,
+                    "case_folded_accuracy": result.case_folded_accuracy,
+                    "accuracy_by_writer": result.accuracy_by_writer,
                 }
             )
         )
@@ -71,5 +75,15 @@ def _show(name: str, where: str, result: Score) -> None:
     ranked = sorted(result.accuracy_by_character.items(), key=lambda item: item[1])
     worst = ", ".join(f"{character} {part:.1%}" for character, part in ranked[:5])
     print(f"Hardest characters: {worst}")
+    bits = ", ".join(f"{bit} {part:.1%}" for bit, part in enumerate(result.accuracy_by_bit))
+    print(f"Right by bit of the code: {bits}")
+    print(f"Right if case does not count: {result.case_folded_accuracy:.2%}")
+    if result.accuracy_by_writer:
+        writers = list(result.accuracy_by_writer.values())
+        print(
+            f"Right by writer: {len(writers)} writers from {min(writers):.1%} to "
+            f"{max(writers):.1%}, median {statistics.median(writers):.1%}, "
+            f"standard deviation {statistics.pstdev(writers):.1%}"
+        )
     if result.left_out:
         print(f"Left out: {result.left_out} images of characters outside its alphabet")
