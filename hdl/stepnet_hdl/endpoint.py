@@ -12,12 +12,9 @@ from amaranth.lib.wiring import In, Out
 from stepnet.protocol import COMMIT, HEADER, LOAD, PROTOCOL_VERSION, Answer, Refusal, Request
 from stepnet_hdl.answers import AnswerWriter
 from stepnet_hdl.cobs import PacketByte
+from stepnet_hdl.core import CoreReading
 from stepnet_hdl.frames import FrameReceiver, FrameTransmitter
 from stepnet_hdl.packet_buffer import check_buffer_bytes
-
-CoreReading = data.StructLayout({"code": 8, "cycles": 32, "overrun": 1})
-"""What the core says of an image: the character register, the cycles from the last pixel to it, and
-whether the program ended without a last layer, in which case the code means nothing."""
 
 IDENTITY_CONSTANTS = (
     "core",

@@ -1,23 +1,18 @@
 """The engine: a core that runs any step network it is loaded with."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.engine import IMAGE_BYTES_BITS, EngineShape
+from stepnet_hdl.cobs import PacketByte
 from stepnet_hdl.collector import Collector
+from stepnet_hdl.core import CYCLES_BITS, CoreReading
 from stepnet_hdl.datapath import Datapath
-from stepnet_hdl.intake import Intake, LoadByte
+from stepnet_hdl.intake import Intake
 from stepnet_hdl.ram import Ram
 from stepnet_hdl.sequencer import Region, Sequencer
 from stepnet_hdl.weight_memory import WeightMemory
-
-CYCLES_BITS = 32
-"""Width of the cycle counter, as `protocol.READING` carries it."""
-
-Reading = data.StructLayout({"code": 8, "cycles": CYCLES_BITS, "overrun": 1})
-"""The character code, the cycles from the last pixel to it, and whether the loaded network ran off
-the end of the parameter memory, which makes the code worthless."""
 
 
 class Engine(wiring.Component):
@@ -33,11 +28,11 @@ class Engine(wiring.Component):
     -------
     pixels : stream of 8 bits, in
         Packed images, row by row, first pixel in bit 0; `image_bytes` bytes each.
-    readings : stream of Reading, out
+    readings : stream of CoreReading, out
         One per image, in order.
     character : Signal(8), out
         The character register: the code of the latest image until the next one's is ready.
-    load : stream of LoadByte, in
+    load : stream of PacketByte, in
         Words for the memories. Only while no image is being computed.
     load_done : Signal(1), out
     load_refusal : Signal(8), out
@@ -62,9 +57,9 @@ class Engine(wiring.Component):
         super().__init__(
             {
                 "pixels": In(stream.Signature(8)),
-                "readings": Out(stream.Signature(Reading)),
+                "readings": Out(stream.Signature(CoreReading)),
                 "character": Out(8),
-                "load": In(stream.Signature(LoadByte)),
+                "load": In(stream.Signature(PacketByte)),
                 "load_done": Out(1),
                 "load_refusal": Out(8),
                 "clear": In(1),

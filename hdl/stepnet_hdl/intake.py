@@ -1,14 +1,12 @@
 """What comes into an engine: pixels of images, and the words of a network."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.engine import IMAGE_BYTES_BITS, EngineShape
 from stepnet.protocol import HEADER, LOAD, Refusal, Space
-
-LoadByte = data.StructLayout({"data": 8, "last": 1})
-"""One byte of a load: address and space as in `protocol.LOAD`, then whole memory words."""
+from stepnet_hdl.cobs import PacketByte
 
 ADDRESS_BYTES = LOAD.fields["address"]
 LOAD_HEADER_BYTES = LOAD.size - HEADER.size
@@ -24,9 +22,10 @@ class Intake(wiring.Component):
     -------
     pixels : stream of 8 bits, in
         Packed images, one after another; `image_bytes` bytes make an image.
-    load : stream of LoadByte, in
-        Memory words; never waits. `load_done` is 1 for one cycle after the last byte of each load,
-        and `load_refusal` is then 0 or the `protocol.Refusal` that stopped it.
+    load : stream of PacketByte, in
+        Address and space as in `protocol.LOAD`, then memory words; never waits. `load_done` is 1
+        for one cycle after the last byte of each load, and `load_refusal` is then 0 or the
+        `protocol.Refusal` that stopped it.
     load_done : Signal(1), out
     load_refusal : Signal(8), out
     clear : Signal(1), in
@@ -75,7 +74,7 @@ class Intake(wiring.Component):
         super().__init__(
             {
                 "pixels": In(stream.Signature(8)),
-                "load": In(stream.Signature(LoadByte)),
+                "load": In(stream.Signature(PacketByte)),
                 "load_done": Out(1),
                 "load_refusal": Out(8),
                 "clear": In(1),

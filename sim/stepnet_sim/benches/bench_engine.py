@@ -1,6 +1,6 @@
 """The engine against the reference: characters, cycles, the character register, and loading."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import cocotb
 import numpy as np
@@ -8,12 +8,11 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from stepnet.network import Readout
 from stepnet.protocol import Refusal, Space
-from stepnet_hdl.engine import Reading
-from stepnet_hdl.intake import LoadByte
+from stepnet_hdl.cobs import PacketByte
+from stepnet_hdl.core import CoreReading
 from stepnet_sim.benches.designs import ENGINE_SHAPES
 from stepnet_sim.benches.networks import Program, random_network
 from stepnet_sim.benches.streams import (
-    IDLE_SHARES,
     Part,
     Pauses,
     Scoreboard,
@@ -42,7 +41,26 @@ NETWORKS = {
 }
 """Layer sizes, weight bits and readout, per engine; most sizes are no multiple of its SIMD."""
 
-IMAGES = 3
+IMAGES = 4
+
+
+class Pace(NamedTuple):
+    """How much of the time who pauses."""
+
+    loads: float
+    pixels: float
+    readings: float
+
+
+PACES = {
+    "full_rate": Pace(0.0, 0.0, 0.0),
+    "random": Pace(0.4, 0.4, 0.4),
+    # A reading stays unread for longer than some images take.
+    "slow_reader": Pace(0.0, 0.0, 0.98),
+}
+
+MAX_CYCLES = 10_000
+"""More than all images of a network take, pauses included."""
 
 QUIET_CYCLES = 700
 """For how long nothing more may come at the end: longer than any image takes."""
@@ -61,7 +79,7 @@ class LoadDriver:
         for number, byte in enumerate(body):
             last = number == len(body) - 1
             assert self._engine.load_done.value == 0
-            await self._bytes.send(LoadByte.const({"data": byte, "last": last}).as_value().value)
+            await self._bytes.send(PacketByte.const({"data": byte, "last": last}).as_value().value)
         await RisingEdge(self._engine.clk)
         assert self._engine.load_done.value == 1
         refusal = self._engine.load_refusal.value.to_unsigned()
@@ -96,26 +114,27 @@ class RegisterMonitor:
 class EngineBench:
     """Drivers and monitors around one engine."""
 
-    def __init__(self, dut: Any, name: str, idle_share: float) -> None:
+    def __init__(self, dut: Any, name: str, pace: Pace) -> None:
         self.rng = seeded_random()
-        self._pauses = Pauses(self.rng, idle_share)
+        self._pace = pace
         self.engine = Part(dut, f"engine_{name}")
         self.engine.clear.value = 0
         self.engine.readings__ready.value = 0
-        self.loader = LoadDriver(self.engine, self._pauses)
-        self._pixels = StreamDriver(self.engine.stream("pixels"), self._pauses)
+        self.loader = LoadDriver(self.engine, Pauses(self.rng, pace.loads))
+        self._pixels = StreamDriver(self.engine.stream("pixels"), Pauses(self.rng, pace.pixels))
         self.scoreboard = Scoreboard("readings")
         self.readings: list[Transfer] = []
 
     async def start(self, dut: Any) -> None:
         """Reset, then take readings and watch the register."""
         await start(dut)
-        StreamReader(self.engine.stream("readings"), self._pauses)
-        StreamMonitor(self.engine.stream("readings"), self._take)
+        readings = self.engine.stream("readings")
+        StreamReader(readings, Pauses(self.rng, self._pace.readings))
+        StreamMonitor(readings, self._take)
         self._register = RegisterMonitor(self.engine)
 
     def _take(self, transfer: Transfer) -> None:
-        reading = Reading.from_bits(transfer.payload)
+        reading = CoreReading.from_bits(transfer.payload)
         assert reading.overrun == 0
         self.scoreboard.check(reading.code)
         self.readings.append(transfer)
@@ -129,7 +148,7 @@ class EngineBench:
 
     async def finish(self) -> None:
         """See that all readings came, that nothing more does, and what the register did."""
-        await self.scoreboard.finished(self.engine.clk, QUIET_CYCLES * IMAGES, QUIET_CYCLES)
+        await self.scoreboard.finished(self.engine.clk, MAX_CYCLES, QUIET_CYCLES)
         assert self._register.changes == self._expected_changes()
 
     def _expected_changes(self) -> list[tuple[int, int]]:
@@ -137,7 +156,7 @@ class EngineBench:
         changes: list[tuple[int, int]] = []
         value = 0
         for reading in self.readings:
-            code = Reading.from_bits(reading.payload).code
+            code = CoreReading.from_bits(reading.payload).code
             if code != value:
                 changes.append((reading.offered, code))
                 value = code
@@ -145,11 +164,11 @@ class EngineBench:
 
 
 @cocotb.test()
-@cocotb.parametrize(engine=tuple(ENGINE_SHAPES), back_to_back=(False, True), idle_share=IDLE_SHARES)
+@cocotb.parametrize(engine=tuple(ENGINE_SHAPES), back_to_back=(False, True), pace=tuple(PACES))
 async def every_image_gets_its_character_in_time(
-    dut: Any, engine: str, back_to_back: bool, idle_share: float
+    dut: Any, engine: str, back_to_back: bool, pace: str
 ) -> None:
-    bench = EngineBench(dut, engine, idle_share)
+    bench = EngineBench(dut, engine, PACES[pace])
     numbers = np.random.default_rng(bench.rng.getrandbits(32))
     await bench.start(dut)
     for sizes, weight_bits, readout in NETWORKS[engine]:
@@ -163,26 +182,48 @@ async def every_image_gets_its_character_in_time(
             bench.scoreboard.expect(program.code(image))
             last_pixels.append(await bench.send(image))
             if not back_to_back:
-                await bench.scoreboard.drained(10 * program.cycles)
-        await bench.scoreboard.drained(10 * IMAGES * program.cycles)
+                await bench.scoreboard.drained(MAX_CYCLES)
+        await bench.scoreboard.drained(MAX_CYCLES)
         await ClockCycles(dut.clk, bench.rng.randrange(1, 10))
 
         idle_from = 0
         for last_pixel, reading in zip(last_pixels, bench.readings[-IMAGES:], strict=True):
             if idle_from <= last_pixel:
                 assert reading.offered - last_pixel == program.cycles
-                assert Reading.from_bits(reading.payload).cycles == program.cycles
+                assert CoreReading.from_bits(reading.payload).cycles == program.cycles
             idle_from = reading.taken
     assert bench.scoreboard.checked == IMAGES * len(NETWORKS[engine])
     await bench.finish()
 
 
 @cocotb.test()
-@cocotb.parametrize(engine=tuple(ENGINE_SHAPES), idle_share=IDLE_SHARES)
+@cocotb.parametrize(engine=tuple(ENGINE_SHAPES))
+async def the_next_image_may_come_in_any_cycle_of_a_computation(dut: Any, engine: str) -> None:
+    bench = EngineBench(dut, engine, PACES["full_rate"])
+    numbers = np.random.default_rng(bench.rng.getrandbits(32))
+    await bench.start(dut)
+    shape = ENGINE_SHAPES[engine]
+    network = random_network(numbers, (shape.simd, 2 * shape.simd, 8), (1, 1))
+    program = Program(network, shape)
+    await bench.loader.load_program(program)
+    for delay_cycles in range(program.cycles):
+        early, late = program.random_images(numbers, 2)
+        bench.scoreboard.expect(program.code(early))
+        bench.scoreboard.expect(program.code(late))
+        await bench.send(early)
+        if delay_cycles:
+            await ClockCycles(dut.clk, delay_cycles)
+        await bench.send(late)
+        await bench.scoreboard.drained(MAX_CYCLES)
+    await bench.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(engine=tuple(ENGINE_SHAPES), pace=("full_rate", "random"))
 async def a_bad_load_is_refused_and_a_half_image_forgotten(
-    dut: Any, engine: str, idle_share: float
+    dut: Any, engine: str, pace: str
 ) -> None:
-    bench = EngineBench(dut, engine, idle_share)
+    bench = EngineBench(dut, engine, PACES[pace])
     numbers = np.random.default_rng(bench.rng.getrandbits(32))
     await bench.start(dut)
     shape = ENGINE_SHAPES[engine]
@@ -211,5 +252,5 @@ async def a_bad_load_is_refused_and_a_half_image_forgotten(
         bench.engine.clear.value = 0
         bench.scoreboard.expect(program.code(image))
         await bench.send(image)
-        await bench.scoreboard.drained(10 * program.cycles)
+        await bench.scoreboard.drained(MAX_CYCLES)
     await bench.finish()

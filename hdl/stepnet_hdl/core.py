@@ -1,0 +1,13 @@
+"""What every core and the link endpoint agree on: the layouts of their streams."""
+
+from amaranth.lib import data
+
+from stepnet.engine import CODE_BITS
+from stepnet.protocol import READING
+
+CYCLES_BITS = 8 * READING.fields["cycles"]
+
+CoreReading = data.StructLayout({"code": CODE_BITS, "cycles": CYCLES_BITS, "overrun": 1})
+"""What a core says of an image: the character register, the cycles from the last pixel to it, and
+whether the loaded network ran off the end of the parameter memory, which makes the code
+worthless."""
