@@ -46,11 +46,11 @@ class Benchmark:
     @property
     def shown_command(self) -> str:
         """The command as a person types it."""
-        words = [Path(word).name if word == sys.executable else word for word in self.command]
+        words = ["python" if word == sys.executable else word for word in self.command]
         return (
             " ".join(words)
             .replace(f"{HERE}/", "benchmarks/")
-            .replace("python3 -m stepnet", "stepnet")
+            .replace("python -m stepnet", "stepnet")
         )
 
     def row(self) -> str:
