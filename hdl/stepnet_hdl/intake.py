@@ -23,9 +23,9 @@ class Intake(wiring.Component):
     pixels : stream of 8 bits, in
         Packed images, one after another; `image_bytes` bytes make an image.
     load : stream of PacketByte, in
-        Address and space as in `protocol.LOAD`, then memory words; never waits. `load_done` is 1
-        for one cycle after the last byte of each load, and `load_refusal` is then 0 or the
-        `protocol.Refusal` that stopped it.
+        Address and space as in `protocol.LOAD`, then memory words; only the first byte waits, for
+        one cycle. `load_done` is 1 for one cycle after the last byte of each load, and
+        `load_refusal` is then 0 or the `protocol.Refusal` that stopped it.
     load_done : Signal(1), out
     load_refusal : Signal(8), out
     clear : Signal(1), in
