@@ -218,7 +218,7 @@ def test_a_path_that_the_terminal_cannot_show(network_file, pictures, tmp_path):
         ),
         (
             "blank.png",
-            "The picture is blank: no ink differs from its border; "
+            "The picture 'blank.png' is blank: no ink differs from its border; "
             "give a character with some paper around it.",
         ),
     ],

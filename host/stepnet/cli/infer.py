@@ -44,10 +44,10 @@ def infer(
     from stepnet.board import open_board
     from stepnet.cli.comparison import compare
     from stepnet.networks import load_network
-    from stepnet.picture import normalise, read_picture
+    from stepnet.picture import normalise
 
     loaded = load_network(network)
-    pictures = [normalise(read_picture(path), loaded.height, loaded.width) for path in images]
+    pictures = [normalise(path, loaded.height, loaded.width) for path in images]
     with Progress() as progress:
         opened = open_board(
             board, loaded, timeout_s=timeout_s, baud=baud, uart=uart, progress=progress
