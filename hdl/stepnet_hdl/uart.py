@@ -43,7 +43,7 @@ class UartReceiver(wiring.Component):
 
     A serial line cannot wait: one byte is held for the reader, and a byte that arrives while the
     one before it is still unread is dropped. A byte is offered 9.5 bit times, to the cycle
-    `9 * divisor + (divisor + 1) // 2 + 3`, after `rx` falls.
+    `9 * divisor + divisor // 2 + 3`, after `rx` falls.
 
     Members
     -------
@@ -79,7 +79,7 @@ class UartReceiver(wiring.Component):
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += timer.eq((self.divisor + 1) // 2 - 1)
+                m.d.sync += timer.eq(self.divisor // 2 - 1)
                 with m.If(~line):
                     m.next = "START"
             with m.State("START"):
@@ -96,7 +96,11 @@ class UartReceiver(wiring.Component):
             with m.State("STOP"), m.If(sample):
                 with m.If(line & (~self.bytes.valid | self.bytes.ready)):
                     m.d.sync += [self.bytes.p.eq(bits), self.bytes.valid.eq(1)]
-                m.next = "RELEASE"
+                # A fast host's next start bit may be near: wait only for a line that is still low.
+                with m.If(line):
+                    m.next = "IDLE"
+                with m.Else():
+                    m.next = "RELEASE"
             with m.State("RELEASE"), m.If(line):
                 m.next = "IDLE"
         return m

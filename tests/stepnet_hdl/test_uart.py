@@ -93,7 +93,7 @@ def test_receiver_offers_a_byte_after_its_published_latency(divisor):
 
     bench.run(testbench)
     assert received.payloads == [0xA5]
-    assert received.first_offered == [9 * divisor + (divisor + 1) // 2 + 3]
+    assert received.first_offered == [9 * divisor + divisor // 2 + 3]
 
 
 @pytest.mark.parametrize("error", [-0.04, 0.04])
