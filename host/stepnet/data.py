@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import importlib
 import os
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -130,6 +131,19 @@ class Dataset:
             None if self.clean is None else self.clean[which],
         )
 
+    def showing(self, alphabet: str) -> Self:
+        """The samples that show a character of `alphabet`.
+
+        Raises DataError if there is none of one of the characters.
+        """
+        for character in alphabet:
+            if character not in self.alphabet:
+                raise DataError(
+                    f"No image of the data set shows {character!r}; leave it out of the "
+                    "characters, or choose another data set."
+                )
+        return self.select(np.isin(self.labels, [ord(character) for character in alphabet]))
+
     def cleaned(self) -> Self:
         """The samples whose label looks right; all of them where nobody looked.
 
@@ -217,6 +231,22 @@ def load(source: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None
             "choose mnist, unipen, or the path of a .npz file."
         )
     return _split(path.stem, _read_npz(path))
+
+
+def parse_characters(text: str) -> str:
+    """The characters that a text such as "0-9A-Fx" names, in the order of their codes.
+
+    A minus between two characters means all from one to the other; at either end, itself. Raises
+    DataError for an empty text, or a range that runs backwards.
+    """
+    if not text:
+        raise DataError("No characters are named; give some, like 0-9A-Z.")
+    codes: set[int] = set()
+    for first, last, single in re.findall(r"(.)-(.)|(.)", text, re.DOTALL):
+        if last and last < first:
+            raise DataError(f"The characters {first}-{last} run backwards; write {last}-{first}.")
+        codes.update(range(ord(first), ord(last) + 1) if last else [ord(single)])
+    return "".join(map(chr, sorted(codes)))
 
 
 def _split(name: str, dataset: Dataset, attribution: str = "unknown") -> Split:

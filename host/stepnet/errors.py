@@ -27,6 +27,10 @@ class TrainingError(StepnetError):
     """A training run cannot start or cannot go on."""
 
 
+class PictureError(StepnetError):
+    """A picture of results cannot be drawn, or its file cannot be written."""
+
+
 class BuildError(StepnetError):
     """Synthesis, place and route, or packing failed, or the clock is not met."""
 

@@ -1,21 +1,30 @@
-"""How well a network reads a data set, measured with the integer reference."""
+"""How well a network reads a data set, measured with integer arithmetic."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet import reference
+from stepnet import reference, sigmoid
 from stepnet.data import Dataset
 from stepnet.errors import DataError
 from stepnet.network import Network
+from stepnet.sigmoid import SigmoidNetwork
 
 _BATCH = 10_000
 
+_INFER: dict[type[Any], Callable[[Any, NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    Network: reference.infer,
+    SigmoidNetwork: sigmoid.infer,
+}
+"""How each kind of network reads images, (N, height, width) uint8, as codes, (N,) uint8."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Score:
     """What came of reading `images` images.
 
@@ -28,6 +37,10 @@ class Score:
     case_folded_accuracy: part of readings that are right where a letter may stand for the other
     case. An unknown code stays wrong.
     accuracy_by_writer: part of right readings for each writer, empty where writers are unknown.
+    characters: the network's alphabet in the order of the codes.
+    confusion: (characters, characters + 1) int64; how many images of the character of each row were
+    read as the character of each column, in the order of `characters`; the last column counts
+    unknown codes.
     """
 
     images: int
@@ -38,14 +51,42 @@ class Score:
     accuracy_by_bit: tuple[float, ...]
     case_folded_accuracy: float
     accuracy_by_writer: dict[int, float]
+    characters: str
+    confusion: NDArray[np.int64]
 
     @property
     def accuracy(self) -> float:
         """Part of the images whose code is exactly right, 0 to 1."""
         return self.right / self.images
 
+    @property
+    def missing(self) -> str:
+        """The characters of the network's alphabet that no image shows, in the order of codes."""
+        return "".join(
+            character
+            for character, images in zip(self.characters, self.confusion.sum(axis=1), strict=True)
+            if not images
+        )
 
-def score(network: Network, dataset: Dataset) -> Score:
+    def top_confusions(self, n: int) -> list[tuple[str, str | None, int]]:
+        """The `n` most frequent mistakes as (true, read, count); fewer if there are fewer.
+
+        `read` is None for an unknown code, as in a `Reading`. Of mistakes as frequent as each
+        other, the one with the smaller true code comes first, then that with the smaller read code.
+        """
+        wrong = self.confusion.copy()
+        np.fill_diagonal(wrong, 0)
+        ranked = np.argsort(-wrong, axis=None, kind="stable")[:n]
+        pairs = np.stack(np.unravel_index(ranked, wrong.shape), axis=1).tolist()
+        read_as = [*self.characters, None]
+        return [
+            (self.characters[true], read_as[read], int(wrong[true, read]))
+            for true, read in pairs
+            if wrong[true, read]
+        ]
+
+
+def score(network: Network | SigmoidNetwork, dataset: Dataset) -> Score:
     """Read every image of `dataset` that shows a character of the network's alphabet.
 
     Raises DataError if there is none, and ImageError if the images have another size than the
@@ -58,9 +99,10 @@ def score(network: Network, dataset: Dataset) -> Score:
             f"({network.alphabet}); choose another data set."
         )
     known = dataset.select(in_alphabet)
+    infer = _INFER[type(network)]
     codes = np.concatenate(
         [
-            reference.infer(network, known.images[start : start + _BATCH])
+            infer(network, known.images[start : start + _BATCH])
             for start in range(0, len(known), _BATCH)
         ]
     )
@@ -80,7 +122,23 @@ def score(network: Network, dataset: Dataset) -> Score:
         accuracy_by_bit=tuple((1 - wrong_bits.mean(axis=0)).tolist()),
         case_folded_accuracy=float((~unknown & (_folded(codes) == _folded(known.labels))).mean()),
         accuracy_by_writer=_by_writer(right, known),
+        characters="".join(sorted(network.alphabet)),
+        confusion=_confusion(np.sort(network.codes), known.labels, codes),
     )
+
+
+def _confusion(
+    alphabet: NDArray[np.uint8], labels: NDArray[np.uint8], codes: NDArray[np.uint8]
+) -> NDArray[np.int64]:
+    """`Score.confusion` of readings `codes` of images that show `labels`.
+
+    alphabet: sorted codes; holds every label.
+    """
+    column = np.full(256, len(alphabet))
+    column[alphabet] = np.arange(len(alphabet))
+    shape = len(alphabet), len(alphabet) + 1
+    cells = np.ravel_multi_index((column[labels], column[codes]), shape)
+    return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64)
 
 
 def _folded(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:

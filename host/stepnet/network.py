@@ -1,9 +1,9 @@
-"""Step networks: what one is, and the file it lives in.
+"""Step networks: what one is, and the file it lives in; and what other networks share with them.
 
 A step network is a feed-forward network in which every neuron outputs 0 or 1:
 `y[j] = 1 if sum_i w[j, i] * a[i] >= t[j] else 0`, integers throughout. The last layer is read out
 as a character code in one of three ways (see `Readout`). The arithmetic itself is in
-`stepnet.reference`.
+`stepnet.reference`. `CharacterNetwork` is what does not depend on the kind of neurons.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ import hashlib
 import json
 import os
 import struct
-import tempfile
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stepnet.errors import NetworkError
+from stepnet.files import write_whole
 
 SCHEMA_VERSION = 1
 MAX_WEIGHT_BITS = 8
@@ -44,6 +45,14 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+_OTHER_KINDS = {
+    "step": "not a sigmoid network; measure it with `stepnet evaluate`, or name a network that "
+    "rule sigmoid made.",
+    "sigmoid": "which boards do not run; measure it with `stepnet evaluate`, or name a step "
+    "network.",
+}
+"""How a file of each kind is refused where another kind is wanted."""
 
 
 class Readout(StrEnum):
@@ -83,16 +92,7 @@ class Layer:
             )
         weights = _integers(self.weights, np.int8, "weights")
         thresholds = _integers(self.thresholds, np.int32, "thresholds")
-        if weights.ndim != 2 or 0 in weights.shape:
-            raise NetworkError(
-                f"The weights of a layer have shape {weights.shape}; "
-                "give a matrix (neurons, inputs) with at least one of each."
-            )
-        if thresholds.shape != weights.shape[:1]:
-            raise NetworkError(
-                f"A layer of {weights.shape[0]} neurons has thresholds of shape "
-                f"{thresholds.shape}; give one threshold per neuron."
-            )
+        check_shapes(weights, thresholds, "thresholds", "one threshold")
         if self.weight_bits == 1:
             if not np.all(np.abs(weights) == 1):
                 raise NetworkError(
@@ -123,9 +123,38 @@ class Layer:
         return self.weights.shape[0]
 
 
+class LayerShape(Protocol):
+    """What is asked of a layer of any kind."""
+
+    @property
+    def n_in(self) -> int:
+        """Inputs of every neuron."""
+        ...
+
+    @property
+    def n_out(self) -> int:
+        """Neurons."""
+        ...
+
+
+AnyLayer = TypeVar("AnyLayer", bound=LayerShape)
+
+
+class Content(NamedTuple):
+    """What a network file holds, its digest checked: JSON header and arrays by name."""
+
+    header: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+    @property
+    def kind(self) -> str:
+        """What its neurons are; the files of step networks do not say."""
+        return self.header.get("kind", "step")
+
+
 @dataclass(frozen=True, eq=False)
-class Network:
-    """A whole step network, valid by construction.
+class CharacterNetwork(ABC, Generic[AnyLayer]):
+    """A feed-forward network of some kind of neurons that reads characters, valid by construction.
 
     name: what people call it.
     layers: first to last; the first takes `height * width` inputs.
@@ -142,8 +171,11 @@ class Network:
     Raises NetworkError if any of this does not hold together.
     """
 
+    kind: ClassVar[str]
+    """What its neurons are, as the file says it."""
+
     name: str
-    layers: tuple[Layer, ...]
+    layers: tuple[AnyLayer, ...]
     height: int = 28
     width: int = 28
     ink_threshold: int = 128
@@ -246,9 +278,9 @@ class Network:
         return (self.height * self.width, *(layer.n_out for layer in self.layers))
 
     @property
+    @abstractmethod
     def weight_bits_total(self) -> int:
         """Bits that all weights take."""
-        return sum(layer.weights.size * layer.weight_bits for layer in self.layers)
 
     @cached_property
     def codes(self) -> NDArray[np.uint8]:
@@ -263,98 +295,56 @@ class Network:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the network to one .npz file, whole or not at all; returns its path.
 
-        The file holds a schema version, a JSON header, one weight and one threshold array per layer
-        and the SHA-256 digest over all of it; nothing in it is pickled.
+        The file holds a schema version, a JSON header, the arrays of each layer and the SHA-256
+        digest over all of it; nothing in it is pickled.
 
         Raises NetworkError if the file cannot be written.
         """
-        path = Path(path)
         try:
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    np.savez_compressed(
-                        file,
-                        allow_pickle=False,
-                        schema_version=np.array(SCHEMA_VERSION),
-                        digest=np.array(self.digest),
-                        header=np.array(self._header()),
-                        **self._arrays(),
-                    )
-                Path(temporary).chmod(0o644)
-                Path(temporary).replace(path)
-            except BaseException:
-                Path(temporary).unlink()
-                raise
+            return write_whole(
+                path,
+                lambda file: np.savez_compressed(
+                    file,
+                    allow_pickle=False,
+                    schema_version=np.array(SCHEMA_VERSION),
+                    digest=np.array(self.digest),
+                    header=np.array(self._header()),
+                    **self._arrays(),
+                ),
+            )
         except OSError as error:
             raise NetworkError(
                 f"The network cannot be written to {str(path)!r} ({error.strerror}); "
                 "name a file in a folder that exists and is writable."
             ) from error
-        return path
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Network:
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a network that `save` wrote.
 
         Raises NetworkError if the file is missing, is no network, is newer than this version of
-        stepnet, or does not match its own digest.
+        stepnet, does not match its own digest, or holds a network of another kind.
         """
-        path = Path(path)
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                content = {key: file[key] for key in file.files}
-        except FileNotFoundError:
-            raise NetworkError(
-                f"There is no network file {str(path)!r}; name a .npz that `stepnet train` wrote, "
-                "or a shipped network."
-            ) from None
-        except OSError as error:
-            raise NetworkError(
-                f"The network file {str(path)!r} cannot be read ({error.strerror or error}); "
-                "name a .npz that `stepnet train` wrote."
-            ) from error
-        except _DAMAGE as error:
-            raise NetworkError(
-                f"The file {str(path)!r} is no network or is damaged; train it again or fetch a "
-                "fresh copy."
-            ) from error
-        return cls._from_content(content, path)
+        return cls.from_content(read_content(path), path)
 
     @classmethod
-    def _from_content(cls, content: Mapping[str, Any], path: Path) -> Network:
-        damaged = NetworkError(
-            f"The network file {str(path)!r} is damaged: its content does not match its digest; "
-            "train it again or fetch a fresh copy."
-        )
-        if "schema_version" not in content:
+    def from_content(cls, content: Content, path: str | os.PathLike[str]) -> Self:
+        """The network whose content was read from `path`, which the error sentences name.
+
+        Raises NetworkError if it is of another kind, or breaks a rule.
+        """
+        if content.kind != cls.kind:
             raise NetworkError(
-                f"The file {str(path)!r} is no network or is damaged; train it again or fetch a "
-                "fresh copy."
+                f"The file {str(path)!r} holds a {content.kind} network, "
+                + _OTHER_KINDS.get(
+                    content.kind, "which this stepnet does not know; upgrade stepnet."
+                )
             )
-        version = content["schema_version"]
-        if version.shape == () and version.dtype.kind in "iu" and int(version) > SCHEMA_VERSION:
-            raise NetworkError(
-                f"The network file {str(path)!r} has schema version {int(version)}, but this "
-                f"stepnet reads up to {SCHEMA_VERSION}; upgrade stepnet."
-            )
+        header = {key: value for key, value in content.header.items() if key != "kind"}
         try:
-            header_text = str(content["header"][()])
-            header = json.loads(header_text)
-            arrays: dict[str, NDArray[Any]] = {}
-            for number in range(len(header["weight_bits"])):
-                for kind in ("weights", "thresholds"):
-                    arrays[f"{kind}_{number}"] = content[f"{kind}_{number}"]
-            stored_digest = str(content["digest"][()])
-        except (KeyError, ValueError, TypeError, IndexError) as error:
-            raise damaged from error
-        if _digest(header_text, arrays) != stored_digest:
-            raise damaged
-        layers = tuple(
-            Layer(arrays[f"weights_{number}"], arrays[f"thresholds_{number}"], weight_bits)
-            for number, weight_bits in enumerate(header.pop("weight_bits"))
-        )
-        return cls(layers=layers, **header)
+            return cls(layers=cls._take_layers(header, content.arrays), **header)
+        except (KeyError, TypeError) as error:
+            raise _damaged(path) from error
 
     def _header(self) -> str:
         return json.dumps(
@@ -366,11 +356,41 @@ class Network:
                 "readout": self.readout,
                 "alphabet": self.alphabet,
                 "code_prefix": self.code_prefix,
-                "weight_bits": [layer.weight_bits for layer in self.layers],
                 "card": dict(self.card),
+                **self._layer_entries(),
             },
             sort_keys=True,
         )
+
+    @abstractmethod
+    def _layer_entries(self) -> dict[str, Any]:
+        """What the header says about the layers, and of which kind they are."""
+
+    @abstractmethod
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays of all layers by the names they have in the file."""
+
+    @classmethod
+    @abstractmethod
+    def _take_layers(
+        cls, header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
+    ) -> tuple[AnyLayer, ...]:
+        """The layers; takes what `_layer_entries` wrote, except for the kind, from the header."""
+
+
+@dataclass(frozen=True, eq=False)
+class Network(CharacterNetwork[Layer]):
+    """A whole step network; see `CharacterNetwork` for its attributes."""
+
+    kind: ClassVar[str] = "step"
+
+    @property
+    def weight_bits_total(self) -> int:
+        """Bits that all weights take."""
+        return sum(layer.weights.size * layer.weight_bits for layer in self.layers)
+
+    def _layer_entries(self) -> dict[str, Any]:
+        return {"weight_bits": [layer.weight_bits for layer in self.layers]}
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         arrays: dict[str, NDArray[Any]] = {}
@@ -378,6 +398,87 @@ class Network:
             arrays[f"weights_{number}"] = layer.weights
             arrays[f"thresholds_{number}"] = layer.thresholds
         return arrays
+
+    @classmethod
+    def _take_layers(
+        cls, header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
+    ) -> tuple[Layer, ...]:
+        return tuple(
+            Layer(arrays[f"weights_{number}"], arrays[f"thresholds_{number}"], weight_bits)
+            for number, weight_bits in enumerate(header.pop("weight_bits"))
+        )
+
+
+def read_content(path: str | os.PathLike[str]) -> Content:
+    """What a network of any kind wrote with `save`.
+
+    Raises NetworkError if the file is missing, is no network, is newer than this version of
+    stepnet, or does not match its own digest.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except FileNotFoundError:
+        raise NetworkError(
+            f"There is no network file {str(path)!r}; name a .npz that `stepnet train` wrote, "
+            "or a shipped network."
+        ) from None
+    except OSError as error:
+        raise NetworkError(
+            f"The network file {str(path)!r} cannot be read ({error.strerror or error}); "
+            "name a .npz that `stepnet train` wrote."
+        ) from error
+    except _DAMAGE as error:
+        raise NetworkError(
+            f"The file {str(path)!r} is no network or is damaged; train it again or fetch a "
+            "fresh copy."
+        ) from error
+    if "schema_version" not in arrays:
+        raise NetworkError(
+            f"The file {str(path)!r} is no network or is damaged; train it again or fetch a "
+            "fresh copy."
+        )
+    version = arrays.pop("schema_version")
+    if version.shape == () and version.dtype.kind in "iu" and int(version) > SCHEMA_VERSION:
+        raise NetworkError(
+            f"The network file {str(path)!r} has schema version {int(version)}, but this "
+            f"stepnet reads up to {SCHEMA_VERSION}; upgrade stepnet."
+        )
+    try:
+        header_text = str(arrays.pop("header")[()])
+        stored_digest = str(arrays.pop("digest")[()])
+        if _digest(header_text, arrays) != stored_digest:
+            raise _damaged(path)
+        return Content(json.loads(header_text), arrays)
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: str | os.PathLike[str]) -> NetworkError:
+    return NetworkError(
+        f"The network file {str(path)!r} is damaged: its content does not match its digest; "
+        "train it again or fetch a fresh copy."
+    )
+
+
+def check_shapes(
+    weights: NDArray[Any], per_neuron: NDArray[Any], plural: str, singular: str
+) -> None:
+    """Raise NetworkError unless there is a matrix of weights and one number for each neuron.
+
+    plural, singular: what that number is called: "thresholds", "one threshold".
+    """
+    if weights.ndim != 2 or 0 in weights.shape:
+        raise NetworkError(
+            f"The weights of a layer have shape {weights.shape}; "
+            "give a matrix (neurons, inputs) with at least one of each."
+        )
+    if per_neuron.shape != weights.shape[:1]:
+        raise NetworkError(
+            f"A layer of {weights.shape[0]} neurons has {plural} of shape "
+            f"{per_neuron.shape}; give {singular} per neuron."
+        )
 
 
 def _integers(values: ArrayLike, dtype: type[np.signedinteger[Any]], what: str) -> NDArray[Any]:

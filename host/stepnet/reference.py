@@ -5,18 +5,20 @@ Everything else (gateware, netlists, bitstreams, boards) is proven equal to this
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.errors import ImageError
-from stepnet.network import Layer, Network, Readout
+from stepnet.network import CharacterNetwork, Layer, Network, Readout
 
 FLOAT32_EXACT = 1 << 24
 """Up to here float32 holds every integer, so products and partial sums of integers stay exact
 as long as no sum can exceed it (IEEE 754 binary32: 24 bits of significand)."""
 
 
-def binarise(network: Network, images: NDArray[np.generic]) -> NDArray[np.uint8]:
+def binarise(network: CharacterNetwork[Any], images: NDArray[np.generic]) -> NDArray[np.uint8]:
     """The input bits of a batch of images: (N, height * width) uint8 of 0 and 1.
 
     images: (N, height, width); uint8 grey values with bright ink, compared with
@@ -42,26 +44,44 @@ def binarise(network: Network, images: NDArray[np.generic]) -> NDArray[np.uint8]
     return pixels.reshape(len(images), network.height * network.width).view(np.uint8)
 
 
-def sums(layer: Layer, activations: NDArray[np.uint8]) -> NDArray[np.floating]:
+def sums(
+    layer: Layer, activations: NDArray[np.uint8], largest_activation: int = 1
+) -> NDArray[np.floating]:
     """`sum_i w[j, i] * a[i]` of every neuron: (N, n_out), integers held exactly in a float type.
 
-    activations: (N, n_in) of 0 and 1. A sum is at most `n_in * max |w|`; where that stays within
-    `FLOAT32_EXACT` a float32 matrix product is exact whatever the order of its additions.
+    activations: (N, n_in) of 0 to `largest_activation`. A sum is at most `n_in * max |w|` times
+    that; where it stays within `FLOAT32_EXACT` a float32 matrix product is exact whatever the order
+    of its additions.
     """
-    largest_sum = layer.n_in * int(np.abs(layer.weights.astype(np.int16)).max())
+    largest_weight = int(np.abs(layer.weights.astype(np.int16)).max())
+    largest_sum = layer.n_in * largest_weight * largest_activation
     dtype = np.float32 if largest_sum <= FLOAT32_EXACT else np.float64
     return activations.astype(dtype) @ layer.weights.T.astype(dtype)
+
+
+def fires(layer: Layer, activations: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`y[j] = 1 if sum_i w[j, i] * a[i] >= t[j] else 0`: (N, n_out) from (N, n_in)."""
+    return (sums(layer, activations) >= layer.thresholds).view(np.uint8)
+
+
+def margins(
+    layer: Layer, activations: NDArray[np.uint8], largest_activation: int = 1
+) -> NDArray[np.float64]:
+    """`sum_i w[j, i] * a[i] - t[j]`, exactly: (N, n_out) from (N, n_in) as in `sums`.
+
+    float64 holds every difference of a 32-bit threshold and an exact sum.
+    """
+    return sums(layer, activations, largest_activation).astype(np.float64) - layer.thresholds
 
 
 def activations(network: Network, images: NDArray[np.generic]) -> tuple[NDArray[np.uint8], ...]:
     """The input bits and then the activations of every layer, each (N, neurons) uint8 of 0 and 1.
 
-    images: as in `binarise`. `y[j] = 1 if sum_i w[j, i] * a[i] >= t[j] else 0`.
+    images: as in `binarise`. The layers follow each other as in `fires`.
     """
     states = [binarise(network, images)]
     for layer in network.layers:
-        fires = sums(layer, states[-1]) >= layer.thresholds
-        states.append(fires.view(np.uint8))
+        states.append(fires(layer, states[-1]))
     return tuple(states)
 
 
@@ -71,16 +91,24 @@ def infer(network: Network, images: NDArray[np.generic]) -> NDArray[np.uint8]:
     images: as in `binarise`. A code that is not in the network's alphabet stands as it is; whoever
     shows it calls it unknown.
     """
-    *_, last_input, last = activations(network, images)
+    *hidden, last = network.layers
+    state = binarise(network, images)
+    for layer in hidden:
+        state = fires(layer, state)
+    return read_out(network, margins(last, state))
+
+
+def read_out(network: CharacterNetwork[Any], margins: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """The character code of each row of margins of the last layer: (N,) uint8.
+
+    margins: (N, n_out); a neuron fires where its margin is not negative.
+    """
     match network.readout:
         case Readout.BITS:
-            return np.packbits(last, axis=1, bitorder="little")[:, 0]
+            return np.packbits(margins >= 0, axis=1, bitorder="little")[:, 0]
         case Readout.TREE:
-            return _walk_tree(last, network.code_prefix)
+            return _walk_tree((margins >= 0).view(np.uint8), network.code_prefix)
         case Readout.NEAREST:
-            layer = network.layers[-1]
-            # float64 holds every difference of a 32-bit threshold and an exact sum.
-            margins = sums(layer, last_input).astype(np.float64) - layer.thresholds
             return network.codes[np.argmax(margins, axis=1)]
 
 

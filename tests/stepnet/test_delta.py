@@ -187,12 +187,12 @@ except MissingToolError as error:
     )
 
 
-@pytest.mark.parametrize("weight_bits", [1, 3, (8, 2)])
-def test_weights_of_too_few_bits_are_refused(weight_bits):
+@pytest.mark.parametrize(("weight_bits", "named"), [(1, 1), (3, 3), ((8, 2), 2)])
+def test_weights_of_too_few_bits_are_refused(weight_bits, named):
     with pytest.raises(TrainingError) as caught:
         Config(rule="delta", hidden=(8,), weight_bits=weight_bits)
     assert str(caught.value) == (
-        f"The rule delta moves weights of 4 to 8 bits, but the weight bits are {weight_bits}; "
+        f"The rule delta moves weights of 4 to 8 bits, but the weight bits are {named}; "
         "give more, or choose rule surrogate."
     )
 

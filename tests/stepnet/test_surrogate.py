@@ -1,185 +1,20 @@
-"""The trainer: what it exports is what it trained, it learns, and it does so the same way twice."""
+"""Rule surrogate: it learns, with every helper, and does so the same way twice."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
 from characters import bars
-from stepnet import Layer, Network, reference
+from stepnet import reference
 from stepnet.data import Dataset
 from stepnet.errors import TrainingError
 from stepnet.learning import Config, train
+from stepnet.learning.config import SURROGATES
 from stepnet.network import Readout
 
 torch = pytest.importorskip("torch")
-surrogate = pytest.importorskip("stepnet.learning.surrogate")
 augmentation = pytest.importorskip("stepnet.learning.augmentation")
-
-
-PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
-
-
-def random_model(sizes, weight_bits, readout=Readout.BITS, alphabet="0123456789", seed=0):
-    """A model as training might leave it, with scales of both signs and some of 0."""
-    generator = torch.Generator().manual_seed(seed)
-    model = surrogate.StepModel(sizes, weight_bits, readout, alphabet, generator)
-    with torch.no_grad():
-        for layer in model.layers:
-            if isinstance(layer, surrogate.ScoreLayer):
-                layer.offset.normal_(0, 0.3, generator=generator)
-                continue
-            layer.scale.normal_(generator=generator)
-            layer.scale[::5] = 0
-            layer.shift.normal_(generator=generator)
-    return model
-
-
-def as_network(model, height, width):
-    return Network(
-        "exported",
-        model.export(),
-        height=height,
-        width=width,
-        readout=model.readout,
-        alphabet=model.targets.alphabet,
-        code_prefix=model.targets.code_prefix,
-    )
-
-
-@pytest.mark.parametrize("readout", Readout)
-@pytest.mark.parametrize("weight_bits", [(1, 1, 1), (2, 1, 3), (8, 4, 1), (3, 8, 8)])
-@pytest.mark.parametrize("seed", range(5))
-def test_every_activation_is_the_same_after_export(readout, weight_bits, seed):
-    model = random_model((30, 24, 17), weight_bits, readout, seed=seed)
-    images = np.random.default_rng(seed).random((500, 5, 6)) < 0.5
-    pixels = torch.from_numpy(images.reshape(500, 30)).float()
-    model.collect_statistics(pixels)
-    network = as_network(model, 5, 6)
-    exported = reference.activations(network, images)[1:]
-    trained = [state.numpy() for state in model.activations(pixels)]
-    for ours, theirs in zip(trained[:-1], exported[:-1], strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_array_equal(trained[-1], exported[-1][:, model.targets.trained_rows])
-    assert 0.05 < exported[1].mean() < 0.95
-
-
-@pytest.mark.parametrize("alphabet", ["0123456789", PRINTABLE])
-@pytest.mark.parametrize("seed", range(3))
-def test_the_tree_is_walked_by_its_own_bits(alphabet, seed):
-    """Where all rows on the true path are right the reference reads the code, and only there."""
-    model = random_model((30, 40), (1, 4), Readout.TREE, alphabet, seed)
-    images = np.random.default_rng(seed).random((2000, 5, 6)) < 0.5
-    pixels = torch.from_numpy(images.reshape(2000, 30)).float()
-    model.collect_statistics(pixels)
-    read = reference.infer(as_network(model, 5, 6), images)
-    assert set(read.tolist()) <= set(map(ord, alphabet))
-    trained = model.activations(pixels)[-1]
-    for index, character in enumerate(alphabet):
-        right = model.right(trained - 0.5, model.wanted[index].expand(2000, -1))
-        np.testing.assert_array_equal(right.numpy(), read == ord(character))
-
-
-@pytest.mark.parametrize("bits", [1, 2, 4, 8])
-@pytest.mark.parametrize("seed", range(3))
-def test_nearest_answers_the_same_row_after_export_ties_included(bits, seed):
-    """Few inputs make scores small and ties frequent; the first of the best rows wins."""
-    model = random_model((9, 12), (1, bits), Readout.NEAREST, seed=seed)
-    images = (np.arange(512)[:, np.newaxis] >> np.arange(9) & 1 == 1).reshape(512, 3, 3)
-    pixels = torch.from_numpy(images.reshape(512, 9)).float()
-    model.collect_statistics(pixels)
-    with torch.no_grad():
-        scores = model.layers[-1].scores(model.activations(pixels)[0]).numpy()
-    read = reference.infer(as_network(model, 3, 3), images)
-    assert [chr(code) for code in read] == [
-        "0123456789"[row.tolist().index(row.max())] for row in scores
-    ]
-    if bits == 1:
-        best = scores.max(axis=1, keepdims=True)
-        assert ((scores == best).sum(axis=1) > 1).mean() > 0.05
-
-
-def test_only_rows_on_the_true_path_are_taught():
-    model = random_model((30, 12), (1, 1), Readout.TREE)
-    margins = torch.zeros(1, model.wanted.shape[1], requires_grad=True)
-    wanted = model.wanted[:1]
-    loss = model.loss(margins, wanted)
-    loss.backward()
-    asked = wanted[0] != 0
-    # "0" is 011 0000: the rows on its path are 0, 1, 3 and 7, each with a chance of 1/2.
-    assert model.targets.trained_rows[asked].tolist() == [0, 1, 3, 7]
-    assert loss.item() == pytest.approx(4 * np.log(2))
-    assert (margins.grad[0] != 0).tolist() == asked.tolist()
-
-
-@pytest.mark.parametrize("scale", [0.75, -0.75])
-def test_a_sum_exactly_at_the_threshold_fires_after_export(scale):
-    """normalise(sum) is 0 at the sum 3 and nowhere else: an even choice of either side is wrong."""
-    generator = torch.Generator().manual_seed(0)
-    layer = surrogate.StepLayer(7, 1, 1, generator)
-    with torch.no_grad():
-        layer.latent.fill_(0.5)
-        layer.scale.fill_(scale)
-    layer.mean = torch.tensor([3.0], dtype=torch.float64)
-    exported = layer.export()
-    assert exported.weights.tolist() == [[1 if scale > 0 else -1] * 7]
-    assert exported.thresholds.tolist() == [3 if scale > 0 else -3]
-
-
-@pytest.mark.parametrize(("shift", "always"), [(0.5, True), (0.0, True), (-0.5, False)])
-def test_a_scale_of_zero_makes_a_constant_neuron(shift, always):
-    layer = surrogate.StepLayer(6, 1, 1, torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        layer.scale.zero_()
-        layer.shift.fill_(shift)
-    exported = layer.export()
-    inputs = (np.arange(64)[:, np.newaxis] >> np.arange(6) & 1).astype(np.uint8)
-    fires = reference.sums(exported, inputs) >= exported.thresholds
-    assert (fires == always).all()
-
-
-def test_export_agrees_for_every_sum_when_rounding_decides():
-    """Statistics for which normalise is 0, or a rounding error away from it, at a whole sum."""
-    random = np.random.default_rng(0)
-    count = 2000
-    layer = surrogate.StepLayer(12, count, 1, torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        layer.scale.copy_(torch.from_numpy(random.normal(size=count)))
-    layer.mean = torch.from_numpy(random.normal(size=count))
-    layer.variance = torch.from_numpy(random.random(count))
-    target = torch.from_numpy(random.integers(-6, 7, count).astype(np.float64))
-    factor = layer.scale.detach().double() / torch.sqrt(layer.variance + surrogate.EPSILON)
-    with torch.no_grad():
-        layer.shift.copy_(-(target - layer.mean) * factor)
-        inputs = torch.from_numpy(random.random((4000, 12)) < 0.5).float()
-        trained = layer.fires(inputs).numpy()
-    exported = layer.export()
-    fires = reference.sums(exported, inputs.numpy().astype(np.uint8)) >= exported.thresholds
-    np.testing.assert_array_equal(fires, trained)
-
-
-def test_bits_that_never_change_are_constant_neurons():
-    alphabet = "0123456789"
-    model = random_model((12, 5), (1, 1), alphabet=alphabet)
-    assert model.targets.trained_rows.tolist() == [0, 1, 2, 3]
-    model.collect_statistics(torch.ones(2, 12))
-    *_, last = model.export()
-    for activations in (np.zeros((1, 5), np.uint8), np.ones((1, 5), np.uint8)):
-        fires = reference.sums(last, activations) >= last.thresholds
-        assert fires[0, 4:].tolist() == [True, True, False]
-
-
-def test_codes_beyond_ascii_have_eight_bits():
-    model = random_model((12,), (1,), alphabet="aé")
-    assert [layer.n_out for layer in model.export()] == [8]
-
-
-def test_exported_layers_are_valid_layers_of_their_bits():
-    for bits in range(1, 9):
-        model = random_model((12, 9), (bits, bits))
-        hidden, last = model.export()
-        assert isinstance(hidden, Layer)
-        assert (hidden.weight_bits, last.weight_bits) == (bits, bits)
-        limit = max(1, (1 << bits - 1) - 1)
-        assert int(np.abs(hidden.weights).max()) == limit
 
 
 SMALL = Config(hidden=(16, 12), epochs=12, batch_size=50, augmentation=0.2, seed=3)
@@ -195,9 +30,11 @@ def test_it_learns():
     assert network.sizes == (64, 16, 12, 7)
 
 
-def test_it_learns_with_weights_of_several_bits():
-    network = train(Config(hidden=(16,), weight_bits=(3, 2), epochs=8, batch_size=50), bars())
-    assert [layer.weight_bits for layer in network.layers] == [3, 2]
+@pytest.mark.parametrize("kinds", [(3, 2), ("ternary", 1), (2, "ternary"), (8, 4)])
+def test_it_learns_with_weights_of_several_bits(kinds):
+    config = Config(hidden=(16,), weight_bits=kinds, epochs=10, batch_size=50)
+    network = train(config, bars())
+    assert [layer.weight_bits for layer in network.layers] == list(config.bits_per_layer)
     fresh = bars(seed=1)
     assert (reference.infer(network, fresh.images) == fresh.labels).mean() > 0.95
 
@@ -212,6 +49,24 @@ def test_it_learns_under_other_readouts(readout, last_bits):
     assert network.readout is readout
     fresh = bars(seed=1)
     assert (reference.infer(network, fresh.images) == fresh.labels).mean() > 0.95
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
+def test_it_learns_with_every_surrogate(surrogate):
+    network = train(dataclasses.replace(SMALL, surrogate=surrogate), bars())
+    fresh = bars(seed=1)
+    assert (reference.infer(network, fresh.images) == fresh.labels).mean() > 0.9
+
+
+@pytest.mark.parametrize("readout", Readout)
+def test_it_learns_from_class_detectors_and_a_teacher(readout):
+    """Without labels: all of the lesson comes from the teacher."""
+    config = dataclasses.replace(
+        SMALL, readout=readout, auxiliary=0.5, distillation=1.0, teacher_epochs=2
+    )
+    network = train(config, bars())
+    fresh = bars(seed=1)
+    assert (reference.infer(network, fresh.images) == fresh.labels).mean() > 0.9
 
 
 def test_the_seed_decides_everything():
@@ -262,6 +117,16 @@ def test_a_single_character_is_nothing_to_learn():
     )
 
 
+def test_a_label_that_is_no_character_is_refused():
+    dataset = Dataset(np.zeros((4, 8, 8), np.uint8), np.array([3, 51, 51, 52]))
+    with pytest.raises(TrainingError) as caught:
+        train(SMALL, dataset)
+    assert str(caught.value) == (
+        "The label 3 is the code of no printable character; give character codes, which for the "
+        "digits 0 to 9 are 48 to 57."
+    )
+
+
 def test_a_warp_of_no_strength_changes_nothing():
     images = torch.rand(3, 9, 14, generator=torch.Generator().manual_seed(0))
     warped = augmentation.warp(images, 0.0, torch.Generator())
@@ -285,7 +150,7 @@ def test_warps_move_ink_but_keep_it():
 CONFIG_REFUSALS = {
     "rule": (
         {"rule": "magic"},
-        "There is no learning rule 'magic'; choose one of surrogate, delta.",
+        "There is no learning rule 'magic'; choose one of surrogate, delta, sigmoid.",
     ),
     "hidden": (
         {"hidden": (128, 0)},
@@ -297,7 +162,7 @@ CONFIG_REFUSALS = {
     ),
     "weight bits": (
         {"weight_bits": 9},
-        "The weight bits 9 are out of range; choose 1 to 8.",
+        "The weight bits 9 are out of range; choose 1 to 8, or ternary.",
     ),
     "weight bits of layers": (
         {"weight_bits": (1, 1)},
@@ -314,6 +179,25 @@ CONFIG_REFUSALS = {
     "augmentation": (
         {"augmentation": float("nan")},
         "The setting augmentation is nan; give at least 0.",
+    ),
+    "surrogate": (
+        {"surrogate": "cubic"},
+        "There is no surrogate 'cubic'; choose one of straight-through, hard-tanh, sigmoid, "
+        "arctan, triangle.",
+    ),
+    "auxiliary": ({"auxiliary": -0.5}, "The setting auxiliary is -0.5; give at least 0."),
+    "distillation": (
+        {"distillation": 1.5},
+        "The setting distillation is 1.5; give a part from 0 to 1.",
+    ),
+    "teacher epochs": (
+        {"teacher_epochs": 0},
+        "The setting teacher_epochs is 0; give at least 1.",
+    ),
+    "weight bits of sigmoid": (
+        {"rule": "sigmoid", "weight_bits": 4},
+        "The rule sigmoid rounds its weights to 8 bits, but the weight bits are 4; give 8 or none, "
+        "or choose rule surrogate.",
     ),
     "learning rate": (
         {"learning_rate": 0},

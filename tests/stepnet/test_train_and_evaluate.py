@@ -17,6 +17,12 @@ APP.command()(train)
 APP.command()(evaluate)
 
 
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Commands write into the current folder."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def bars(tmp_path):
     """A data file of two characters: a bar at the top, or at the bottom."""
@@ -125,8 +131,11 @@ def test_the_text_of_evaluate(bars, tmp_path):
     pytest.importorskip("torch")
     path = tmp_path / "made.npz"
     text = run(*small_training(bars, "--output", path, "--name", "made"))
-    assert text.startswith(f"{path}: 36-8-7, digest {Network.load(path).digest[:16]}\n")
-    assert "100.00% of 30 images of the test part give exactly the right code.\n" in text
+    assert text == (
+        f"{path}: 36-8-7, 344 bits of weights, digest {Network.load(path).digest[:16]}\n"
+        "runs/made: the run's settings, log, curves and network\n"
+        "100.00% of 30 images of the test part give exactly the right code.\n"
+    )
     lines = run("evaluate", path, "--data", bars).splitlines()
     assert lines[0] == f"Network made on {bars}, test part: 30 images"
     assert lines[2].split() == ["exactly", "the", "right", "code", "30", "100.00%"]

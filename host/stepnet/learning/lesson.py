@@ -1,0 +1,66 @@
+# pyright: basic
+# (torch publishes many functions without complete types)
+"""What the rows of the last layer are taught for each readout, and what being right means.
+
+A row has a margin, a real number; it fires where that is not negative.
+
+bits     every row has its bit to answer; the loss is the sum of the binary cross-entropies.
+tree     likewise, but only the rows on the path of the true bits are asked: the true bits choose
+         the rows while learning, the network's own bits when it reads.
+nearest  rows compete with their margins; the loss is their cross-entropy.
+
+In each case the loss of an image is minus the logarithm of the chance that its whole code comes out
+right, where the margins are taken as independent logits. Where a teacher says that an image may be
+several characters, it is the mean over these.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stepnet.learning.targets import Targets
+from stepnet.network import Readout
+
+
+class Lesson:
+    """The lesson of one readout and alphabet.
+
+    targets: the same in numpy, with the rows that are not trained. rows: how many are.
+    """
+
+    def __init__(self, readout: Readout, alphabet: str) -> None:
+        self.readout = readout
+        self.targets = Targets.of(readout, alphabet)
+        wanted = torch.from_numpy(self.targets.wanted[:, self.targets.trained_rows])
+        self.rows = wanted.shape[1]
+        self._wanted = wanted
+        self._fires = (wanted > 0).float()
+        self._silent = (wanted < 0).float()
+
+    def loss(self, margins: Tensor, chances: Tensor) -> Tensor:
+        """The mean loss of a batch, a scalar.
+
+        margins: (N, rows). chances: (N, characters), how probable each character of the alphabet
+        is; of a label, 1 for one and 0 for the others.
+        """
+        if self.readout is Readout.NEAREST:
+            return -(chances * functional.log_softmax(margins, dim=1)).sum(dim=1).mean()
+        rows = (chances @ self._fires) * functional.softplus(-margins)
+        rows = rows + (chances @ self._silent) * functional.softplus(margins)
+        return rows.sum(dim=1).mean()
+
+    def right(self, margins: Tensor, indices: Tensor) -> Tensor:
+        """Whether the whole code is right: (N,) bool. A walk with right rows alone is the path.
+
+        margins: (N, rows). indices: (N,) int64, the place in the alphabet of each character.
+        """
+        if self.readout is Readout.NEAREST:
+            return margins.argmax(dim=1) == indices
+        wanted = self._wanted[indices]
+        return (((margins >= 0) == (wanted > 0)) | (wanted == 0)).all(dim=1)
+
+    def chances(self, indices: Tensor) -> Tensor:
+        """Labels as chances: (N, characters) float of 0 and 1, from (N,) int64."""
+        return functional.one_hot(indices, len(self.targets.alphabet)).float()

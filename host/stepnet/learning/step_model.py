@@ -1,0 +1,258 @@
+# pyright: basic
+# (torch publishes many functions without complete types)
+"""Step networks under training with gradients, and the exact way from there to integers.
+
+Forward, every neuron is what it will be in hardware: a step over an integer sum of quantised
+weights and activations in {0, 1}. Backward, `stepnet.learning.surrogates` stands in.
+
+Batch normalisation sits between sum and step while training. Afterwards it only moves the point at
+which a neuron fires, so it becomes the neuron's integer threshold: see `StepLayer.export`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stepnet.learning.config import Config
+from stepnet.learning.lesson import Lesson
+from stepnet.learning.surrogates import largest, quantise, round_through, step
+from stepnet.network import Layer, Readout
+
+INITIAL_LATENT = 0.1
+"""Latent weights of one bit start uniformly within this limit, where they change sides easily.
+Others start within 1: this near to 0 all of them would be quantised to the same."""
+
+EPSILON = 1e-5
+"""Added to a variance before dividing by its root."""
+
+STATISTICS_BATCH = 8192
+"""Images whose sums are held at a time; the statistics do not depend on it beyond rounding."""
+
+
+class StepLayer:
+    """Neurons with quantised weights and batch normalisation; the step itself is outside.
+
+    latent: (n_out, n_in) in -1..1, what the optimiser moves. The sums only ever see its quantised
+    value.
+    scale, shift: (n_out,) of the normalisation, trained too.
+    mean, variance: (n_out,) float64 of the sums, set by `set_statistics`.
+    """
+
+    def __init__(self, n_in: int, n_out: int, kind: int | str, generator: torch.Generator) -> None:
+        self.kind = kind
+        self.latent = _initial_latent(n_in, n_out, kind, generator)
+        self.scale = torch.ones(n_out, requires_grad=True)
+        self.shift = torch.zeros(n_out, requires_grad=True)
+        self.mean = torch.zeros(n_out, dtype=torch.float64)
+        self.variance = torch.ones(n_out, dtype=torch.float64)
+
+    def parameters(self) -> dict[str, Tensor]:
+        """What the optimiser moves, by name."""
+        return {"latent": self.latent, "scale": self.scale, "shift": self.shift}
+
+    def sums(self, activations: Tensor) -> Tensor:
+        """The sums of weights whose input is 1: (N, n_out) integers, exact in float32."""
+        return functional.linear(activations, quantise(self.latent, self.kind))
+
+    def margins(self, activations: Tensor) -> Tensor:
+        """Sums normalised over this batch, for training; a neuron fires where they are >= 0."""
+        return functional.batch_norm(
+            self.sums(activations), None, None, self.scale, self.shift, training=True, eps=EPSILON
+        )
+
+    @torch.no_grad()
+    def clip(self) -> None:
+        """Keep latent weights in -1..1, so that each stays near enough to change its mind."""
+        self.latent.clamp_(-1, 1)
+        if self.kind == 2:
+            # The negative of -2 is no weight, so this neuron cannot change its sign.
+            self.scale.clamp_(min=0)
+
+    def normalise(self, sums: Tensor) -> Tensor:
+        """Sums normalised with the statistics, in float64: (..., n_out).
+
+        Each operation rounds monotonically. So for each neuron the result never falls as the sum
+        grows (never rises, where the scale is negative), rounding included.
+        """
+        factor = self.scale.double() / torch.sqrt(self.variance + EPSILON)
+        return (sums.double() - self.mean) * factor + self.shift.double()
+
+    def set_statistics(self, batches: list[Tensor]) -> None:
+        """Take mean and variance of every neuron's sums over all activations in `batches`."""
+        count = sum(len(batch) for batch in batches)
+        # Sums are integers, so both totals are exact whatever the order.
+        total = torch.zeros_like(self.mean)
+        squares = torch.zeros_like(self.mean)
+        for batch in batches:
+            sums = self.sums(batch).double()
+            total += sums.sum(dim=0)
+            squares += (sums * sums).sum(dim=0)
+        self.mean = total / count
+        self.variance = (squares / count - self.mean**2).clamp(min=0)
+
+    def fires(self, activations: Tensor) -> Tensor:
+        """What the trained neurons answer: (N, n_out) float of 0 and 1."""
+        return (self.normalise(self.sums(activations)) >= 0).float()
+
+    def export(self) -> Layer:
+        """The same neurons as integers: they fire for exactly the same inputs.
+
+        A neuron fires where `normalise(sum) >= 0`. That holds from some sum on, or, if the scale is
+        negative, up to some sum; then row and sums change their sign first. Bisection over all sums
+        that the row can reach asks `normalise` itself, so no rounding can come between.
+        """
+        weights = quantise(self.latent, self.kind).to(torch.int64)
+        sign = torch.where(self.scale < 0, -1, 1)
+        weights = weights * sign[:, None]
+        silent = weights.clamp(max=0).sum(dim=1) - 1
+        firing = weights.clamp(min=0).sum(dim=1) + 1
+        while bool((firing - silent > 1).any()):
+            middle = torch.div(silent + firing, 2, rounding_mode="floor")
+            reached = self.normalise(middle * sign) >= 0
+            firing = torch.where(reached, middle, firing)
+            silent = torch.where(reached, silent, middle)
+        return Layer(weights.numpy(), firing.numpy(), _stored_bits(self.kind))
+
+
+class ScoreLayer:
+    """The last layer under readout nearest: the row with the largest `sum - threshold` wins.
+
+    Rows are compared with each other, so they are not normalised one by one; scores are integers
+    already while training, and one gain, common to all rows, makes them logits.
+
+    latent: (n_out, n_in) as in `StepLayer`.
+    offset: (n_out,) thresholds in units of `unit`, before rounding.
+    log_gain: (), logarithm of the logits' change per `unit` of score.
+    """
+
+    def __init__(self, n_in: int, n_out: int, kind: int | str, generator: torch.Generator) -> None:
+        self.kind = kind
+        self.latent = _initial_latent(n_in, n_out, kind, generator)
+        # What a sum of random weights amounts to.
+        self.unit = math.sqrt(n_in) * largest(kind)
+        self.offset = torch.zeros(n_out, requires_grad=True)
+        self.log_gain = torch.zeros((), requires_grad=True)
+
+    def parameters(self) -> dict[str, Tensor]:
+        """What the optimiser moves, by name."""
+        return {"latent": self.latent, "offset": self.offset, "log_gain": self.log_gain}
+
+    def thresholds(self) -> Tensor:
+        """(n_out,) integers."""
+        return round_through(self.offset * self.unit)
+
+    def scores(self, activations: Tensor) -> Tensor:
+        """`sum - threshold` of every row: (N, n_out) integers."""
+        return functional.linear(activations, quantise(self.latent, self.kind)) - self.thresholds()
+
+    def margins(self, activations: Tensor) -> Tensor:
+        """Scores as logits: (N, n_out)."""
+        return self.scores(activations) * (self.log_gain.exp() / self.unit)
+
+    @torch.no_grad()
+    def clip(self) -> None:
+        """Keep latent weights in -1..1."""
+        self.latent.clamp_(-1, 1)
+
+    def set_statistics(self, batches: list[Tensor]) -> None:
+        """Nothing: scores do not depend on statistics."""
+
+    def fires(self, activations: Tensor) -> Tensor:
+        """Where the score is not negative: (N, n_out) float of 0 and 1."""
+        return (self.scores(activations) >= 0).float()
+
+    def export(self) -> Layer:
+        """The same rows as integers: they have the same scores."""
+        weights = quantise(self.latent, self.kind).to(torch.int8)
+        return Layer(weights.numpy(), self.thresholds().numpy(), _stored_bits(self.kind))
+
+
+class StepModel:
+    """A step network under training.
+
+    Rows of the last layer that have the same answer for every character are not trained: `export`
+    adds neurons that always or never fire.
+
+    config: hidden layers, weights, readout and surrogate. n_in: pixels of an image.
+    """
+
+    def __init__(
+        self, config: Config, n_in: int, alphabet: str, generator: torch.Generator
+    ) -> None:
+        self.surrogate = config.surrogate
+        self.lesson = Lesson(config.readout, alphabet)
+        last_kind = ScoreLayer if config.readout is Readout.NEAREST else StepLayer
+        self.layers: list[StepLayer | ScoreLayer] = [
+            layer_class(inputs, outputs, kind, generator)
+            for layer_class, inputs, outputs, kind in zip(
+                (*[StepLayer] * len(config.hidden), last_kind),
+                (n_in, *config.hidden),
+                (*config.hidden, self.lesson.rows),
+                config.weights_per_layer,
+                strict=True,
+            )
+        ]
+
+    def parameters(self) -> dict[str, Tensor]:
+        """What the optimiser moves, by name."""
+        return {
+            f"layer_{number}_{name}": tensor
+            for number, layer in enumerate(self.layers)
+            for name, tensor in layer.parameters().items()
+        }
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """The last hidden layer's activations, and the trained rows before their step.
+
+        pixels: (N, inputs) of 0 and 1. (N, hidden) of 0 and 1, and (N, trained rows).
+        """
+        *hidden, last = self.layers
+        activations = pixels
+        for layer in hidden:
+            activations = step(layer.margins(activations), self.surrogate)
+        return activations, last.margins(activations)
+
+    def clip(self) -> None:
+        """Keep what has limits within them; after every step of the optimiser."""
+        for layer in self.layers:
+            layer.clip()
+
+    @torch.no_grad()
+    def set_statistics(self, pixels: Tensor) -> None:
+        """Let every layer, first to last, see all of `pixels` and keep its statistics.
+
+        pixels: (N, inputs) bool.
+        """
+        batches = [batch.float() for batch in pixels.split(STATISTICS_BATCH)]
+        for layer in self.layers:
+            layer.set_statistics(batches)
+            batches = [layer.fires(batch) for batch in batches]
+
+    @torch.no_grad()
+    def activations(self, pixels: Tensor) -> list[Tensor]:
+        """What every layer answers with these statistics, the trained rows last."""
+        states = [pixels]
+        for layer in self.layers:
+            states.append(layer.fires(states[-1]))
+        return states[1:]
+
+    @torch.no_grad()
+    def export(self) -> tuple[Layer, ...]:
+        """Integer layers that fire exactly where `activations` says."""
+        *hidden, last = [layer.export() for layer in self.layers]
+        return (*hidden, self.lesson.targets.complete(last))
+
+
+def _initial_latent(n_in: int, n_out: int, kind: int | str, generator: torch.Generator) -> Tensor:
+    limit = INITIAL_LATENT if kind == 1 else 1.0
+    uniform = 2 * torch.rand(n_out, n_in, generator=generator) - 1
+    return (limit * uniform).requires_grad_()
+
+
+def _stored_bits(kind: int | str) -> int:
+    """Bits of a weight in the network's file."""
+    return 2 if isinstance(kind, str) else kind

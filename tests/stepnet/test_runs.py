@@ -1,0 +1,153 @@
+"""Run folders: what they hold, and that a stopped run goes on as if nothing had been."""
+
+import json
+
+import pytest
+
+from characters import bars
+from stepnet import Network
+from stepnet.data import Dataset
+from stepnet.errors import TrainingError
+from stepnet.learning import Config, Run, train
+
+CONFIGS = {
+    "delta": {"rule": "delta", "hidden": (12,)},
+    "surrogate": {"hidden": (12, 8), "batch_size": 100},
+    "nearest": {"hidden": (12,), "readout": "nearest", "batch_size": 100},
+    "helpers": {"hidden": (12,), "batch_size": 100, "auxiliary": 0.5, "distillation": 0.7},
+    "sigmoid": {"rule": "sigmoid", "hidden": (12,), "batch_size": 100},
+}
+
+
+def begin(folder, config, dataset=None):
+    return Run.open(folder, config, dataset or bars(), {"name": "bars"})
+
+
+def stop_at(image):
+    """What Ctrl-C does to a run that has seen this many images."""
+
+    def on_progress(progress):
+        if progress.images_done >= image:
+            raise KeyboardInterrupt
+
+    return on_progress
+
+
+def log(folder):
+    """The log but for the time, which differs from run to run."""
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in records]
+
+
+@pytest.mark.parametrize("settings", CONFIGS.values(), ids=CONFIGS)
+def test_a_stopped_run_goes_on_bit_for_bit(settings, tmp_path):
+    if settings.get("rule") != "delta":
+        pytest.importorskip("torch")
+    config = Config(epochs=4, teacher_epochs=2, seed=5, **settings)
+    whole = begin(tmp_path / "whole", config)
+    expected = train(config, bars(), run=whole, check_on=bars(seed=1))
+
+    # In the middle of an epoch, then right at the start of one.
+    for image in (1300, 1900):
+        stopped = begin(tmp_path / "stopped", config)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, bars(), run=stopped, check_on=bars(seed=1), on_progress=stop_at(image))
+    assert len(begin(tmp_path / "stopped", config).records) == 3
+    again = begin(tmp_path / "stopped", config)
+    network = train(config, bars(), run=again, check_on=bars(seed=1))
+    assert network.digest == expected.digest
+    assert log(tmp_path / "stopped") == log(tmp_path / "whole")
+    assert [record["epoch"] for record in again.records] == list(range(1, config.passes + 1))
+
+
+def test_what_a_finished_run_leaves(tmp_path):
+    pytest.importorskip("matplotlib")
+    config = Config(rule="delta", hidden=(8,), epochs=3)
+    folder = tmp_path / "run"
+    run = begin(folder, config)
+    network = train(config, bars(), run=run, check_on=bars(seed=1))
+    run.finish(network, {"accuracy": 0.5})
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "config.json",
+        "curves.png",
+        "log.jsonl",
+        "network.npz",
+        "result.json",
+    ]
+    assert Network.load(folder / "network.npz").digest == network.digest
+    told = json.loads((folder / "config.json").read_text())
+    assert told["config"]["seed"] == 0
+    assert told["learned"]["alphabet"] == "5Eacz"
+    assert json.loads((folder / "result.json").read_text()) == {"accuracy": 0.5}
+    assert {"epoch", "loss", "accuracy", "learning_rate", "checked_accuracy"} == set(log(folder)[0])
+    with pytest.raises(TrainingError) as caught:
+        begin(folder, config)
+    assert str(caught.value) == (
+        f"The run in {str(folder)!r} is done; look at its network.npz, or name another folder "
+        "with --run."
+    )
+
+
+def test_checks_are_spread_over_the_run_and_end_with_it(tmp_path):
+    config = Config(rule="delta", hidden=(4,), epochs=30)
+    run = begin(tmp_path / "run", config)
+    train(config, bars(count=40), run=run, check_on=bars(count=20, seed=1))
+    checked = [record["epoch"] for record in run.records if "checked_accuracy" in record]
+    assert checked == [3, 5, 8, 10, 13, 15, 18, 20, 23, 25, 28, 30]
+
+
+def test_a_run_of_another_configuration_is_refused(tmp_path):
+    begin(tmp_path, Config(rule="delta", hidden=(8,), seed=1))
+    with pytest.raises(TrainingError) as caught:
+        begin(tmp_path, Config(rule="delta", hidden=(8,), seed=2))
+    assert str(caught.value) == (
+        f"The run in {str(tmp_path)!r} was begun with seed 1 instead of 2; go on with the command "
+        "it was begun with, or name another folder with --run."
+    )
+
+
+def test_a_run_on_other_data_is_refused(tmp_path):
+    config = Config(rule="delta", hidden=(8,))
+    run = begin(tmp_path, config)
+    other = bars(seed=1)
+    with pytest.raises(TrainingError) as caught:
+        begin(tmp_path, config, Dataset(other.images[:500], other.labels[:500]))
+    assert str(caught.value) == (
+        f"The run in {str(tmp_path)!r} was begun with images 600 instead of 500; go on with the "
+        "command it was begun with, or name another folder with --run."
+    )
+    assert run.description["learned"]["images"] == 600
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    config = Config(rule="delta", hidden=(8,), epochs=2)
+    train(config, bars(), run=begin(tmp_path, config))
+    checkpoint = tmp_path / "checkpoint.npz"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(TrainingError) as caught:
+        begin(tmp_path, config)
+    assert str(caught.value) == (
+        f"The checkpoint {str(checkpoint)!r} is damaged; delete it and the run begins anew."
+    )
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "file" / "run"
+    with pytest.raises(TrainingError) as caught:
+        begin(folder, Config(rule="delta"))
+    assert str(caught.value) == (
+        f"The run folder {str(folder)!r} cannot be used (Not a directory); name another one with "
+        "--run."
+    )
+
+
+def test_a_damaged_description_is_named(tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(TrainingError) as caught:
+        begin(tmp_path, Config(rule="delta"))
+    assert str(caught.value) == (
+        f"The file {str(tmp_path / 'config.json')!r} is damaged; delete the folder "
+        f"{str(tmp_path)!r}, or name another one with --run."
+    )
