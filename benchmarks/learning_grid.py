@@ -21,8 +21,8 @@ from pathlib import Path
 SEEDS = (0, 1, 2)
 
 COMMON = {
-    "mnist": "--data mnist --ink-threshold 64 --epochs 10",
-    "unipen": "--data unipen --clean --ink-threshold 64 --epochs 5",
+    "mnist": "--data mnist --ink-threshold 64 --epochs 5",
+    "unipen": "--data unipen --clean --ink-threshold 64 --epochs 3",
 }
 """What all networks of one data set share."""
 

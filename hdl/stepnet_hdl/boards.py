@@ -46,7 +46,7 @@ PARTS = {
     "iCE40UP5K": Part(
         5_280,
         30,
-        EngineShape(64, 1024, 16384, 1024, weight_memory="single_port"),
+        EngineShape(64, 1024, 16384, 2048, weight_memory="single_port"),
         clock_hz=24_000_000,
     ),
     "iCE40HX8K": _ICE40_HX8K,

@@ -92,20 +92,8 @@ def score(network: Network | SigmoidNetwork, dataset: Dataset) -> Score:
     Raises DataError if there is none, and ImageError if the images have another size than the
     network takes.
     """
-    in_alphabet = np.isin(dataset.labels, network.codes)
-    if not in_alphabet.any():
-        raise DataError(
-            f"The data set shows none of the characters of network {network.name!r} "
-            f"({network.alphabet}); choose another data set."
-        )
-    known = dataset.select(in_alphabet)
-    infer = _INFER[type(network)]
-    codes = np.concatenate(
-        [
-            infer(network, known.images[start : start + _BATCH])
-            for start in range(0, len(known), _BATCH)
-        ]
-    )
+    known = _known(network, dataset)
+    codes = _read(_INFER[type(network)], network, known)
     right = codes == known.labels
     unknown = ~np.isin(codes, network.codes)
     code_bits = max(7, int(max(codes.max(), known.labels.max())).bit_length())
@@ -124,6 +112,36 @@ def score(network: Network | SigmoidNetwork, dataset: Dataset) -> Score:
         accuracy_by_writer=_by_writer(right, known),
         characters="".join(sorted(network.alphabet)),
         confusion=_confusion(np.sort(network.codes), known.labels, codes),
+    )
+
+
+def float_accuracy(network: SigmoidNetwork, dataset: Dataset) -> float:
+    """Part of the images, 0 to 1, that the network reads right before its weights are rounded.
+
+    Which images count, and what is raised, is as in `score`.
+    """
+    known = _known(network, dataset)
+    return float((_read(sigmoid.infer_float, network, known) == known.labels).mean())
+
+
+def _known(network: Network | SigmoidNetwork, dataset: Dataset) -> Dataset:
+    """The images that show a character of the network's alphabet."""
+    in_alphabet = np.isin(dataset.labels, network.codes)
+    if not in_alphabet.any():
+        raise DataError(
+            f"The data set shows none of the characters of network {network.name!r} "
+            f"({network.alphabet}); choose another data set."
+        )
+    return dataset.select(in_alphabet)
+
+
+def _read(
+    infer: Callable[[Any, NDArray[np.uint8]], NDArray[np.uint8]], network: Any, dataset: Dataset
+) -> NDArray[np.uint8]:
+    """The codes of all images, some thousands at a time."""
+    starts = range(0, len(dataset), _BATCH)
+    return np.concatenate(
+        [infer(network, dataset.images[start : start + _BATCH]) for start in starts]
     )
 
 

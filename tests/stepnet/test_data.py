@@ -355,3 +355,55 @@ def test_a_data_set_without_a_clean_label_is_refused():
     assert str(caught.value) == (
         "No label of the data set is marked as clean; use all of its samples."
     )
+
+
+def test_a_choice_of_characters_keeps_their_samples():
+    dataset = Dataset(
+        np.zeros((5, 2, 2), np.uint8),
+        np.frombuffer(b"abcab", np.uint8),
+        writer=np.arange(5),
+        clean=np.array([True, False, True, True, False]),
+    )
+    chosen = dataset.showing("ac")
+    assert chosen.labels.tobytes() == b"aca"
+    assert chosen.writer.tolist() == [0, 2, 3]
+    assert chosen.clean.tolist() == [True, True, True]
+
+
+def test_a_character_without_an_image_is_named():
+    dataset = Dataset(np.zeros((2, 2, 2), np.uint8), np.frombuffer(b"ab", np.uint8))
+    with pytest.raises(DataError) as caught:
+        dataset.showing("abx")
+    assert str(caught.value) == (
+        "No image of the data set shows 'x'; leave it out of the characters, or choose another "
+        "data set."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "characters"),
+    [
+        ("0-3", "0123"),
+        ("x0-2a", "012ax"),
+        ("-a", "-a"),
+        ("a-", "-a"),
+        ("aba", "ab"),
+        ("+--", "+,-"),
+        ("A-CX-Z", "ABCXYZ"),
+    ],
+)
+def test_characters_are_named_by_ranges(text, characters):
+    assert data.parse_characters(text) == characters
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("9-0", "The characters 9-0 run backwards; write 0-9."),
+        ("", "No characters are named; give some, like 0-9A-Z."),
+    ],
+)
+def test_a_range_that_runs_backwards_is_refused(text, sentence):
+    with pytest.raises(DataError) as caught:
+        data.parse_characters(text)
+    assert str(caught.value) == sentence

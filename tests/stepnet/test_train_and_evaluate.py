@@ -1,6 +1,7 @@
 """The commands `train` and `evaluate`, from a data file to a measured network."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from stepnet import Network
 from stepnet.cli.evaluate import evaluate
 from stepnet.cli.train import train
 from stepnet.errors import DataError, NetworkError, TrainingError
+from stepnet.learning.delta import DeltaLearner
 
 APP = typer.Typer()
 APP.command()(train)
@@ -197,3 +199,87 @@ def test_the_data_file_is_not_written_over(bars):
     assert str(caught.value) == (
         f"The output {str(bars)!r} is the data file; name another --output."
     )
+
+
+def test_a_run_leaves_its_folder_and_the_next_one_takes_another(bars):
+    words = ("train", "--data", bars, "--rule", "delta", "--hidden", "8", "--epochs", "2")
+    folders = [json.loads(run(*words, "--json"))["run"] for _ in range(2)]
+    assert folders == ["runs/bars-network", "runs/bars-network-2"]
+    result = json.loads(Path(folders[0], "result.json").read_text())
+    told = json.loads(Path(folders[0], "config.json").read_text())
+    assert result["digest"] == Network.load(Path(folders[0], "network.npz")).digest
+    assert told["config"]["rule"] == "delta"
+    assert told["about"]["name"] == "bars-network"
+
+
+def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(bars, monkeypatch):
+    """The interrupt comes while the third pass is under way."""
+    words = ["train", "--data", str(bars), "--rule", "delta", "--hidden", "8", "--epochs", "4"]
+    passes = DeltaLearner.learn
+
+    def interrupted(self, epoch):
+        if epoch == 3:
+            raise KeyboardInterrupt
+        return passes(self, epoch)
+
+    monkeypatch.setattr(DeltaLearner, "learn", interrupted)
+    stopped = CliRunner().invoke(APP, words)
+    assert stopped.exit_code == 130
+    assert "Stopped after 2 whole epochs; the same command goes on there.\n" in stopped.stderr
+    assert not Path("bars-network.npz").exists()
+    monkeypatch.undo()
+    monkeypatch.chdir(bars.parent)
+    again = CliRunner().invoke(APP, words, catch_exceptions=False)
+    assert "Going on after epoch 2 in runs/bars-network.\n" in again.stderr
+    whole = json.loads(run(*words, "--run", "whole", "--output", "whole.npz", "--json"))
+    assert whole["run"] == "whole"
+    for ours, theirs in zip(
+        Network.load("bars-network.npz").layers, Network.load("whole.npz").layers, strict=True
+    ):
+        np.testing.assert_array_equal(ours.weights, theirs.weights)
+        np.testing.assert_array_equal(ours.thresholds, theirs.thresholds)
+
+
+def test_a_sigmoid_network_is_trained_and_measured_both_ways(bars):
+    pytest.importorskip("torch")
+    words = ("train", "--data", bars, "--rule", "sigmoid", "--hidden", "8", "--epochs", "20")
+    trained = json.loads(run(*words, "--json"))
+    measured = json.loads(run("evaluate", "bars-network.npz", "--data", bars, "--json"))
+    assert trained["accuracy"] == measured["accuracy"] == 1.0
+    assert trained["float_accuracy"] == measured["float_accuracy"] == 1.0
+    lines = run("evaluate", "bars-network.npz", "--data", bars).splitlines()
+    assert lines[-1] == "Exactly right before its weights were rounded to 8 bits: 100.00%"
+
+
+def test_a_choice_of_characters_is_learned(tmp_path):
+    labels = np.tile(np.frombuffer(b"abc", np.uint8), 40)
+    images = np.zeros((120, 6, 6), np.uint8)
+    images[np.arange(120), labels - ord("a")] = 255
+    np.savez("rows.npz", images=images, labels=labels)
+    words = ("train", "--data", "rows.npz", "--rule", "delta", "--hidden", "8", "--epochs", "2")
+    run(*words, "--characters", "a-b", "--output", "ab.npz")
+    network = Network.load("ab.npz")
+    assert network.alphabet == "ab"
+    assert "--characters a-b" in network.card["command"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            ("--weight-bits", "1,many"),
+            "The option --weight-bits is '1,many'; give whole numbers or ternary with commas "
+            "between, like 1,1,4.",
+        ),
+        (
+            ("--surrogate", "cubic"),
+            "There is no surrogate 'cubic'; choose one of straight-through, hard-tanh, sigmoid, "
+            "arctan, triangle.",
+        ),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(bars, options, sentence):
+    with pytest.raises(TrainingError) as caught:
+        run("train", "--data", bars, *options)
+    assert str(caught.value) == sentence
+    assert not Path("runs").exists()

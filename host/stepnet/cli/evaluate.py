@@ -38,8 +38,9 @@ def evaluate(
     """Measure a network with integer arithmetic: a reading counts if its whole code is right."""
     from stepnet import data as data_sets
     from stepnet import plots
-    from stepnet.evaluation import score
+    from stepnet.evaluation import float_accuracy, score
     from stepnet.networks import load_any_network
+    from stepnet.sigmoid import SigmoidNetwork
 
     loaded = load_any_network(network)
     if confusion is not None:
@@ -48,6 +49,7 @@ def evaluate(
     if clean:
         dataset = dataset.cleaned()
     result = score(loaded, dataset)
+    before = float_accuracy(loaded, dataset) if isinstance(loaded, SigmoidNetwork) else None
     clean_part = f"{'clean ' if clean else ''}{part} part"
     if confusion is not None:
         title = (
@@ -75,11 +77,14 @@ def evaluate(
                     "characters": result.characters,
                     "confusion": result.confusion.tolist(),
                     "missing": result.missing,
+                    "float_accuracy": before,
                 }
             )
         )
         return
     _show(loaded.name, f"{data}, {clean_part}", result)
+    if before is not None:
+        print(f"Exactly right before its weights were rounded to 8 bits: {before:.2%}")
     if table:
         _show_table(result)
     if confusion is not None:

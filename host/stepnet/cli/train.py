@@ -108,6 +108,7 @@ def train(
     """Train a step network, save it, and measure it with the integer reference."""
     from stepnet import data as data_sets
     from stepnet import evaluation, learning
+    from stepnet.sigmoid import SigmoidNetwork
 
     config = learning.Config(
         rule=rule,
@@ -173,6 +174,8 @@ def train(
         "weight_bits_total": network.weight_bits_total,
         "seconds": folder.seconds,
     }
+    if isinstance(network, SigmoidNetwork):
+        result["float_accuracy"] = evaluation.float_accuracy(network, measured)
     folder.finish(network, result)
     if json_output:
         print(json.dumps(result))

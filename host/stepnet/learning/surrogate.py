@@ -40,6 +40,9 @@ from stepnet.network import Network
 DETECTOR_RATE = 0.1
 """Learning rate of the class detectors, in parts of the network's: their weights are not cut."""
 
+ASKED_AT_ONCE = 1024
+"""Images that the teacher is shown together."""
+
 
 class SurrogateLearner:
     """The rule at work on all of `dataset`; see `stepnet.learning.learner.Learner`.
@@ -60,6 +63,7 @@ class SurrogateLearner:
             if config.distillation
             else None
         )
+        self.answers: Tensor | None = None
         self.detectors = self._new_detectors() if config.auxiliary else {}
         self.optimiser = torch.optim.Adam(
             [
@@ -97,7 +101,8 @@ class SurrogateLearner:
                 if teaching and self.teacher is not None:
                     loss, hits = self.teacher.learn(images, self.indices[batch], factor)
                 else:
-                    loss, hits = self._learn_batch(images, self.indices[batch], factor)
+                    chances = self._chances(batch)
+                    loss, hits = self._learn_batch(images, chances, self.indices[batch], factor)
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"The loss became {loss.item()} in epoch {epoch}; give a lower learning rate "
@@ -117,12 +122,25 @@ class SurrogateLearner:
                 learning_rate=self.config.peak_rate * factor,
             )
 
-    def _learn_batch(self, images: Tensor, indices: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+    def _chances(self, batch: Tensor) -> Tensor:
+        """What the images of a batch are said to be, by their labels and by the teacher.
+
+        The teacher is asked once about each image as it is; a warp does not change what it shows.
+        """
+        chances = self.model.lesson.chances(self.indices[batch])
+        if self.teacher is None:
+            return chances
+        if self.answers is None:
+            self.answers = torch.cat(
+                [self.teacher.chances(part.float()) for part in self.images.split(ASKED_AT_ONCE)]
+            )
+        return chances.lerp(self.answers[batch], self.config.distillation)
+
+    def _learn_batch(
+        self, images: Tensor, chances: Tensor, indices: Tensor, factor: float
+    ) -> tuple[Tensor, Tensor]:
         """One step on one batch; returns its loss and which codes were right before it."""
         lesson = self.model.lesson
-        chances = lesson.chances(indices)
-        if self.teacher is not None:
-            chances = chances.lerp(self.teacher.chances(images), self.config.distillation)
         features, margins = self.model.forward(self._binarise(images).float())
         loss = lesson.loss(margins, chances)
         if self.detectors:
@@ -165,6 +183,7 @@ class SurrogateLearner:
         restore_optimiser(self.optimiser, state, "optimiser_")
         if self.teacher:
             restore_optimiser(self.teacher.optimiser, state, "teacher_optimiser_")
+        self.answers = None
         self.generator.set_state(torch.from_numpy(state["generator"].copy()))
 
     def export(self, name: str) -> Network:
