@@ -31,6 +31,7 @@ RULE = "#b8b8b8"
 GRID = "#e6e6e6"
 BLUE = "#1f5a94"
 ORANGE = "#c8501e"
+GREY = "#8a8a8a"
 
 WHITE = (1.0, 1.0, 1.0, 1.0)
 NO_IMAGES = (0.9, 0.9, 0.9, 1.0)
@@ -70,7 +71,7 @@ def curves(records: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], t
 
     records: one per epoch, in order; "epoch", "loss" and "accuracy" (0 to 1, on warped training
     images), and in some of them "checked_accuracy" (0 to 1, of the exported integer network on
-    held-out images).
+    held-out images), and "teaching" where it was the teacher that learned.
 
     Raises PictureError if there is no record or the file cannot be written, and MissingToolError if
     matplotlib is not installed.
@@ -90,10 +91,17 @@ def curves(records: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], t
         axes.grid(axis="y", color=GRID, linewidth=0.7)
         _quiet(axes)
     # A line is seen from two epochs on, a point from the first.
-    line = {"color": BLUE, "marker": "o" if len(records) == 1 else None, "markersize": 4.5}
-    loss.plot(epochs, [record["loss"] for record in records], **line)
-    trained = [100 * record["accuracy"] for record in records]
-    accuracy.plot(epochs, trained, **line, label="training images, warped")
+    for teaching, colour, label in (
+        (True, GREY, "teacher"),
+        (False, BLUE, "warped training images"),
+    ):
+        part = [record for record in records if bool(record.get("teaching")) == teaching]
+        if not part:
+            continue
+        passes = [record["epoch"] for record in part]
+        line = {"color": colour, "marker": "o" if len(part) == 1 else None, "markersize": 4.5}
+        loss.plot(passes, [record["loss"] for record in part], **line)
+        accuracy.plot(passes, [100 * record["accuracy"] for record in part], **line, label=label)
     checks = {
         record["epoch"]: 100 * record["checked_accuracy"]
         for record in records
@@ -107,7 +115,7 @@ def curves(records: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], t
             "o",
             color=ORANGE,
             markersize=4.5,
-            label=f"held-out images, integer network (last {last:.2f} %)",
+            label=f"held-out images ({last:.2f} %)",
         )
     loss.set_ylabel("loss")
     accuracy.set_ylabel("accuracy (%)")
@@ -120,12 +128,12 @@ def curves(records: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], t
     accuracy.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),
-        ncols=2,
+        ncols=3,
         frameon=False,
         fontsize=TEXT_POINTS,
         labelcolor=INK,
         borderaxespad=0,
-        columnspacing=1.5,
+        columnspacing=1.2,
     )
     return _save(figure, path)
 

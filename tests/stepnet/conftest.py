@@ -20,6 +20,15 @@ def mnist():
     return data.load("mnist", folder)
 
 
+@pytest.fixture(scope="session")
+def unipen():
+    """UNIPEN in its two parts, if STEPNET_DATA names a folder that has it."""
+    folder = os.environ.get("STEPNET_DATA")
+    if not folder or not (data.data_folder(folder) / data.UNIPEN_FILE).is_file():
+        pytest.skip("STEPNET_DATA names no folder with UNIPEN")
+    return data.load("unipen", folder)
+
+
 @pytest.fixture
 def local_files(tmp_path_factory):
     """A web server on this machine that serves `folder` at `url`."""

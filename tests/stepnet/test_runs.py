@@ -80,7 +80,14 @@ def test_what_a_finished_run_leaves(tmp_path):
     assert told["config"]["seed"] == 0
     assert told["learned"]["alphabet"] == "5Eacz"
     assert json.loads((folder / "result.json").read_text()) == {"accuracy": 0.5}
-    assert {"epoch", "loss", "accuracy", "learning_rate", "checked_accuracy"} == set(log(folder)[0])
+    assert {
+        "epoch",
+        "loss",
+        "accuracy",
+        "learning_rate",
+        "teaching",
+        "checked_accuracy",
+    } == set(log(folder)[0])
     with pytest.raises(TrainingError) as caught:
         begin(folder, config)
     assert str(caught.value) == (

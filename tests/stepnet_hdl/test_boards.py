@@ -3,7 +3,9 @@
 import pytest
 from amaranth_boards.icestick import ICEStickPlatform
 
+from stepnet.engine import memory_image
 from stepnet.errors import BuildError
+from stepnet.networks import load_network
 from stepnet_hdl.boards import PARTS, all_boards, find_board
 
 
@@ -28,6 +30,23 @@ def test_memories_fit_their_part():
         else:
             bits = bits_per_block_ram[device[:5]]
             assert part.shape.simd * part.shape.weight_words < part.block_rams * bits
+
+
+@pytest.mark.parametrize(
+    ("board", "network"),
+    [
+        ("icebreaker", "digits"),
+        ("icebreaker", "digits-medium"),
+        ("icebreaker", "ascii"),
+        ("icebreaker", "ascii-bits"),
+        ("icebreaker", "ascii-nearest"),
+        ("icebreaker", "letters"),
+        ("ulx3s-85f", "digits-large"),
+    ],
+)
+def test_a_shipped_network_fits_a_board(board, network):
+    image = memory_image(load_network(network), find_board(board).part.shape)
+    assert len(image.weights) <= find_board(board).part.shape.weight_words
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def _pass(learner: Learner, epoch: int, on_progress: Callable[[Progress], None])
         "loss": progress.loss,
         "accuracy": progress.accuracy,
         "learning_rate": progress.learning_rate,
+        "teaching": progress.teaching,
         "seconds": time.perf_counter() - start,
     }
 

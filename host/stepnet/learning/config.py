@@ -184,7 +184,9 @@ class Progress:
     images_done, images_total: training images seen so far and in the whole run.
     loss: mean over the epoch so far of what the rule makes small. accuracy: part of the epoch's
     images, as warped, whose whole code came out right.
-    learning_rate: of the last step; None for rule delta, whose steps are fixed.
+    learning_rate: of the last step, in parts of its peak for a teacher; None for rule delta, whose
+    steps are fixed.
+    teaching: whether it is the teacher that learns.
     """
 
     epoch: int
@@ -194,6 +196,7 @@ class Progress:
     loss: float
     accuracy: float
     learning_rate: float | None = None
+    teaching: bool = False
 
 
 def _one_of(choices: tuple[str, ...], value: str, what: str) -> None:

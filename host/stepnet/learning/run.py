@@ -37,8 +37,8 @@ from stepnet.network import Network
 from stepnet.sigmoid import SigmoidNetwork
 
 Record = dict[str, Any]
-"""One line of the log: epoch, loss, accuracy, learning_rate, seconds, and checked_accuracy where
-the network was measured after that pass."""
+"""One line of the log: epoch, loss, accuracy, learning_rate, teaching, seconds, and
+checked_accuracy where the network was measured after that pass."""
 
 _STATE = "state_"
 """What the names of the learner's arrays begin with in the checkpoint."""

@@ -119,7 +119,8 @@ class SurrogateLearner:
                 images_total=self.config.passes * len(self.images),
                 loss=loss_sum / seen,
                 accuracy=right / seen,
-                learning_rate=self.config.peak_rate * factor,
+                learning_rate=factor if teaching else self.config.peak_rate * factor,
+                teaching=teaching,
             )
 
     def _chances(self, batch: Tensor) -> Tensor:
