@@ -59,11 +59,34 @@ def build(
 
 
 def boards(
+    connected: Annotated[
+        bool,
+        typer.Option(
+            "--connected", help="Ask the boards at this machine's serial ports who they are."
+        ),
+    ] = False,
+    all_ports: Annotated[
+        bool,
+        typer.Option(
+            "--all-ports",
+            help="With --connected: also write to ports that are no known board's.",
+        ),
+    ] = False,
+    baud: Annotated[
+        int, typer.Option(min=1, help="With --connected: bits per second on the wire.")
+    ] = DEFAULT_BAUD,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
 ) -> None:
-    """List the boards that `stepnet build` knows."""
+    """List the boards that `stepnet build` knows, or those that are connected."""
+    if all_ports and not connected:
+        raise typer.BadParameter("it goes with --connected.", param_hint="--all-ports")
+    if connected:
+        from stepnet.cli.connected import show_connected
+
+        show_connected(all_ports=all_ports, baud=baud, json_output=json_output)
+        return
     _require_amaranth()
     from stepnet_hdl.boards import all_boards
 

@@ -5,7 +5,7 @@
     ...     reading = board.infer(image)
 
 `Network` is a network and its file, `reference` what it computes, `open_board` the way to a board
-that computes it.
+that computes it, `open_pool` to several.
 """
 
 from importlib import import_module
@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from stepnet.board import Board, Reading, open_board
     from stepnet.errors import StepnetError
     from stepnet.network import Layer, Network, Readout
+    from stepnet.pool import Pool, open_pool
 
 __all__ = [
     "Board",
     "Layer",
     "Network",
+    "Pool",
     "Reading",
     "Readout",
     "StepnetError",
     "open_board",
+    "open_pool",
     "reference",
 ]
 
@@ -32,10 +35,12 @@ _HOMES = {
     "Board": "stepnet.board",
     "Layer": "stepnet.network",
     "Network": "stepnet.network",
+    "Pool": "stepnet.pool",
     "Reading": "stepnet.board",
     "Readout": "stepnet.network",
     "StepnetError": "stepnet.errors",
     "open_board": "stepnet.board",
+    "open_pool": "stepnet.pool",
 }
 
 

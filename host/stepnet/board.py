@@ -27,7 +27,7 @@ from stepnet.errors import (
     RefusedError,
 )
 from stepnet.exchange import Exchange, Message
-from stepnet.link import Link, open_link
+from stepnet.link import Link, open_link, without_token
 from stepnet.network import Network
 from stepnet.networks import load_network
 from stepnet.protocol import DEFAULT_BAUD, PROTOCOL_VERSION, Core, Refusal, Request, Space
@@ -35,8 +35,12 @@ from stepnet.protocol import DEFAULT_BAUD, PROTOCOL_VERSION, Core, Refusal, Requ
 if TYPE_CHECKING:
     from PIL import Image
 
-ImageLike: TypeAlias = "NDArray[np.generic] | Image.Image | str | os.PathLike[str]"
-"""An image of the network's size, or a picture of any size: from Pillow, or its path."""
+    from stepnet.picture import Picture
+    from stepnet.text_line import LineText
+
+ImageLike: TypeAlias = "NDArray[np.generic] | Image.Image | bytes | str | os.PathLike[str]"
+"""An image of the network's size, or a picture of any size: from Pillow, the bytes of an encoded
+one (PNG, JPEG, ...), or its path."""
 
 IDENTIFY_ATTEMPTS = 4
 LOAD_ATTEMPTS = 3
@@ -181,6 +185,15 @@ class Board:
         )
         return (_reading(network, answer) for answer in answers)
 
+    def read_text(self, page: Picture) -> LineText:
+        """What the board reads in a picture of one line of separate characters.
+
+        Raises ImageError if the picture cannot be read or shows no ink.
+        """
+        from stepnet.text_line import read_text
+
+        return read_text(self.infer_many, page, self._network)
+
     def close(self) -> None:
         """Give the link back. Closing twice does nothing."""
         if not self._closed:
@@ -293,7 +306,7 @@ def open_board(
         network = load_network(network)
     _check_timeout(timeout_s)
     link = open_link(where, baud=baud, timeout_s=timeout_s, uart=uart, progress=progress)
-    return Board(link, network, timeout_s, where=where)
+    return Board(link, network, timeout_s, where=without_token(where))
 
 
 _VERSION = protocol.Layout({**protocol.HEADER.fields, "protocol_version": 1})
@@ -336,10 +349,10 @@ def _pixels(network: Network, image: ImageLike) -> NDArray[np.generic]:
                 "picture fit."
             )
         return image
-    from stepnet.picture import normalise, read_picture
+    from stepnet.framing import framing_of
+    from stepnet.picture import normalise
 
-    picture = read_picture(image) if isinstance(image, str | os.PathLike) else image
-    return normalise(picture, network.height, network.width)
+    return normalise(image, network.height, network.width, framing_of(network))
 
 
 def _reading(network: Network, answer: bytes) -> Reading:

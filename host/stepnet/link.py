@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
+from urllib.parse import unquote
 
 import serial
 
@@ -23,6 +25,12 @@ is that package's extra of the same name."""
 
 READ_BYTES = 4096
 """At most so many bytes come out of one read of a port."""
+
+TOKEN_PREFIX = b"stepnet-token "
+WELCOME = b"stepnet-welcome\n"
+"""What a client and a share that wants a token say to each other first; see `stepnet.share`."""
+
+_NOTICE_PREFIX = b"\0stepnet: "
 
 
 class Link(Protocol):
@@ -55,16 +63,20 @@ class LinkFactory(Protocol):
 class SerialLink:
     """A serial port, or any other URL that pyserial opens, such as `socket://host:port`.
 
-    A local port is locked for this process. Bytes that arrived before are dropped.
+    A local port is locked for this process. Bytes that arrived before are dropped. One thread may
+    read while another writes.
+    where: in `socket://TOKEN@host:port`, a share is told the token; see `stepnet.share`.
     timeout_s: how long a write may stay stuck.
 
     Raises LinkError, with the way out, if there is no such port, it is busy, this user may not open
-    it or nobody answers there.
+    it, nobody answers there or the token is wrong.
     """
 
     def __init__(self, where: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 5.0) -> None:
+        where, token = _split_token(where)
         self._where = where
         self._timeout_s = timeout_s
+        self._last_read = b""
         # pyserial's own errors are OSErrors; a URL or a baud rate it cannot make sense of is a
         # ValueError.
         try:
@@ -73,6 +85,12 @@ class SerialLink:
             )
         except (OSError, ValueError) as error:
             raise _cannot_open(where, error) from error
+        if token:
+            try:
+                self._introduce(token)
+            except BaseException:
+                self.close()
+                raise
 
     def write(self, data: bytes) -> None:
         """Send all of `data`; LinkTimeoutError if the port takes none for `timeout_s`."""
@@ -94,7 +112,8 @@ class SerialLink:
             if not first:
                 return b""
             self._port.timeout = 0
-            return first + self._port.read(READ_BYTES - 1)
+            self._last_read = first + self._port.read(READ_BYTES - 1)
+            return self._last_read
         except OSError as error:
             raise self._broke(error) from error
 
@@ -102,11 +121,43 @@ class SerialLink:
         """Close the port."""
         self._port.close()
 
+    def _introduce(self, token: str) -> None:
+        """Send a share its token, and wait until it lets this client in."""
+        self.write(TOKEN_PREFIX + token.encode() + b"\n")
+        deadline_s = time.monotonic() + self._timeout_s
+        answer = b""
+        while not answer.endswith(b"\n"):
+            received = self.read(max(0.0, deadline_s - time.monotonic()))
+            if not received:
+                raise LinkTimeoutError(
+                    f"What answers at {self._where!r} did not take the token within "
+                    f"{self._timeout_s:g} s; leave it out if the board is shared without one."
+                )
+            answer += received
+        if answer != WELCOME:
+            raise self._broke(ConnectionError("it answered the token with something else"))
+
     def _broke(self, error: OSError) -> LinkError:
+        _, told, sentence = self._last_read.rpartition(_NOTICE_PREFIX)
+        if told:
+            return LinkError(
+                f"The share at {self._where!r} ended the connection: "
+                f"{sentence.decode(errors='replace').strip()}"
+            )
         return LinkError(
             f"The connection to {self._where!r} broke ({_reason(error)}); "
             "check the cable and open the board again."
         )
+
+
+def notice(sentence: str) -> bytes:
+    """What a share sends before it ends a connection, so that `SerialLink` can say why."""
+    return _NOTICE_PREFIX + sentence.encode() + b"\n"
+
+
+def without_token(where: str) -> str:
+    """`where` as it may be shown: a share's URL without its token."""
+    return _split_token(where)[0]
 
 
 def open_link(
@@ -120,7 +171,7 @@ def open_link(
     """The link to a board.
 
     where: the name of an installed board, such as "sim"; otherwise a serial port or a URL for
-    `SerialLink`.
+    `SerialLink`, perhaps with a token.
     baud: bits per second on the wire.
     timeout_s: how long a write to a port may stay stuck.
     uart: the virtual board is driven at its serial pins instead of the bytes behind them.
@@ -133,6 +184,15 @@ def open_link(
     if where in boards.names:
         return _factory(boards[where])(baud=baud, uart=uart, progress=progress)
     return SerialLink(where, baud=baud, timeout_s=timeout_s)
+
+
+def _split_token(where: str) -> tuple[str, str]:
+    """The port or URL to open, and the token in it, if any."""
+    scheme, separator, rest = where.partition("://")
+    token, at, place = rest.rpartition("@")
+    if scheme != "socket" or not at:
+        return where, ""
+    return scheme + separator + place, unquote(token)
 
 
 def _factory(board: EntryPoint) -> LinkFactory:

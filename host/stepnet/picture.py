@@ -7,109 +7,103 @@ from outside; images that have the network's size are inferred as they are.
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stepnet.errors import ImageError
+from stepnet.framing import Framing, frame
+from stepnet.paper import find_ink
+
+Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]"
+"""A path; the bytes of an image file; from Pillow in any mode; or an array of uint8 of shape
+(H, W), (H, W, 3) or (H, W, 4), or of bool of shape (H, W)."""
 
 MAX_MEGAPIXELS = 64
 
-INK_PART = 20 / 28
-"""Part of the frame that the longer side of a character fills, as in MNIST."""
 
-MIN_CONTRAST = 24
-"""Grey levels between paper and ink below which a picture counts as blank."""
-
-MIN_INK = 0.1
-"""Part of the full contrast that a pixel needs to belong to the character's box; compression leaves
-less around strokes."""
-
-NOISE_DEVIATIONS = 6
-"""Standard deviations of the paper's noise up to which a pixel is paper."""
-
-MIN_STROKE_PIXELS = 1.8
-"""Strokes that would come out thinner than this, in pixels of the result, are widened first."""
-
-
-def read_picture(path: str | os.PathLike[str]) -> Image.Image:
+def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None) -> Image.Image:
     """The picture in an image file of any format that Pillow reads, in memory, upright.
 
-    Raises ImageError if `path` is missing, a directory, unreadable, no picture, damaged or larger
+    source: the file's path, or its content.
+    name: how the picture is called in errors; the path if not given.
+
+    Raises ImageError if the file is missing, a directory, unreadable, no picture, damaged or larger
     than `MAX_MEGAPIXELS`.
     """
-    path = Path(path)
+    name = _name(source) if name is None else name
+    called = repr(name) if name else "given"
+    file = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
     try:
         # What Pillow warns about is refused below, or does not matter.
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as picture:
-            _check_size(picture, f"picture {str(path)!r}")
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as picture:
+            _check_size(picture, _what(name))
             return ImageOps.exif_transpose(picture)
     except IsADirectoryError:
-        raise ImageError(f"{str(path)!r} is a directory; name a picture in it.") from None
+        raise ImageError(f"{called} is a directory; name a picture in it.") from None
     except FileNotFoundError:
-        raise ImageError(f"There is no picture {str(path)!r}; check the path.") from None
+        raise ImageError(f"There is no picture {called}; check the path.") from None
     except UnidentifiedImageError:
         raise ImageError(
-            f"The file {str(path)!r} is no picture or is damaged; "
+            f"The file {called} is no picture or is damaged; "
             "give a PNG, a JPEG or another image file."
         ) from None
     except Image.DecompressionBombError:
-        raise _too_large(f"picture {str(path)!r}") from None
+        raise _too_large(_what(name)) from None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         # Pillow's decoders answer damage with any of these.
         reason = error.strerror if isinstance(error, OSError) else None
         raise ImageError(
-            f"The picture {str(path)!r} cannot be read ({reason or 'its content is damaged'}); "
+            f"The picture {called} cannot be read ({reason or 'its content is damaged'}); "
             "give a PNG, a JPEG or another image file."
         ) from error
 
 
 def normalise(
-    picture: str | os.PathLike[str] | Image.Image | NDArray[np.generic],
-    height: int = 28,
-    width: int = 28,
+    picture: Picture, height: int = 28, width: int = 28, framing: Framing = Framing.MNIST
 ) -> NDArray[np.uint8]:
     """One character as network input: (height, width) uint8 grey values, bright ink on 0.
 
-    picture: a path, as for `read_picture`; or from Pillow in any mode; or an array of uint8 of
-    shape (H, W), (H, W, 3) or (H, W, 4), or of bool of shape (H, W).
+    framing: how the characters lie in the data that the network learned from; see `framing_of`.
 
     1. What is transparent becomes white; colours become grey.
-    2. The paper is the median grey of the picture's border. Ink is what differs from it, on the
-       side (darker or brighter) where the squares of the differences add up to more.
-    3. What differs by no more than the border's own noise is paper.
-    4. The box around all pixels of at least `MIN_INK` is cut out and scaled, keeping its aspect, so
-       that it fills `INK_PART` of the frame's height or width and no more of the other. Thin
-       strokes are widened before they shrink away.
-    5. The brightest ink becomes 255, and the centre of mass goes to pixel (height / 2, width / 2),
-       rounded to whole pixels, as far as the ink stays within the frame.
+    2. Paper is found and taken away: `stepnet.paper.find_ink`.
+    3. The ink is cut out, scaled and centred: `stepnet.framing.frame`.
 
     Images of MNIST come out as they went in, but for one in a thousand.
 
     Raises ImageError if the picture is empty or blank, too large, or an array of another form, and
     as `read_picture` does.
     """
-    what = "picture"
-    if isinstance(picture, (str, os.PathLike)):
-        what = f"picture {str(picture)!r}"
-        picture = read_picture(picture)
-    ink = _ink(_grey(picture, what), what)
-    strong = ink >= MIN_INK * ink.max()
-    rows, columns = np.flatnonzero(strong.any(axis=1)), np.flatnonzero(strong.any(axis=0))
-    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    scale = min(INK_PART * height / ink.shape[0], INK_PART * width / ink.shape[1])
-    size = (max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale)))
-    character = np.asarray(
-        Image.fromarray(_widen_strokes(ink, scale)).resize(size, Image.Resampling.BILINEAR)
-    )
-    stretched = np.rint(character * (255 / character.max())).astype(np.uint8)
-    return _centre(stretched, height, width)
+    return frame(find_ink(*grey_values(picture)).strength, height, width, framing)
+
+
+def grey_values(picture: Picture, name: str | None = None) -> tuple[NDArray[np.float32], str]:
+    """A picture's grey values, (H, W) of 0 to 255, and how the picture is called in errors.
+
+    Transparent parts are white; more than 8 bits are scaled. Errors and `name` as in
+    `read_picture`, and ImageError if there is not one pixel, or the array has another form.
+    """
+    what = _what(_name(picture) if name is None else name)
+    if isinstance(picture, (str, os.PathLike, bytes)):
+        picture = read_picture(picture, name)
+    return _grey(picture, what), what
+
+
+def _name(picture: Picture) -> str:
+    return str(picture) if isinstance(picture, (str, os.PathLike)) else ""
+
+
+def _what(name: str) -> str:
+    return f"picture {name!r}" if name else "picture"
 
 
 def _grey(picture: Image.Image | NDArray[np.generic], what: str) -> NDArray[np.float32]:
@@ -143,53 +137,6 @@ def _from_array(array: NDArray[np.generic]) -> Image.Image:
     if 0 in array.shape:
         return Image.new("L", (array.shape[1], array.shape[0]))
     return Image.fromarray(np.ascontiguousarray(array))
-
-
-def _ink(grey: NDArray[np.float32], what: str) -> NDArray[np.float32]:
-    """How much each pixel differs from the paper, 0 where it is paper; some pixel is not."""
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    paper = np.median(border)
-    # 1.4826 median deviations are a standard deviation of normal noise, untouched by ink there.
-    noise = NOISE_DEVIATIONS * 1.4826 * np.median(np.abs(border - paper))
-    difference = grey - paper
-    darker, brighter = np.maximum(-difference, 0), np.maximum(difference, 0)
-    ink = darker if np.square(darker).sum() > np.square(brighter).sum() else brighter
-    if ink.max() < max(MIN_CONTRAST, noise):
-        raise ImageError(
-            f"The {what} is blank: no ink differs from its border; "
-            "give a character with some paper around it."
-        )
-    return np.where(ink >= noise, ink, np.float32(0))
-
-
-def _widen_strokes(ink: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
-    """Ink whose strokes keep `MIN_STROKE_PIXELS` when the picture shrinks by `scale`.
-
-    A stroke's width is twice its area by its outline, the outline counted where ink meets paper.
-    """
-    inside = np.pad(ink >= ink.max() / 2, 1)
-    outline = np.count_nonzero(inside[1:] != inside[:-1])
-    outline += np.count_nonzero(inside[:, 1:] != inside[:, :-1])
-    stroke = 2 * np.count_nonzero(inside) / outline
-    missing = int(MIN_STROKE_PIXELS / scale - stroke)
-    if missing < 2:
-        return ink
-    grey = Image.fromarray(np.rint(ink * (255 / ink.max())).astype(np.uint8))
-    for _ in range(missing // 2):
-        grey = grey.filter(ImageFilter.MaxFilter(3))
-    return np.asarray(grey).astype(np.float32)
-
-
-def _centre(character: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """`character` in a frame of zeros with its centre of mass in the middle."""
-    corner: list[int] = []
-    for axis, side in enumerate((height, width)):
-        profile = character.sum(axis=1 - axis, dtype=np.int64)
-        mass_centre = float(profile @ np.arange(len(profile)) / profile.sum())
-        corner.append(min(max(0, round(side / 2 - mass_centre)), side - len(profile)))
-    frame = np.zeros((height, width), dtype=np.uint8)
-    frame[corner[0] :, corner[1] :][: character.shape[0], : character.shape[1]] = character
-    return frame
 
 
 def _check_size(picture: Image.Image, what: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stepnet import picture, reference
+from stepnet import paper, reference
 from stepnet.errors import ImageError
 from stepnet.networks import load_network
 from stepnet.picture import normalise, read_picture
@@ -38,6 +38,17 @@ def mass_centre(image):
 
 
 SEVEN = normalise(seven())
+
+
+def png_header(width, height):
+    """The start of a PNG that claims a size."""
+
+    def chunk(kind, content):
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
 def samples():
@@ -138,6 +149,62 @@ def test_noise_and_compression_are_paper(quality):
     assert overlap(normalise(Image.open(file)), SEVEN) > 0.75
 
 
+LIGHTS = {
+    "from one side": lambda row, column: 1 - 0.45 * column,
+    "from a corner": lambda row, column: 1 - 0.25 * column - 0.25 * row,
+    "a lamp above": lambda row, column: 1 - 1.2 * ((row - 0.5) ** 2 + (column - 0.5) ** 2),
+    "the shadow of a hand": lambda row, column: 1 - 0.35 / (1 + np.exp(25 * (column - row / 2))),
+}
+
+
+@pytest.mark.parametrize("light", LIGHTS)
+@pytest.mark.parametrize(("paper", "ink"), [(235, 40), (60, 230)])
+def test_uneven_light_is_paper(light, paper, ink):
+    moved = np.full((400, 320), paper, dtype=np.float64)
+    moved[100:300, 80:230] = seven(paper=paper, ink=ink)
+    rows, columns = np.indices(moved.shape) / np.reshape(moved.shape, (2, 1, 1))
+    lit = moved * LIGHTS[light](rows, columns) + np.random.default_rng(0).normal(0, 2, moved.shape)
+    assert overlap(normalise(np.clip(lit, 0, 255).astype(np.uint8)), SEVEN) > 0.8
+
+
+def test_uneven_light_without_ink_is_blank():
+    rows, columns = np.indices((200, 300)) / 300
+    lit = 240 * LIGHTS["from a corner"](rows, columns)
+    assert refusal(normalise, lit.astype(np.uint8)).startswith("The picture is blank")
+
+
+@pytest.mark.parametrize("shape", [(9, 400), (400, 9), (9, 9)])
+def test_narrow_pictures_in_uneven_light(shape):
+    rows, columns = np.indices(shape) / np.reshape(shape, (2, 1, 1))
+    lit = 250 * LIGHTS["the shadow of a hand"](rows, columns)
+    lit[3:6, 3:6] = 10
+    assert normalise(lit.astype(np.uint8)).max() == 255
+
+
+def test_ink_on_a_part_of_the_border_is_ink():
+    """A stroke that leaves the picture does not make the paper slope."""
+    crossing = seven()
+    crossing[20:36] = 0
+    crossing = crossing[:, 20:]
+    image = normalise(crossing)
+    assert ink_box(image)[1] == 20
+    assert overlap(image, normalise(np.pad(crossing, 20, constant_values=255))) > 0.9
+
+
+def test_specks_do_not_count():
+    """Dirt far away would make the character small."""
+    dirty = np.full((300, 300), 255, dtype=np.uint8)
+    dirty[50:250, 75:225] = seven()
+    dirty[5:8, 5:8] = dirty[290:293, 280:283] = 0
+    assert overlap(normalise(dirty), SEVEN) > 0.95
+
+
+def test_dots_are_no_specks():
+    colon = np.full((120, 60), 255, dtype=np.uint8)
+    colon[20:30, 25:35] = colon[90:97, 27:34] = 0
+    assert ink_box(normalise(colon))[0] == 20
+
+
 def test_thin_strokes_survive():
     thin = np.full((600, 400), 255, dtype=np.uint8)
     thin[100:102, 100:300] = 0
@@ -168,7 +235,7 @@ def test_ink_stays_whole_where_its_mass_is_far_from_its_middle():
 def test_samples_come_out_as_they_went_in():
     images = samples()
     again = np.stack([normalise(image) for image in images])
-    assert int(np.abs(again.astype(int) - images).max()) <= picture.MIN_INK * 255
+    assert int(np.abs(again.astype(int) - images).max()) <= paper.MIN_INK * 255
 
 
 def test_normalising_twice_changes_nothing():
@@ -223,6 +290,37 @@ def test_a_blank_file_is_named(tmp_path):
         f"The picture {str(path)!r} is blank: no ink differs from its border; "
         "give a character with some paper around it."
     )
+
+
+def test_large_pictures_are_reduced_first():
+    large = np.kron(seven(), np.ones((12, 12), dtype=np.uint8))
+    assert overlap(normalise(large), SEVEN) > 0.9
+
+
+def test_the_bytes_of_a_file_are_a_picture():
+    np.testing.assert_array_equal(normalise(encoded("PNG")), normalise(seven(ink=30)))
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "sentence"),
+    [
+        (b"text", None, "The file given is no picture or is damaged"),
+        (b"text", "-", "The file '-' is no picture or is damaged"),
+        (
+            png_header(9000, 9000),
+            None,
+            "The picture has more than 64 million pixels; scale it down first.",
+        ),
+        (
+            png_header(9000, 9000),
+            "-",
+            "The picture '-' has more than 64 million pixels; scale it down first.",
+        ),
+    ],
+)
+def test_bytes_are_called_as_the_caller_calls_them(content, name, sentence):
+    found = refusal(read_picture, content, name)
+    assert found in (sentence, f"{sentence}; give a PNG, a JPEG or another image file.")
 
 
 def test_noise_without_ink_is_blank():
@@ -285,17 +383,6 @@ def test_a_cut_picture(tmp_path):
         f"The picture {str(path)!r} cannot be read (its content is damaged); "
         "give a PNG, a JPEG or another image file."
     )
-
-
-def png_header(width, height):
-    """The start of a PNG that claims a size."""
-
-    def chunk(kind, content):
-        checksum = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + checksum
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("side", [8001, 10_000, 60_000])

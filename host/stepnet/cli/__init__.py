@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from stepnet.cli import demo, evaluate, infer, networks, train, weights
+from stepnet.cli import bench, demo, evaluate, infer, networks, share, train, weights
 from stepnet.errors import StepnetError
 
 COMMANDS_GROUP = "stepnet.commands"
@@ -90,6 +90,8 @@ def make_app() -> typer.Typer:
         evaluate.evaluate,
         networks.networks,
         weights.weights,
+        share.share,
+        bench.bench,
     ):
         app.command()(command)
     for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda found: found.name):

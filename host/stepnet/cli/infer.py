@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import enum
+import itertools
 import json
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,65 +24,300 @@ from stepnet.cli.options import (
     UartOption,
 )
 from stepnet.cli.output import Progress
+from stepnet.errors import ImageError
 from stepnet.protocol import DEFAULT_BAUD
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from stepnet.board import Board
     from stepnet.cli.comparison import Comparison
+    from stepnet.network import Network
+    from stepnet.text_line import Glyph, Line
+
+STDIN = Path("-")
+
+PICTURES_AT_ONCE = 32
+"""So many pictures are read before they are inferred; no more are kept."""
+
+
+class Format(enum.StrEnum):
+    """What is written for each picture."""
+
+    TEXT = "text"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A picture, ready to be inferred.
+
+    images: one of a single character, or one of each character of `line`.
+    steps: draws how they came about, given what was read in each.
+    """
+
+    path: Path
+    images: list[NDArray[np.uint8]]
+    glyphs: Sequence[Glyph] | None
+    steps: Callable[[Sequence[str]], Image] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Result:
+    """A picture and what a board and numpy read in it, one for each of its images."""
+
+    prepared: _Prepared
+    comparisons: Sequence[Comparison]
+
+    @property
+    def path(self) -> str:
+        return str(self.prepared.path)
+
+    @property
+    def agrees(self) -> bool:
+        return all(comparison.agrees for comparison in self.comparisons)
+
+    def as_json(self) -> dict[str, object]:
+        glyphs = self.prepared.glyphs
+        if glyphs is None:
+            return {"path": self.path, **self.comparisons[0].as_json()}
+        return {
+            "path": self.path,
+            "text": _text(glyphs, self.comparisons),
+            "agrees": self.agrees,
+            "characters": [
+                {"box": glyph.box, "after_space": glyph.after_space, **comparison.as_json()}
+                for glyph, comparison in zip(glyphs, self.comparisons, strict=True)
+            ],
+        }
+
+    def as_row(self) -> dict[str, object]:
+        """The columns of its line as CSV."""
+        if self.prepared.glyphs is None:
+            return self.as_json()
+        return {**self.as_json(), "characters": len(self.comparisons)}
+
+    def __str__(self) -> str:
+        if self.prepared.glyphs is not None:
+            return _text_line(self.path, self.prepared.glyphs, self.comparisons)
+        return _character_line(self.path, self.comparisons[0])
 
 
 def infer(
     images: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IMAGE", help="Pictures of one character each, of any size and format."
+            metavar="IMAGE",
+            help="Pictures of any size and format, folders of them, or - for stdin.",
         ),
     ],
+    text: Annotated[
+        bool, typer.Option("--text", help="Each picture is a line of separate characters.")
+    ] = False,
     board: BoardOption = "sim",
     network: NetworkOption = "digits",
+    output_format: Annotated[
+        Format, typer.Option("--format", help="A line for each picture: text, jsonl or csv.")
+    ] = Format.TEXT,
+    json_output: JsonOption = False,
+    steps: Annotated[
+        Path | None,
+        typer.Option(help="Draw how the one picture becomes network input, as a PNG file."),
+    ] = None,
     baud: BaudOption = DEFAULT_BAUD,
     timeout_s: TimeoutOption = 5.0,
     uart: UartOption = False,
-    json_output: JsonOption = False,
 ) -> None:
-    """Read the character in each picture on a board.
+    """Read the character, or with --text the line of characters, in each picture on a board.
 
-    Ends with exit code 1 if the board and numpy disagree on any of them.
+    Pictures that cannot be read are named on stderr, and the others go on. Ends with exit code 1 if
+    the board and numpy disagree on any, else with 2 if any could not be read.
     """
     from stepnet.board import open_board
-    from stepnet.cli.comparison import compare
     from stepnet.networks import load_network
-    from stepnet.picture import normalise
 
+    if json_output and output_format is not Format.TEXT:
+        raise typer.BadParameter(
+            f"--json is one object, and --format {output_format} a line for each picture; "
+            "give one of them.",
+            param_hint="--format",
+        )
     loaded = load_network(network)
-    pictures = [normalise(path, loaded.height, loaded.width) for path in images]
+    refused: list[ImageError] = []
+
+    def refuse(error: ImageError) -> None:
+        refused.append(error)
+        print(f"stepnet: {error}", file=sys.stderr, flush=True)
+
+    paths = list(_expanded(images, refuse))
+    if steps is not None and len(paths) != 1:
+        raise typer.BadParameter(
+            f"{len(paths)} pictures have no one drawing; name one picture.", param_hint="--steps"
+        )
+    prepared = _prepared(paths, loaded, text, steps is not None, refuse)
+    batches = iter(lambda: list(itertools.islice(prepared, PICTURES_AT_ONCE)), [])
+    first = next(batches, None)
+    if first is None:
+        raise typer.Exit(2)
     with Progress() as progress:
         opened = open_board(
             board, loaded, timeout_s=timeout_s, baud=baud, uart=uart, progress=progress
         )
-    comparisons: list[Comparison] = []
-    with opened:
-        for path, comparison in zip(images, compare(opened, pictures), strict=True):
-            comparisons.append(comparison)
-            if not json_output:
-                print(_line(path, comparison))
-    if json_output:
-        entries = zip(images, comparisons, strict=True)
-        print(
-            json.dumps(
-                {
-                    "board": board,
-                    "network": loaded.name,
-                    "images": [
-                        {"path": str(path), **comparison.as_json()} for path, comparison in entries
-                    ],
-                }
-            )
+    write = _writer(output_format, json_output, board, loaded)
+    disagree = False
+    # Lines on the same terminal show well enough how far it is.
+    counted = sys.stderr.isatty() and (json_output or not sys.stdout.isatty())
+    with opened, _counting(len(paths), counted) as count, write as write_result:
+        for result in _results(opened, itertools.chain([first], batches)):
+            disagree |= not result.agrees
+            write_result(result)
+            count(len(refused))
+            if steps is not None:
+                _save_steps(steps, result)
+    if disagree or refused:
+        raise typer.Exit(1 if disagree else 2)
+
+
+def _expanded(paths: Iterable[Path], refuse: Callable[[ImageError], None]) -> Iterator[Path]:
+    """`paths` with the pictures in a folder, sorted, in the place of the folder."""
+    from PIL import Image
+
+    for path in paths:
+        if path == STDIN or not path.is_dir():
+            yield path
+            continue
+        suffixes = Image.registered_extensions()
+        pictures = sorted(
+            inside
+            for inside in path.iterdir()
+            if inside.suffix.lower() in suffixes and inside.is_file()
         )
-    if not all(comparison.agrees for comparison in comparisons):
-        raise typer.Exit(1)
+        if not pictures:
+            refuse(
+                ImageError(
+                    f"The folder {str(path)!r} holds no picture; name one with PNG, JPEG or other "
+                    "image files in it."
+                )
+            )
+        yield from pictures
 
 
-def _line(path: Path, comparison: Comparison) -> str:
+def _prepared(
+    paths: Iterable[Path],
+    network: Network,
+    text: bool,
+    with_steps: bool,
+    refuse: Callable[[ImageError], None],
+) -> Iterator[_Prepared]:
+    """The pictures that can be read."""
+    for path in paths:
+        try:
+            prepare = _prepare_line if text else _prepare_character
+            yield prepare(path, network, with_steps)
+        except ImageError as error:
+            refuse(error)
+
+
+def _prepare_character(path: Path, network: Network, with_steps: bool) -> _Prepared:
+    from stepnet.framing import frame, framing_of
+    from stepnet.paper import find_ink
+    from stepnet.picture import grey_values
+
+    ink = find_ink(*grey_values(_content(path), str(path)))
+    image = frame(ink.strength, network.height, network.width, framing_of(network))
+
+    def steps(captions: Sequence[str]) -> Image:
+        from stepnet.picture_steps import Seen, character_steps
+
+        return character_steps(ink, Seen(image, captions[0]), network.ink_threshold)
+
+    return _Prepared(path, [image], None, steps if with_steps else None)
+
+
+def _prepare_line(path: Path, network: Network, with_steps: bool) -> _Prepared:
+    from stepnet.framing import framing_of
+    from stepnet.text_line import find_line
+
+    line: Line = find_line(_content(path), str(path))
+    framing = framing_of(network)
+    images = [glyph.image(network.height, network.width, framing) for glyph in line.glyphs]
+
+    def steps(captions: Sequence[str]) -> Image:
+        from stepnet.picture_steps import Seen, line_steps
+
+        seen = [Seen(*pair) for pair in zip(images, captions, strict=True)]
+        return line_steps(line, seen, network.ink_threshold)
+
+    return _Prepared(path, images, line.glyphs, steps if with_steps else None)
+
+
+def _content(path: Path) -> Path | bytes:
+    return sys.stdin.buffer.read() if path == STDIN else path
+
+
+def _results(board: Board, batches: Iterable[Sequence[_Prepared]]) -> Iterator[_Result]:
+    from stepnet.cli.comparison import compare
+
+    for batch in batches:
+        comparisons = compare(board, [image for prepared in batch for image in prepared.images])
+        for prepared in batch:
+            yield _Result(prepared, list(itertools.islice(comparisons, len(prepared.images))))
+
+
+@contextmanager
+def _writer(
+    output_format: Format, json_output: bool, board: str, network: Network
+) -> Generator[Callable[[_Result], None]]:
+    """What writes a result to stdout, at once or, as one JSON object, at the end."""
+    if json_output:
+        entries: list[dict[str, object]] = []
+        yield lambda result: entries.append(result.as_json())
+        print(json.dumps({"board": board, "network": network.name, "images": entries}))
+    elif output_format is Format.JSONL:
+        yield lambda result: print(json.dumps(result.as_json()), flush=True)
+    elif output_format is Format.CSV:
+        writer: csv.DictWriter[Any] | None = None
+
+        def write_row(result: _Result) -> None:
+            nonlocal writer
+            row = result.as_row()
+            if writer is None:
+                writer = csv.DictWriter(sys.stdout, row, lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(row)
+
+        yield write_row
+    else:
+        yield lambda result: print(result)
+
+
+@contextmanager
+def _counting(total: int, shown: bool) -> Generator[Callable[[int], None]]:
+    """A bar on stderr that counts the pictures that were read; it is told how many were refused."""
+    if not shown:
+        yield lambda refused: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    read = 0
+    columns = TextColumn("Pictures"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Bar(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
+        task = bar.add_task("", total=total)
+
+        def count(refused: int) -> None:
+            nonlocal read
+            read += 1
+            bar.update(task, completed=min(total, read + refused))
+
+        yield count
+
+
+def _character_line(path: str, comparison: Comparison) -> str:
     reading = comparison.reading
     verdict = (
         "agrees with numpy" if comparison.agrees else f"numpy says 0x{comparison.numpy_code:02x}"
@@ -85,3 +327,33 @@ def _line(path: Path, comparison: Comparison) -> str:
         f"code 0x{reading.code:02x}, register {reading.code:08b}, {reading.cycles} cycles, "
         f"{verdict}"
     )
+
+
+def _text_line(path: str, glyphs: Sequence[Glyph], comparisons: Sequence[Comparison]) -> str:
+    disagree = sum(not comparison.agrees for comparison in comparisons)
+    verdict = f"{disagree} disagree" if disagree else "all agree"
+    count = f"{len(glyphs)} character{'' if len(glyphs) == 1 else 's'}"
+    return f"{path}: {_text(glyphs, comparisons)!r}, {count}, {verdict} with numpy"
+
+
+def _text(glyphs: Sequence[Glyph], comparisons: Sequence[Comparison]) -> str:
+    from stepnet.text_line import joined_text
+
+    return joined_text(glyphs, [comparison.reading for comparison in comparisons])
+
+
+def _save_steps(path: Path, result: _Result) -> None:
+    from stepnet.files import write_whole
+
+    draw = result.prepared.steps
+    if draw is None:
+        return
+    readings = (comparison.reading for comparison in result.comparisons)
+    drawing = draw([reading.character or f"0x{reading.code:02x}" for reading in readings])
+    try:
+        write_whole(path, lambda file: drawing.save(file, "PNG"))
+    except OSError as error:
+        raise ImageError(
+            f"The drawing cannot be written to {str(path)!r} ({error.strerror}); "
+            "name a file in a folder that exists and is writable."
+        ) from error

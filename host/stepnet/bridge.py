@@ -1,0 +1,88 @@
+"""Bytes both ways between a link and whoever came to use it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Protocol
+
+from stepnet.errors import LinkError
+from stepnet.link import Link
+
+LOOK_S = 0.1
+"""How long a read of the link lasts before the bridge sees whether the visitor has left."""
+
+STUCK_S = 1.0
+"""How long a visitor that left may take for the rest of an answer."""
+
+QUIET_S = 0.05
+DRAIN_S = 2.0
+
+
+class Visitor(Protocol):
+    """The other end of a bridge. It is ended from another thread than it waits in."""
+
+    def receive(self) -> bytes:
+        """What the visitor sends, as soon as there is some; b"" once it left or was ended."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Send all of `data`; OSError if the visitor left or was hung up on."""
+        ...
+
+    def stop_receiving(self) -> None:
+        """End `receive`, now and from now on."""
+        ...
+
+    def hang_up(self) -> None:
+        """End `receive` and `send`, now and from now on."""
+        ...
+
+
+def bridge(link: Link, visitor: Visitor) -> None:
+    """Carry bytes both ways until the visitor leaves or is ended.
+
+    The link is read in one thread and written in another, so it has to bear that, as
+    `stepnet.link.SerialLink` does.
+
+    Raises LinkError if the link breaks.
+    """
+    left = threading.Event()
+    broke: list[LinkError] = []
+
+    def carry_answers() -> None:
+        try:
+            while not left.is_set():
+                if received := link.read(LOOK_S):
+                    visitor.send(received)
+        except LinkError as error:  # first, because LinkTimeoutError is an OSError too
+            broke.append(error)
+        except OSError:
+            pass  # the visitor left in the middle of an answer
+        finally:
+            visitor.stop_receiving()
+
+    answers = threading.Thread(target=carry_answers, daemon=True)
+    answers.start()
+    try:
+        while data := visitor.receive():
+            link.write(data)
+    finally:
+        left.set()
+        answers.join(STUCK_S)
+        if answers.is_alive():  # the visitor does not take what it asked for
+            visitor.hang_up()
+            answers.join()
+    if broke:
+        raise broke[0]
+
+
+def drain(link: Link) -> None:
+    """Drop what the board still answers to a visitor that left, so that the next one misses it.
+
+    Ends once nothing came for `QUIET_S`, and after `DRAIN_S` in any case. Raises LinkError if the
+    link breaks.
+    """
+    deadline_s = time.monotonic() + DRAIN_S
+    while link.read(QUIET_S) and time.monotonic() < deadline_s:
+        pass

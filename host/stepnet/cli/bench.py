@@ -1,0 +1,245 @@
+"""`stepnet bench`: how fast a board answers, and what limits it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stepnet.cli.options import (
+    BaudOption,
+    BoardOption,
+    JsonOption,
+    NetworkOption,
+    TimeoutOption,
+    UartOption,
+)
+from stepnet.cli.output import Progress
+from stepnet.protocol import DEFAULT_BAUD
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from stepnet.board import Board
+    from stepnet.network import Network
+
+BITS_PER_BYTE = 10
+"""On a serial line: eight data bits, a start bit and a stop bit."""
+
+DIFFERENT_IMAGES = 256
+SEED = 0
+
+PERCENTILES = (50, 90, 99)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Images one behind the other, as many in flight as the board takes.
+
+    host_cpu_s_per_image: user and system time of this process, all its threads.
+    cycles, engine_images_per_s: of the board's engine for one image, and how many it could do.
+    """
+
+    images: int
+    seconds: float
+    images_per_s: float
+    host_cpu_s_per_image: float
+    cycles: int
+    engine_images_per_s: float
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds from one image to its reading, with nothing else in flight."""
+
+    images: int
+    p50_s: float
+    p90_s: float
+    p99_s: float
+    max_s: float
+
+
+@dataclass(frozen=True)
+class LinkUse:
+    """The stream beside the most that a serial line of this baud rate carries.
+
+    request_bytes, answer_bytes: of one image's two frames, on average.
+    limit_images_per_s: both directions at once, so that of the busier one.
+    utilisation: images per second over that limit.
+    request_utilisation, answer_utilisation: the share of each direction's time that is used.
+    """
+
+    baud: int
+    request_bytes: float
+    answer_bytes: float
+    limit_images_per_s: float
+    utilisation: float
+    request_utilisation: float
+    answer_utilisation: float
+
+
+def bench(
+    board: BoardOption = "sim",
+    network: NetworkOption = "digits",
+    seconds: Annotated[
+        float, typer.Option(min=0.01, help="How long to stream, and then to ask singly.")
+    ] = 5.0,
+    baud: BaudOption = DEFAULT_BAUD,
+    timeout_s: TimeoutOption = 5.0,
+    uart: UartOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Measure a board: rate, latency, use of the link and this process's CPU time.
+
+    The images are noise, the same each time. For the virtual board the CPU time is that of the
+    simulation, and the baud rate is only reached in simulated time. Ends with exit code 1 if the
+    board and numpy disagree on any image.
+    """
+    from stepnet.board import open_board
+    from stepnet.networks import load_network
+
+    loaded = load_network(network)
+    images, codes = _noise(loaded)
+    with Progress() as progress:
+        opened = open_board(
+            board, loaded, timeout_s=timeout_s, baud=baud, uart=uart, progress=progress
+        )
+        with opened:
+            progress(f"Streaming for {seconds:g} s")
+            stream, wrong = _stream(opened, images, codes, seconds)
+            progress(f"Asking one by one for {seconds:g} s")
+            latency, also_wrong = _singly(opened, images, codes, seconds)
+    link = _link_use(loaded, images, codes, stream, baud)
+    wrong += also_wrong
+    if json_output:
+        print(
+            json.dumps(
+                {
+                    "board": board,
+                    "network": loaded.name,
+                    "stream": asdict(stream),
+                    "latency": asdict(latency),
+                    "link": asdict(link),
+                    "wrong": wrong,
+                }
+            )
+        )
+    else:
+        print(_text(stream, latency, link, wrong))
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _noise(network: Network) -> tuple[NDArray[np.uint8], list[int]]:
+    """Images (DIFFERENT_IMAGES, height, width) of 0 and 255, and the codes that numpy reads."""
+    import numpy as np
+
+    from stepnet import reference
+
+    shape = (DIFFERENT_IMAGES, network.height, network.width)
+    images = np.random.default_rng(SEED).integers(0, 2, shape, dtype=np.uint8) * np.uint8(255)
+    return images, reference.infer(network, images).tolist()
+
+
+def _stream(
+    board: Board, images: NDArray[np.uint8], codes: Sequence[int], seconds: float
+) -> tuple[Stream, int]:
+    """Stream for `seconds`, and wait for the last reading; also how many readings were wrong."""
+    start_s, start_cpu_s = time.perf_counter(), time.process_time()
+    end_s = start_s + seconds
+
+    def until_the_end() -> Iterator[NDArray[np.uint8]]:
+        index = 0
+        while not index or time.perf_counter() < end_s:
+            yield images[index % DIFFERENT_IMAGES]
+            index += 1
+
+    count = wrong = cycles = 0
+    for reading in board.infer_many(until_the_end()):
+        wrong += reading.code != codes[count % DIFFERENT_IMAGES]
+        cycles = max(cycles, reading.cycles)
+        count += 1
+    took_s = time.perf_counter() - start_s
+    took_cpu_s = time.process_time() - start_cpu_s
+    engine_rate = board.identity.clock_hz / cycles if cycles else 0.0
+    return Stream(count, took_s, count / took_s, took_cpu_s / count, cycles, engine_rate), wrong
+
+
+def _singly(
+    board: Board, images: NDArray[np.uint8], codes: Sequence[int], seconds: float
+) -> tuple[Latency, int]:
+    """Ask for `seconds`, one image at a time; also how many readings were wrong."""
+    import numpy as np
+
+    took_s: list[float] = []
+    wrong = 0
+    end_s = time.perf_counter() + seconds
+    while not took_s or time.perf_counter() < end_s:
+        index = len(took_s) % DIFFERENT_IMAGES
+        start_s = time.perf_counter()
+        reading = board.infer(images[index])
+        took_s.append(time.perf_counter() - start_s)
+        wrong += reading.code != codes[index]
+    p50_s, p90_s, p99_s = np.percentile(took_s, PERCENTILES).tolist()
+    return Latency(len(took_s), p50_s, p90_s, p99_s, max(took_s)), wrong
+
+
+def _link_use(
+    network: Network,
+    images: NDArray[np.uint8],
+    codes: Sequence[int],
+    stream: Stream,
+    baud: int,
+) -> LinkUse:
+    """What the frames of these images and their readings take of a serial line."""
+    from stepnet import protocol, reference
+    from stepnet.protocol import Answer, Request
+
+    requests = [
+        protocol.INFER.pack(kind=Request.INFER, sequence=index) + protocol.pack_pixels(bits)
+        for index, bits in enumerate(reference.binarise(network, images))
+    ]
+    answers = [
+        protocol.READING.pack(kind=Answer.READING, sequence=index, code=code, cycles=stream.cycles)
+        for index, code in enumerate(codes)
+    ]
+    request_bytes, answer_bytes = (
+        sum(len(protocol.encode_frame(payload)) for payload in payloads) / len(payloads)
+        for payloads in (requests, answers)
+    )
+    bytes_per_s = baud / BITS_PER_BYTE
+    limit = bytes_per_s / max(request_bytes, answer_bytes)
+    rate = stream.images_per_s
+    return LinkUse(
+        baud=baud,
+        request_bytes=request_bytes,
+        answer_bytes=answer_bytes,
+        limit_images_per_s=limit,
+        utilisation=rate / limit,
+        request_utilisation=rate * request_bytes / bytes_per_s,
+        answer_utilisation=rate * answer_bytes / bytes_per_s,
+    )
+
+
+def _text(stream: Stream, latency: Latency, link: LinkUse, wrong: int) -> str:
+    lines = [
+        f"rate      {stream.images_per_s:,.0f} images/s ({stream.images:,} in "
+        f"{stream.seconds:.1f} s)",
+        f"engine    {stream.cycles:,} cycles per image, at most "
+        f"{stream.engine_images_per_s:,.0f} images/s",
+        f"link      {link.utilisation:.1%} of the {link.limit_images_per_s:,.0f} images/s that "
+        f"{link.baud:,} baud allow",
+        f"  out     {link.request_bytes:g} bytes per image, {link.request_utilisation:.1%} used",
+        f"  in      {link.answer_bytes:g} bytes per image, {link.answer_utilisation:.1%} used",
+        f"latency   {latency.p50_s * 1e3:.3f} ms median, {latency.p90_s * 1e3:.3f} ms 90 %, "
+        f"{latency.p99_s * 1e3:.3f} ms 99 %, {latency.max_s * 1e3:.3f} ms worst "
+        f"({latency.images:,} images, one by one)",
+        f"host      {stream.host_cpu_s_per_image * 1e6:.1f} us CPU per image in the stream",
+        "readings  all as numpy reads" if not wrong else f"readings  {wrong:,} not as numpy reads",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,68 @@
+"""`stepnet boards --connected`: what is at the serial ports of this machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from stepnet.cli.output import Progress
+
+if TYPE_CHECKING:
+    from stepnet.board import Identity
+    from stepnet.connected import Connected
+
+
+def show_connected(*, all_ports: bool, baud: int, json_output: bool) -> None:
+    """Print every serial port and the board that is found at it.
+
+    Other arguments: as in `stepnet.connected.connected_boards`.
+    """
+    from stepnet.connected import connected_boards
+
+    with Progress() as progress:
+        progress("Asking the boards at the serial ports")
+        found = connected_boards(all_ports=all_ports, baud=baud)
+    if json_output:
+        print(json.dumps({"ports": [asdict(connected) for connected in found]}))
+    elif found:
+        _print_table(found)
+    else:
+        print("This machine has no serial ports; connect a board and check its cable.")
+
+
+def _print_table(found: list[Connected]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for heading in ("port", "board", "USB id", "core", "network"):
+        table.add_column(heading, overflow="fold")
+    for connected in found:
+        identity = connected.identity
+        table.add_row(
+            connected.port,
+            connected.board or "unknown",
+            connected.usb_id or "",
+            _core(identity) if identity else "",
+            _network(connected, identity) if identity else "",
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    for connected in found:
+        if connected.problem:
+            console.print(f"{connected.port}: {connected.problem}", markup=False, soft_wrap=True)
+
+
+def _core(identity: Identity) -> str:
+    weights_kbit = identity.simd * identity.weight_words / 1024
+    return (
+        f"engine, SIMD {identity.simd}, {weights_kbit:g} kbit of weights of up to "
+        f"{identity.max_weight_bits} bits, {identity.clock_hz / 1e6:g} MHz"
+    )
+
+
+def _network(connected: Connected, identity: Identity) -> str:
+    if not identity.loaded:
+        return "none"
+    return connected.network or f"unknown, digest {identity.digest:08x}"

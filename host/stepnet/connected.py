@@ -1,0 +1,220 @@
+"""Boards at this machine's serial ports: found by USB id, then asked who they are.
+
+A port is asked only if it is the UART of a board that is known here, because a byte that means
+nothing to Stepnet may mean something to whatever else is connected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stepnet import protocol
+from stepnet.errors import LinkError, NetworkError
+from stepnet.exchange import Exchange, Message
+from stepnet.link import SerialLink
+from stepnet.protocol import DEFAULT_BAUD, PROTOCOL_VERSION, Core, Request
+
+if TYPE_CHECKING:
+    from serial.tools.list_ports_common import ListPortInfo
+
+    from stepnet.board import Identity
+    from stepnet.engine import EngineShape
+    from stepnet.network import Network
+
+IDENTIFY_TIMEOUT_S = 0.3
+IDENTIFY_ATTEMPTS = 2
+
+_VERSION = protocol.Layout({**protocol.HEADER.fields, "protocol_version": 1})
+"""The start of IDENTITY, which is the same in every protocol version."""
+
+
+@dataclass(frozen=True)
+class UsbUart:
+    """How the UART of a board, or of several that cannot be told apart, shows up on USB.
+
+    boards: their names.
+    usb_id: vendor and product.
+    product: matches the start of the product string.
+    interface: of the USB device, if it has one beside the UART that must be left alone.
+    """
+
+    boards: str
+    usb_id: tuple[int, int]
+    product: str
+    interface: int | None = None
+
+
+_FT2232H = (0x0403, 0x6010)
+_FT231X = (0x0403, 0x6015)
+_DAPLINK = (0x1D50, 0x602B)
+
+# Ids and product strings without another source: definitions/boards.jsonc of
+# https://github.com/FPGAwars/apio-definitions. That channel A of an FT2232H programs the board, so
+# that the UART is at B: the default of iceprog -I, https://github.com/YosysHQ/icestorm.
+USB_UARTS = (
+    # FTDI's own string, which boards keep whose EEPROM is empty.
+    UsbUart("a board with an FT2232H", _FT2232H, "Dual RS232-HS", interface=1),
+    UsbUart("iCEBreaker", _FT2232H, "iCEBreaker", interface=1),
+    UsbUart("Alhambra II", _FT2232H, "Alhambra II", interface=1),
+    UsbUart("Alchitry Cu", _FT2232H, "Alchitry Cu", interface=1),
+    UsbUart("ECP5 Versa", _FT2232H, "Lattice ECP5 Versa", interface=1),
+    UsbUart("iCE40-HX8K or iCEstick", _FT2232H, "Lattice FTUSB Interface Cable", interface=1),
+    # The BL702 or BL616 plays an FT2232H: https://wiki.sipeed.com/hardware/en/tang
+    UsbUart("Tang Nano", _FT2232H, r"(SIPEED )?(USB|JTAG) Debugger", interface=1),
+    # Strings of every release: the cable table of https://github.com/kost/fujprog. Without its
+    # string an FT231X is anybody's serial adapter.
+    UsbUart("ULX3S", _FT231X, "ULX3S FPGA"),
+    # Strings differ between systems, as the note in boards.jsonc says.
+    UsbUart("iCESugar", _DAPLINK, "DAPLink CMSIS-DAP|CMSIS-DAP-v1-MuseLab"),
+)
+"""The boards whose ports are asked; for one id, the least that can be said of it comes first."""
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A serial port, and the board at it if there is one.
+
+    port: its path or name.
+    board: the boards that its USB id stands for; None if it stands for none.
+    usb_id: such as "0403:6010"; None if the port is not on USB.
+    identity: what the board said of itself; None if it was not asked or gave no good answer.
+    network: the shipped network that it holds; None if it holds none of them.
+    problem: why there is no identity, in a sentence; None if there is one.
+    """
+
+    port: str
+    board: str | None
+    usb_id: str | None
+    identity: Identity | None
+    network: str | None
+    problem: str | None
+
+
+def connected_boards(
+    *,
+    all_ports: bool = False,
+    baud: int = DEFAULT_BAUD,
+    ports: Iterable[ListPortInfo] | None = None,
+) -> list[Connected]:
+    """All serial ports of this machine, sorted by name, with the boards that are found at them.
+
+    Only the UARTs in `USB_UARTS` are opened and written to.
+
+    all_ports: ask at every other port too; what is connected there gets two times 8 bytes that it
+    may not understand.
+    baud: bits per second on the wire.
+    ports: as `serial.tools.list_ports.comports` lists them, which is asked if None.
+    """
+    if ports is None:
+        from serial.tools.list_ports import comports
+
+        ports = comports()
+    return [_examine(port, all_ports, baud) for port in sorted(ports, key=_in_order)]
+
+
+def _in_order(port: ListPortInfo) -> list[tuple[int, str]]:
+    """ttyUSB2 before ttyUSB10."""
+    parts = re.findall(r"\d+|\D+", port.device)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
+def _examine(port: ListPortInfo, all_ports: bool, baud: int) -> Connected:
+    usb_id = None if port.vid is None or port.pid is None else f"{port.vid:04x}:{port.pid:04x}"
+    uart, reason = _known_uart(port)
+    identity = network = problem = None
+    if reason is None or all_ports:
+        try:
+            identity = identify(port.device, baud=baud)
+            network = _shipped_network(identity)
+        except LinkError as error:
+            problem = str(error)
+    else:
+        problem = reason
+    return Connected(port.device, uart and uart.boards, usb_id, identity, network, problem)
+
+
+def _known_uart(port: ListPortInfo) -> tuple[UsbUart | None, str | None]:
+    """What the port is, and why it may not be written to, if so."""
+    if port.vid is None or port.pid is None:
+        return None, "It is not on USB, so it was not asked; --all-ports asks it."
+    for uart in USB_UARTS:
+        # Windows does not tell the product string, so that the id has to do.
+        if uart.usb_id == (port.vid, port.pid) and (
+            port.product is None or re.match(uart.product, port.product)
+        ):
+            interface = _interface(port)
+            if uart.interface in (None, interface):
+                return uart, None
+            if interface is None:
+                return uart, (
+                    "It may be the board's other port, which programs it, so it was not asked; "
+                    "--all-ports asks it."
+                )
+            return uart, "It programs the board and was not asked; the UART is its other port."
+    return None, "It is no FPGA board that is known here, so it was not asked; --all-ports asks it."
+
+
+def _interface(port: ListPortInfo) -> int | None:
+    """The number at the end of a location such as 1-2:1.1 or 1-2:x.1; None if there is none."""
+    found = re.search(r":[0-9x]+\.(\d+)$", port.location or "")
+    return int(found[1]) if found else None
+
+
+def identify(where: str, *, baud: int = DEFAULT_BAUD) -> Identity:
+    """Ask the board at a port who it is, `IDENTIFY_TIMEOUT_S` at a time.
+
+    Raises LinkError if the port cannot be opened, nothing answers, or what answers has another
+    protocol version or core.
+    """
+    from stepnet.board import Identity
+
+    link = SerialLink(where, baud=baud, timeout_s=IDENTIFY_TIMEOUT_S)
+    try:
+        exchange = Exchange(link, where, IDENTIFY_TIMEOUT_S)
+        exchange.resync()
+        answer = exchange.ask(Message(Request.IDENTIFY), attempts=IDENTIFY_ATTEMPTS)
+    finally:
+        link.close()
+    version = _VERSION.unpack(answer)["protocol_version"]
+    if version != PROTOCOL_VERSION:
+        raise LinkError(
+            f"The board speaks protocol version {version}, this stepnet version "
+            f"{PROTOCOL_VERSION}; build its bitstream with this version."
+        )
+    fields = protocol.IDENTITY.unpack(answer)
+    del fields["kind"], fields["sequence"]
+    identity = Identity(**fields)
+    if identity.core != Core.ENGINE:
+        raise LinkError(
+            f"The board has a core of kind {identity.core}, which this stepnet does not know; "
+            "upgrade stepnet."
+        )
+    return identity
+
+
+def _shipped_network(identity: Identity) -> str | None:
+    """The name of the shipped network with the digest that the board has."""
+    from stepnet.networks import load_network, names
+
+    if not identity.loaded:
+        return None
+    try:
+        shape = identity.shape
+    except NetworkError:
+        return None
+    return next(
+        (name for name in names() if _digest(load_network(name), shape) == identity.digest), None
+    )
+
+
+def _digest(network: Network, shape: EngineShape) -> int | None:
+    """What a board of this shape would say; None if it cannot hold the network."""
+    from stepnet.engine import memory_image
+
+    try:
+        return memory_image(network, shape).digest
+    except NetworkError:
+        return None

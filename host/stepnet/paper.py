@@ -1,0 +1,213 @@
+"""What on a picture is ink, and how much: the paper found and taken away.
+
+Grey values in, ink out: 0 where there is paper, more the more a pixel differs from it. Paper may be
+darker or brighter than the ink and unevenly lit; its noise is none of the ink.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from stepnet.components import Components, label
+from stepnet.errors import ImageError
+
+MIN_CONTRAST = 24
+"""Grey levels between paper and ink below which a picture counts as blank."""
+
+MIN_INK = 0.1
+"""Part of the full contrast that a pixel needs to count as ink; compression leaves less around
+strokes."""
+
+NOISE_DEVIATIONS = 6
+"""Standard deviations of the paper's noise up to which a pixel is paper."""
+
+CALM_DEVIATION = 2.5
+"""Standard deviation of noise, in grey levels, above which a picture is smoothed first."""
+
+SMOOTHING_PART = 1 / 300
+"""Radius of that smoothing by the picture's shorter side."""
+
+MAX_PIXELS = 2_000_000
+"""Larger pictures are reduced first: a character needs a hundred pixels, a line some thousand."""
+
+SHADE_SIDE = 48
+"""Longer side, at most, of the small picture on which the paper's shade is found."""
+
+MEDIAN_SIDE = 17
+"""Window of the running median there: a third of the picture, most of it paper."""
+
+MIN_SHADED_SIDE = 8
+"""Pictures smaller than this have paper of one grey."""
+
+FEW_PART = 0.15
+"""Part of the border that says nothing about the paper."""
+
+INK_CONTRAST_PART = 0.6
+"""Part of the picture's contrast from which a difference is ink rather than shadow."""
+
+DARK_GREY = 10
+"""Greys are light times colour; below this a sensor's own offset counts for as much."""
+
+SPECK_AREA = 0.15
+"""Area of the smallest piece that is no speck, by the square of the stroke's width."""
+
+FAINT_PEAK = 0.35
+"""Part of the full contrast that a piece reaches somewhere unless it is a smudge."""
+
+DEVIATION_BY_MEDIAN = 1.4826
+"""Standard deviation of normal noise by its median distance from the median (MAD)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ink:
+    """A picture, taken apart into paper and ink. All arrays are (H, W) float32.
+
+    grey: the picture in grey values, reduced by `reduction` if it was large.
+    paper: the grey that the paper has under every pixel.
+    strength: grey levels by which a pixel differs from the paper; 0 where it is paper or a speck.
+    reduction: pixels of the picture as it was to one here, along each side.
+    """
+
+    grey: NDArray[np.float32]
+    paper: NDArray[np.float32]
+    strength: NDArray[np.float32]
+    reduction: int
+
+
+def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
+    """The ink of a picture, some of which there is.
+
+    grey: (H, W) grey values of 0 to 255 with paper along most of the border.
+    what: how the picture is called in errors.
+
+    The paper is what explains the border's greys: one grey; else a surface of the second degree;
+    else, where a shadow falls, the running median of the whole picture. Ink is what differs from
+    it, on the side (darker or brighter) where the squares of the differences add up to more, and by
+    more than the border's noise. Its strength is as in the light that the paper has on average.
+    Pieces much smaller than a stroke is wide, or faint throughout, are specks.
+
+    Raises ImageError if the picture is blank.
+    """
+    reduction = int(np.ceil(np.sqrt(grey.size / MAX_PIXELS)))
+    if reduction > 1:
+        grey = np.asarray(Image.fromarray(grey).reduce(reduction))
+    paper = find_paper(grey)
+    noise = deviation(border(grey - paper))
+    radius = min(grey.shape) * SMOOTHING_PART
+    if noise > CALM_DEVIATION and radius > 0.5:
+        grey = _smoothed(grey, radius)
+        noise = deviation(border(grey - paper))
+    difference = grey - paper
+    darker, brighter = np.maximum(-difference, 0), np.maximum(difference, 0)
+    strength = darker if np.square(darker).sum() > np.square(brighter).sum() else brighter
+    threshold = NOISE_DEVIATIONS * noise
+    if strength.max() < max(MIN_CONTRAST, threshold):
+        raise ImageError(
+            f"The {what} is blank: no ink differs from its border; "
+            "give a character with some paper around it."
+        )
+    light = (paper + DARK_GREY) / (np.median(paper) + DARK_GREY)
+    strength = np.where(strength >= threshold, strength / light, np.float32(0))
+    return Ink(grey, paper, _without_specks(strength), reduction)
+
+
+def find_paper(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The grey of the paper under every pixel of (H, W) grey values, as in `find_ink`."""
+    flat = np.full_like(grey, np.median(border(grey)))
+    if min(grey.shape) < MIN_SHADED_SIDE:
+        return flat
+    small = np.asarray(Image.fromarray(grey).reduce(-(-max(grey.shape) // SHADE_SIDE)))
+    if _explains(np.full_like(small, flat[0, 0]), small):
+        return flat
+    surface = _fitted_surface(small)
+    shade = surface if _explains(surface, small) else _running_median(small)
+    height, width = grey.shape
+    full = Image.fromarray(shade).resize((width, height), Image.Resampling.BICUBIC)
+    return np.clip(np.asarray(full), 0, 255)
+
+
+def _explains(paper: NDArray[np.float32], grey: NDArray[np.float32]) -> bool:
+    """All but a few of the border's pixels are this paper, or else what is not is ink.
+
+    Neighbours on the border differ by noise alone, a shadow's differ from the paper by more, and
+    ink by nearly as much as anything in the picture.
+    """
+    ring = border(grey)
+    noise = deviation(np.diff(ring)) / float(np.sqrt(2))
+    far = float(np.quantile(np.abs(ring - border(paper)), 1 - FEW_PART))
+    contrast = float(np.abs(grey - paper).max())
+    return far <= 3 * noise + 3 or far >= INK_CONTRAST_PART * contrast
+
+
+def border(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The outermost pixels of (H, W) values, once around."""
+    return np.concatenate([values[0], values[1:, -1], values[-1, -2::-1], values[-2:0:-1, 0]])
+
+
+def deviation(values: NDArray[np.float32]) -> float:
+    """Standard deviation of normal noise, hardly touched by what ink there is among `values`."""
+    return DEVIATION_BY_MEDIAN * float(np.median(np.abs(values - np.median(values))))
+
+
+def stroke_width(mask: NDArray[np.bool_]) -> float:
+    """Mean width in pixels of the strokes of a (H, W) mask: twice its area by its outline.
+
+    The outline is counted where ink meets paper; slanting strokes come out a little too thin.
+    """
+    inside = np.pad(mask, 1)
+    outline = np.count_nonzero(inside[1:] != inside[:-1])
+    outline += np.count_nonzero(inside[:, 1:] != inside[:, :-1])
+    return 2 * np.count_nonzero(inside) / outline
+
+
+def _fitted_surface(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The surface of the second degree with the least absolute distances from the border's greys.
+
+    Found by least squares, weighted anew each time by one over the distance, so that ink on a part
+    of the border hardly counts.
+    """
+    rows, columns = np.meshgrid(
+        *(np.linspace(-1, 1, side, dtype=np.float32) for side in grey.shape), indexing="ij"
+    )
+    terms = np.stack([np.ones_like(rows), rows, columns, rows**2, rows * columns, columns**2])
+    at_border = np.stack([border(term) for term in terms], axis=1).astype(np.float64)
+    ring = border(grey).astype(np.float64)
+    weights = np.ones(len(ring))
+    coefficients = np.zeros(len(terms))
+    for _ in range(12):
+        root = np.sqrt(weights)
+        coefficients = np.linalg.lstsq(at_border * root[:, np.newaxis], ring * root, rcond=None)[0]
+        weights = 1 / np.maximum(np.abs(ring - at_border @ coefficients), 0.5)
+    return np.tensordot(coefficients, terms, axes=1).astype(np.float32)
+
+
+def _running_median(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The median of a window around each pixel; beyond the border the shade goes on as it came."""
+    window = tuple(min(MEDIAN_SIDE, 2 * side - 1) for side in grey.shape)
+    beyond = [(side // 2, side // 2) for side in window]
+    padded = np.pad(grey, beyond, mode="reflect", reflect_type="odd")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, window)
+    return np.median(windows, axis=(2, 3)).astype(np.float32)
+
+
+def _smoothed(grey: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
+    levels = Image.fromarray(np.rint(np.clip(grey, 0, 255)).astype(np.uint8))
+    return np.asarray(levels.filter(ImageFilter.GaussianBlur(radius))).astype(np.float32)
+
+
+def _without_specks(strength: NDArray[np.float32]) -> NDArray[np.float32]:
+    mask = strength >= MIN_INK * strength.max()
+    pieces: Components = label(mask)
+    peaks = np.zeros(len(pieces.areas), dtype=np.float32)
+    np.maximum.at(peaks, pieces.labels[mask] - 1, strength[mask])
+    faint = peaks < FAINT_PEAK * peaks.max()
+    # Something is left, however small everything is.
+    smallest = min(SPECK_AREA * stroke_width(mask) ** 2, int(pieces.areas[~faint].max()))
+    specks = faint | (pieces.areas < smallest)
+    if not specks.any():
+        return strength
+    return np.where(np.append(False, specks)[pieces.labels], np.float32(0), strength)

@@ -1,0 +1,378 @@
+"""Several boards as one: a stream of images spread over all of them, its readings in order.
+
+with open_pool(["/dev/ttyUSB1", "socket://lab:4000", "sim"]) as pool:
+    for reading in pool.infer_many(images):
+        ...
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Self
+
+from stepnet import protocol
+from stepnet.board import Board, ImageLike, Reading, open_board
+from stepnet.engine import image_bytes
+from stepnet.errors import BoardError
+from stepnet.link import without_token
+from stepnet.network import Network
+from stepnet.networks import load_network
+from stepnet.protocol import DEFAULT_BAUD
+
+WINDOWS_AHEAD = 2
+"""Images taken from the stream ahead of their readings, in windows of each board: one that is in
+flight, and one to follow at once."""
+
+READINGS_KEPT = 4096
+"""Images of one stream, at most, between the next reading to give and the last image taken: what
+fast boards may be ahead of a slow one."""
+
+
+@dataclass(frozen=True)
+class BoardStatistics:
+    """What one board of a pool has done.
+
+    where: its port, URL or name.
+    images: it answered.
+    busy_s: seconds in which it had images to infer.
+    failure: what took it out of the pool; None while it works.
+    """
+
+    where: str
+    images: int
+    busy_s: float
+    failure: Exception | None
+
+    @property
+    def images_per_s(self) -> float:
+        """Its rate while it was busy; 0 if it never was."""
+        return self.images / self.busy_s if self.busy_s else 0.0
+
+
+@dataclass(eq=False)
+class _Task:
+    """An image, until its reading or the error that it deserves is there."""
+
+    stream: _Stream
+    image: ImageLike
+    reading: Reading | None = None
+    error: Exception | None = None
+    done: bool = False
+
+
+class _Stream:
+    """What one call of `infer_many` waits for; guarded by the lock of its pool."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.progress = threading.Condition(lock)
+        self.unanswered = 0
+
+
+class _Worker:
+    """A board and its thread; the figures are guarded by the lock of the pool."""
+
+    def __init__(self, where: str, board: Board) -> None:
+        self.where = where
+        self.board = board
+        self.images = 0
+        self.busy_s = 0.0
+        self.busy_since_s: float | None = None
+        self.failure: Exception | None = None
+
+    def rest(self) -> None:
+        """It has nothing to infer from now on."""
+        if self.busy_since_s is not None:
+            self.busy_s += time.perf_counter() - self.busy_since_s
+            self.busy_since_s = None
+
+    def statistics(self) -> BoardStatistics:
+        running_s = 0.0 if self.busy_since_s is None else time.perf_counter() - self.busy_since_s
+        return BoardStatistics(self.where, self.images, self.busy_s + running_s, self.failure)
+
+
+class Pool:
+    """Boards that share the work. A context manager; any number of threads may use it at once.
+
+    Each board has a thread of its own, and takes images as fast as it answers them. When a board
+    fails, the images that it has not answered go to the others, and it takes no more part.
+
+    boards: at least one, each with how it is named in statistics and errors, and all with the same
+    network; they belong to the pool from now on and are closed with it.
+
+    Raises BoardError if there is no board.
+    """
+
+    def __init__(self, boards: Iterable[tuple[str, Board]]) -> None:
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._waiting: deque[_Task] = deque()
+        self._streams: set[_Stream] = set()
+        self._closed = False
+        self._workers = [_Worker(where, board) for where, board in boards]
+        if not self._workers:
+            raise BoardError("A pool needs boards; name at least one.")
+        self._network = self._workers[0].board.network
+        self._ahead = WINDOWS_AHEAD * sum(
+            protocol.window(worker.board.identity.buffer_bytes, image_bytes(self._network))
+            for worker in self._workers
+        )
+        self._threads = [
+            threading.Thread(target=self._run, args=(worker,), daemon=True)
+            for worker in self._workers
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def network(self) -> Network:
+        """The network that the boards infer."""
+        return self._network
+
+    @property
+    def statistics(self) -> tuple[BoardStatistics, ...]:
+        """What each board has done since the pool was opened, in the order they were given."""
+        with self._lock:
+            return tuple(worker.statistics() for worker in self._workers)
+
+    def infer(self, image: ImageLike) -> Reading:
+        """What a board reads in one image; arguments and errors as in `infer_many`."""
+        (reading,) = self.infer_many([image])
+        return reading
+
+    def infer_many(self, images: Iterable[ImageLike]) -> Iterator[Reading]:
+        """What the boards read in each of `images`, in their order; each as in `Board.infer`.
+
+        Two windows of images per board are taken ahead, and at most `READINGS_KEPT` readings wait
+        for their turn, so `images` may be an endless generator.
+
+        Raises, after the readings of all images before it: ImageError for an image that no board
+        can take, what `images` itself raises, and BoardError with the last cause of each board when
+        no board is left.
+        """
+        stream = _Stream(self._lock)
+        tasks: deque[_Task] = deque()
+        source = iter(images)
+        broke: Exception | None = None
+        try:
+            while broke is None:
+                try:
+                    image = next(source)
+                except StopIteration:
+                    break
+                except Exception as error:
+                    broke = error  # what was taken before is answered first
+                    break
+                self._submit(stream, _Task(stream, image), tasks)
+                while self._full(stream, tasks):
+                    self._wait(stream, tasks)
+                    yield from _readings(tasks)
+                yield from _readings(tasks)
+            while tasks:
+                self._wait(stream, tasks)
+                yield from _readings(tasks)
+        finally:
+            self._forget(stream)
+        if broke is not None:
+            raise broke
+
+    def close(self) -> None:
+        """Close the boards, each after the images that it has in flight. Twice does nothing."""
+        with self._lock:
+            self._closed = True
+            self._work.notify_all()
+            for stream in self._streams:
+                stream.progress.notify()
+        for thread in self._threads:
+            thread.join()
+
+    def __enter__(self) -> Self:
+        with self._lock:
+            self._check_open()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BoardError("The pool is closed; open it again with open_pool.")
+
+    # What a stream does, in the thread that takes its readings:
+
+    def _submit(self, stream: _Stream, task: _Task, tasks: deque[_Task]) -> None:
+        with self._lock:
+            self._check_open()
+            self._streams.add(stream)
+            stream.unanswered += 1
+            self._waiting.append(task)
+            self._work.notify()
+        tasks.append(task)
+
+    def _full(self, stream: _Stream, tasks: deque[_Task]) -> bool:
+        return stream.unanswered >= self._ahead or len(tasks) >= READINGS_KEPT
+
+    def _wait(self, stream: _Stream, tasks: deque[_Task]) -> None:
+        """Until the first of `tasks` is done or, if the stream was full, it no longer is."""
+        first = tasks[0]
+        was_full = self._full(stream, tasks)
+        with self._lock:
+            while not (first.done or (was_full and not self._full(stream, tasks))):
+                self._check_open()
+                self._check_alive()
+                stream.progress.wait()
+
+    def _check_alive(self) -> None:
+        if all(worker.failure for worker in self._workers):
+            causes = "; ".join(
+                f"{worker.where!r} failed ({str(worker.failure).removesuffix('.')})"
+                for worker in self._workers
+            )
+            raise BoardError(
+                f"No board of the pool is left: {causes}. Open the pool again once they work."
+            )
+
+    def _forget(self, stream: _Stream) -> None:
+        """Take back what no board has begun; what is in flight is answered, and dropped."""
+        with self._lock:
+            self._streams.discard(stream)
+            self._waiting = deque(task for task in self._waiting if task.stream is not stream)
+
+    # What a worker does, in its own thread:
+
+    def _run(self, worker: _Worker) -> None:
+        """Infer what is waiting until the pool closes or the board fails."""
+        held: deque[_Task] = deque()
+        try:
+            while (task := self._next_task(worker)) is not None:
+                held.append(task)
+                try:
+                    for reading in worker.board.infer_many(self._images(held)):
+                        self._finish(worker, held, reading, None)
+                except BoardError:
+                    raise
+                except Exception:
+                    self._infer_singly(worker, held)
+        except BoardError as error:
+            self._fail(worker, held, error)
+        finally:
+            worker.board.close()
+
+    def _images(self, held: deque[_Task]) -> Iterator[ImageLike]:
+        """The image of the one task held, then whatever waits; each is held until its answer.
+
+        Ends when nothing waits, so that the board answers what it has.
+        """
+        yield held[0].image
+        while True:
+            with self._lock:
+                if self._closed or not self._waiting:
+                    return
+                task = self._waiting.popleft()
+            held.append(task)
+            yield task.image
+
+    def _infer_singly(self, worker: _Worker, held: deque[_Task]) -> None:
+        """Find which image the board could not take; BoardError if it is the board's fault."""
+        while held:
+            try:
+                reading = worker.board.infer(held[0].image)
+            except BoardError:
+                raise
+            except Exception as error:
+                self._finish(worker, held, None, error)
+            else:
+                self._finish(worker, held, reading, None)
+
+    def _next_task(self, worker: _Worker) -> _Task | None:
+        """Wait for work; None once the pool is closed."""
+        with self._lock:
+            worker.rest()
+            while not (self._waiting or self._closed):
+                self._work.wait()
+            if self._closed:
+                return None
+            worker.busy_since_s = time.perf_counter()
+            return self._waiting.popleft()
+
+    def _finish(
+        self,
+        worker: _Worker,
+        held: deque[_Task],
+        reading: Reading | None,
+        error: Exception | None,
+    ) -> None:
+        task = held.popleft()
+        with self._lock:
+            worker.images += reading is not None
+            task.reading, task.error, task.done = reading, error, True
+            task.stream.unanswered -= 1
+            task.stream.progress.notify()
+
+    def _fail(self, worker: _Worker, held: deque[_Task], error: BoardError) -> None:
+        """Leave the pool, and hand what is unanswered to the others, in front of what waits."""
+        with self._lock:
+            worker.rest()
+            worker.failure = error
+            self._waiting.extendleft(
+                task for task in reversed(held) if task.stream in self._streams
+            )
+            self._work.notify_all()
+            for stream in self._streams:
+                stream.progress.notify()
+
+
+def _readings(tasks: deque[_Task]) -> Iterator[Reading]:
+    """Those at the front that are there; raises the error of an image that has one."""
+    while tasks and tasks[0].done:
+        task = tasks.popleft()
+        if task.error is not None:
+            raise task.error
+        if task.reading is not None:
+            yield task.reading
+
+
+def open_pool(
+    wheres: Iterable[str],
+    network: Network | str | os.PathLike[str] = "digits",
+    *,
+    timeout_s: float = 5.0,
+    baud: int = DEFAULT_BAUD,
+    uart: bool = False,
+    progress: Callable[[str], None] = lambda message: None,
+) -> Pool:
+    """Open boards, one after the other, and see that each holds the network.
+
+    wheres: each as `where` of `open_board`; "sim" more than once gives as many virtual boards.
+    Other arguments: as in `open_board`, for each board.
+
+    Raises what `open_board` raises, for the first board that cannot be opened; then none stays
+    open.
+    """
+    if not isinstance(network, Network):
+        network = load_network(network)
+    with ExitStack() as opened:
+        boards = [
+            (
+                without_token(where),
+                opened.enter_context(
+                    open_board(
+                        where,
+                        network,
+                        timeout_s=timeout_s,
+                        baud=baud,
+                        uart=uart,
+                        progress=progress,
+                    )
+                ),
+            )
+            for where in wheres
+        ]
+        pool = Pool(boards)
+        opened.pop_all()
+    return pool

@@ -1,0 +1,162 @@
+"""The virtual board behind a socket or a pseudo-terminal, for any program that speaks to a port."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+import time
+from typing import Self
+
+from stepnet.board import Board
+from stepnet.bridge import bridge
+from stepnet.errors import LinkError
+from stepnet.link import Link
+from stepnet.network import Network
+from stepnet_sim.virtual_board import VirtualBoardLink
+
+REST_CYCLES = 1_000_000
+"""Many times what an engine of the iCEBreaker's size takes for an image. After so many cycles
+without a byte, and those that a full buffer needs on the wire, the chip has nothing left to say."""
+
+LOAD_TIMEOUT_S = 60.0
+"""For one answer while a network is loaded; the interpreted chip takes its time."""
+
+RECEIVE_BYTES = 4096
+
+
+class RestingLink:
+    """A virtual board that rests while nothing happens, for a reader and a writer in two threads.
+
+    Time passes for the chip only inside `read`, and there only while it may have something to say;
+    what is written wakes it.
+    cycles_per_byte: on the wire, for a chip that is driven at its serial pins.
+    """
+
+    def __init__(self, link: VirtualBoardLink, cycles_per_byte: int = 0) -> None:
+        self._link = link
+        self._rest_cycles = REST_CYCLES + RECEIVE_BYTES * cycles_per_byte
+        self._written = bytearray()
+        self._changed = threading.Condition()
+        self._stay_awake()
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes for the chip, and wake it."""
+        with self._changed:
+            self._written += data
+            self._changed.notify()
+
+    def read(self, timeout_s: float) -> bytes:
+        """What the chip sends next, up to the end of a frame; b"" after `timeout_s`."""
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            written = self._take(deadline_s)
+            if written:
+                self._link.write(written)
+                self._stay_awake()
+            elif self._resting:
+                return b""
+            received = self._link.read(0.0)
+            if received:
+                self._stay_awake()
+            if received or time.monotonic() >= deadline_s:
+                return received
+
+    def close(self) -> None:
+        """End the simulation."""
+        self._link.close()
+
+    @property
+    def _resting(self) -> bool:
+        return self._link.chip.cycles >= self._rest_at_cycle
+
+    def _stay_awake(self) -> None:
+        self._rest_at_cycle = self._link.chip.cycles + self._rest_cycles
+
+    def _take(self, deadline_s: float) -> bytes:
+        """What was written; a chip that rests waits for it."""
+        with self._changed:
+            if self._resting:
+                left_s = max(0.0, deadline_s - time.monotonic())
+                self._changed.wait_for(lambda: self._written, left_s)
+            written = bytes(self._written)
+            self._written.clear()
+        return written
+
+
+class _Lent:
+    """A link that outlives the board it is lent to."""
+
+    def __init__(self, link: Link) -> None:
+        self.write = link.write
+        self.read = link.read
+
+    def close(self) -> None:
+        """Nothing: the lender closes it."""
+
+
+def load(link: Link, network: Network) -> None:
+    """Load `network` over `link`, which stays open. Raises what `stepnet.board.Board` raises."""
+    with Board(_Lent(link), network, LOAD_TIMEOUT_S, where="sim"):
+        pass
+
+
+class Terminal:
+    """A pseudo-terminal whose far side any program may open, close and open again: a context
+    manager, and the visitor of a bridge.
+
+    where: the path to open.
+
+    Raises LinkError if this system has no pseudo-terminals or none is left.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import tty
+
+            # Held open here, because a terminal that nobody has open is gone for its master.
+            self._near, self._far = os.openpty()
+            tty.setraw(self._far)
+        except (ImportError, AttributeError, OSError) as error:
+            raise LinkError(
+                f"There is no pseudo-terminal to be had on this system ({error}); "
+                "use --listen instead."
+            ) from error
+        os.set_blocking(self._near, False)
+        self.where = os.ttyname(self._far)
+        self._ending, self._end = socket.socketpair()
+
+    def receive(self) -> bytes:
+        """As `stepnet.bridge.Visitor.receive`; programs that come and go are one visitor."""
+        ready, _, _ = select.select([self._near, self._ending], [], [])
+        return b"" if self._ending in ready else os.read(self._near, RECEIVE_BYTES)
+
+    def send(self, data: bytes) -> None:
+        """As `stepnet.bridge.Visitor.send`; waits while nobody reads, as flow control would."""
+        while data:
+            ready, _, _ = select.select([self._ending], [self._near], [])
+            if ready:
+                raise ConnectionAbortedError
+            data = data[os.write(self._near, data) :]
+
+    def stop_receiving(self) -> None:
+        """As `stepnet.bridge.Visitor.stop_receiving`."""
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """As `stepnet.bridge.Visitor.hang_up`."""
+        self._end.close()
+
+    def serve(self, link: Link) -> None:
+        """Carry bytes between whoever opens the terminal and `link`, until `hang_up` or Ctrl-C."""
+        bridge(link, self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end.close()
+        self._ending.close()
+        os.close(self._near)
+        os.close(self._far)

@@ -1,0 +1,271 @@
+"""`stepnet infer` on many pictures: folders, stdin, formats, lines of text, pictures that fail."""
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from peer import CYCLES, Peer, serving
+from stepnet import cli, reference
+from stepnet.board import Reading
+from stepnet.engine import EngineShape
+from stepnet.networks import load_network
+from stepnet.picture import normalise
+from stepnet.samples import sample_pictures
+from stepnet.text_line import read_text
+
+NETWORK = load_network("digits")
+
+
+class Lying(Peer):
+    """A board that gets the last bit of every code wrong."""
+
+    def code(self, image):
+        return super().code(image) ^ 1
+
+
+def enough(peer):
+    """One that has room for the digits network."""
+    return peer(EngineShape(64, 1024, 4096, 512))
+
+
+@pytest.fixture
+def infer(monkeypatch, capsys):
+    """Run `stepnet infer` on a board; gives exit code, stdout and stderr."""
+
+    def run(*arguments, stdin=b"", peer=Peer):
+        with serving(enough(peer), "pty") as where:
+            words = ["stepnet", "infer", *map(str, arguments), "--board", where]
+            monkeypatch.setattr(sys, "argv", words)
+            monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stdin)))
+            with pytest.raises(SystemExit) as left:
+                cli.main()
+        captured = capsys.readouterr()
+        return left.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three pictures, b before c before d, and a file that is none; the names of the pictures."""
+    (tmp_path / "a.txt").write_text("no picture")
+    for name, (path, _) in zip("bcd", sample_pictures()[::9], strict=False):
+        Image.open(path).save(tmp_path / f"{name}.png")
+    return tmp_path
+
+
+def code(path):
+    return int(reference.infer(NETWORK, normalise(path)[np.newaxis])[0])
+
+
+def line(path, name=None):
+    read = code(path)
+    character = repr(chr(read)) if chr(read) in NETWORK.alphabet else "unknown"
+    return (
+        f"{name or path}: {character}, code 0x{read:02x}, register {read:08b}, {CYCLES} cycles, "
+        "agrees with numpy\n"
+    )
+
+
+def pictures_in(folder):
+    return [folder / f"{name}.png" for name in "bcd"]
+
+
+def test_the_pictures_of_a_folder_in_order(infer, folder):
+    first, *_ = sample_pictures()[5]
+    result = infer(first, folder)
+    assert result == (0, line(first) + "".join(map(line, pictures_in(folder))), "")
+
+
+def test_a_picture_on_stdin(infer, folder):
+    path = folder / "c.png"
+    assert infer("-", path, stdin=path.read_bytes()) == (0, line(path, "-") + line(path), "")
+
+
+def test_what_comes_on_stdin_and_is_no_picture(infer):
+    assert infer("-", stdin=b"text") == (
+        2,
+        "",
+        "stepnet: The file '-' is no picture or is damaged; "
+        "give a PNG, a JPEG or another image file.\n",
+    )
+
+
+def test_pictures_that_fail_are_named_and_the_others_go_on(infer, folder):
+    Image.new("L", (40, 40), 200).save(folder / "bb.png")
+    missing, empty = folder / "missing.png", folder / "empty"
+    empty.mkdir()
+    exit_code, out, err = infer(missing, folder, empty)
+    assert (exit_code, out) == (2, "".join(map(line, pictures_in(folder))))
+    assert sorted(err.splitlines()) == sorted(
+        [
+            f"stepnet: There is no picture {str(missing)!r}; check the path.",
+            f"stepnet: The picture {str(folder / 'bb.png')!r} is blank: no ink differs from its "
+            "border; give a character with some paper around it.",
+            f"stepnet: The folder {str(empty)!r} holds no picture; name one with PNG, JPEG or "
+            "other image files in it.",
+        ]
+    )
+
+
+def test_a_board_that_disagrees_weighs_more_than_a_picture_that_fails(infer, folder):
+    exit_code, out, err = infer(folder / "missing.png", folder / "b.png", peer=Lying)
+    assert exit_code == 1
+    assert out.endswith(f"numpy says 0x{code(folder / 'b.png'):02x}\n")
+    assert err.startswith("stepnet: There is no picture")
+
+
+def test_json_lines(infer, folder):
+    exit_code, out, _ = infer(folder, "--format", "jsonl")
+    assert exit_code == 0
+    assert [json.loads(each) for each in out.splitlines()] == [
+        {
+            "path": str(path),
+            "character": chr(code(path)) if chr(code(path)) in NETWORK.alphabet else None,
+            "code": code(path),
+            "known": chr(code(path)) in NETWORK.alphabet,
+            "cycles": CYCLES,
+            "agrees": True,
+        }
+        for path in pictures_in(folder)
+    ]
+
+
+def test_csv(infer, folder):
+    exit_code, out, _ = infer(folder, "--format", "csv")
+    assert exit_code == 0
+    assert out.splitlines()[0] == "path,character,code,known,cycles,agrees"
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [row["path"] for row in rows] == list(map(str, pictures_in(folder)))
+    assert [int(row["code"]) for row in rows] == list(map(code, pictures_in(folder)))
+
+
+def test_more_pictures_than_are_kept_at_once(infer, folder):
+    paths = pictures_in(folder) * 30
+    exit_code, out, _ = infer(*paths)
+    assert (exit_code, out) == (0, "".join(map(line, paths)))
+
+
+# Lines of characters
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A line of samples with a space in it, and its text as the reference reads it."""
+    images = [np.asarray(Image.open(path)) for path, _ in sample_pictures()[::4]][:5]
+    parts = [np.pad(each[:, np.flatnonzero(each.any(axis=0))], 4) for each in images]
+    page = np.pad(np.hstack([*parts[:2], np.zeros((36, 20), np.uint8), *parts[2:]]), 12)
+    path = tmp_path / "line.png"
+    Image.fromarray(page).save(path)
+
+    def infer_many(images):
+        for image in images:
+            code = int(reference.infer(NETWORK, image[np.newaxis])[0])
+            yield Reading(chr(code), code, True, 0)
+
+    return path, str(read_text(infer_many, path, NETWORK))
+
+
+def test_a_line_of_text(infer, written):
+    path, text = written
+    assert len(text) == 6
+    assert text[2] == " "
+    assert infer(path, "--text") == (
+        0,
+        f"{path}: {text!r}, 5 characters, all agree with numpy\n",
+        "",
+    )
+    exit_code, out, _ = infer(path, "--text", peer=Lying)
+    assert exit_code == 1
+    assert out.endswith(", 5 characters, 5 disagree with numpy\n")
+
+
+def test_a_line_of_text_for_programs(infer, written):
+    path, text = written
+    _, out, _ = infer(path, "--text", "--format", "jsonl")
+    result = json.loads(out)
+    assert (result["path"], result["text"], result["agrees"]) == (str(path), text, True)
+    assert [each["character"] for each in result["characters"]] == list(text.replace(" ", ""))
+    assert [each["after_space"] for each in result["characters"]] == [False] * 2 + [True] + [
+        False
+    ] * 2
+    lefts = [each["box"][0] for each in result["characters"]]
+    assert lefts == sorted(lefts)
+    _, out, _ = infer(path, "--text", "--json")
+    assert json.loads(out)["images"] == [result]
+    _, out, _ = infer(path, "--text", "--format", "csv")
+    assert out == f"path,text,agrees,characters\n{path},{text},True,5\n"
+
+
+# The steps
+
+
+@pytest.mark.parametrize("options", [[], ["--text"]])
+def test_steps_are_drawn(infer, written, tmp_path, options):
+    path, _ = written
+    drawing = tmp_path / "steps.png"
+    exit_code, _, err = infer(path, "--steps", drawing, *options)
+    assert (exit_code, err) == (0, "")
+    picture = np.asarray(Image.open(drawing))
+    assert picture.shape[2] == 3
+    red = (picture[..., 0].astype(int) - picture[..., 1]) > 100
+    assert red.any(axis=1).sum() > 20
+
+
+def test_steps_of_one_picture_only(infer, folder):
+    exit_code, out, err = infer(folder, "--steps", folder / "steps.png")
+    assert (exit_code, out) == (2, "")
+    assert err.endswith(
+        "Invalid value for --steps: 3 pictures have no one drawing; name one picture.\n"
+    )
+
+
+def test_steps_that_cannot_be_written(infer, folder):
+    path = folder / "absent" / "steps.png"
+    exit_code, _, err = infer(folder / "b.png", "--steps", path)
+    assert (exit_code, err) == (
+        2,
+        f"stepnet: The drawing cannot be written to {str(path)!r} (No such file or directory); "
+        "name a file in a folder that exists and is writable.\n",
+    )
+
+
+def test_json_has_one_format(infer, folder):
+    exit_code, out, err = infer(folder, "--json", "--format", "csv")
+    assert (exit_code, out) == (2, "")
+    assert err.endswith(
+        "Invalid value for --format: --json is one object, and --format csv a line for each "
+        "picture; give one of them.\n"
+    )
+
+
+def test_a_terminal_shows_how_far_it_is(folder):
+    """The bar is on stderr; what goes into a file or a pipe stays clean."""
+    terminal, other_end = pty.openpty()
+    with serving(enough(Peer), "pty") as where:
+        words = [sys.executable, "-m", "stepnet", "infer", str(folder), "--board", where]
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=other_end, env={**os.environ, "TERM": "xterm"}
+        )
+        out = process.stdout.read()
+        os.close(other_end)
+        shown = b""
+        try:
+            while chunk := os.read(terminal, 4096):
+                shown += chunk
+        except OSError:
+            pass  # how a terminal says that its other end is closed
+        process.stdout.close()
+        assert process.wait() == 0
+    os.close(terminal)
+    assert b"3/3" in shown
+    assert out.decode() == "".join(map(line, pictures_in(folder)))
