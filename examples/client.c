@@ -1,52 +1,60 @@
-/* Reads one picture on a board that holds a network of 28 x 28 pixels; see docs/protocol.md.
+/* Reads a picture on a board that holds a network of 28 x 28 pixels, as docs/protocol.md says:
    cc -std=c99 -o client client.c && ./client /dev/ttyUSB1 seven.pgm 64 */
-#define _DEFAULT_SOURCE /* for cfmakeraw and B1000000 */
-#include <ctype.h>
-#include <errno.h>
+#define _DEFAULT_SOURCE /* for B1000000; POSIX itself ends at 38,400 baud */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <termios.h>
 #include <unistd.h>
 #define FAIL(...) (fprintf(stderr, "client: " __VA_ARGS__), fputc('\n', stderr), exit(1))
-enum { IDENTIFY = 1, INFER = 5, IDENTITY = 0x81, READING = 0x83, REFUSAL = 0x84 };
+enum { IDENTIFY = 0x01, INFER = 0x05, IDENTITY = 0x81, READING = 0x83, REFUSAL = 0x84 };
 
-static unsigned crc16(const uint8_t *data, size_t size) {
-    unsigned crc = 0xFFFF;
-    for (size_t bit = 0; bit < 8 * size; bit++) {
-        if (bit % 8 == 0) crc ^= (unsigned)data[bit / 8] << 8;
-        crc = (crc << 1 ^ (crc & 0x8000 ? 0x1021 : 0)) & 0xFFFF;
-    }
+static int crc16(const uint8_t *data, int size) {
+    int crc = 0xFFFF;
+    for (int bit = 0; bit < 8 * size; bit++)
+        crc = (crc << 1 & 0xFFFF) ^ ((crc >> 15 ^ data[bit / 8] >> (7 - bit % 8)) & 1) * 0x1021;
     return crc;
 }
 
-/* Sends the payload in message[1..size]; its answer takes its place. COBS turns every zero into the
-   distance to the next one, from message[0] on: so simple only for frames below 255 bytes. */
-static void ask(int port, uint8_t message[256], size_t size, uint8_t sequence, uint8_t answer) {
-    size_t code = 0, end = 0, next;
-    message[2] = sequence, message[3] = 0;
-    unsigned crc = crc16(message + 1, size);
-    message[++size] = crc >> 8, message[++size] = crc & 0xFF, message[++size] = 0;
-    for (size_t i = 1; i <= size; i++)
-        if (message[i] == 0) message[code] = i - code, code = i;
-    int sent = write(port, "", 1) == 1 && write(port, message, size + 1) == (ssize_t)size + 1;
-    for (int left = 10000; sent && left && read(port, message + end, 1) == 1; left--) {
-        if (message[end]) { end = (end + 1) % 256; continue; }
-        for (code = 0; code < end; code = next) next = code + message[code], message[code] = 0;
-        int good = code == end && end >= 6 && crc16(message + 1, end - 1) == 0;
-        if (good && message[2] == sequence && message[3] == 0) {
-            if (message[1] == REFUSAL) FAIL("The board refused, for reason %d.", message[4]);
-            if (message[1] == answer) return;
-        }
-        end = 0;
+/* Sends the payload of `size` bytes at frame[1] and returns the answer's. COBS makes each zero the
+   distance to the next one, starting from frame[0]; frames below 255 bytes need no more. */
+static const uint8_t *ask(int port, uint8_t frame[256], int size, int sequence, int answer) {
+    uint8_t *payload = frame + 1, end = 0;
+    payload[1] = sequence & 0xFF, payload[2] = sequence >> 8;
+    int crc = crc16(payload, size), code = 0, next, bytes_left = 10000;
+    payload[size] = crc >> 8, payload[size + 1] = crc & 0xFF, payload[size + 2] = 0;
+    for (int i = 1; i < size + 4; i++)
+        if (frame[i] == 0) frame[code] = i - code, code = i;
+    if (write(port, "", 1) != 1 || write(port, frame, size + 4) != size + 4) bytes_left = 0;
+    for (; bytes_left-- > 0 && read(port, frame + end, 1) == 1; end = frame[end] ? end + 1 : 0) {
+        if (frame[end] != 0) continue;
+        for (code = 0; code < end; code = next) next = code + frame[code], frame[code] = 0;
+        int good = code == end && end >= 6 && crc16(payload, end - 1) == 0;
+        if (!good || (payload[1] | payload[2] << 8) != sequence) continue;
+        if (payload[0] == REFUSAL) FAIL("The board refuses, for reason %d.", payload[3]);
+        if (payload[0] == answer) return payload;
     }
-    FAIL("The board did not answer; check port, cable, baud rate and bitstream.");
+    FAIL("The board does not answer; check the port, the cable and the board's bitstream.");
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4) FAIL("Give a serial port, a 28 x 28 PGM file and the network's ink threshold.");
+    uint8_t hello[256] = {0, IDENTIFY}, image[256] = {0, INFER}, grey[28 * 28];
+    struct termios raw = {.c_cflag = CS8 | CREAD | CLOCAL, .c_cc[VTIME] = 50 /* 5 s */};
+    int level, sequence = getpid() & 0xFFFE;
+    if (argc != 4 || sscanf(argv[3], "%d", &level) != 1) FAIL("Give port, picture and threshold.");
     FILE *file = fopen(argv[2], "rb");
-    ...
+    if (!file || fscanf(file, "P5 28 28 255%c", grey) != 1 || fread(grey, 1, 784, file) != 784)
+        FAIL("%s is no PGM picture of 28 x 28 bytes (P5, 255 grey values, no comments).", argv[2]);
+    for (int i = 0; i < 28 * 28; i++) image[4 + i / 8] |= (grey[i] >= level) << i % 8;
+    int port = open(argv[1], O_RDWR | O_NOCTTY);
+    if (port < 0 || cfsetspeed(&raw, B1000000) != 0 || tcsetattr(port, TCSAFLUSH, &raw) != 0)
+        FAIL("%s cannot be opened; name a serial port that is there and free.", argv[1]);
+    const uint8_t *identity = ask(port, hello, 3, sequence, IDENTITY);
+    if (identity[3] != 1) FAIL("The board speaks protocol version %d, not 1.", identity[3]);
+    if (identity[25] != 1 || (identity[30] | identity[31] << 8) != 98)
+        FAIL("The board holds no network of 28 x 28 pixels; load one with: stepnet infer.");
+    const uint8_t *reading = ask(port, image, 3 + 98, sequence + 1, READING);
+    unsigned cycles = reading[4] | reading[5] << 8 | reading[6] << 16 | (unsigned)reading[7] << 24;
+    printf("%c in %u cycles\n", reading[3], cycles);
 }
