@@ -4,7 +4,7 @@
 
 Each network is trained with `stepnet train` into a run folder in RUNS, with three seeds. Runs that
 are done are left alone and stopped ones go on, so the command can be repeated. All of it takes
-about three quarters of an hour on two cores.
+about half an hour on two cores.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 SEEDS = (0, 1, 2)
 
 COMMON = {
-    "mnist": "--data mnist --ink-threshold 64 --epochs 5",
-    "unipen": "--data unipen --clean --ink-threshold 64 --epochs 3",
+    "mnist": "--data mnist --ink-threshold 64 --epochs 3",
+    "unipen": "--data unipen --clean --ink-threshold 64 --epochs 2",
 }
 """What all networks of one data set share."""
 
