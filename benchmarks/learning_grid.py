@@ -53,7 +53,6 @@ def _networks() -> Iterator[tuple[str, str]]:
             shape = f"--readout {readout} --hidden {hidden}"
             layers = hidden.count(",") + 2
             wider_last = ",".join(["1"] * (layers - 1) + ["8"])
-            yield f"{data}-surrogate-1-{readout}", f"{shape} --weight-bits 1"
             yield f"{data}-surrogate-1+8-{readout}", f"{shape} --weight-bits {wider_last}"
             # One hidden layer, as in the exercise; the sigmoid network has the same shape.
             wide = f"--readout {readout} --hidden 512"
@@ -61,7 +60,7 @@ def _networks() -> Iterator[tuple[str, str]]:
             yield f"{data}-sigmoid-8-{readout}", f"{wide} --rule sigmoid"
             yield f"{data}-wide-8-{readout}", f"{wide} --weight-bits 8"
     shape = f"--hidden {SHAPES['mnist']}"
-    for weights in ("ternary", "2", "4", "8"):
+    for weights in ("1", "ternary", "4", "8"):
         yield f"mnist-surrogate-{weights}-bits", f"{shape} --weight-bits {weights}"
     yield "mnist-deep-sigmoid-8-bits", f"{shape} --rule sigmoid"
     for surrogate in ("straight-through", "sigmoid", "arctan", "triangle"):

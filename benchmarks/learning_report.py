@@ -25,7 +25,6 @@ READOUTS = ("bits", "tree", "nearest")
 DATA = ("mnist", "unipen")
 
 ROWS = {
-    "surrogate-1": "surrogate, 1 bit",
     "surrogate-1+8": "surrogate, 1 bit, last layer 8",
     "wide-8": "surrogate, one hidden layer of 512, 8 bits",
     "delta-8": "delta, one hidden layer of 512, 8 bits",
@@ -37,7 +36,6 @@ WEIGHTS = {
     "surrogate-1": "1 bit",
     "surrogate-1+8": "1 bit, last layer 8",
     "surrogate-ternary": "ternary",
-    "surrogate-2": "2 bits",
     "surrogate-4": "4 bits",
     "surrogate-8": "8 bits",
 }
@@ -194,7 +192,6 @@ def draw(figures: Mapping[str, Figure], path: Path) -> None:
         axes.set_xticks(
             range(len(ROWS)),
             [
-                "surrogate\n1 bit",
                 "surrogate\n1 + 8 bit",
                 "surrogate\n512, 8 bit",
                 "delta\n512, 8 bit",

@@ -190,14 +190,18 @@ def peer(answer):
 
     near, far = os.openpty()
     tty.setraw(far)
+    os.set_blocking(near, False)  # a client that has left takes no more
     frames = protocol.FrameReader()
     ended = threading.Event()
 
     def serve():
+        pending = bytearray()
         while not ended.is_set():
-            if select.select([near], [], [], 0.05)[0]:
-                for payload in frames.feed(os.read(near, 4096)):
-                    os.write(near, answer(payload))
+            readable, writable, _ = select.select([near], [near] if pending else [], [], 0.05)
+            if readable:
+                pending += b"".join(map(answer, frames.feed(os.read(near, 4096))))
+            if writable:
+                del pending[: os.write(near, pending)]
 
     thread = threading.Thread(target=serve)
     thread.start()
