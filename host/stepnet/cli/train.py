@@ -157,7 +157,6 @@ def train(
         "accuracy": f"{score.accuracy:.4f} of {score.images} images of the {part} give exactly "
         "the right code",
         "size": f"{network.weight_bits_total} bits of weights",
-        "training time": f"{folder.seconds / 60:.1f} minutes, {threads} thread(s)",
         "attribution": split.attribution,
     }
     network = dataclasses.replace(network, card=card)
