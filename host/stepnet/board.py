@@ -17,20 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet import protocol, reference
-from stepnet.engine import EngineShape, MemoryImage, image_bytes, memory_image
+from stepnet.engine import MemoryImage, image_bytes, memory_image
 from stepnet.errors import (
     BoardError,
     ImageError,
-    LinkError,
     LinkTimeoutError,
-    NetworkError,
     RefusedError,
 )
 from stepnet.exchange import Exchange, Message
+from stepnet.identity import Identity, read_identity
 from stepnet.link import Link, open_link, without_token
 from stepnet.network import Network
 from stepnet.networks import load_network
-from stepnet.protocol import DEFAULT_BAUD, PROTOCOL_VERSION, Core, Refusal, Request, Space
+from stepnet.protocol import DEFAULT_BAUD, Refusal, Request, Space
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -61,38 +60,6 @@ class Reading:
     code: int
     known: bool
     cycles: int
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What a board says of itself; the fields of `protocol.IDENTITY`."""
-
-    protocol_version: int
-    core: int
-    simd: int
-    max_inputs: int
-    weight_words: int
-    parameter_words: int
-    max_weight_bits: int
-    single_port: int
-    buffer_bytes: int
-    clock_hz: int
-    loaded: int
-    digest: int
-    image_bytes: int
-    dropped_frames: int
-
-    @property
-    def shape(self) -> EngineShape:
-        """The engine's shape; NetworkError if no engine can have it."""
-        return EngineShape(
-            simd=self.simd,
-            max_inputs=self.max_inputs,
-            weight_words=self.weight_words,
-            parameter_words=self.parameter_words,
-            max_weight_bits=self.max_weight_bits,
-            weight_memory="single_port" if self.single_port else "block",
-        )
 
 
 class Board:
@@ -236,32 +203,7 @@ class Board:
             attempts=IDENTIFY_ATTEMPTS,
             timeout_s=self._exchange.timeout_s / IDENTIFY_ATTEMPTS,
         )
-        version = _VERSION.unpack(answer)["protocol_version"]
-        if version != PROTOCOL_VERSION:
-            older = version < PROTOCOL_VERSION
-            raise BoardError(
-                f"The board at {self._where!r} speaks protocol version {version}, this stepnet "
-                f"version {PROTOCOL_VERSION}; "
-                + ("build its bitstream again." if older else "upgrade stepnet.")
-            )
-        fields = protocol.IDENTITY.unpack(answer)
-        del fields["kind"], fields["sequence"]
-        identity = Identity(**fields)
-        if identity.core != Core.ENGINE:
-            raise BoardError(
-                f"The board at {self._where!r} has a core of kind {identity.core}, which this "
-                "stepnet does not know; upgrade stepnet."
-            )
-        try:
-            _ = identity.shape
-        except NetworkError as error:
-            raise LinkError(
-                f"The board at {self._where!r} says that it has an engine of SIMD {identity.simd} "
-                f"with {identity.max_inputs} inputs, {identity.weight_words} weight words, "
-                f"{identity.parameter_words} parameter words and {identity.max_weight_bits} weight "
-                "bits, which cannot be; build its bitstream again."
-            ) from error
-        return identity
+        return read_identity(answer, self._where)
 
     def _send_network(self, image: MemoryImage) -> None:
         chunk_bytes = _load_chunk_bytes(self._identity)
@@ -307,10 +249,6 @@ def open_board(
     _check_timeout(timeout_s)
     link = open_link(where, baud=baud, timeout_s=timeout_s, uart=uart, progress=progress)
     return Board(link, network, timeout_s, where=without_token(where))
-
-
-_VERSION = protocol.Layout({**protocol.HEADER.fields, "protocol_version": 1})
-"""The start of IDENTITY, which is the same in every protocol version."""
 
 
 def _check_timeout(timeout_s: float) -> None:

@@ -11,24 +11,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stepnet import protocol
-from stepnet.errors import LinkError, NetworkError
+from stepnet.errors import BoardError, NetworkError
 from stepnet.exchange import Exchange, Message
+from stepnet.identity import Identity, read_identity
 from stepnet.link import SerialLink
-from stepnet.protocol import DEFAULT_BAUD, PROTOCOL_VERSION, Core, Request
+from stepnet.protocol import DEFAULT_BAUD, Request
 
 if TYPE_CHECKING:
     from serial.tools.list_ports_common import ListPortInfo
 
-    from stepnet.board import Identity
     from stepnet.engine import EngineShape
     from stepnet.network import Network
 
 IDENTIFY_TIMEOUT_S = 0.3
 IDENTIFY_ATTEMPTS = 2
-
-_VERSION = protocol.Layout({**protocol.HEADER.fields, "protocol_version": 1})
-"""The start of IDENTITY, which is the same in every protocol version."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +125,7 @@ def _examine(port: ListPortInfo, all_ports: bool, baud: int) -> Connected:
         try:
             identity = identify(port.device, baud=baud)
             network = _shipped_network(identity)
-        except LinkError as error:
+        except BoardError as error:
             problem = str(error)
     else:
         problem = reason
@@ -166,11 +162,9 @@ def _interface(port: ListPortInfo) -> int | None:
 def identify(where: str, *, baud: int = DEFAULT_BAUD) -> Identity:
     """Ask the board at a port who it is, `IDENTIFY_TIMEOUT_S` at a time.
 
-    Raises LinkError if the port cannot be opened, nothing answers, or what answers has another
-    protocol version or core.
+    Raises LinkError if the port cannot be opened or nothing answers, and what `read_identity`
+    raises.
     """
-    from stepnet.board import Identity
-
     link = SerialLink(where, baud=baud, timeout_s=IDENTIFY_TIMEOUT_S)
     try:
         exchange = Exchange(link, where, IDENTIFY_TIMEOUT_S)
@@ -178,21 +172,7 @@ def identify(where: str, *, baud: int = DEFAULT_BAUD) -> Identity:
         answer = exchange.ask(Message(Request.IDENTIFY), attempts=IDENTIFY_ATTEMPTS)
     finally:
         link.close()
-    version = _VERSION.unpack(answer)["protocol_version"]
-    if version != PROTOCOL_VERSION:
-        raise LinkError(
-            f"The board speaks protocol version {version}, this stepnet version "
-            f"{PROTOCOL_VERSION}; build its bitstream with this version."
-        )
-    fields = protocol.IDENTITY.unpack(answer)
-    del fields["kind"], fields["sequence"]
-    identity = Identity(**fields)
-    if identity.core != Core.ENGINE:
-        raise LinkError(
-            f"The board has a core of kind {identity.core}, which this stepnet does not know; "
-            "upgrade stepnet."
-        )
-    return identity
+    return read_identity(answer, where)
 
 
 def _shipped_network(identity: Identity) -> str | None:

@@ -17,7 +17,7 @@ from stepnet import cli, connected
 from stepnet.board import open_board
 from stepnet.connected import connected_boards, identify
 from stepnet.engine import EngineShape
-from stepnet.errors import LinkError, LinkTimeoutError
+from stepnet.errors import BoardError, LinkTimeoutError
 
 FT2232H = (0x0403, 0x6010)
 FT231X = (0x0403, 0x6015)
@@ -174,19 +174,20 @@ def test_boards_with_a_problem_do_not_hide_the_others():
     [
         (
             {"protocol_version": 9},
-            "The board speaks protocol version 9, this stepnet version 1; build its bitstream with "
-            "this version.",
+            "The board at {where!r} speaks protocol version 9, this stepnet version 1; upgrade "
+            "stepnet.",
         ),
         (
             {"core": 7},
-            "The board has a core of kind 7, which this stepnet does not know; upgrade stepnet.",
+            "The board at {where!r} has a core of kind 7, which this stepnet does not know; "
+            "upgrade stepnet.",
         ),
     ],
 )
 def test_boards_of_another_version(claims, sentence):
-    with serving(Claiming(**claims), "pty") as where, pytest.raises(LinkError) as caught:
+    with serving(Claiming(**claims), "pty") as where, pytest.raises(BoardError) as caught:
         identify(where)
-    assert str(caught.value) == sentence
+    assert str(caught.value) == sentence.format(where=where)
 
 
 def test_ports_are_sorted_as_people_count():

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from stepnet.cli.output import Progress
 
 if TYPE_CHECKING:
-    from stepnet.board import Identity
     from stepnet.connected import Connected
+    from stepnet.identity import Identity
 
 
 def show_connected(*, all_ports: bool, baud: int, json_output: bool) -> None:

@@ -1,0 +1,81 @@
+"""Who a board says it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stepnet import protocol
+from stepnet.engine import EngineShape
+from stepnet.errors import BoardError, LinkError, NetworkError
+from stepnet.protocol import PROTOCOL_VERSION, Core
+
+_VERSION = protocol.Layout({**protocol.HEADER.fields, "protocol_version": 1})
+"""The start of IDENTITY, which is the same in every protocol version."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a board says of itself; the fields of `protocol.IDENTITY`."""
+
+    protocol_version: int
+    core: int
+    simd: int
+    max_inputs: int
+    weight_words: int
+    parameter_words: int
+    max_weight_bits: int
+    single_port: int
+    buffer_bytes: int
+    clock_hz: int
+    loaded: int
+    digest: int
+    image_bytes: int
+    dropped_frames: int
+
+    @property
+    def shape(self) -> EngineShape:
+        """The engine's shape; NetworkError if no engine can have it."""
+        return EngineShape(
+            simd=self.simd,
+            max_inputs=self.max_inputs,
+            weight_words=self.weight_words,
+            parameter_words=self.parameter_words,
+            max_weight_bits=self.max_weight_bits,
+            weight_memory="single_port" if self.single_port else "block",
+        )
+
+
+def read_identity(answer: bytes, where: str) -> Identity:
+    """The identity in an answer to IDENTIFY.
+
+    where: how the board is named in errors.
+
+    Raises BoardError if the board has another protocol version or core, and LinkError if it says of
+    its engine what cannot be.
+    """
+    version = _VERSION.unpack(answer)["protocol_version"]
+    if version != PROTOCOL_VERSION:
+        older = version < PROTOCOL_VERSION
+        raise BoardError(
+            f"The board at {where!r} speaks protocol version {version}, this stepnet "
+            f"version {PROTOCOL_VERSION}; "
+            + ("build its bitstream again." if older else "upgrade stepnet.")
+        )
+    fields = protocol.IDENTITY.unpack(answer)
+    del fields["kind"], fields["sequence"]
+    identity = Identity(**fields)
+    if identity.core != Core.ENGINE:
+        raise BoardError(
+            f"The board at {where!r} has a core of kind {identity.core}, which this "
+            "stepnet does not know; upgrade stepnet."
+        )
+    try:
+        _ = identity.shape
+    except NetworkError as error:
+        raise LinkError(
+            f"The board at {where!r} says that it has an engine of SIMD {identity.simd} "
+            f"with {identity.max_inputs} inputs, {identity.weight_words} weight words, "
+            f"{identity.parameter_words} parameter words and {identity.max_weight_bits} weight "
+            "bits, which cannot be; build its bitstream again."
+        ) from error
+    return identity
