@@ -183,7 +183,7 @@ def draw(figures: Mapping[str, Figure], path: Path) -> None:
                     figure.mean,
                     0.24,
                     color=colours[readout],
-                    label=readout if place == 0 else None,
+                    label=readout if place == 0 and data == DATA[0] else None,
                 )
                 points = [100 * accuracy for accuracy in figure.accuracies]
                 axes.plot([x] * len(points), points, ".", color="#222222", markersize=3)
