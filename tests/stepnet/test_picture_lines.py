@@ -213,7 +213,8 @@ def infer_many(network, known=lambda code: True):
 def digits():
     """Shipped samples on one page, in two groups, and the digits network's reading of each."""
     network = load_network("digits")
-    images = [np.asarray(Image.open(path)) for path, _ in sample_pictures()[::3]][:7]
+    # These read the same when they are cut out and placed again, which moves some by a pixel.
+    images = [np.asarray(Image.open(path)) for path, _ in sample_pictures()[1::3]]
     trimmed = [image[:, np.flatnonzero(image.any(axis=0))] for image in images]
     parts = [np.pad(image, ((10, 10), (4, 4))) for image in trimmed]
     page = np.hstack([*parts[:3], np.zeros((48, 20), np.uint8), *parts[3:]])

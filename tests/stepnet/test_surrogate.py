@@ -138,13 +138,26 @@ def test_warps_move_ink_but_keep_it():
     images[:, 8:20, 10:18] = 255
     warped = augmentation.warp(images, 1.0, torch.Generator().manual_seed(0))
     assert len({tuple(image.flatten().tolist()) for image in warped}) == 200
-    mass = warped.sum(dim=(1, 2)) / images.sum(dim=(1, 2))
-    assert float(mass.min()) > 0.6
-    assert float(mass.max()) < 1.5
+    ink = (warped >= 64).sum(dim=(1, 2)) / (images >= 64).sum(dim=(1, 2))
+    assert float(ink.min()) > 0.6
+    assert float(ink.max()) < 1.7
     rows = torch.arange(28.0)
     centres = (warped.sum(dim=2) @ rows) / warped.sum(dim=(1, 2))
     assert 0.3 < float(centres.std()) < 1.5
     assert abs(float(centres.mean()) - 13.5) < 0.3
+
+
+def test_warps_make_strokes_wider_and_narrower():
+    """The edge of a stroke is grey; how much of it is ink changes from image to image."""
+    images = torch.zeros(500, 28, 28)
+    images[:, :, 13] = 255
+    images[:, :, 12] = images[:, :, 14] = 64
+    generator = torch.Generator().manual_seed(0)
+    warped = augmentation.warp(images, 0.3, generator)
+    assert float(warped.max()) <= 255
+    widths = (warped[:, 10:18] >= 64).sum(dim=(1, 2)) / 8
+    assert (widths < 2).any()
+    assert (widths > 2.9).any()
 
 
 CONFIG_REFUSALS = {
