@@ -263,7 +263,7 @@ def scanned(image, pixels=20):
 
 
 def test_scanned_samples_are_read_like_the_samples():
-    network, images = load_network("digits"), samples()
+    network, images = load_network("digits-medium"), samples()
     again = np.stack([normalise(scanned(image)) for image in images])
     agree = reference.infer(network, again) == reference.infer(network, images)
     assert np.count_nonzero(agree) >= len(images) - 1
