@@ -107,6 +107,22 @@ BENCHMARKS = (
         lambda result: f"{result['images_per_s']:g} images/s",
     ),
     Benchmark(
+        "host, CPU time per image in `infer_many`, a socket that answers at once",
+        "under 25 us",
+        script("host_cost"),
+        lambda result: f"{result['cpu_us_per_image']:g} us",
+    ),
+    Benchmark(
+        "images through a faulty link: wrong, unanswered, growth of memory",
+        "0, 0, none in 1,000,000 images with 10,000 faults",
+        script("faulty_link"),
+        lambda result: (
+            f"{result['wrong']}, {result['unanswered']}, "
+            f"{result['memory_growth_bytes'] / 2**20:.1f} MiB in {result['images']:,} images with "
+            f"{result['faults']:,} faults, {result['seconds']:.0f} s"
+        ),
+    ),
+    Benchmark(
         "`import stepnet`; `stepnet --help`",
         "under 0.3 s; under 0.6 s",
         script("startup"),

@@ -5,7 +5,7 @@
     ...     reading = board.infer(image)
 
 `Network` is a network and its file, `reference` what it computes, `open_board` the way to a board
-that computes it, `open_pool` to several.
+that computes it, `open_board_async` the same for asyncio, `open_pool` the way to several boards.
 """
 
 from importlib import import_module
@@ -13,35 +13,71 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stepnet import reference
-    from stepnet.board import Board, Reading, open_board
-    from stepnet.errors import StepnetError
+    from stepnet.async_board import AsyncBoard, open_board_async
+    from stepnet.board import Board, open_board
+    from stepnet.errors import (
+        BoardError,
+        ImageError,
+        LinkBrokenError,
+        LinkError,
+        LinkTimeoutError,
+        MissingToolError,
+        NetworkError,
+        RefusedError,
+        StepnetError,
+    )
+    from stepnet.identity import Identity
     from stepnet.network import Layer, Network, Readout
     from stepnet.pool import Pool, open_pool
+    from stepnet.reading import Reading
+    from stepnet.statistics import Statistics
 
 __all__ = [
+    "AsyncBoard",
     "Board",
+    "BoardError",
+    "Identity",
+    "ImageError",
     "Layer",
+    "LinkBrokenError",
+    "LinkError",
+    "LinkTimeoutError",
+    "MissingToolError",
     "Network",
+    "NetworkError",
     "Pool",
     "Reading",
     "Readout",
+    "RefusedError",
+    "Statistics",
     "StepnetError",
     "open_board",
+    "open_board_async",
     "open_pool",
     "reference",
 ]
 
-_HOMES = {
-    "Board": "stepnet.board",
-    "Layer": "stepnet.network",
-    "Network": "stepnet.network",
-    "Pool": "stepnet.pool",
-    "Reading": "stepnet.board",
-    "Readout": "stepnet.network",
-    "StepnetError": "stepnet.errors",
-    "open_board": "stepnet.board",
-    "open_pool": "stepnet.pool",
+_MODULES = {
+    "async_board": ("AsyncBoard", "open_board_async"),
+    "board": ("Board", "open_board"),
+    "errors": (
+        "BoardError",
+        "ImageError",
+        "LinkBrokenError",
+        "LinkError",
+        "LinkTimeoutError",
+        "MissingToolError",
+        "NetworkError",
+        "RefusedError",
+        "StepnetError",
+    ),
+    "identity": ("Identity",),
+    "network": ("Layer", "Network", "Readout"),
+    "pool": ("Pool", "open_pool"),
+    "reading": ("Reading",),
+    "statistics": ("Statistics",),
 }
+_HOMES = {name: f"stepnet.{module}" for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

@@ -45,8 +45,12 @@ class LinkError(BoardError):
     """The byte channel to the board cannot be opened, broke, or carries nonsense."""
 
 
+class LinkBrokenError(LinkError):
+    """The byte channel broke while it was in use: a cable was pulled, a connection ended."""
+
+
 class LinkTimeoutError(LinkError, TimeoutError):
-    """The board did not answer in time."""
+    """The board did not answer in time; also a `TimeoutError` of Python's own."""
 
 
 class RefusedError(BoardError):

@@ -1,37 +1,65 @@
-"""Requests and their answers over a link: sequence numbers, images in flight, retries.
+"""Requests and their answers over a link: sequence numbers, what is in flight, what got lost.
 
-Every request goes out with a sequence number of its own, also when it is repeated, and only an
-answer with such a number and a fitting kind counts. So an answer may come late, to the first of two
-attempts, but is never taken for that to another request.
+A board answers in the order it is asked, and a byte stream keeps that order. So an answer says of
+every request sent before it that its own answer will not come any more: it is lost, and known to be
+at once. Where nothing comes at all for longer than the measured round trip, the board is asked who
+it is; that answer tells of everything before it, and puts nothing at risk that is only slow.
+
+A request stays in flight until it or a later one is answered. Numbers go up one by one from a
+random start, so that none is used again while an answer to it may still come, and none of an
+earlier program on the same board fits.
 """
 
 from __future__ import annotations
 
+import struct
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from os import urandom
 
 from stepnet import protocol
 from stepnet.errors import LinkError, LinkTimeoutError, RefusedError
 from stepnet.link import Link
-from stepnet.protocol import Answer, FrameReader, Layout, Refusal, Request
+from stepnet.protocol import Answer, FrameReader, Layout, Refusal, Request, encode_frame
+from stepnet.round_trip import RoundTrip
+from stepnet.statistics import Tally
 
-_LAYOUTS = {
-    Request.IDENTIFY: protocol.HEADER,
-    Request.CLEAR: protocol.HEADER,
-    Request.LOAD: protocol.LOAD,
-    Request.COMMIT: protocol.COMMIT,
-    Request.INFER: protocol.INFER,
-}
+MESSAGE_OVERHEAD_BYTES = protocol.CRC_BYTES + protocol.BUFFER_OVERHEAD_BYTES
+"""What a message takes in the board's buffer beside its payload."""
 
-_ANSWERS = {
-    Request.IDENTIFY: Answer.IDENTITY,
-    Request.CLEAR: Answer.ACKNOWLEDGE,
-    Request.LOAD: Answer.ACKNOWLEDGE,
-    Request.COMMIT: Answer.ACKNOWLEDGE,
-    Request.INFER: Answer.READING,
+ATTEMPTS = 8
+"""So often one request is sent before it is given up, though the board answers others."""
+
+PROBES_PER_TIMEOUT = 4
+"""A silent board is asked at the latest after this part of the timeout whether it is there."""
+
+
+def compiled(layout: Layout) -> struct.Struct:
+    """The same layout for the many messages of a stream: quicker, and its fields only by place."""
+    formats = {1: "B", 2: "H", 4: "I"}
+    return struct.Struct("<" + "".join(formats[size] for size in layout.fields.values()))
+
+
+_NUMBER_BYTES = protocol.HEADER.fields["sequence"]
+_NUMBERS = 1 << 8 * _NUMBER_BYTES
+_HEADER = compiled(protocol.HEADER)
+
+_REFUSAL = int(Answer.REFUSAL)  # comparing with a plain number is much quicker
+_READING = int(Answer.READING)
+_IMAGE = int(Request.INFER)
+
+_ANSWERS: dict[int, tuple[int, Layout | None]] = {
+    Request.IDENTIFY.value: (Answer.IDENTITY, None),  # other versions may say more or less
+    Request.CLEAR.value: (Answer.ACKNOWLEDGE, protocol.ACKNOWLEDGE),
+    Request.LOAD.value: (Answer.ACKNOWLEDGE, protocol.ACKNOWLEDGE),
+    Request.COMMIT.value: (Answer.ACKNOWLEDGE, protocol.ACKNOWLEDGE),
+    Request.INFER.value: (Answer.READING, protocol.READING),
 }
+_EXPECTED = {
+    request: (int(kind), layout and layout.size) for request, (kind, layout) in _ANSWERS.items()
+}
+"""The kind and the size of the payload that answers a request; None for any size."""
 
 _PURPOSES = {
     Request.IDENTIFY: "identify itself",
@@ -42,150 +70,352 @@ _PURPOSES = {
 }
 
 
-@dataclass(frozen=True)
 class Message:
-    """A request without its sequence number: what its layout wants beside, then `data`."""
+    """A request, and what became of it.
 
-    request: Request
-    fields: Mapping[str, int] = field(default_factory=dict[str, int])
-    data: bytes = b""
+    request: its kind.
+    body: the payload behind the sequence number.
+    buffer_bytes: what it takes in the board's receive buffer.
+    answer: the payload that answered it; b"" until then. It may be a refusal.
+    lost: it was sent, but will not be answered any more.
+    attempts: times it was sent.
+    wanted: whoever sent it still waits for the answer.
+    """
 
-    def payload(self, sequence: int) -> bytes:
-        """The bytes to frame."""
-        layout: Layout = _LAYOUTS[self.request]
-        return layout.pack(kind=self.request, sequence=sequence, **self.fields) + self.data
+    __slots__ = (
+        "answer",
+        "attempts",
+        "body",
+        "buffer_bytes",
+        "expected",
+        "lost",
+        "number",
+        "request",
+        "sent_at_s",
+        "wanted",
+    )
 
+    def __init__(self, request: int, body: bytes = b"") -> None:
+        self.request = int(request)
+        self.body = body
+        self.expected = _EXPECTED[self.request]
+        self.answer = b""
+        self.lost = False
+        self.attempts = 0
+        self.buffer_bytes = _HEADER.size + len(body) + MESSAGE_OVERHEAD_BYTES
+        self.wanted = True
+        self.number = 0
+        self.sent_at_s = 0.0  # the first time
 
-@dataclass
-class _Sent:
-    """A message under way: the sequence numbers of its attempts, and its answer once there."""
-
-    message: Message
-    sequences: list[int] = field(default_factory=list[int])
-    answer: bytes | None = None
+    @property
+    def refusal(self) -> int | None:
+        """The reason for which the board refused it, as a number; None if it did not."""
+        if not self.answer or self.answer[0] != _REFUSAL:
+            return None
+        return protocol.REFUSAL.unpack(self.answer)["reason"]
 
 
 class Exchange:
     """One side of a conversation over `link`: asks, and matches what comes back.
 
     where: how the link is named in errors.
-    timeout_s: how long an answer may take.
+    timeout_s: how long the board may be silent while an answer is due.
+
+    buffer_bytes: of the board's receive buffer, which requests in flight never overfill; 0 keeps
+    one request in flight.
+    troubles: goes up when a request is lost or refused.
+    tally: what is counted.
 
     All methods raise LinkError if the link breaks or what answers does not speak the protocol,
-    LinkTimeoutError if nothing does in time, and RefusedError if the board refuses. None waits
-    longer than the attempts and timeouts it was given add up to, whatever arrives meanwhile.
+    and LinkTimeoutError if nothing does in time. None waits longer than its timeout for the next
+    answer, whatever else arrives meanwhile.
     """
 
     def __init__(self, link: Link, where: str, timeout_s: float) -> None:
         self.timeout_s = timeout_s
+        self.buffer_bytes = 0
+        self.troubles = 0
+        self.tally = Tally()
         self._link = link
         self._where = where
         self._frames = FrameReader()
-        self._sequence = 0
-        self._unanswered: dict[int, _Sent] = {}
-        self._received_bytes = 0
+        self._dropped_before = 0
+        # Not from `random`, which a program may have seeded as it did the last time.
+        self._number = int.from_bytes(urandom(_NUMBER_BYTES), "little")
+        self._in_flight: deque[Message] = deque()
+        self._in_flight_bytes = 0
+        self._round_trip = RoundTrip()
+        self._heard_bytes = 0
         self._understood = False
 
     @property
     def busy(self) -> bool:
-        """Something was asked that is neither answered nor given up."""
-        return bool(self._unanswered)
+        """Someone waits for the reading of an image in flight."""
+        return any(message.wanted and message.request == _IMAGE for message in self._in_flight)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is in flight."""
+        return not self._in_flight
+
+    @property
+    def dropped_frames(self) -> int:
+        """Frames that came broken, since the beginning."""
+        return self._dropped_before + self._frames.dropped
+
+    @property
+    def round_trip_s(self) -> float:
+        """From a request to its answer, smoothed; 0 before anything was measured."""
+        return self._round_trip.seconds
 
     def resync(self) -> None:
         """End whatever half a frame the board may have; a zero byte does not count as a frame."""
-        self._link.write(b"\0")
+        self._write(b"\0")
+
+    def restart(self, link: Link) -> None:
+        """Go on over another link; everything in flight is lost."""
+        self._link = link
+        self._dropped_before += self._frames.dropped
+        self._frames = FrameReader()
+        self._heard_bytes = 0
+        self._understood = False
+        while self._in_flight:
+            self._lose(self._in_flight.popleft())
+        self._in_flight_bytes = 0
+        self.tally.rest(time.monotonic())
+        self.resync()
+
+    def close(self) -> None:
+        """Give the link back. Closing twice does nothing."""
+        self._link.close()
+
+    def room_bytes(self) -> int:
+        """What is free in the board's receive buffer, by what is known here."""
+        return self.buffer_bytes - self._in_flight_bytes
+
+    def fits(self, message: Message) -> bool:
+        """Whether `message` may be sent now; one may always be in flight."""
+        return not self._in_flight or message.buffer_bytes <= self.room_bytes()
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Send messages of one kind, each under a new number, in one write."""
+        if not messages:
+            return
+        now_s = time.monotonic()
+        number = self._number
+        frames: list[bytes] = []
+        for message in messages:
+            number = (number + 1) % _NUMBERS
+            frames.append(encode_frame(_HEADER.pack(message.request, number) + message.body))
+            message.number = number
+            message.answer = b""
+            message.lost = False
+            message.attempts += 1
+            if message.attempts == 1:
+                message.sent_at_s = now_s
+            self._in_flight_bytes += message.buffer_bytes
+        self._number = number
+        self._in_flight.extend(messages)
+        if messages[0].request == _IMAGE:
+            self.tally.begin(now_s)
+        self._write(b"".join(frames))
+
+    def settle(self, timeout_s: float | None = None) -> None:
+        """Wait until something in flight is answered or known to be lost.
+
+        timeout_s: how long the board may be silent, if not that of the exchange.
+        """
+        allowed_s = self.timeout_s if timeout_s is None else timeout_s
+        now_s = time.monotonic()
+        give_up_s = now_s + allowed_s
+        patience_s = self._round_trip.patience_s(allowed_s / PROBES_PER_TIMEOUT)
+        probe_at_s = now_s + patience_s
+        while not self._take(self._link.read(max(0.0, min(probe_at_s, give_up_s) - now_s))):
+            now_s = time.monotonic()
+            if now_s >= give_up_s:
+                raise self._silence(allowed_s)
+            if now_s >= probe_at_s:
+                self._probe()
+                patience_s *= 2
+                probe_at_s = now_s + patience_s
+
+    def poll(self) -> None:
+        """Take what has arrived, without waiting."""
+        self._take(self._link.read(0.0))
+
+    def forget(self, messages: Iterable[Message]) -> None:
+        """Nobody waits for the answers to `messages` any more."""
+        for message in messages:
+            message.wanted = False
+        if not self.busy:
+            self.tally.rest(time.monotonic())
 
     def ask(self, message: Message, *, attempts: int = 1, timeout_s: float | None = None) -> bytes:
-        """The payload that answers `message`, which is sent up to `attempts` times.
+        """The answer to `message`, which is sent up to `attempts` times and nothing beside it.
 
         timeout_s: of each attempt, if not that of the exchange.
+
+        Raises RefusedError if the board refuses.
         """
-        return self._answer(self._send(message), attempts, timeout_s or self.timeout_s)
+        allowed_s = self.timeout_s if timeout_s is None else timeout_s
+        tries: list[Message] = []
+        for attempt in range(attempts):
+            if attempt:
+                self.resync()
+            tries.append(Message(message.request, message.body))
+            self.send(tries[-1:])
+            deadline_s = time.monotonic() + allowed_s
+            while (left_s := deadline_s - time.monotonic()) > 0:
+                self._take(self._link.read(left_s))
+                for sent in tries:
+                    if sent.answer:
+                        return self._unless_refused(sent)
+        raise self._silence(attempts * allowed_s)
 
-    def ask_each(
-        self, messages: Iterable[Message], *, window: int, attempts: int = 1
-    ) -> Iterator[bytes]:
-        """The answers to `messages`, in their order, with up to `window` of them in flight.
+    def insist(self, message: Message, timeout_s: float | None = None) -> bytes:
+        """The answer to `message`, which is sent again each time that it is known to be lost.
 
-        Messages are taken from their source as they can be sent, so it may be endless.
+        timeout_s: how long the board may be silent, if not that of the exchange.
+
+        Raises RefusedError if the board refuses.
         """
-        in_flight: deque[_Sent] = deque()
-        try:
-            for message in messages:
-                in_flight.append(self._send(message))
-                if len(in_flight) == window:
-                    yield self._answer(in_flight.popleft(), attempts, self.timeout_s)
-            while in_flight:
-                yield self._answer(in_flight.popleft(), attempts, self.timeout_s)
-        finally:
-            for sent in in_flight:
-                self._forget(sent)
+        while not message.answer:
+            if message.attempts == ATTEMPTS:
+                raise self.given_up(message.request, message.attempts)
+            self.send([message])
+            while not (message.answer or message.lost):
+                self.settle(timeout_s)
+        return self._unless_refused(message)
 
-    def _send(self, message: Message) -> _Sent:
-        sent = _Sent(message)
-        self._transmit(sent)
-        return sent
+    def ask_all(self, messages: Iterable[Message]) -> bool:
+        """Send `messages` in order, as the board's buffer takes them, and wait for their answers.
 
-    def _transmit(self, sent: _Sent) -> None:
-        self._sequence = (self._sequence + 1) % (1 << 8 * protocol.HEADER.fields["sequence"])
-        self._link.write(protocol.encode_frame(sent.message.payload(self._sequence)))
-        sent.sequences.append(self._sequence)
-        self._unanswered[self._sequence] = sent
+        Whether all were answered; False as soon as one is lost, and the others may have arrived.
 
-    def _forget(self, sent: _Sent) -> None:
-        for sequence in sent.sequences:
-            self._unanswered.pop(sequence, None)
+        Raises RefusedError as soon as the board refuses one.
+        """
+        unsettled: deque[Message] = deque()
+        for message in messages:
+            while not self.fits(message):
+                self.settle()
+            self.send([message])
+            unsettled.append(message)
+            if not self._all_answered(unsettled):
+                return False
+        while unsettled:
+            self.settle()
+            if not self._all_answered(unsettled):
+                return False
+        return True
 
-    def _answer(self, sent: _Sent, attempts: int, timeout_s: float) -> bytes:
-        try:
-            for attempt in range(attempts):
-                if attempt:
-                    self.resync()
-                    self._transmit(sent)
-                answer = self._wait(sent, time.monotonic() + timeout_s)
-                if answer is not None:
-                    return self._unless_refused(sent.message.request, answer)
-        finally:
-            self._forget(sent)
-        raise self._silence(attempts * timeout_s)
-
-    def _wait(self, sent: _Sent, deadline_s: float) -> bytes | None:
-        """The answer to `sent`; None if there is none by `deadline_s` of the monotonic clock."""
-        while sent.answer is None:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                return None
-            self._take(self._link.read(left_s))
-        return sent.answer
-
-    def _take(self, received: bytes) -> None:
-        """Give every whole message in `received` to the request that it answers, if any."""
-        self._received_bytes += len(received)
-        for payload in self._frames.feed(received):
-            self._understood = True
-            header = protocol.HEADER.unpack(payload)
-            sent = self._unanswered.get(header["sequence"])
-            if sent and header["kind"] in (_ANSWERS[sent.message.request], Answer.REFUSAL):
-                sent.answer = payload
-                self._forget(sent)
-
-    def _unless_refused(self, request: Request, answer: bytes) -> bytes:
-        if protocol.HEADER.unpack(answer)["kind"] != Answer.REFUSAL:
-            return answer
-        number = protocol.REFUSAL.unpack(answer)["reason"]
+    def refused(self, message: Message) -> RefusedError:
+        """What to raise for a message that the board refused."""
+        number = message.refusal or 0
         known = number in set(Refusal)
         because = Refusal(number).sentence if known else f"of reason {number}, unknown here"
-        raise RefusedError(
-            f"The board at {self._where!r} refused to {_PURPOSES[request]} because {because}; "
-            "open it again, and if that does not help, build its bitstream with this version.",
+        return RefusedError(
+            f"The board at {self._where!r} refused to {_PURPOSES[Request(message.request)]} "
+            f"because {because}; open it again, and if that does not help, build its bitstream "
+            "with this version.",
             number,
         )
 
+    def given_up(self, request: int, attempts: int) -> LinkError:
+        """What to raise for a request that was lost too often, though the board answers others."""
+        return LinkError(
+            f"The board at {self._where!r} was asked {attempts} times to "
+            f"{_PURPOSES[Request(request)]}, and each time something got lost on the way; check "
+            "the cable and the baud rate."
+        )
+
+    def _all_answered(self, unsettled: deque[Message]) -> bool:
+        """Take the answered ones from the front; False if the next one is lost."""
+        while unsettled and unsettled[0].answer:
+            self._unless_refused(unsettled.popleft())
+        return not (unsettled and unsettled[0].lost)
+
+    def _unless_refused(self, message: Message) -> bytes:
+        if message.refusal is not None:
+            raise self.refused(message)
+        return message.answer
+
+    def _write(self, data: bytes) -> None:
+        self.tally.bytes_sent += len(data)
+        self._link.write(data)
+
+    def _probe(self) -> None:
+        """Ask who is there: the answer tells whether what came before it is lost.
+
+        It may exceed the room in the board's buffer. Then the board is only slow, and drops it.
+        """
+        self.tally.timeouts += 1
+        self.resync()
+        self.send([Message(Request.IDENTIFY)])
+
+    def _take(self, received: bytes) -> bool:
+        """Give every whole message to the request that it answers; whether any was settled."""
+        if not received:
+            return False
+        self.tally.bytes_received += len(received)
+        self._heard_bytes += len(received)
+        in_flight = self._in_flight
+        settled: Message | None = None
+        now_s = time.monotonic()
+        for payload in self._frames.feed(received):
+            self._understood = True
+            number = payload[1] | payload[2] << 8
+            message = in_flight[0] if in_flight else None
+            if message is None or message.number != number:
+                message = self._find(number)
+                if message is None:
+                    continue  # late, or nobody's
+            kind, size = message.expected
+            if payload[0] == kind:
+                if size is not None and len(payload) != size:
+                    continue
+                if kind == _READING and message.wanted:
+                    self._count(now_s - message.sent_at_s)
+            elif payload[0] != _REFUSAL or len(payload) != protocol.REFUSAL.size:
+                continue
+            else:
+                self._count_refusal(message)
+            while (first := in_flight.popleft()) is not message:
+                self._in_flight_bytes -= first.buffer_bytes
+                self._lose(first)
+            self._in_flight_bytes -= message.buffer_bytes
+            message.answer = payload
+            settled = message
+        if settled is None:
+            return False
+        if settled.attempts == 1:
+            self._round_trip.add(now_s - settled.sent_at_s)
+        if not self.busy:
+            self.tally.rest(now_s)
+        return True
+
+    def _find(self, number: int) -> Message | None:
+        return next((message for message in self._in_flight if message.number == number), None)
+
+    def _lose(self, message: Message) -> None:
+        message.lost = True
+        self.troubles += 1
+
+    def _count(self, latency_s: float) -> None:
+        self.tally.images += 1
+        self.tally.latency_sum_s += latency_s
+        if latency_s > self.tally.worst_latency_s:
+            self.tally.worst_latency_s = latency_s
+
+    def _count_refusal(self, message: Message) -> None:
+        self.troubles += 1
+        if message.request == _IMAGE:
+            self.tally.refusals += 1
+
     def _silence(self, waited_s: float) -> LinkError:
-        if self._received_bytes and not self._understood:
+        if self._heard_bytes and not self._understood:
             return LinkError(
                 f"What answers at {self._where!r} does not speak Stepnet's protocol "
-                f"({self._received_bytes} bytes came, but no whole message); check the port, the "
+                f"({self._heard_bytes} bytes came, but no whole message); check the port, the "
                 "baud rate and that the board runs Stepnet's bitstream."
             )
         return LinkTimeoutError(

@@ -11,20 +11,19 @@ import os
 import time
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
 
 import serial
 
-from stepnet.errors import LinkError, LinkTimeoutError, MissingToolError
+from stepnet.channel import Channel, channel_of
+from stepnet.errors import LinkBrokenError, LinkError, LinkTimeoutError, MissingToolError
 from stepnet.protocol import DEFAULT_BAUD
 
 BOARDS_GROUP = "stepnet.boards"
 """Entry points of boards with a name. Each is a `LinkFactory`; what it needs beside its own package
 is that package's extra of the same name."""
-
-READ_BYTES = 4096
-"""At most so many bytes come out of one read of a port."""
 
 TOKEN_PREFIX = b"stepnet-token "
 WELCOME = b"stepnet-welcome\n"
@@ -34,7 +33,10 @@ _NOTICE_PREFIX = b"\0stepnet: "
 
 
 class Link(Protocol):
-    """A byte channel, full duplex, for one user at a time."""
+    """A byte channel, full duplex, for one user at a time.
+
+    Where it raises LinkBrokenError, a board that knows how opens it again.
+    """
 
     def write(self, data: bytes) -> None:
         """Send all of `data`; LinkError if the channel broke."""
@@ -77,6 +79,7 @@ class SerialLink:
         self._where = where
         self._timeout_s = timeout_s
         self._last_read = b""
+        self._channel: Channel | None = None
         # pyserial's own errors are OSErrors; a URL or a baud rate it cannot make sense of is a
         # ValueError.
         try:
@@ -85,6 +88,7 @@ class SerialLink:
             )
         except (OSError, ValueError) as error:
             raise _cannot_open(where, error) from error
+        self._channel = channel_of(self._port)
         if token:
             try:
                 self._introduce(token)
@@ -95,31 +99,34 @@ class SerialLink:
     def write(self, data: bytes) -> None:
         """Send all of `data`; LinkTimeoutError if the port takes none for `timeout_s`."""
         try:
-            self._port.write(data)
-        except serial.SerialTimeoutException:
+            taken = self._open_channel().write(data, self._timeout_s)
+        except OSError as error:
+            raise self._broke(error) from error
+        if not taken:
             raise LinkTimeoutError(
                 f"The port {self._where!r} took no bytes for {self._timeout_s:g} s; "
                 "check the cable and that no flow control holds it back."
-            ) from None
-        except OSError as error:
-            raise self._broke(error) from error
+            )
 
     def read(self, timeout_s: float) -> bytes:
         """As `Link.read`."""
         try:
-            self._port.timeout = timeout_s
-            first = self._port.read(1)
-            if not first:
-                return b""
-            self._port.timeout = 0
-            self._last_read = first + self._port.read(READ_BYTES - 1)
-            return self._last_read
+            received = self._open_channel().read(timeout_s)
         except OSError as error:
             raise self._broke(error) from error
+        if received:
+            self._last_read = received
+        return received
 
     def close(self) -> None:
         """Close the port."""
+        self._channel = None
         self._port.close()
+
+    def _open_channel(self) -> Channel:
+        if self._channel is None:
+            raise ConnectionError("it was closed here")
+        return self._channel
 
     def _introduce(self, token: str) -> None:
         """Send a share its token, and wait until it lets this client in."""
@@ -137,14 +144,14 @@ class SerialLink:
         if answer != WELCOME:
             raise self._broke(ConnectionError("it answered the token with something else"))
 
-    def _broke(self, error: OSError) -> LinkError:
+    def _broke(self, error: OSError) -> LinkBrokenError:
         _, told, sentence = self._last_read.rpartition(_NOTICE_PREFIX)
         if told:
-            return LinkError(
+            return LinkBrokenError(
                 f"The share at {self._where!r} ended the connection: "
                 f"{sentence.decode(errors='replace').strip()}"
             )
-        return LinkError(
+        return LinkBrokenError(
             f"The connection to {self._where!r} broke ({_reason(error)}); "
             "check the cable and open the board again."
         )
@@ -214,10 +221,7 @@ def _cannot_open(where: str, error: Exception) -> LinkError:
                 "this lists the ports: python -m serial.tools.list_ports."
             )
         case errno.EACCES | errno.EPERM:
-            return LinkError(
-                f"You may not open the port {where!r}; on Linux, join the group that owns it "
-                "(sudo usermod -aG dialout $USER) and log in again."
-            )
+            return LinkError(f"You may not open the port {where!r}{_permission_advice(where)}")
         case errno.EBUSY | errno.EAGAIN:
             return LinkError(f"The port {where!r} is busy; close the other program that uses it.")
         case _:
@@ -225,6 +229,24 @@ def _cannot_open(where: str, error: Exception) -> LinkError:
                 f"The port {where!r} cannot be opened ({_reason(error)}); name a serial port such "
                 "as /dev/ttyUSB1 or COM3, a running socket://host:port, or an installed board."
             )
+
+
+def _permission_advice(where: str) -> str:
+    """The end of a sentence: who may open the port, and how to become one of them."""
+    try:
+        device = Path(where)
+        mode, owner, group = device.stat().st_mode, device.owner(), device.group()
+    except (OSError, KeyError, NotImplementedError):  # Windows knows neither
+        return "; ask who administers this machine to let you."
+    if group != "root" and mode & 0o060 == 0o060:
+        return (
+            f", which belongs to the group {group!r}; join that group (sudo usermod -aG {group} "
+            "$USER) and log in again."
+        )
+    return (
+        f", which only {owner!r} may; let others use it with a udev rule or, until it is plugged "
+        f"in again, with sudo chmod a+rw {where}."
+    )
 
 
 def _error_number(error: BaseException) -> int | None:

@@ -100,7 +100,8 @@ class Pool:
     """Boards that share the work. A context manager; any number of threads may use it at once.
 
     Each board has a thread of its own, and takes images as fast as it answers them. When a board
-    fails, the images that it has not answered go to the others, and it takes no more part.
+    fails, the images that it has not answered go to the others, and it takes no more part. One
+    whose link broke keeps its images while it tries to come back; see `Board.infer_many`.
 
     boards: at least one, each with how it is named in statistics and errors, and all with the same
     network; they belong to the pool from now on and are closed with it.

@@ -182,16 +182,48 @@ class Leaving(Peer):
         return super().answer(payload)
 
 
-class Refusing(Peer):
-    """Refuses requests of one kind."""
+class LeavingOnce(Peer):
+    """Closes the channel when image number `at` comes, and perhaps forgets its network."""
 
-    def __init__(self, kind, reason):
+    def __init__(self, at, *, forgets=False):
         super().__init__()
-        self.kind, self.reason = kind, reason
+        self.at, self.forgets = at, forgets
+
+    def answer(self, payload):
+        if payload[0] == Request.INFER and self.requests.count(Request.INFER) == self.at:
+            self.at = None
+            if self.forgets:
+                self.clear()
+            raise HangUpError
+        return super().answer(payload)
+
+
+class Resetting(Peer):
+    """Forgets everything when image number `at` comes, and what else came with that image."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at = at
+
+    def answer(self, payload):
+        if payload[0] == Request.INFER and self.requests.count(Request.INFER) == self.at:
+            self.at = None
+            self.clear()
+            return b""
+        return super().answer(payload)
+
+
+class Refusing(Peer):
+    """Refuses the first `times` requests of one kind."""
+
+    def __init__(self, kind, reason, times=1_000_000):
+        super().__init__()
+        self.kind, self.reason, self.times = kind, reason, times
 
     def answer(self, payload):
         answer = super().answer(payload)
-        if payload[0] == self.kind:
+        if payload[0] == self.kind and self.times:
+            self.times -= 1
             return refusal(protocol.HEADER.unpack(payload)["sequence"], self.reason)
         return answer
 

@@ -2,11 +2,13 @@
 
 import os
 import pty
+import pwd
 import socket
 import sys
 import threading
 import time
 import tty
+from pathlib import Path
 
 import pytest
 
@@ -183,19 +185,59 @@ def nobody():
     if os.geteuid():
         yield
     else:
+        groups = os.getgroups()
+        os.setgroups([])
+        os.setegid(65534)
         os.seteuid(65534)
         yield
         os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
 
 
-def test_a_port_of_others(tmp_path, request):
+@pytest.fixture
+def port_of_others(tmp_path_factory, request, monkeypatch):
+    """Makes a file with `mode` that seems to belong to `group`, in a folder that all may enter."""
+
+    def make(mode, group):
+        port = tmp_path_factory.mktemp("dev") / "ttyUSB9"
+        port.touch()
+        port.chmod(mode)
+        monkeypatch.setattr(Path, "group", lambda path: group)
+        for folder in port.parents[:-1]:
+            folder.chmod(folder.stat().st_mode | 0o055)
+        request.getfixturevalue("nobody")
+        return str(port)
+
+    return make
+
+
+def test_a_port_of_a_group(port_of_others):
+    where = port_of_others(0o060, "uucp")
+    assert sentence_of(where) == (
+        f"You may not open the port {where!r}, which belongs to the group 'uucp'; join that group "
+        "(sudo usermod -aG uucp $USER) and log in again."
+    )
+
+
+@pytest.mark.parametrize(("mode", "group"), [(0o000, "uucp"), (0o060, "root")])
+def test_a_port_that_no_group_may_open(port_of_others, mode, group):
+    where = port_of_others(mode, group)
+    owner = pwd.getpwuid(os.getuid()).pw_name
+    assert sentence_of(where) == (
+        f"You may not open the port {where!r}, which only {owner!r} may; let others use it with a "
+        f"udev rule or, until it is plugged in again, with sudo chmod a+rw {where}."
+    )
+
+
+def test_a_port_in_a_folder_of_others(tmp_path, request):
     port = tmp_path / "ttyUSB9"
     port.touch()
-    port.chmod(0)
+    tmp_path.chmod(0)
+    request.addfinalizer(lambda: tmp_path.chmod(0o700))
     request.getfixturevalue("nobody")
     assert sentence_of(str(port)) == (
-        f"You may not open the port {str(port)!r}; on Linux, join the group that owns it "
-        "(sudo usermod -aG dialout $USER) and log in again."
+        f"You may not open the port {str(port)!r}; ask who administers this machine to let you."
     )
 
 
@@ -262,3 +304,29 @@ def test_a_board_whose_package_lacks_something(package):
         "The board 'rocket' needs a package that is missing here "
         "(No module named 'no_such_simulator'); install it with: pip install \"acme[rocket]\"."
     )
+
+
+def test_a_port_that_is_no_file():
+    """pyserial's own ways stay open: this one gives back what is written."""
+    link = SerialLink("loop://", timeout_s=0.2)
+    try:
+        link.write(b"there and back")
+        received = b""
+        while len(received) < 14:
+            received += link.read(1.0)
+        assert received == b"there and back"
+        assert link.read(0.01) == b""
+    finally:
+        link.close()
+
+
+def test_a_port_that_was_closed_here(ends):
+    link, far = ends
+    link.close()
+    for use in (lambda: link.read(0.1), lambda: link.write(b"hello")):
+        with pytest.raises(LinkError) as caught:
+            use()
+        assert str(caught.value) == (
+            f"The connection to {far.where!r} broke (it was closed here); "
+            "check the cable and open the board again."
+        )

@@ -52,6 +52,15 @@ class Peer(peer.Peer):
         return self.known.get(image) or self.known.setdefault(image, super().code(image))
 
 
+class Unhurried(Peer):
+    """Takes a moment for an image, so that the others get their share."""
+
+    def answer(self, payload):
+        if payload[0] == Request.INFER:
+            time.sleep(0.002)
+        return super().answer(payload)
+
+
 class LeavingAt(Peer):
     """Closes the channel when image number `last` comes."""
 
@@ -122,7 +131,7 @@ def test_the_codes_of_these_tests_differ():
 
 @pytest.mark.parametrize("channel", ["pty", "socket"])
 def test_readings_come_in_order_and_every_board_works(open_peers, channel):
-    peers = [Peer(), Peer(), Peer()]
+    peers = [Unhurried(), Unhurried(), Unhurried()]
     opened, wheres = open_peers(*peers, channel=channel)
     assert codes(opened.infer_many(IMAGES)) == CODES
     inferred = [peer.requests.count(Request.INFER) for peer in peers]
@@ -150,7 +159,7 @@ def test_a_pool_at_rest_is_not_busy(open_peers):
 
 @pytest.mark.parametrize("last", [0, 1, 25])
 def test_a_board_that_dies_leaves_its_images_to_the_others(open_peers, last):
-    opened, wheres = open_peers(LeavingAt(last), Peer())
+    opened, wheres = open_peers(LeavingAt(last), Peer(), timeout_s=QUICK_S)
     assert codes(opened.infer_many(IMAGES)) == CODES
     dead, alive = opened.statistics
     assert isinstance(dead.failure, LinkError)
@@ -162,6 +171,14 @@ def test_a_board_that_dies_leaves_its_images_to_the_others(open_peers, last):
     assert opened.statistics[0] == dead
 
 
+def test_a_board_whose_connection_comes_back_stays_in_the_pool(open_peers):
+    opened, _ = open_peers(peer.LeavingOnce(25), Peer(), channel="socket")
+    assert codes(opened.infer_many(IMAGES)) == CODES
+    assert codes(opened.infer_many(IMAGES)) == CODES
+    assert [board.failure for board in opened.statistics] == [None, None]
+    assert sum(board.images for board in opened.statistics) == 2 * len(IMAGES)
+
+
 def test_a_board_that_falls_silent(open_peers):
     opened, _ = open_peers(peer.Falling(Request.INFER), Peer(), timeout_s=QUICK_S)
     assert codes(opened.infer_many(IMAGES)) == CODES
@@ -170,7 +187,7 @@ def test_a_board_that_falls_silent(open_peers):
 
 def test_no_board_is_left(open_peers):
     opened, wheres = open_peers(
-        peer.Refusing(Request.INFER, Refusal.NOTHING_LOADED), peer.Leaving()
+        peer.Refusing(Request.INFER, Refusal.NOTHING_LOADED), peer.Leaving(), timeout_s=QUICK_S
     )
     with pytest.raises(BoardError) as caught:
         list(opened.infer_many(IMAGES))
@@ -187,7 +204,7 @@ def test_no_board_is_left(open_peers):
 
 
 def test_what_was_answered_comes_before_the_end(open_peers):
-    opened, _ = open_peers(LeavingAt(25))
+    opened, _ = open_peers(LeavingAt(25), timeout_s=QUICK_S)
     taken, error = taken_until_error(opened.infer_many(IMAGES))
     assert isinstance(error, BoardError)
     assert len(taken) == opened.statistics[0].images > 0

@@ -1,0 +1,52 @@
+"""Sending a network to a board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stepnet import protocol
+from stepnet.engine import MemoryImage
+from stepnet.errors import RefusedError
+from stepnet.exchange import MESSAGE_OVERHEAD_BYTES, Exchange, Message
+from stepnet.protocol import Layout, Refusal, Request, Space
+
+LOAD_ATTEMPTS = 10
+"""A load in which something gets lost starts anew, up to so many times in all: the words of a LOAD
+that arrived twice would count twice in the digest."""
+
+
+def send_network(exchange: Exchange, image: MemoryImage) -> None:
+    """Put a network on the board, whatever it holds.
+
+    Raises RefusedError if the board refuses, LinkError if each attempt lost something, and as all
+    methods of `Exchange`.
+    """
+    exchange.tally.loads += 1
+    for attempt in range(1, LOAD_ATTEMPTS + 1):
+        try:
+            if exchange.ask_all(_messages(image, exchange.buffer_bytes)):
+                return
+        except RefusedError as error:
+            if error.reason != Refusal.WRONG_DIGEST or attempt == LOAD_ATTEMPTS:
+                raise
+        exchange.resync()
+    raise exchange.given_up(Request.LOAD, LOAD_ATTEMPTS)
+
+
+def _messages(image: MemoryImage, buffer_bytes: int) -> Iterator[Message]:
+    """Everything that puts a network on a board, in order."""
+    yield Message(Request.CLEAR)
+    room = buffer_bytes - protocol.LOAD.size - MESSAGE_OVERHEAD_BYTES
+    chunk_bytes = min(protocol.MAX_LOAD_BYTES, room)
+    for space, words in ((Space.PARAMETERS, image.parameters), (Space.WEIGHTS, image.weights)):
+        words_per_chunk = max(1, chunk_bytes // words.shape[1])
+        for address in range(0, len(words), words_per_chunk):
+            target = _body(protocol.LOAD, address=address, space=space)
+            chunk = words[address : address + words_per_chunk]
+            yield Message(Request.LOAD, target + chunk.tobytes())
+    yield Message(Request.COMMIT, _body(protocol.COMMIT, digest=image.digest))
+
+
+def _body(layout: Layout, **fields: int) -> bytes:
+    """The fields behind the header."""
+    return layout.pack(kind=0, sequence=0, **fields)[protocol.HEADER.size :]

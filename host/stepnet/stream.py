@@ -1,0 +1,180 @@
+"""Images to a board and its readings back: the loop that every image passes through.
+
+An image is taken from its source only when the board's buffer has room for it, and readings that
+are there are given before another image is taken. So memory stays constant, and a source that is
+slow holds nothing up that is already there. What the exchange knows to be lost is sent again at
+once, under another number.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterable
+
+from stepnet.engine import image_bytes
+from stepnet.errors import LinkBrokenError
+from stepnet.exchange import ATTEMPTS, Message
+from stepnet.images import ImageLike, packer
+from stepnet.protocol import Refusal, Request
+from stepnet.reading import Reading, reader
+from stepnet.session import Session
+
+REFUSALS = 3
+"""A board that refuses an image so often, though it was helped, will not take it."""
+
+BREAKS = 3
+"""A link that breaks so often without one reading between is not opened again."""
+
+WINDOWS_KEPT = 2
+"""Images taken ahead, at most, of the oldest without a reading, in windows: while that one is lost
+and sent again, the others go on."""
+
+SLOW_PULL_S = 1e-4
+"""A source that takes longer for an image makes the stream look for readings before it goes on."""
+
+BATCH = 16
+"""Images sent in one write."""
+
+_IMAGE = int(Request.INFER)
+
+
+class NotYetError(Exception):
+    """A source raises this where its next image is not there yet, but will be."""
+
+
+class ImageStream:
+    """The readings of `images`, in order, in the network that the board has now.
+
+    finished: every reading has been given.
+
+    Its methods raise what `Board.infer_many` raises.
+    """
+
+    def __init__(self, session: Session, images: Iterable[ImageLike]) -> None:
+        self.finished = False
+        self._session = session
+        self._exchange = session.exchange
+        self._network = session.network
+        self._source = iter(images)
+        self._pack = packer(self._network)
+        self._read = reader(self._network)
+        self._message_bytes = Message(_IMAGE, bytes(image_bytes(self._network))).buffer_bytes
+        self._exhausted = False
+        self._source_error: Exception | None = None
+        self._pending: deque[Message] = deque()  # without a reading, in order
+        self._again: deque[Message] = deque()  # of these, what has to be sent again
+        self._troubles_seen = self._exchange.troubles
+        self._refusals = 0
+        self._breaks = 0
+
+    def step(self) -> list[Reading]:
+        """The next readings, as many as are there, but at least one.
+
+        [] once all were given, which makes the stream `finished`, and where nothing is in flight
+        because the source has no image yet.
+        """
+        while not (readings := self._ready()):
+            self._session.check_open()
+            self._session.check_network(self._network)
+            try:
+                self._mend()
+                pulled_s = self._fill()
+                if not self._pending:
+                    return self._end()
+                if pulled_s and pulled_s < self._exchange.round_trip_s:
+                    self._exchange.poll()
+                else:
+                    self._exchange.settle()
+            except LinkBrokenError as error:
+                self._breaks += 1
+                if self._breaks > BREAKS:
+                    self._session.close()
+                    raise
+                self._session.reconnect(error)
+        self._refusals = self._breaks = 0
+        return readings
+
+    def close(self) -> None:
+        """Let go of what is in flight."""
+        self._exchange.forget(self._pending)
+
+    def _ready(self) -> list[Reading]:
+        """The readings at the front."""
+        readings: list[Reading] = []
+        pending = self._pending
+        while pending and pending[0].answer and pending[0].refusal is None:
+            readings.append(self._read(pending.popleft().answer))
+        return readings
+
+    def _mend(self) -> None:
+        """Find what was lost or refused, and give a board that lost its network that again."""
+        if self._troubles_seen == self._exchange.troubles:
+            return
+        reasons = {message.refusal: message for message in self._pending}
+        reasons.pop(None, None)
+        if reasons:
+            self._refusals += 1
+            if self._refusals > REFUSALS:
+                raise self._exchange.refused(next(iter(reasons.values())))
+            if Refusal.NOTHING_LOADED in reasons:
+                self._session.restore()
+        self._troubles_seen = self._exchange.troubles
+        self._again.clear()
+        for message in self._pending:
+            if message.lost or message.refusal is not None:
+                if message.attempts >= ATTEMPTS:
+                    raise self._exchange.given_up(_IMAGE, message.attempts)
+                self._again.append(message)
+
+    def _fill(self) -> float:
+        """Send what the board's buffer takes: first what is to be sent again, then new images.
+
+        How long the source took for its last image, if it was slow, and 0 otherwise.
+        """
+        exchange = self._exchange
+        while self._again and exchange.fits(self._again[0]):
+            exchange.tally.retries += 1
+            exchange.send([self._again.popleft()])
+        room = exchange.room_bytes() // self._message_bytes
+        if exchange.idle:
+            room = max(room, 1)
+        window = max(exchange.buffer_bytes // self._message_bytes, 1)
+        room = min(room, WINDOWS_KEPT * window - len(self._pending))
+        while room > 0 and not (self._exhausted or self._again):
+            batch, pulled_s = self._pull(min(room, BATCH))
+            self._pending.extend(batch)
+            exchange.send(batch)
+            if pulled_s:
+                return pulled_s
+            room -= len(batch)
+        return 0.0
+
+    def _pull(self, most: int) -> tuple[list[Message], float]:
+        """Up to `most` images of the source, fewer if it ends or is slow; and as `_fill`."""
+        batch: list[Message] = []
+        while len(batch) < most:
+            start_s = time.perf_counter()
+            try:
+                batch.append(Message(_IMAGE, self._pack(next(self._source))))
+            except StopIteration:
+                self._exhausted = True
+                break
+            except NotYetError:
+                return batch, math.inf
+            except Exception as error:
+                self._source_error = error  # what was sent is answered first
+                self._exhausted = True
+                break
+            pulled_s = time.perf_counter() - start_s
+            if pulled_s > SLOW_PULL_S:
+                return batch, pulled_s
+        return batch, 0.0
+
+    def _end(self) -> list[Reading]:
+        self.finished = self._exhausted
+        error, self._source_error = self._source_error, None
+        if error is not None:
+            raise error
+        return []

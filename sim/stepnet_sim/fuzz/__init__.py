@@ -1,0 +1,1 @@
+"""Random and mutated frames against the chip's end of the link."""

@@ -1,0 +1,358 @@
+"""Fuzzing a running chip: frames in, and a judgement on every answer."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from stepnet.engine import EngineShape
+from stepnet.errors import BoardError
+from stepnet.protocol import (
+    BUFFER_OVERHEAD_BYTES,
+    CRC_BYTES,
+    HEADER,
+    IDENTITY,
+    LOAD,
+    READING,
+    Answer,
+    FrameReader,
+    Refusal,
+    Request,
+    Space,
+    encode_frame,
+)
+from stepnet_sim.benches.networks import Program, random_network
+from stepnet_sim.design import Design
+from stepnet_sim.fuzz.frames import SEQUENCES, FrameFuzzer, infer_frame, load_frames
+from stepnet_sim.fuzz.model import FuzzedBoardModel
+
+FRAMES_PER_ROUND = 100
+
+PAUSE_SHARE = 0.2
+MAX_PAUSE_CYCLES = 300
+"""How many frames come with a pause before one of their bytes, and how long it lasts."""
+
+FLOOD_EVERY_ROUNDS = 20
+"""So often a round's frames come without regard to the receive buffer."""
+
+BURST = "identify, in a burst"
+"""Not a recipe: short requests with long answers, which fill the receive buffer in a flood."""
+
+MAX_BURST = 12
+
+FLOOD_REST_CYCLES = 5_000
+"""Without an answer, until a flood counts as over; all but some nonsense networks answer sooner."""
+
+IMAGES = 16
+"""Of the reference network, to choose from."""
+
+MAX_PLANES = 8
+ROW_OVERHEAD_CYCLES = 40
+REQUEST_OVERHEAD_CYCLES = 1000
+"""More than the engine takes beside the words of a row, and the chip beside a request's bytes."""
+
+_ANSWERS = {
+    Request.IDENTIFY: Answer.IDENTITY,
+    Request.CLEAR: Answer.ACKNOWLEDGE,
+    Request.LOAD: Answer.ACKNOWLEDGE,
+    Request.COMMIT: Answer.ACKNOWLEDGE,
+    Request.INFER: Answer.READING,
+}
+
+
+class FuzzError(BoardError):
+    """The chip did what it must not do."""
+
+
+class Chip(Protocol):
+    """What is fuzzed: a `stepnet_sim.verilated.VerilatedChip` at its byte stream, or its like."""
+
+    def run(self, pending: bytearray, max_cycles: int) -> bytes:
+        """Clock the chip until it completes a frame, at most `max_cycles`; returns what it sent.
+
+        Bytes that the chip takes are removed from the front of `pending`.
+        """
+        ...
+
+
+@dataclass
+class Tally:
+    """What was sent, and what came back.
+
+    frames, whole: frames by recipe, and whole ones that a reader on the host's side finds in them.
+    answers: by their kind, refusals by their reason.
+    flooded, lost: whole frames that came without regard to the receive buffer, and those of them
+    that found no room in it.
+    rounds: after each a network was loaded and inferred as the reference does.
+    """
+
+    frames: Counter[str] = field(default_factory=Counter[str])
+    whole: Counter[str] = field(default_factory=Counter[str])
+    answers: Counter[str] = field(default_factory=Counter[str])
+    flooded: int = 0
+    lost: int = 0
+    rounds: int = 0
+
+    @property
+    def drawn(self) -> int:
+        """Frames sent, but for those that only fill the receive buffer."""
+        return self.frames.total() - self.frames[BURST]
+
+
+def longest_answer_cycles(shape: EngineShape, buffer_bytes: int) -> int:
+    """More cycles than any answer takes, whatever the memories hold.
+
+    Every row evaluated takes a parameter word, but for those of a tree, at most `max_inputs`; a row
+    has at most `MAX_PLANES` planes of `row_words`, rounded up to a power of two.
+    """
+    rows = shape.parameter_words + shape.max_inputs
+    row_words = 1 << (shape.row_words - 1).bit_length()
+    image_cycles = rows * (row_words * MAX_PLANES + ROW_OVERHEAD_CYCLES)
+    return image_cycles + 4 * buffer_bytes + REQUEST_OVERHEAD_CYCLES
+
+
+def reference_program(shape: EngineShape, seed: int) -> Program:
+    """The network that a session with this seed loads."""
+    network = random_network(np.random.default_rng(seed), sizes=(24, 9, 7), weight_bits=(1, 2))
+    return Program(network, shape)
+
+
+class FuzzSession:
+    """Fuzzes one chip, round after round; FuzzError tells what it did wrong.
+
+    In a round the chip gets at least `FRAMES_PER_ROUND` frames, whole and broken. Each whole one
+    has to be answered as `FuzzedBoardModel` says, in order, and nothing else may come. Then the
+    chip has to identify itself, with the right number of broken frames, take a network, and infer
+    as the reference does. Every `FLOOD_EVERY_ROUNDS`th round comes faster than it is answered:
+    whole frames that do not fit the receive buffer may be lost, and the others have to be answered
+    in order.
+
+    chip: fresh from reset.
+    design: of the chip.
+    seed: of all that is random.
+    """
+
+    def __init__(self, chip: Chip, design: Design, seed: int) -> None:
+        self.tally = Tally()
+        self._chip = chip
+        self._design = design
+        self._seed = seed
+        self._program = reference_program(design.shape, seed)
+        self._images = self._program.random_images(np.random.default_rng(seed), IMAGES)
+        self._sequences = itertools.cycle(range(SEQUENCES))
+        self._model = FuzzedBoardModel(design, self._program)
+        self._rng = random.Random(seed)
+        self._fuzzer = FrameFuzzer(self._rng, design, self._program, self._images, self._sequences)
+        self._limit_cycles = longest_answer_cycles(design.shape, design.buffer_bytes)
+        self._sent = FrameReader()
+        self._received = FrameReader()
+        self._pending = bytearray()
+        self._answers: deque[bytes] = deque()  # that have come but were not looked at
+        self._expected: deque[tuple[bytes, bytes]] = deque()
+        self._waiting_bytes = 0
+        self._renew()
+
+    def run(self, frames: int) -> None:
+        """Draw and send at least as many frames, in whole rounds."""
+        goal = self.tally.drawn + frames
+        while self.tally.drawn < goal:
+            self.tally.rounds += 1
+            if self.tally.rounds % FLOOD_EVERY_ROUNDS:
+                self._pace()
+            else:
+                self._flood()
+            self._renew()
+
+    def _drawn(self) -> Iterator[tuple[str, bytes]]:
+        """The frames of a round, each with its recipe."""
+        drawn = 0
+        while drawn < FRAMES_PER_ROUND:
+            recipe, frames = self._fuzzer.draw(self._model.digest)
+            self.tally.frames[recipe] += len(frames)
+            drawn += len(frames)
+            for frame in frames:
+                yield recipe, frame
+
+    # Within the room that the receive buffer has.
+
+    def _pace(self) -> None:
+        for recipe, frame in self._drawn():
+            self.tally.whole[recipe] += self._send(frame)
+        self._drain()
+
+    def _send(self, frame: bytes) -> int:
+        """Queue a frame for the chip; gives how many whole ones it completes."""
+        requests = self._heard(frame)
+        room_bytes = sum(map(_room_bytes, requests))
+        if self._waiting_bytes + room_bytes > self._design.buffer_bytes:
+            self._drain()
+        self._waiting_bytes += room_bytes
+        if self._rng.random() < PAUSE_SHARE:
+            position = self._rng.randrange(len(frame))
+            self._pending += frame[:position]
+            self._pass_time(self._rng.randrange(1, MAX_PAUSE_CYCLES))
+            frame = frame[position:]
+        self._pending += frame
+        for request in requests:
+            if _room_bytes(request) > self._design.buffer_bytes:
+                self._model.dropped_frames += 1
+            else:
+                self._expected.append((request, self._model.answer(request)))
+        return len(requests)
+
+    def _heard(self, frame: bytes) -> list[bytes]:
+        """The whole requests that a reader on the host's side finds; the broken ones counted."""
+        dropped_before = self._sent.dropped
+        requests = self._sent.feed(frame)
+        self._model.dropped_frames += self._sent.dropped - dropped_before
+        return requests
+
+    def _drain(self) -> None:
+        """Run the chip until everything is answered."""
+        while self._expected:
+            request, expected = self._expected.popleft()
+            answer = self._next_answer(self._limit_cycles)
+            if answer is None:
+                raise self._wrong(f"did not answer {request.hex(' ')}")
+            if not _allowed(request, expected, answer):
+                raise self._wrong(
+                    f"answered {request.hex(' ')} with {answer.hex(' ')}, where "
+                    f"{expected.hex(' ')} belongs"
+                )
+        self._waiting_bytes = 0
+
+    def _next_answer(self, limit_cycles: int) -> bytes | None:
+        """The payload of the next frame from the chip; None if it takes longer."""
+        if not self._answers:
+            self._pass_time(limit_cycles)
+        if not self._answers:
+            return None
+        answer = self._answers.popleft()
+        self.tally.answers[_name(answer)] += 1
+        return answer
+
+    def _pass_time(self, cycles: int) -> None:
+        """Run the chip until it completes an answer, at most `cycles`."""
+        received = self._chip.run(self._pending, cycles)
+        self._answers += self._received.feed(received)
+        if self._received.dropped:
+            raise self._wrong(f"sent {received.hex(' ')}, which does not end a good frame")
+
+    # Without regard to the receive buffer.
+
+    def _flood(self) -> None:
+        requests: list[bytes] = []
+        for recipe, frame in self._drawn():
+            for name, sent in ((recipe, frame), *self._burst()):
+                whole = self._heard(sent)
+                self.tally.whole[name] += len(whole)
+                requests += whole
+                self._pending += sent
+        requests += self._heard(b"\0")
+        self._pending += b"\0"
+        self.tally.flooded += len(requests)
+
+        unanswered = iter(requests)
+        answered = 0
+        identify = b""
+        for limit_cycles in (FLOOD_REST_CYCLES, self._limit_cycles, self._limit_cycles):
+            while (answer := self._next_answer(limit_cycles)) is not None:
+                if identify and _answers(answer, identify):
+                    self.tally.lost += len(requests) - answered
+                    self._model.adopt(answer)
+                    return
+                if not any(_answers(answer, request) for request in unanswered):
+                    raise self._wrong(f"sent {answer.hex(' ')}, which answers nothing")
+                answered += 1
+            identify = self._identify_request()
+            self._pending += encode_frame(identify)
+        raise self._wrong("does not identify itself after a flood of frames")
+
+    def _burst(self) -> list[tuple[str, bytes]]:
+        size = self._rng.randrange(MAX_BURST)
+        self.tally.frames[BURST] += size
+        return [(BURST, encode_frame(self._identify_request())) for _ in range(size)]
+
+    # After each round.
+
+    def _renew(self) -> None:
+        """The chip has to be as good as new: it identifies itself, loads and infers."""
+        self._send(b"\0")
+        self._drain()
+        identify = self._identify_request()
+        identity = self._model.answer(identify)
+        self._pending += encode_frame(identify)
+        if (answer := self._next_answer(self._limit_cycles)) != identity:
+            shown = "nothing" if answer is None else answer.hex(" ")
+            raise self._wrong(f"says of itself {shown}, where {identity.hex(' ')} belongs")
+        for frame in load_frames(self._program, self._sequences):
+            self._send(frame)
+        for image in self._images[:2]:
+            self._send(infer_frame(image, next(self._sequences)))
+        self._drain()
+
+    def _identify_request(self) -> bytes:
+        return HEADER.pack(kind=Request.IDENTIFY, sequence=next(self._sequences))
+
+    def _wrong(self, what: str) -> FuzzError:
+        return FuzzError(
+            f"The chip {what}; round {self.tally.rounds} of seed {self._seed} shows it again."
+        )
+
+
+def _room_bytes(request: bytes) -> int:
+    """What a request takes of the receive buffer."""
+    return len(request) + CRC_BYTES + BUFFER_OVERHEAD_BYTES
+
+
+def _allowed(request: bytes, expected: bytes, answer: bytes) -> bool:
+    """`answer` to `request` is what the model expects, as far as it can know."""
+    if answer == expected:
+        return True
+    if answer[1 : HEADER.size] != expected[1 : HEADER.size]:
+        return False
+    if expected[0] == Answer.IDENTITY:
+        return _without_dropped(answer) == _without_dropped(expected)
+    # A network that is not known is expected to overrun, but may have a last layer.
+    if _name(expected) == _OVERRUN and answer[0] == Answer.READING:
+        return len(answer) == READING.size
+    # What a whole word of a memory that does not exist would be, the protocol does not say.
+    if request[0] == Request.LOAD and LOAD.unpack(request)["space"] not in set(Space):
+        return {_name(expected), _name(answer)} == {_OUT_OF_RANGE, _WRONG_LENGTH}
+    return False
+
+
+def _without_dropped(identity: bytes) -> dict[str, int]:
+    """Its fields but for `dropped_frames`, which goes on while an answer waits."""
+    if identity[0] != Answer.IDENTITY or len(identity) != IDENTITY.size:
+        return {}
+    return {**IDENTITY.unpack(identity), "dropped_frames": 0}
+
+
+def _answers(answer: bytes, request: bytes) -> bool:
+    """`answer` has the number of `request`, and a kind that fits it."""
+    if answer[1 : HEADER.size] != request[1 : HEADER.size]:
+        return False
+    fitting = _ANSWERS[Request(request[0])] if request[0] in set(Request) else Answer.REFUSAL
+    return answer[0] in (fitting, Answer.REFUSAL)
+
+
+def _name(answer: bytes) -> str:
+    """Of its kind, and of a refusal's reason; numbers for those that do not exist."""
+    kind = answer[0]
+    if kind == Answer.REFUSAL and answer[HEADER.size :]:
+        reason = answer[HEADER.size]
+        return f"REFUSAL {Refusal(reason).name if reason in set(Refusal) else reason}"
+    return Answer(kind).name if kind in set(Answer) else str(kind)
+
+
+_OVERRUN, _OUT_OF_RANGE, _WRONG_LENGTH = (
+    f"REFUSAL {reason.name}"
+    for reason in (Refusal.PROGRAM_OVERRUN, Refusal.OUT_OF_RANGE, Refusal.WRONG_LENGTH)
+)

@@ -1,0 +1,107 @@
+"""The virtual board's serial line with a meter: what the wire is used for, in simulated time."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from stepnet.errors import LinkError
+from stepnet_sim.design import Design
+from stepnet_sim.verilated import VerilatedChip
+
+BITS_PER_BYTE = 10
+"""Eight data bits, a start bit and a stop bit."""
+
+
+@dataclass(frozen=True)
+class WireUse:
+    """The wire to the chip, from `MeteredLink.restart` to the last answer that the host has got.
+
+    In clock cycles of the chip; the border between waiting and tail to within a byte.
+
+    busy: bytes were on their way.
+    waiting: nothing was, because the host had not written more yet.
+    tail: from the end of the last byte to the last answer.
+    """
+
+    busy_cycles: int
+    waiting_cycles: int
+    tail_cycles: int
+
+    @property
+    def cycles(self) -> int:
+        """All of them."""
+        return self.busy_cycles + self.waiting_cycles + self.tail_cycles
+
+
+class MeteredLink:
+    """A `stepnet.link.Link` to the serial pins of a compiled chip.
+
+    Time passes for the chip only inside `read`, so the host itself takes none; what adapter,
+    drivers and program take is up to `restart`.
+
+    design: of the chip, with serial pins.
+    """
+
+    def __init__(self, chip: VerilatedChip, design: Design) -> None:
+        self.byte_cycles = BITS_PER_BYTE * round(design.clock_hz / design.baud)
+        self._chip = chip
+        self._clock_hz = design.clock_hz
+        self._pending = bytearray()
+        self._arriving: deque[tuple[int, bytes]] = deque()  # the cycle of arrival at the host
+        self._closed = False
+        self.restart()
+
+    def restart(self, host_delay_s: float = 0.0) -> None:
+        """Meter anew; nothing may be under way.
+
+        host_delay_s: simulated seconds from the last bit of an answer until the host has it.
+        """
+        self._delay_cycles = round(host_delay_s * self._clock_hz)
+        self._start_cycle = self._last_taken_cycle = self._last_given_cycle = self._chip.cycles
+        self._taken_bytes = 0
+
+    @property
+    def use(self) -> WireUse:
+        """What the wire was used for."""
+        busy_cycles = self._taken_bytes * self.byte_cycles
+        earliest_end = self._start_cycle + busy_cycles
+        end = max(earliest_end, self._last_taken_cycle)
+        return WireUse(busy_cycles, end - earliest_end, self._last_given_cycle - end)
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes for the wire."""
+        self._check_open()
+        self._pending += data
+
+    def read(self, timeout_s: float) -> bytes:
+        """What has arrived at the host; b"" after `timeout_s`, which is of wall-clock time."""
+        self._check_open()
+        deadline_s = time.monotonic() + timeout_s
+        while not (self._arriving and self._arriving[0][0] <= self._chip.cycles):
+            if time.monotonic() >= deadline_s:
+                return b""
+            self._run()
+        self._last_given_cycle = self._chip.cycles
+        return self._arriving.popleft()[1]
+
+    def close(self) -> None:
+        """End the simulation."""
+        if not self._closed:
+            self._closed = True
+            self._chip.close()
+
+    def _run(self) -> None:
+        """Clock the chip for the time of a byte, or to the end of an answer."""
+        waiting_bytes = len(self._pending)
+        received = self._chip.run(self._pending, self.byte_cycles)
+        if received:
+            self._arriving.append((self._chip.cycles + self._delay_cycles, received))
+        if len(self._pending) < waiting_bytes:
+            self._taken_bytes += waiting_bytes - len(self._pending)
+            self._last_taken_cycle = self._chip.cycles
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LinkError("The virtual board is closed; open it again.")
