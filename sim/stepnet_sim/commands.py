@@ -1,14 +1,20 @@
-"""The command that this package adds to `stepnet`: sim."""
+"""The commands that this package adds to `stepnet`: sim and verify."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stepnet.cli.options import BaudOption, UartOption
 from stepnet.cli.output import Progress
 from stepnet.protocol import DEFAULT_BAUD
+
+if TYPE_CHECKING:
+    from stepnet_sim.verification.ladder import Outcome
 
 BITS_PER_BYTE = 10
 """Eight data bits, a start bit and a stop bit."""
@@ -71,6 +77,73 @@ def sim(
             share = Share(lambda: link, listener, report=_tell)
             _tell(f"The virtual board is at {shared_at(listener)}; Ctrl-C ends it")
             share.serve(once=once)
+
+
+def verify(
+    level: Annotated[
+        list[str] | None,
+        typer.Option(help="blocks, chip, proofs or netlist; more than once for several, else all."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(help="Folder for logs, coverage and counterexamples.")
+    ] = Path("build", "verify"),
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of tables.")
+    ] = False,
+) -> None:
+    """Check the gateware against the reference, level by level of the verification ladder.
+
+    Ends with 1 if anything disagrees.
+    """
+    from stepnet_sim.verification.ladder import LEVELS
+
+    names = list(dict.fromkeys(level or LEVELS))
+    for name in names:
+        if name not in LEVELS:
+            raise typer.BadParameter(
+                f"there is no level {name!r}; choose of {', '.join(LEVELS)}.",
+                param_hint="--level",
+            )
+    found: dict[str, list[Outcome]] = {}
+    for name in names:
+        found[name] = _run_level(name, output / name)
+        if not json_output:
+            _show_outcomes(name, found[name])
+    agree = all(outcome.agrees for outcomes in found.values() for outcome in outcomes)
+    if json_output:
+        levels = {name: [asdict(outcome) for outcome in found[name]] for name in names}
+        typer.echo(json.dumps({"agree": agree, "levels": levels}))
+    if not agree:
+        raise typer.Exit(1)
+
+
+def _run_level(name: str, folder: Path) -> list[Outcome]:
+    from stepnet_sim.verification import ladder
+
+    with Progress() as progress:
+        return list(ladder.level(name).run(folder, progress))
+
+
+def _show_outcomes(name: str, outcomes: list[Outcome]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", title=name, title_justify="left")
+    for heading in ("what", "against", "cases"):
+        table.add_column(heading)
+    for heading in ("cycles", "seconds"):
+        table.add_column(heading, justify="right")
+    table.add_column("result")
+    for outcome in outcomes:
+        table.add_row(
+            outcome.what,
+            outcome.against,
+            outcome.cases,
+            "" if outcome.cycles is None else f"{outcome.cycles:,}",
+            f"{outcome.seconds:.1f}",
+            outcome.disagreement or "agrees",
+        )
+    Console().print(table)
 
 
 def _tell(message: str) -> None:

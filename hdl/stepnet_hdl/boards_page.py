@@ -1,0 +1,178 @@
+"""Writes docs/boards.md from the boards, the manifests of bitstreams/, and the networks' cards.
+
+python -m stepnet_hdl.boards_page
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stepnet import protocol
+from stepnet.engine import cycles_per_image, image_bytes
+from stepnet.files import write_text
+from stepnet.network import Network
+from stepnet.networks import load_network
+from stepnet.protocol import DEFAULT_BAUD
+from stepnet_hdl.board_list import board_facts
+from stepnet_hdl.boards import Board, find_board
+from stepnet_hdl.fits import fitting_networks
+from stepnet_hdl.flash import OTHER_WAYS, PROGRAMMERS
+from stepnet_hdl.manifest import Manifest, read_manifest, shipped_boards, shipped_folder
+
+REPOSITORY = Path(__file__).parents[2]
+PAGE = REPOSITORY / "docs" / "boards.md"
+EXAMPLE = REPOSITORY / "examples" / "own_boards.py"
+
+LINE_BITS_PER_BYTE = 10
+"""Start bit, eight data bits, stop bit."""
+
+HEADING = """\
+# Boards
+
+Made by `python -m stepnet_hdl.boards_page`. A bitstream of each board below is in
+[bitstreams](../bitstreams), with a manifest that says how it was made;
+`stepnet flash --board NAME --network digits` programs it and loads a network. LUTs and frequencies
+are those that nextpnr reports for the placed and routed chip; no board was measured here.
+
+"Over the link" is what the serial line carries at the manifest's baud rate, one image after the
+other; "in the core" is what the engine would do if images came as fast as it takes them.
+"""
+
+OTHERS_HEADING = """\
+## All boards
+
+Every board of amaranth-boards with a `uart` resource and an open toolchain, as `stepnet boards`
+lists them; `stepnet build --board NAME` builds for any of them that is large enough. The exception
+is the Tang Mega 138K, whose part Amaranth 0.5 does not know.
+
+| board | part | LUTs | memory, kbit | clock, MHz | networks |
+|---|---|---|---|---|---|
+"""
+
+OWN_HEADING = """\
+## A board of your own
+
+A platform of Amaranth with one of the parts above and a resource `uart` is all that it takes.
+[examples/own_boards.py](../examples/own_boards.py) has one board from scratch, and one without a
+UART of its own, which gets it on a PMOD:
+
+```sh
+cd examples
+stepnet build --board own_boards:Up5kWithPmodUart
+```
+
+```python
+"""
+
+VERIFIED = """\
+## What is checked
+
+`stepnet verify --level bitstream --board icebreaker` unpacks the bitstream itself (iceunpack,
+icebox_vlog), block RAM contents and single-port RAMs included, and runs it in Verilator through its
+serial pins: it identifies itself, takes a network and infers images, and every character and every
+cycle count has to be the reference's. The PLL is not simulated: its output is the simulation's
+clock. This works for every iCE40 board.
+
+No tool turns an ECP5 bitstream back into a netlist, and what gowin_unpack gives for Gowin lacks the
+block RAMs, where the network is. For these two families the nearest thing that can run is the
+synthesised netlist, with Yosys' models of the cells: `stepnet verify --level netlist`.
+"""
+
+
+def page() -> str:
+    """The whole text of docs/boards.md."""
+    sections = [HEADING, *(_shipped_section(name) for name in shipped_boards())]
+    sections += [OTHERS_HEADING + _all_boards(), OWN_HEADING + _example() + "```\n", VERIFIED]
+    return "\n".join(sections)
+
+
+def _shipped_section(name: str) -> str:
+    board, manifest = find_board(name), read_manifest(shipped_folder(name))
+    spare = manifest.max_frequency_hz / manifest.clock_hz - 1
+    used = ", ".join(
+        f"{used:,} of {available:,} {kind}"
+        for kind, (used, available) in manifest.utilisation.items()
+    )
+    facts = {
+        "part": f"{manifest.part}; {used}",
+        "engine": _engine(manifest),
+        "clock": f"{manifest.clock_hz / 1e6:g} MHz from {_clock_source(board, manifest)}; "
+        f"{manifest.max_frequency_hz / 1e6:.1f} MHz are reached, {spare:.0%} to spare",
+        "pins": f"from the host {board.pins['rx']}, to the host {board.pins['tx']}, "
+        f"{manifest.baud:,} baud",
+        "cable": _cable(name),
+        "made by": f"`{manifest.command}`",
+    }
+    lines = [f"## {name}", "", "| | |", "|---|---|"]
+    lines += [f"| {fact} | {value} |" for fact, value in facts.items()]
+    lines += ["", _networks(manifest), f"![Placement of {name}](boards/{name}.png)", ""]
+    return "\n".join(lines)
+
+
+def _networks(manifest: Manifest) -> str:
+    names = fitting_networks(manifest.shape)
+    if not names:
+        return "No shipped network fits this engine; train a smaller one.\n"
+    lines = [
+        "| network | right | images/s over the link | images/s in the core |",
+        "|---|---|---|---|",
+    ]
+    for name in names:
+        network = load_network(name)
+        accuracy = network.card.get("accuracy", "").partition(" ")[0]
+        core = manifest.clock_hz / cycles_per_image(network, manifest.shape)
+        lines.append(
+            f"| `{name}` | {float(accuracy):.2%} | {images_per_s(network, manifest.baud):,.0f} | "
+            f"{core:,.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def images_per_s(network: Network, baud: int) -> float:
+    """Images that a serial line carries, frame after frame."""
+    frame = protocol.encode_frame(bytes(protocol.INFER.size + image_bytes(network)))
+    return baud / LINE_BITS_PER_BYTE / len(frame)
+
+
+def _engine(manifest: Manifest) -> str:
+    shape = manifest.shape
+    return (
+        f"SIMD {shape.simd}, {shape.simd * shape.weight_words / 1024:,.0f} kbit of weights of up "
+        f"to {shape.max_weight_bits} bits, layers of up to {shape.max_inputs:,} inputs"
+    )
+
+
+def _clock_source(board: Board, manifest: Manifest) -> str:
+    oscillator = f"the oscillator of {board.oscillator_hz / 1e6:g} MHz"
+    return oscillator if board.oscillator_hz == manifest.clock_hz else f"a PLL at {oscillator}"
+
+
+def _cable(name: str) -> str:
+    if name in OTHER_WAYS:
+        return f"the board's own USB; to program it, {OTHER_WAYS[name]}"
+    vendor, product = PROGRAMMERS[name].usb_id
+    options = " ".join(PROGRAMMERS[name].options)
+    return f"the board's own USB, {vendor:04x}:{product:04x}; `openFPGALoader {options}`"
+
+
+def _all_boards() -> str:
+    lines: list[str] = []
+    for fact in board_facts(DEFAULT_BAUD):
+        clock = f"{fact['clock_hz'] / 1e6:g}" if fact["clock_hz"] else "-"
+        networks = ", ".join(f"`{name}`" for name in fact["networks"]) or "none of the shipped"
+        if not fact["clock_hz"]:
+            networks = "too small for any engine"
+        lines.append(
+            f"| {fact['name']} | {fact['part']} | {fact['luts']:,} | {fact['memory_kbit']:,} | "
+            f"{clock} | {networks} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _example() -> str:
+    """The example without its docstring."""
+    return EXAMPLE.read_text().partition('"""\n\n')[2]
+
+
+if __name__ == "__main__":
+    write_text(PAGE, page())

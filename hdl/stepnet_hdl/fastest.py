@@ -1,0 +1,53 @@
+"""The largest clock that a board's chip meets, found by building."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stepnet_hdl.build import BuildSettings, find_or_build
+from stepnet_hdl.cache import BuildCache
+
+if TYPE_CHECKING:
+    from stepnet_hdl.flow import Progress
+
+MIN_SPARE = 0.05
+"""By how much the clock has to be met, because nextpnr's model of a part is no data sheet."""
+
+MAX_BUILDS = 6
+
+
+def fastest_settings(
+    settings: BuildSettings,
+    folder: Path,
+    *,
+    progress: Callable[[Progress], None],
+    cache: BuildCache | None = None,
+) -> BuildSettings:
+    """`settings` with the largest clock that the board can make, divides into the baud rate, and is
+    met with `MIN_SPARE`.
+
+    Starts with the clock that suits the board. Place and route try no harder than they have to, so
+    what one build reaches is what the next one is asked for, until that brings nothing more. If no
+    clock is met with so much to spare, it is the smallest one that was tried.
+
+    Raises what `build` raises, but not for a clock that is not met.
+    """
+    from stepnet_hdl.boards import find_board
+    from stepnet_hdl.clocking import fastest_clock_hz
+
+    board = find_board(settings.board)
+    platform = board.platform()
+    met_hz, clock_hz = 0, board.clock_hz_for(settings.baud)
+    tried: set[int] = set()
+    while clock_hz > met_hz and clock_hz not in tried and len(tried) < MAX_BUILDS:
+        tried.add(clock_hz)
+        attempt = dataclasses.replace(settings, clock_hz=clock_hz)
+        _, report = find_or_build(attempt, folder, progress=progress, cache=cache)
+        if report.spare >= MIN_SPARE:
+            met_hz = clock_hz
+        reached_hz = report.max_frequency_hz / (1 + MIN_SPARE)
+        clock_hz = fastest_clock_hz(platform, reached_hz, settings.baud)
+    return dataclasses.replace(settings, clock_hz=met_hz or min(tried))

@@ -1,0 +1,63 @@
+"""Which networks which boards hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from stepnet.engine import EngineShape, check_fits, memory_image
+from stepnet.errors import BuildError, NetworkError
+from stepnet.network import Network
+from stepnet.networks import load_network, names
+
+
+def fitting_networks(shape: EngineShape) -> list[str]:
+    """The shipped networks that an engine holds, by name."""
+    return [name for name in names() if _fits(load_network(name), shape)]
+
+
+def check_network(network: Network, board: str, shapes: Iterable[tuple[str, EngineShape]]) -> None:
+    """See that a network fits a board's engine.
+
+    shapes: of all boards, by name, `board` among them.
+
+    Raises BuildError if it does not, with the memory that is too small and by how much, what would
+    fit the board, and which boards the network would fit.
+    """
+    by_board = dict(shapes)
+    reason = _misfit(network, board, by_board[board])
+    if reason is not None:
+        holds = ", ".join(fitting_networks(by_board[board])) or "no shipped network"
+        others = [name for name, shape in by_board.items() if _fits(network, shape)]
+        raise BuildError(
+            f"{reason}; {board} holds {holds}, and {network.name!r} fits "
+            f"{', '.join(others) or 'no board'}."
+        )
+
+
+def _misfit(network: Network, board: str, shape: EngineShape) -> str | None:
+    """Why the network does not fit, as a sentence without its end; None if it does."""
+    try:
+        roomy = memory_image(network, replace(shape, weight_words=1 << 24, parameter_words=1 << 16))
+    except NetworkError as error:
+        return str(error).partition(";")[0]
+    weight_memory = "single-port RAM" if shape.weight_memory == "single_port" else "block RAM"
+    for needed, has, what in (
+        (len(roomy.weights), shape.weight_words, f"weight words of {shape.simd} bits"),
+        (len(roomy.parameters), shape.parameter_words, "parameter words"),
+    ):
+        if needed > has:
+            memory = weight_memory if "weight" in what else "block RAM"
+            return (
+                f"Network {network.name!r} does not fit {board}: it needs {needed:,} {what}, "
+                f"{needed - has:,} more than the {has:,} that the engine has in {memory}"
+            )
+    return None
+
+
+def _fits(network: Network, shape: EngineShape) -> bool:
+    try:
+        check_fits(network, shape)
+    except NetworkError:
+        return False
+    return True

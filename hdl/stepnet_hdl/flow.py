@@ -1,0 +1,182 @@
+"""Runs the tools: synthesis once, place and route for every seed, packing for the best."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepnet.errors import BuildError
+from stepnet_hdl.plan import Plan
+from stepnet_hdl.report import Timing, slowest_clock
+from stepnet_hdl.tools import Tool
+
+TOOL_REPORT = "nextpnr.json"
+PLACED_NETLIST = "stepnet.pnr.json"
+LOG = "stepnet.log"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a build is: the step that begins, and how many of how many are done."""
+
+    step: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One run of place and route.
+
+    folder: with the tool's files.
+    report: nextpnr's own.
+    """
+
+    seed: int
+    folder: Path
+    report: dict[str, Any]
+    timing: Timing
+
+
+@dataclass(frozen=True)
+class Built:
+    """What the tools made.
+
+    bitstream: the file to program.
+    best: the run of place and route that it comes from.
+    seeds_hz: the frequency that each seed reached.
+    seconds: by step.
+    """
+
+    bitstream: Path
+    best: Placed
+    seeds_hz: dict[int, int]
+    seconds: dict[str, float]
+
+
+class ToolFailedError(BuildError):
+    """A tool of the flow failed.
+
+    log: everything that it printed or wrote into its logs.
+    """
+
+    def __init__(self, reason: str, log: str) -> None:
+        super().__init__(reason)
+        self.log = log
+
+
+def run_flow(
+    plan: Plan,
+    tools: Mapping[str, Tool],
+    folder: Path,
+    *,
+    seeds: Sequence[int],
+    progress: Callable[[Progress], None],
+) -> Built:
+    """Make the bitstream of `plan` in `folder`; the best seed is the one with the fastest clock.
+
+    tools: by the names that the plan has for them.
+    seeds: of place and route, as many at a time as there are cores.
+
+    Raises ToolFailedError if a tool fails.
+    """
+    total = 2 + len(seeds)
+    seconds: dict[str, float] = {}
+    for name, content in plan.files.items():
+        (folder / name).write_text(content)
+
+    started_s = time.monotonic()
+    progress(Progress(f"Synthesis with {tools[plan.synthesis[0]]}", 0, total))
+    _run(plan.synthesis, tools, folder)
+    seconds["synthesis"] = time.monotonic() - started_s
+
+    started_s = time.monotonic()
+    placer = tools[plan.place_and_route[0]]
+    progress(Progress(f"Place and route with {placer}", 1, total))
+    placed: list[Placed] = []
+    with ThreadPoolExecutor(min(len(seeds), os.cpu_count() or 1)) as pool:
+        runs = [pool.submit(_place_and_route, plan, tools, folder, seed) for seed in seeds]
+        try:
+            for run in as_completed(runs):
+                placed.append(run.result())
+                best = max(placed, key=_rank)
+                progress(
+                    Progress(
+                        f"Place and route, best so far {best.timing.achieved_hz / 1e6:.1f} MHz",
+                        1 + len(placed),
+                        total,
+                    )
+                )
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    seconds["place and route"] = time.monotonic() - started_s
+
+    started_s = time.monotonic()
+    best = max(placed, key=_rank)
+    progress(Progress(f"Packing with {tools[plan.packing[0]]}", total - 1, total))
+    _run(plan.packing, tools, best.folder)
+    seconds["packing"] = time.monotonic() - started_s
+    return Built(
+        best.folder / plan.bitstream_name,
+        best,
+        {run.seed: run.timing.achieved_hz for run in sorted(placed, key=lambda run: run.seed)},
+        seconds,
+    )
+
+
+def _rank(placed: Placed) -> tuple[float, int]:
+    """Faster is better; of equally fast ones the first seed, whichever was ready first."""
+    return placed.timing.achieved_hz / placed.timing.constraint_hz, -placed.seed
+
+
+def _place_and_route(plan: Plan, tools: Mapping[str, Tool], folder: Path, seed: int) -> Placed:
+    own_folder = folder / f"seed-{seed}"
+    own_folder.mkdir()
+    for path in folder.iterdir():
+        if path.is_file():
+            shutil.copy(path, own_folder)
+    # A clock that is not met is no failure yet: another seed may meet it.
+    command = [*plan.place_and_route, "--seed", str(seed), "--report", TOOL_REPORT]
+    command.append("--timing-allow-fail")
+    if "--write" not in command:
+        command += ["--write", PLACED_NETLIST]
+    _run(command, tools, own_folder)
+    report = json.loads((own_folder / TOOL_REPORT).read_text())
+    return Placed(seed, own_folder, report, slowest_clock(report))
+
+
+def _run(command: Sequence[str], tools: Mapping[str, Tool], folder: Path) -> None:
+    name, *arguments = command
+    done = subprocess.run(
+        [tools[name].path, *arguments],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        logs = [path.read_text(errors="replace") for path in _logs(folder)]
+        log = "\n".join([*logs, done.stdout, done.stderr])
+        raise ToolFailedError(f"{name}: {_last_error(log)}", log)
+
+
+def _logs(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.rpt"), *folder.glob("*.tim")])
+
+
+def _last_error(log: str) -> str:
+    """The last line in which a tool says what its error is."""
+    messages = re.findall(r"^.*\berror: *(.*)$", log, flags=re.IGNORECASE | re.MULTILINE)
+    return messages[-1].strip() if messages else "it did not say why"

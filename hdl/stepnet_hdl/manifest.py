@@ -1,0 +1,104 @@
+"""The bitstreams that come with Stepnet: a folder for each board, with a manifest.
+
+This module needs no FPGA tools and no Amaranth: whoever only programs a board has neither.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepnet.engine import EngineShape
+from stepnet.errors import BuildError
+
+MANIFEST = "manifest.json"
+
+SHIPPED_FOLDERS = (
+    Path(__file__).parent / "bitstreams",
+    Path(__file__).parents[2] / "bitstreams",
+)
+"""Where an installed package has them, and where the repository has them."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bitstream is and how it was made.
+
+    bitstream: the file beside the manifest.
+    sha256: of that file.
+    engine, buffer_bytes: the shape of the engine, as fields of `EngineShape`, and the link's
+    receive buffer.
+    source_digest: SHA-256 of all that the tools were given, see `Plan.digest`.
+    command: makes the same bytes again, with the same tools.
+    Others: as in `BuildReport`.
+    """
+
+    board: str
+    part: str
+    bitstream: str
+    sha256: str
+    engine: Mapping[str, Any]
+    buffer_bytes: int
+    clock_hz: int
+    max_frequency_hz: int
+    baud: int
+    utilisation: Mapping[str, tuple[int, int]]
+    seed: int
+    tools: tuple[str, ...]
+    source_digest: str
+    command: str
+
+    @property
+    def shape(self) -> EngineShape:
+        """The engine's shape."""
+        return EngineShape(**self.engine)
+
+    def to_json(self) -> str:
+        """As the text of a manifest's file."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest in a folder; BuildError if it, or the bitstream, is missing or damaged."""
+    path = folder / MANIFEST
+    try:
+        fields = json.loads(path.read_text())
+        fields["utilisation"] = {name: tuple(two) for name, two in fields["utilisation"].items()}
+        manifest = Manifest(**{**fields, "tools": tuple(fields["tools"])})
+        found = hashlib.sha256((folder / manifest.bitstream).read_bytes()).hexdigest()
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BuildError(
+            f"The manifest {str(path)!r} or its bitstream cannot be read ({error}); install "
+            "Stepnet again."
+        ) from error
+    if found != manifest.sha256:
+        raise BuildError(
+            f"The bitstream {str(folder / manifest.bitstream)!r} is not the one that its manifest "
+            f"names: its SHA-256 is {found}; install Stepnet again."
+        )
+    return manifest
+
+
+def shipped_boards() -> list[str]:
+    """The boards that a bitstream comes with, sorted."""
+    return sorted(path.parent.name for path in _folder().glob(f"*/{MANIFEST}"))
+
+
+def shipped_folder(board: str) -> Path:
+    """The folder of a board's bitstream; BuildError if none comes with Stepnet."""
+    if board not in shipped_boards():
+        raise BuildError(
+            f"No bitstream for {board!r} comes with Stepnet, only for "
+            f"{', '.join(shipped_boards()) or 'no board'}; build one with: stepnet build --board "
+            f"{board}, and name it with --bitstream."
+        )
+    return _folder() / board
+
+
+def _folder() -> Path:
+    return next((folder for folder in SHIPPED_FOLDERS if folder.is_dir()), SHIPPED_FOLDERS[-1])

@@ -1,0 +1,103 @@
+"""What the tools are to do for a bitstream: Amaranth's build plan, as data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from amaranth.vendor import GowinPlatform, LatticeECP5Platform
+
+from stepnet_hdl.boards import Board, OpenPlatform
+from stepnet_hdl.top import BoardTop
+
+DESIGN_NAME = "stepnet"
+
+SYNTHESIS_OPTIONS = {
+    LatticeECP5Platform: ("-nowidelut",),
+}
+"""Beside Amaranth's own, where they help: muxes in front of wide LUTs double the area of a popcount
+on ECP5."""
+
+_SCRIPTS = ("build_", DESIGN_NAME + ".debug.v")
+"""Starts of the names of files that the flow does not use."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Files and the three commands that make a bitstream of them.
+
+    files: contents by name.
+    synthesis, place_and_route, packing: a tool, as Amaranth calls it, and its arguments.
+    """
+
+    files: Mapping[str, str]
+    synthesis: tuple[str, ...]
+    place_and_route: tuple[str, ...]
+    packing: tuple[str, ...]
+
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """The tools, in the order of their use."""
+        return tuple(command[0] for command in self._commands)
+
+    @property
+    def bitstream_name(self) -> str:
+        """The file that packing makes."""
+        (name,) = (word for word in self.packing if word.endswith((".bin", ".bit", ".fs")))
+        return name
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all of it. It knows nothing of source positions, so that a comment or a moved
+        line does not make another plan."""
+        text = json.dumps([sorted(self.files.items()), self._commands])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def _commands(self) -> tuple[tuple[str, ...], ...]:
+        return (self.synthesis, self.place_and_route, self.packing)
+
+
+def make_plan(
+    board: Board,
+    *,
+    baud: int,
+    clock_hz: int | None = None,
+    synthesis_options: Sequence[str] | None = None,
+) -> Plan:
+    """The plan for the chip that suits `board`; raises what `BoardTop` raises.
+
+    synthesis_options: those of `SYNTHESIS_OPTIONS` if None.
+    """
+    platform = board.platform
+    if synthesis_options is None:
+        synthesis_options = _usual_options(platform)
+    if issubclass(platform, GowinPlatform) and platform.family.startswith("GW2A"):
+        synthesis_options = [*synthesis_options, "-family", "gw2a"]
+    built = platform().prepare(
+        BoardTop(board, baud, clock_hz),
+        name=DESIGN_NAME,
+        emit_src=False,
+        synth_opts=" ".join(synthesis_options),
+    )
+    commands = json.loads(_text(built.files[f"{built.script}.json"]))["commands"]
+    synthesis, place_and_route, packing = map(tuple, commands)
+    files = {
+        name: _text(content)
+        for name, content in built.files.items()
+        if not name.startswith(_SCRIPTS)
+    }
+    return Plan(files, synthesis, place_and_route, packing)
+
+
+def _usual_options(platform: OpenPlatform) -> tuple[str, ...]:
+    return next(
+        (of for family, of in SYNTHESIS_OPTIONS.items() if issubclass(platform, family)), ()
+    )
+
+
+def _text(content: str | bytes) -> str:
+    return content if isinstance(content, str) else content.decode()

@@ -1,0 +1,225 @@
+"""What came out of a build, read from what the tools report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LUT_CELLS = ("ICESTORM_LC", "TRELLIS_COMB", "LUT4")
+FLIP_FLOP_CELLS = ("TRELLIS_FF", "DFF")
+BLOCK_RAM_CELLS = ("ICESTORM_RAM", "DP16KD", "BSRAM")
+SINGLE_PORT_RAM_CELLS = ("ICESTORM_SPRAM",)
+"""What nextpnr calls them, for iCE40, ECP5 and Gowin. An ICESTORM_LC is a LUT with its
+flip-flop."""
+
+_CELL_SUFFIX = re.compile(
+    r"_(SB_|LUT\d|DFF|FD1|TRELLIS|PFUMX|L6MUX|CCU2C|DP16K|PDP|DPR16|ALU|MUX2|SDP|DP[BX]|RAM16|SPR|"
+    r"EHXPLL|[ILD]_LC$|LC$|DFFLC$|RAM$|\$nextpnr).*"
+)
+"""What Yosys and nextpnr add to the name of the signal that a cell drives or feeds."""
+
+_COPY_SUFFIX = re.compile(r"\$\d+")
+"""What Amaranth adds to a name that another object of the same module has."""
+
+
+@dataclass(frozen=True)
+class PathStep:
+    """One signal on the critical path.
+
+    name: of the signal or cell, in the design's own names.
+    after_ns: when it is reached.
+    location: column and row of the cell on the chip.
+    """
+
+    name: str
+    after_ns: float
+    location: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What nextpnr found for one clock.
+
+    clock: its name in the design.
+    achieved_hz: the largest frequency it would meet.
+    constraint_hz: what it has to meet.
+    path: the slowest one, from flip-flop to flip-flop.
+    """
+
+    clock: str
+    achieved_hz: int
+    constraint_hz: int
+    path: tuple[PathStep, ...]
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What came out of a build; figures are nextpnr's, for the placed and routed chip.
+
+    bitstream: the file to program.
+    picture: the placement, coloured by block.
+    luts, flip_flops, block_rams, single_port_rams: used, and of how many. flip_flops is 0 where
+    they share a cell with the LUTs.
+    max_frequency_hz: of the slowest clock; at least `clock_hz`, the one the board runs at.
+    seed: of place and route, the best of `seeds_hz`, which has what each reached.
+    critical_path: of the slowest clock.
+    tools: each with its version and where it comes from.
+    plan_digest: of all that the tools were given.
+    seconds: by step; what it took when it was built.
+    cached: whether the result was there already.
+    """
+
+    board: str
+    part: str
+    bitstream: Path
+    picture: Path
+    luts: int
+    luts_available: int
+    flip_flops: int
+    flip_flops_available: int
+    block_rams: int
+    block_rams_available: int
+    single_port_rams: int
+    single_port_rams_available: int
+    max_frequency_hz: int
+    clock_hz: int
+    baud: int
+    seed: int
+    seeds_hz: dict[int, int]
+    critical_path: tuple[PathStep, ...]
+    tools: tuple[str, ...]
+    plan_digest: str
+    seconds: dict[str, float]
+    cached: bool = False
+
+    @property
+    def spare(self) -> float:
+        """By how much the clock is met; 0.05 is 5 %."""
+        return self.max_frequency_hz / self.clock_hz - 1
+
+    @property
+    def utilisation(self) -> dict[str, tuple[int, int]]:
+        """Cells of each kind that the part has: used, and of how many."""
+        counts = {
+            "LUTs": (self.luts, self.luts_available),
+            "flip-flops": (self.flip_flops, self.flip_flops_available),
+            "block RAMs": (self.block_rams, self.block_rams_available),
+            "SPRAMs": (self.single_port_rams, self.single_port_rams_available),
+        }
+        return {kind: count for kind, count in counts.items() if count[1]}
+
+    def to_json(self) -> str:
+        """As one JSON object."""
+        return json.dumps(dataclasses.asdict(self), default=str, indent=1)
+
+    def to_text(self) -> str:
+        """As a person reads it, in some lines."""
+        lines = [f"{self.bitstream}: {self.board}, {self.part}"]
+        lines += [f"  {name:<12}{value}" for name, value in self._facts()]
+        lines.append("  critical path")
+        for step in self.critical_path:
+            column, row = step.location
+            lines.append(f"    {step.after_ns:6.2f} ns  {step.name}  (column {column}, row {row})")
+        return "\n".join(lines)
+
+    def _facts(self) -> list[tuple[str, str]]:
+        facts = [
+            (kind, f"{used} of {available} ({used / available:.0%})")
+            for kind, (used, available) in self.utilisation.items()
+        ]
+        facts += [
+            (
+                "clock",
+                f"{self.clock_hz / 1e6:g} MHz, reaches {self.max_frequency_hz / 1e6:.1f} MHz "
+                f"({self.spare:.0%} to spare)",
+            ),
+            ("serial", f"{self.baud} baud"),
+            ("tools", ", ".join(self.tools)),
+            ("seed", self._seeds_in_words()),
+            ("time", self._time_in_words()),
+        ]
+        return facts
+
+    def _seeds_in_words(self) -> str:
+        if len(self.seeds_hz) == 1:
+            return str(self.seed)
+        worst_hz = min(self.seeds_hz.values())
+        return f"{self.seed}, the best of {len(self.seeds_hz)}; the worst {worst_hz / 1e6:.1f} MHz"
+
+    def _time_in_words(self) -> str:
+        spent = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in self.seconds.items())
+        return f"from the cache; when it was built: {spent}" if self.cached else spent
+
+
+def report_from_json(text: str) -> BuildReport:
+    """What `BuildReport.to_json` wrote."""
+    fields = json.loads(text)
+    fields["bitstream"] = Path(fields["bitstream"])
+    fields["picture"] = Path(fields["picture"])
+    fields["seeds_hz"] = {int(seed): hz for seed, hz in fields["seeds_hz"].items()}
+    fields["tools"] = tuple(fields["tools"])
+    fields["critical_path"] = tuple(
+        PathStep(step["name"], step["after_ns"], tuple(step["location"]))
+        for step in fields["critical_path"]
+    )
+    return BuildReport(**fields)
+
+
+def cells(report: dict[str, Any], names: tuple[str, ...]) -> tuple[int, int]:
+    """Cells of the first of `names` that nextpnr's report has: used and available."""
+    for name in names:
+        if name in report["utilization"]:
+            counts = report["utilization"][name]
+            return counts["used"], counts["available"]
+    return 0, 0
+
+
+def slowest_clock(report: dict[str, Any]) -> Timing:
+    """The clock in nextpnr's report that comes closest to missing its constraint, or misses it by
+    most."""
+    clock, fmax = min(
+        report["fmax"].items(), key=lambda item: item[1]["achieved"] / item[1]["constraint"]
+    )
+    path = next(
+        (
+            path["path"]
+            for path in report["critical_paths"]
+            if path["from"].endswith(clock) and path["to"].endswith(clock)
+        ),
+        [],
+    )
+    return Timing(
+        own_name(clock),
+        round(fmax["achieved"] * 1e6),
+        round(fmax["constraint"] * 1e6),
+        _path_steps(path),
+    )
+
+
+def own_name(cell: str) -> str:
+    """The signal or block of the design that a cell is named after.
+
+    `engine.weights$98.spram_0_1_RAM` is `engine.weights.spram_0_1`; `a.b_SB_LUT4_O_3_I2` is `a.b`.
+    """
+    return _COPY_SUFFIX.sub("", _CELL_SUFFIX.sub("", cell))
+
+
+def _path_steps(path: list[dict[str, Any]]) -> tuple[PathStep, ...]:
+    """Where the path goes, one step for all cells in a row that have the same own name."""
+    steps: list[PathStep] = []
+    after_ns = 0.0
+    for segment in path:
+        after_ns += segment["delay"]
+        if segment["type"] == "clk-skew":
+            continue  # no place on the path: it names its two ends
+        end = segment["to"]
+        column, row = end["loc"]
+        step = PathStep(own_name(end["cell"]), round(after_ns, 2), (column, row))
+        if steps and steps[-1].name == step.name:
+            steps.pop()
+        steps.append(step)
+    return tuple(steps)

@@ -1,0 +1,114 @@
+"""Makes the bitstreams that come with Stepnet.
+
+    python -m stepnet_hdl.shipped [--seeds N] [BOARD ...]
+
+Without a board, all of `BOARDS`, one after the other: about an hour on two cores. What a board's
+folder held before is replaced when its bitstream is ready. The pictures of the placement go to
+docs/boards, for `python -m stepnet_hdl.boards_page`, which is to be run next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from stepnet.errors import BuildError
+from stepnet.files import write_text, write_whole
+from stepnet.protocol import DEFAULT_BAUD
+from stepnet_hdl.boards import find_board
+from stepnet_hdl.build import BuildSettings, build
+from stepnet_hdl.fastest import MIN_SPARE
+from stepnet_hdl.manifest import MANIFEST, Manifest
+from stepnet_hdl.report import BuildReport
+
+BOARDS = (
+    *("icebreaker", "icesugar", "ice40hx8kbevn"),
+    *("ulx3s-12f", "ulx3s-25f", "ulx3s-85f", "ecpix545", "icepizero1-3"),
+    "tangnano9k",
+)
+
+REPOSITORY = Path(__file__).parents[2]
+FOLDER = REPOSITORY / "bitstreams"
+PICTURES = REPOSITORY / "docs" / "boards"
+
+
+def ship(board: str, folder: Path, seeds: Sequence[int], picture: Path | None = None) -> Manifest:
+    """Build the bitstream of `board` and put it into `folder` with its manifest.
+
+    picture: where the picture of the placement goes, if anywhere.
+
+    Raises what `build` raises, and BuildError if the clock is met by less than `MIN_SPARE`.
+    """
+    with tempfile.TemporaryDirectory(prefix="stepnet-") as work:
+        report = build(BuildSettings(board, seeds=tuple(seeds)), Path(work))
+        if report.spare < MIN_SPARE:
+            raise BuildError(
+                f"The clock of {board} is met by {report.spare:.1%} only, and a bitstream that "
+                f"ships needs {MIN_SPARE:.0%}; try more --seeds, or lower the clock of its part."
+            )
+        bitstream = report.bitstream.read_bytes()
+        if picture is not None:
+            placement = report.picture.read_bytes()
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(picture, lambda file: file.write(placement))
+    manifest = _manifest(report, bitstream)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / manifest.bitstream, lambda file: file.write(bitstream))
+    write_text(folder / MANIFEST, manifest.to_json())
+    return manifest
+
+
+def _manifest(report: BuildReport, bitstream: bytes) -> Manifest:
+    part = find_board(report.board).part
+    command = f"stepnet build --board {report.board} --seed {report.seed}"
+    if report.baud != DEFAULT_BAUD:
+        command += f" --baud {report.baud}"
+    return Manifest(
+        board=report.board,
+        part=report.part,
+        bitstream=report.bitstream.name,
+        sha256=hashlib.sha256(bitstream).hexdigest(),
+        engine=dataclasses.asdict(part.shape),
+        buffer_bytes=part.buffer_bytes,
+        clock_hz=report.clock_hz,
+        max_frequency_hz=report.max_frequency_hz,
+        baud=report.baud,
+        utilisation=report.utilisation,
+        seed=report.seed,
+        tools=report.tools,
+        source_digest=report.plan_digest,
+        command=command,
+    )
+
+
+def main() -> None:
+    """Build and report in a line each; 1 at the end if one failed."""
+    parser = argparse.ArgumentParser(description="Make the bitstreams that come with Stepnet.")
+    parser.add_argument("boards", nargs="*", default=BOARDS, metavar="BOARD")
+    parser.add_argument("--seeds", type=int, default=4, help="of place and route; the best counts")
+    arguments = parser.parse_args()
+    failed = False
+    for board in arguments.boards:
+        try:
+            picture = PICTURES / f"{board}.png"
+            manifest = ship(board, FOLDER / board, range(1, arguments.seeds + 1), picture)
+        except BuildError as error:
+            print(error, file=sys.stderr)
+            failed = True
+            continue
+        spare = manifest.max_frequency_hz / manifest.clock_hz - 1
+        print(
+            f"{board}: {manifest.clock_hz / 1e6:g} MHz, reaches "
+            f"{manifest.max_frequency_hz / 1e6:.1f} MHz ({spare:.0%} to spare)",
+            flush=True,
+        )
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

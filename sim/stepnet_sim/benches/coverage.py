@@ -1,0 +1,66 @@
+"""Functional coverage: which of the things that a bench has to exercise it did exercise."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from stepnet.network import MAX_WEIGHT_BITS, Readout
+from stepnet.protocol import Answer, Refusal, Request
+
+COVERAGE_VARIABLE = "STEPNET_FUNCTIONAL_COVERAGE"
+"""Names, in the environment, the file in which this process leaves its counts at its end."""
+
+POINTS: dict[str, tuple[str, ...]] = {
+    "engine: readout": tuple(readout.value for readout in Readout),
+    "engine: weight bits": tuple(str(bits) for bits in range(1, MAX_WEIGHT_BITS + 1)),
+    "engine: layers": ("1", "2", "3", "4"),
+    "engine: last word of a row": ("full", "partly filled"),
+    "engine: images": ("one by one", "back to back"),
+    "engine: pauses": ("nobody", "loads", "pixels", "readings"),
+    "engine: load refused": ("OUT_OF_RANGE", "WRONG_LENGTH"),
+    "engine: half an image forgotten": ("yes",),
+    "chip: request": tuple(request.name for request in Request),
+    "chip: answer": tuple(answer.name for answer in Answer),
+    "chip: refusal": tuple(refusal.name for refusal in Refusal),
+    "chip: requests in flight": ("one", "several"),
+    "chip: serial line": ("busy", "pausing"),
+    "chip: frame": ("good", "broken"),
+}
+"""What there is to exercise: points, and the bins of each."""
+
+_hits: Counter[tuple[str, str]] = Counter()
+
+
+def cover(point: str, value: Any) -> None:
+    """Count that `value` of `point` was exercised.
+
+    Raises KeyError if there is no such bin, so that none is forgotten in `POINTS`.
+    """
+    if str(value) not in POINTS[point]:
+        raise KeyError(f"{point} has no bin {value!s}")
+    _hits[point, str(value)] += 1
+
+
+def missed(hits: Counter[tuple[str, str]], point: str) -> list[str]:
+    """The bins of a point that were never hit."""
+    return [value for value in POINTS[point] if not hits[point, value]]
+
+
+def read_hits(path: Path) -> Counter[tuple[str, str]]:
+    """The counts that a process left; none if it left no file."""
+    if not path.exists():
+        return Counter()
+    return Counter({(point, value): hits for point, value, hits in json.loads(path.read_text())})
+
+
+@atexit.register
+def _leave_hits() -> None:
+    where = os.environ.get(COVERAGE_VARIABLE)
+    if where and _hits:
+        rows = [[point, value, hits] for (point, value), hits in sorted(_hits.items())]
+        Path(where).write_text(json.dumps(rows))

@@ -1,0 +1,58 @@
+"""What Verilator counted: per block, the share of branches taken and of bits seen both ways."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_POINT = re.compile(r"^C '(.*)' (\d+)$")
+_FIELD = re.compile(r"\x01([^\x02]*)\x02([^\x01]*)")
+
+
+@dataclass
+class Share:
+    """How many of how many points were reached."""
+
+    reached: int = 0
+    points: int = 0
+
+    def __str__(self) -> str:
+        """As percent, rounded down, so that 100 means all."""
+        return f"{100 * self.reached // self.points} %" if self.points else "none"
+
+
+@dataclass(frozen=True)
+class BlockCoverage:
+    """Of all instances of one block together.
+
+    lines: branches of clocked blocks. toggles: rises and falls of every bit of every signal.
+    """
+
+    lines: Share
+    toggles: Share
+
+
+def read_counts(paths: Iterable[Path]) -> dict[str, BlockCoverage]:
+    """Coverage by block, over all runs; a block is the last part of an instance's name, without
+    the number that tells it from others."""
+    hits: dict[str, int] = defaultdict(int)
+    for path in paths:
+        for line in path.read_text(errors="replace").splitlines():
+            if found := _POINT.match(line):
+                hits[found[1]] += int(found[2])
+    blocks: dict[str, BlockCoverage] = defaultdict(lambda: BlockCoverage(Share(), Share()))
+    for point, count in hits.items():
+        fields = dict(_FIELD.findall(point))
+        kind, _, module = fields["page"].partition("/")
+        block = blocks[_block(module)]
+        share = block.toggles if kind == "v_toggle" else block.lines
+        share.points += 1
+        share.reached += count > 0
+    return dict(sorted(blocks.items()))
+
+
+def _block(module: str) -> str:
+    return re.sub(r"_\d+$", "", module.split(".")[-1])

@@ -1,0 +1,66 @@
+"""The datapath and its comparison against the sum of weights and the threshold."""
+
+from amaranth.hdl import Array, Assert, Module, Signal, Value, signed
+from amaranth.lib.wiring import In
+
+from stepnet.engine import EngineShape
+from stepnet_hdl import datapath
+from stepnet_sim.verification.formal import Harness, hold
+
+
+class DecidesANeuron(Harness):
+    """`margin` is sum minus threshold, not negative where `sum >= threshold`, after the latency.
+
+    For every row of one weight word per plane, all activations and every threshold that the
+    datapath can hold; the neuron starts in a datapath in any state. The sum is that of the
+    arithmetic by bit planes: `-2^(B-1) p[B-1] + sum_k 2^k p[k]` with `p[k] = popcount(a AND w[k])`,
+    and of one plane `popcount(a XNOR w)`. The shape holds no larger sums, so this is every sum.
+    """
+
+    def __init__(self, simd: int, planes: int) -> None:
+        self.shape = EngineShape(simd, max_inputs=simd, weight_words=16, max_weight_bits=planes)
+        self.planes = planes
+        super().__init__(
+            {
+                "weights": In(simd * planes),
+                "activations": In(simd),
+                "threshold": In(signed(self.shape.sum_bits)),
+            }
+        )
+
+    def claims(self, m: Module) -> None:
+        """One plane per cycle, most significant first; then wait for the decision."""
+        hold(m, self.weights, self.activations, self.threshold)
+        m.submodules.dut = dut = datapath.Datapath(self.shape)
+        planes = [self.weights.word_select(at, self.shape.simd) for at in range(self.planes)]
+        decided_at = self.planes - 1 + dut.latency_cycles
+        cycle = Signal(range(decided_at + 2))
+        m.d.comb += [
+            dut.xnor.eq(self.planes == 1),
+            dut.weights.eq(Array(planes)[cycle]),
+            dut.activations.eq(self.activations),
+            dut.threshold.eq(self.threshold),
+            dut.step.start.eq(cycle == 0),
+            dut.step.plane.eq(cycle < self.planes),
+            dut.step.subtract.eq((cycle == 0) & (self.planes > 1)),
+            dut.step.end.eq(cycle == self.planes - 1),
+        ]
+        with m.If(cycle <= decided_at):
+            m.d.sync += cycle.eq(cycle + 1)
+
+        total = self._total(planes)
+        with m.If(cycle == decided_at):
+            m.d.comb += [
+                Assert(dut.done),
+                Assert(dut.margin == total - self.threshold),
+                Assert((dut.margin >= 0) == (total >= self.threshold)),
+            ]
+
+    def _total(self, planes: list[Value]) -> Value:
+        if len(planes) == 1:
+            return sum(~(planes[0] ^ self.activations), start=Value.cast(0))
+        counts = [sum(plane & self.activations, start=Value.cast(0)) for plane in planes]
+        total: Value = -counts[0]
+        for count in counts[1:]:
+            total = (total << 1) + count
+        return total

@@ -1,0 +1,60 @@
+"""The levels of the verification ladder, and what each says of a check."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+LEVELS = {
+    "blocks": "stepnet_sim.verification.blocks",
+    "chip": "stepnet_sim.verification.chip",
+    "proofs": "stepnet_sim.verification.proofs",
+    "netlist": "stepnet_sim.verification.netlist",
+}
+"""Names of the levels, cheapest first, and the module of each, which is a `Level`."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one check.
+
+    what: was checked.
+    against: what it has to equal.
+    cases: how many, or which.
+    cycles: that were simulated or looked at; None where that means nothing.
+    disagreement: "" if they are equal, else where they first differ.
+    """
+
+    what: str
+    against: str
+    cases: str
+    seconds: float
+    cycles: int | None = None
+    disagreement: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing was found."""
+        return not self.disagreement
+
+
+class Level(Protocol):
+    """The face of a level's module."""
+
+    def run(self, folder: Path, progress: Callable[[str], None]) -> Iterator[Outcome]:
+        """Make every check of the level, and say of each what came of it.
+
+        folder: for logs and whatever else may help after a disagreement.
+        progress: is told what takes long, in a sentence without a full stop.
+
+        Raises MissingToolError if a tool is missing.
+        """
+        ...
+
+
+def level(name: str) -> Level:
+    """The level called `name`, a key of `LEVELS`."""
+    return cast(Level, importlib.import_module(LEVELS[name]))

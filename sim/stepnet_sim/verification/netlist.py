@@ -1,0 +1,128 @@
+"""The level `netlist`: what synthesis makes of the chip, simulated with the models of its cells."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
+
+from stepnet.errors import BuildError
+from stepnet.networks import load_network
+from stepnet.protocol import DEFAULT_BAUD
+from stepnet_hdl.boards import Board, find_board
+from stepnet_hdl.plan import make_plan
+from stepnet_hdl.tools import find_flow_tool
+from stepnet_sim.bitstream import sample_images
+from stepnet_sim.design import Design
+from stepnet_sim.verification.cells import cell_models
+from stepnet_sim.verification.ladder import Outcome
+from stepnet_sim.verification.through_link import Running, compare
+from stepnet_sim.verilated import COMPILE_OPTIONS, VerilatedChip, compile_chip
+
+if TYPE_CHECKING:
+    from stepnet.network import Network
+
+CELL_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O0"
+"""A netlist is long and runs but seconds; to optimise it takes minutes."""
+
+BOARDS = ("icebreaker", "ulx3s-25f")
+"""One per family: block RAM and single-port RAM of an iCE40, block RAM of an ECP5."""
+
+NETWORK = "digits"
+
+IMAGES = 10
+
+PREAMBLE = "`timescale 1ps/1ps\n/* verilator lint_off SPECIFYIGN */\n"
+"""The cell models have delays, which play no part here: Verilator wants to know their unit all the
+same, and that it may leave them out."""
+
+
+def run(folder: Path, progress: Callable[[str], None]) -> Iterator[Outcome]:
+    """Identify, load and infer through the byte stream of each board's netlist."""
+    network = load_network(NETWORK)
+    for name in BOARDS:
+        yield checked(find_board(name), network, IMAGES, folder / name, progress)
+
+
+def checked(
+    board: Board,
+    network: Network,
+    images: int,
+    folder: Path,
+    progress: Callable[[str], None],
+    design: Design | None = None,
+) -> Outcome:
+    """What the netlist for `board` answers, against the reference.
+
+    design: the chip; the one that suits the board if None.
+    """
+    started_s = time.monotonic()
+    part = board.part
+    design = design or Design(part.shape, board.clock_hz_for(DEFAULT_BAUD), part.buffer_bytes)
+    chip = VerilatedChip(netlist_library(board, design, folder, progress))
+    progress(f"Inferring with the netlist for {board.name}")
+    with Running(chip) as running:
+        answered = compare(running, design, network, sample_images(network, images))
+    return Outcome(
+        f"netlist for {board.device}, {network.name}",
+        "the reference",
+        f"{answered.images} images",
+        time.monotonic() - started_s,
+        answered.cycles,
+        answered.disagreement,
+    )
+
+
+def netlist_library(
+    board: Board, design: Design, folder: Path, progress: Callable[[str], None]
+) -> Path:
+    """The compiled simulation of the netlist, from the cache if it was made before.
+
+    folder: where script and log of the synthesis go, made if it is missing.
+
+    Raises MissingToolError if a tool is missing, BuildError if one fails.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    text = rtlil.convert(
+        design.component(), name="chip", platform=board.platform(), emit_src=False
+    )
+    synthesis = synthesis_command(board)
+    yosys = find_flow_tool("yosys")
+    models = cell_models(synthesis.split()[0].removeprefix("synth_"))
+    plan = "\0".join((text, synthesis, str(yosys), models, CELL_COMPILE_OPTIONS))
+    cache = platformdirs.user_cache_path("stepnet") / "netlist"
+    library = cache / f"{hashlib.sha256(plan.encode()).hexdigest()[:32]}.so"
+    if library.exists():
+        return library
+    progress(f"Synthesising for {board.device}")
+    (folder / "chip.il").write_text(text)
+    script = f"read_rtlil chip.il\n{synthesis} -top chip\nwrite_verilog -noattr netlist.v\n"
+    (folder / "chip.ys").write_text(script)
+    log = folder / "synthesis.log"
+    done = subprocess.run(
+        [yosys.path, "-q", "-l", log.name, "chip.ys"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    netlist = folder / "netlist.v"
+    if done.returncode or not netlist.exists():
+        raise BuildError(f"The synthesis for {board.device} failed; {str(log)!r} says why.")
+    progress(f"Compiling the netlist for {board.device}")
+    cache.mkdir(parents=True, exist_ok=True)
+    compile_chip(PREAMBLE + netlist.read_text() + models, CELL_COMPILE_OPTIONS, library)
+    return library
+
+
+def synthesis_command(board: Board) -> str:
+    """The command with which a build synthesises for this board, without the name of the top."""
+    script = make_plan(board, baud=DEFAULT_BAUD).files["stepnet.ys"]
+    (command,) = (line for line in script.splitlines() if line.strip().startswith("synth_"))
+    return command.partition("-top")[0].strip()

@@ -1,0 +1,89 @@
+"""A simulated chip asked over its link, and its answers against the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepnet import reference
+from stepnet.board import Board
+from stepnet.engine import CODE_BITS, EngineShape, cycles_per_image
+from stepnet.network import Network
+from stepnet_sim.design import Design
+from stepnet_sim.verification.first_difference import first_difference
+from stepnet_sim.verilated import VerilatedChip
+from stepnet_sim.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
+
+TIMEOUT_S = 120.0
+"""For any one answer; a simulation of gates takes its time."""
+
+
+class Running:
+    """A simulated chip with a link to it, closed at the end of a `with` block."""
+
+    def __init__(self, chip: VerilatedChip) -> None:
+        self.chip = chip
+        self.link = VirtualBoardLink(chip, CYCLES_PER_RUN)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.link.close()
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a chip answered.
+
+    cycles: of its clock, load and all.
+    disagreement: "" or the first image that differs, with what is known of the place.
+    """
+
+    images: int
+    cycles: int
+    disagreement: str
+
+
+def compare(
+    running: Running, design: Design, network: Network, images: NDArray[np.uint8]
+) -> Answered:
+    """Identify the chip, load `network`, infer `images`; characters and cycles have to be those of
+    the reference, and the character register that of the last image."""
+    codes = reference.infer(network, images).tolist()
+    expected_cycles = cycles_per_image(network, design.shape)
+    board = Board(running.link, network, TIMEOUT_S, where="the simulated chip")
+    if board.identity.shape != design.shape:
+        return Answered(0, running.chip.cycles, f"it says that it is {board.identity.shape}")
+    for number, (image, code) in enumerate(zip(images, codes, strict=True)):
+        reading = board.infer(image)
+        if reading.code != code:
+            what = f"the character is {reading.code:#04x} instead of {code:#04x}"
+        elif reading.cycles != expected_cycles:
+            what = f"it takes {reading.cycles} cycles instead of {expected_cycles}"
+        elif running.chip.character != code:
+            what = f"the register holds {running.chip.character:#04x} instead of {code:#04x}"
+        else:
+            continue
+        where = _place(network, design.shape, image, code ^ reading.code)
+        return Answered(number + 1, running.chip.cycles, f"image {number}: {what}; {where}")
+    return Answered(len(images), running.chip.cycles, "")
+
+
+def _place(
+    network: Network, shape: EngineShape, image: NDArray[np.generic], wrong_bits: int
+) -> str:
+    """What is known of where an image goes wrong: where the engine's source does, or if that is
+    sound, which bits of the register do."""
+    difference = first_difference(network, shape, image)
+    if difference is not None:
+        return str(difference)
+    sound = "the engine's source decides every neuron as it has to"
+    if not wrong_bits:
+        return sound
+    bits = ", ".join(str(bit) for bit in range(CODE_BITS) if wrong_bits >> bit & 1)
+    layer = len(network.layers) - 1
+    return f"{sound}, and what differs is bit {bits} of the register, out of layer {layer}"

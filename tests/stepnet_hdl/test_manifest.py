@@ -1,0 +1,99 @@
+"""The bitstreams that come with Stepnet, and their manifests."""
+
+import pytest
+
+from stepnet.errors import BuildError
+from stepnet_hdl import manifest, shipped
+from stepnet_hdl.boards import find_board
+from stepnet_hdl.manifest import read_manifest, shipped_boards, shipped_folder
+from stepnet_hdl.plan import make_plan
+from stepnet_hdl.report import report_from_json
+from stepnet_hdl.shipped import BOARDS, ship
+
+REPORT = """{
+    "board": "icebreaker", "part": "iCE40UP5K", "bitstream": "stepnet.bin", "picture": "a.png",
+    "luts": 2288, "luts_available": 5280, "flip_flops": 0, "flip_flops_available": 0,
+    "block_rams": 24, "block_rams_available": 30, "single_port_rams": 4,
+    "single_port_rams_available": 4, "max_frequency_hz": 34500000, "clock_hz": 24000000,
+    "baud": 1000000, "seed": 3, "seeds_hz": {"3": 34500000}, "critical_path": [],
+    "tools": ["yosys 1.0 (PATH)"], "plan_digest": "abc", "seconds": {}
+}"""
+
+
+@pytest.fixture
+def build_of(monkeypatch):
+    """Lets `ship` find a finished build with other figures than `REPORT`."""
+
+    def change(**figures):
+        def build(settings, folder):
+            from dataclasses import replace
+
+            report = replace(report_from_json(REPORT), **figures)
+            (folder / report.bitstream).write_bytes(b"bits")
+            return replace(report, bitstream=folder / report.bitstream)
+
+        monkeypatch.setattr(shipped, "build", build)
+
+    return change
+
+
+def test_manifest_says_how_the_bitstream_was_made(build_of, tmp_path):
+    build_of()
+    made = ship("icebreaker", tmp_path / "icebreaker", seeds=range(1, 5))
+    assert sorted(path.name for path in (tmp_path / "icebreaker").iterdir()) == [
+        "manifest.json",
+        "stepnet.bin",
+    ]
+    found = read_manifest(tmp_path / "icebreaker")
+    assert found == made
+    assert found.command == "stepnet build --board icebreaker --seed 3"
+    assert found.shape == find_board("icebreaker").part.shape
+    assert found.utilisation["LUTs"] == (2288, 5280)
+
+
+def test_bitstream_with_too_little_to_spare_does_not_ship(build_of, tmp_path):
+    build_of(max_frequency_hz=24_900_000)
+    with pytest.raises(BuildError) as caught:
+        ship("icebreaker", tmp_path / "icebreaker", seeds=(1,))
+    assert str(caught.value) == (
+        "The clock of icebreaker is met by 3.8% only, and a bitstream that ships needs 5%; try "
+        "more --seeds, or lower the clock of its part."
+    )
+    assert not (tmp_path / "icebreaker").exists()
+
+
+def test_damaged_bitstream_is_noticed(build_of, tmp_path):
+    build_of()
+    ship("icebreaker", tmp_path, seeds=(1,))
+    (tmp_path / "stepnet.bin").write_bytes(b"other bits")
+    with pytest.raises(BuildError, match="is not the one that its manifest names: its SHA-256 is"):
+        read_manifest(tmp_path)
+
+
+def test_missing_bitstream_names_the_others(build_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "SHIPPED_FOLDERS", (tmp_path,))
+    build_of()
+    ship("icebreaker", tmp_path / "icebreaker", seeds=(1,))
+    assert shipped_boards() == ["icebreaker"]
+    with pytest.raises(BuildError) as caught:
+        shipped_folder("versaecp5")
+    assert str(caught.value) == (
+        "No bitstream for 'versaecp5' comes with Stepnet, only for icebreaker; build one with: "
+        "stepnet build --board versaecp5, and name it with --bitstream."
+    )
+
+
+def test_all_that_should_ship_does():
+    assert shipped_boards() == sorted(BOARDS)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_shipped_bitstream_is_of_this_gateware(board):
+    found = read_manifest(shipped_folder(board))
+    assert found.max_frequency_hz >= 1.05 * found.clock_hz
+    assert {path.name for path in shipped_folder(board).iterdir()} == {
+        manifest.MANIFEST,
+        found.bitstream,
+    }
+    plan = make_plan(find_board(board), baud=found.baud, clock_hz=found.clock_hz)
+    assert found.source_digest == plan.digest, "build it again: python -m stepnet_hdl.shipped"

@@ -1,0 +1,106 @@
+"""A bitstream itself, unpacked and run through its serial pins."""
+
+import shutil
+
+import pytest
+
+from stepnet.errors import BuildError, MissingToolError
+from stepnet.networks import load_network
+from stepnet_hdl.boards import find_board
+from stepnet_sim import unpacked
+from stepnet_sim.bitstream import bitstream_link, sample_images, verify_shipped
+from stepnet_sim.unpacked import unpack
+from stepnet_sim.verilated import missing_compiler
+
+IMAGES = 20
+
+needs_icestorm = pytest.mark.skipif(
+    shutil.which("icebox_vlog") is None, reason="Project IceStorm is not installed"
+)
+
+UNPACKED = """
+module bitstream (input rx_pin, output tx_pin, input clock_pin);
+
+wire n1;
+// (0, 1, 'clk')
+// (3, 0, 'glb_netwk_0')
+
+reg n2 = 0;
+// (0, 1, 'lutff_0/in_3')
+
+wire n3;
+// (0, 1, 'slf_op_0')
+
+SB_PLL40_PAD #(
+  .DIVR(4'b0000)
+) PLL_12_31 (
+  .PACKAGEPIN(n8),
+  .PLLOUTCORE(n9),
+  .PLLOUTGLOBAL(n1),
+  .LOCK(n4),
+  .BYPASS(n5)
+);
+endmodule
+"""
+
+
+@needs_icestorm
+@pytest.mark.skipif(missing_compiler() is not None, reason="there is no C++ compiler")
+def test_shipped_bitstream_answers_as_the_reference_does():
+    network = load_network("digits")
+    run = verify_shipped("icebreaker", network, sample_images(network, IMAGES))
+    assert (run.images, run.different) == (IMAGES, 0)
+
+
+@needs_icestorm
+def test_file_that_is_no_bitstream(tmp_path):
+    path = tmp_path / "stepnet.bin"
+    path.write_bytes(b"no bitstream")
+    with pytest.raises(BuildError, match=r"^The bitstream '.*stepnet\.bin' cannot be unpacked by "):
+        unpack(path, find_board("icebreaker"))
+
+
+def test_icestorm_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingToolError) as caught:
+        unpack(tmp_path / "stepnet.bin", find_board("icebreaker"))
+    assert str(caught.value) == (
+        "The tool 'icebox_vlog' of Project IceStorm is missing; install it, on Debian with: sudo "
+        "apt-get install fpga-icestorm."
+    )
+
+
+def test_other_families_cannot_be_unpacked(tmp_path):
+    board = find_board("ulx3s-25f")
+    with pytest.raises(BuildError) as caught:
+        bitstream_link(board, tmp_path / "stepnet.bit", clock_hz=board.clock_hz)
+    assert str(caught.value) == (
+        "The bitstream of ulx3s-25f cannot be unpacked into Verilog, which works for iCE40 parts; "
+        "verify its netlist instead."
+    )
+
+
+def test_clock_input_takes_the_place_of_the_pll():
+    verilog = unpacked.replace_pll(unpacked.declare_ports(UNPACKED))
+    assert "SB_PLL40_PAD" not in verilog
+    for assignment in ("n1 = pll_clock", "n9 = pll_clock", "n4 = pll_locked"):
+        assert f"assign {assignment};" in verilog
+    assert "module bitstream (pll_clock, pll_locked, rx_pin, tx_pin, clock_pin);" in verilog
+    assert "output tx_pin;" in verilog
+
+
+def test_single_port_memory_is_connected_by_its_places():
+    places = {"CLOCK": [0, 1, "clk"], "DATAIN_0": [0, 1, "lutff_0/in_3"]}
+    places |= {f"DATAIN_{bit}": [0, 9, "nowhere"] for bit in range(1, 16)}
+    places |= {f"{bus}_{bit}": [0, 9, "nowhere"] for bus in ("ADDRESS",) for bit in range(14)}
+    places |= {f"MASKWREN_{bit}": [0, 9, "nowhere"] for bit in range(4)}
+    places |= {f"DATAOUT_{bit}": [0, 9, "nowhere"] for bit in range(1, 16)}
+    places |= {wire: [0, 9, "nowhere"] for wire in unpacked.MEMORY_WIRES if wire != "CLOCK"}
+    places["DATAOUT_0"] = [0, 1, "slf_op_0"]
+    verilog = unpacked.add_memories(UNPACKED, [places])
+    (instance,) = [line for line in verilog.splitlines() if "SB_SPRAM256KA" in line]
+    assert ".CLOCK(n1)" in instance
+    assert ".WREN(1'b0)" in instance
+    assert "1'b0, n2})" in instance  # DATAIN, bit 0 last
+    assert "unused_0_14, n3})" in instance  # DATAOUT
+    assert verilog.rstrip().endswith("endmodule")

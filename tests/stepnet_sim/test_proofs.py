@@ -1,0 +1,96 @@
+"""Proofs hold for the blocks as they are, and are refused for blocks that are broken."""
+
+import re
+
+import pytest
+
+from stepnet.errors import MissingToolError
+from stepnet_hdl import cobs
+from stepnet_sim.verification import formal, proofs
+from stepnet_sim.verification.combinational import paths_from_ready
+from stepnet_sim.verification.formal import ProofError, prove
+from stepnet_sim.verification.mutants import Mutant, broken
+
+QUICK = [proof for proof in proofs.ALL if proof.quick]
+
+
+@pytest.mark.parametrize("proof", QUICK, ids=lambda proof: proof.name)
+def test_block_equals_its_formula_and_a_broken_one_does_not(proof, tmp_path):
+    assert proof.mutants
+    outcome = proofs.checked(proof, tmp_path)
+    assert outcome.disagreement == ""
+
+
+def test_every_proof_has_a_name_of_its_own_and_nearly_all_refuse_a_mutant():
+    assert len({proof.name for proof in proofs.ALL}) == len(proofs.ALL)
+    # Blocks of COBS that are not full do not meet what breaks full ones.
+    without = [proof.name for proof in proofs.ALL if not proof.mutants]
+    assert without == [f"COBS decoder, {size} bytes other than zero" for size in (253, 254)]
+
+
+def test_mutants_are_mutants_of_the_sources_as_they_are():
+    for proof in proofs.ALL:
+        for mutant in proof.mutants:
+            with broken(mutant):
+                pass
+
+
+def test_counterexample_names_cycle_and_trace(tmp_path):
+    proof, mutant = QUICK[0], QUICK[0].mutants[0]
+    verdict = prove(proof, tmp_path, mutant)
+    assert not verdict.holds
+    trace = tmp_path / "proof" / "engine_0" / "trace.vcd"
+    assert re.search(rf"in cycle \d+, see {trace}$", verdict.detail)
+    assert trace.exists()
+
+
+def test_proof_that_accepts_a_broken_block_is_no_proof(tmp_path):
+    harmless = Mutant("stepnet_hdl.popcount", "half = len(bits) // 2  #", "half = len(bits) // 2 #")
+    proof = formal.Proof(
+        "popcount", "the sum", QUICK[0].harness, 5, unbounded=True, mutants=(harmless,)
+    )
+    outcome = proofs.checked(proof, tmp_path)
+    assert outcome.disagreement == f"the proof accepts a broken block, {harmless}"
+
+
+def test_missing_solver_is_named_with_the_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(formal, "SOLVER_PROGRAM", "no-such-solver")
+    with pytest.raises(MissingToolError) as error:
+        prove(QUICK[0], tmp_path)
+    assert str(error.value) == (
+        "The tool 'no-such-solver' is missing; install it with: pip install \"stepnet[test]\"."
+    )
+
+
+def test_tool_that_fails_is_no_verdict(tmp_path, monkeypatch):
+    monkeypatch.setattr(formal, "SOLVER", "no-such-solver")
+    with pytest.raises(ProofError) as error:
+        prove(QUICK[0], tmp_path)
+    log = tmp_path / "proof.log"
+    assert str(error.value) == (
+        f"The proof of {QUICK[0].name!r} could not be tried; {str(log)!r} says why."
+    )
+
+
+def test_path_from_ready_to_valid_is_found(tmp_path):
+    assert paths_from_ready(cobs.CobsDecoder(), tmp_path / "sound") == []
+    waits_for_ready = Mutant(
+        "stepnet_hdl.cobs",
+        "m.d.comb += self.bytes.valid.eq(1)",
+        "m.d.comb += self.bytes.valid.eq(self.bytes.ready)",
+    )
+    with broken(waits_for_ready):
+        assert paths_from_ready(cobs.CobsEncoder(), tmp_path / "broken") == ["bytes"]
+
+
+def test_mutant_of_a_text_that_is_gone_is_refused():
+    with pytest.raises(ValueError, match=r"stepnet_hdl\.cobs holds 0 times 'not in it'"):
+        with broken(Mutant("stepnet_hdl.cobs", "not in it", "")):
+            pass
+
+
+def test_mutant_lasts_as_long_as_asked():
+    sound = cobs.CobsDecoder
+    with broken(Mutant("stepnet_hdl.cobs", "token.broken.eq(~at_code)", "token.broken.eq(0)")):
+        assert cobs.CobsDecoder is not sound
+    assert cobs.CobsDecoder is sound
