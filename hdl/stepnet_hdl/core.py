@@ -6,8 +6,11 @@ from stepnet.engine import CODE_BITS
 from stepnet.protocol import READING
 
 CYCLES_BITS = 8 * READING.fields["cycles"]
+MARGIN_BITS = 8 * READING.fields["margin"]
 
-CoreReading = data.StructLayout({"code": CODE_BITS, "cycles": CYCLES_BITS, "overrun": 1})
-"""What a core says of an image: the character register, the cycles from the last pixel to it, and
-whether the loaded network ran off the end of the parameter memory, which makes the code
-worthless."""
+CoreReading = data.StructLayout(
+    {"code": CODE_BITS, "margin": MARGIN_BITS, "cycles": CYCLES_BITS, "overrun": 1}
+)
+"""What a core says of an image: the character register, how far a sum may move before it changes,
+the cycles from the last pixel to it, and whether the loaded network ran off the end of the
+parameter memory, which makes the rest worthless."""

@@ -24,6 +24,10 @@ IDENTITY_CONSTANTS = (
     "parameter_words",
     "max_weight_bits",
     "single_port",
+    "pe",
+    "parameter_lanes",
+    "sum_bits",
+    "overlap_neurons",
     "clock_hz",
 )
 """Fields of IDENTITY that only the maker of the chip knows."""
@@ -187,6 +191,7 @@ class Endpoint(wiring.Component):
             answers.fields.dropped_frames.eq(receiver.dropped_frames),
             answers.fields.sequence.eq(header.sequence),
             answers.fields.code.eq(self.readings.p.code),
+            answers.fields.margin.eq(self.readings.p.margin),
             answers.fields.cycles.eq(self.readings.p.cycles),
             answers.fields.reason.eq(reason),
         ]

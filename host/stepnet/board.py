@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet import protocol, reference
-from stepnet.engine import MemoryImage, image_bytes, memory_image
 from stepnet.errors import (
     BoardError,
     ImageError,
@@ -27,9 +26,10 @@ from stepnet.errors import (
 from stepnet.exchange import Exchange, Message
 from stepnet.identity import Identity, read_identity
 from stepnet.link import Link, open_link, without_token
+from stepnet.memory_image import MemoryImage, image_bytes, memory_image
 from stepnet.network import Network
 from stepnet.networks import load_network
-from stepnet.protocol import DEFAULT_BAUD, Refusal, Request, Space
+from stepnet.protocol import DEFAULT_BAUD, Refusal, Request
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -265,14 +265,8 @@ def _load_chunk_bytes(identity: Identity) -> int:
 def _load_messages(image: MemoryImage, chunk_bytes: int) -> Iterator[Message]:
     """Everything that puts a network on a board, in order."""
     yield Message(Request.CLEAR)
-    for space, words in ((Space.PARAMETERS, image.parameters), (Space.WEIGHTS, image.weights)):
-        words_per_chunk = max(1, chunk_bytes // words.shape[1])
-        for address in range(0, len(words), words_per_chunk):
-            yield Message(
-                Request.LOAD,
-                {"address": address, "space": space},
-                words[address : address + words_per_chunk].tobytes(),
-            )
+    for load in image.loads(chunk_bytes):
+        yield Message(Request.LOAD, {"address": load.address, "space": load.space}, load.words)
     yield Message(Request.COMMIT, {"digest": image.digest})
 
 

@@ -12,7 +12,7 @@ import peer
 from peer import CLOCK_HZ, CYCLES, Peer, serving
 from stepnet import Layer, Network, reference
 from stepnet.board import Board, Reading, open_board
-from stepnet.engine import EngineShape, memory_image
+from stepnet.engine import EngineShape
 from stepnet.errors import (
     BoardError,
     ImageError,
@@ -21,6 +21,7 @@ from stepnet.errors import (
     NetworkError,
     RefusedError,
 )
+from stepnet.memory_image import memory_image
 from stepnet.protocol import Refusal, Request
 
 QUICK_S = 0.25

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import engine_memory
 from stepnet import Layer, Network, Readout, reference
-from stepnet.engine import EngineShape, check_fits, memory_image, stored_thresholds
+from stepnet.engine import EngineShape
 from stepnet.errors import NetworkError
+from stepnet.memory_image import check_fits, memory_image, stored_thresholds
 from stepnet.protocol import pack_pixels
 
 SMALL = EngineShape(simd=8, max_inputs=64, weight_words=1024, parameter_words=64)

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from stepnet import protocol, reference
-from stepnet.engine import cycles_per_image
+from stepnet.cycles import cycles_per_image
 from stepnet.networks import load_network
 from stepnet.protocol import Answer, Request
 from stepnet.samples import sample_pictures

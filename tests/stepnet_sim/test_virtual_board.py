@@ -10,8 +10,10 @@ import pytest
 
 from networks import random_images, random_network
 from stepnet import Readout, protocol, reference
-from stepnet.engine import EngineShape, cycles_per_image, memory_image
+from stepnet.cycles import cycles_per_image
+from stepnet.engine import EngineShape
 from stepnet.errors import BuildError, LinkError, MissingToolError
+from stepnet.memory_image import memory_image
 from stepnet.protocol import Answer, Request, Space
 from stepnet_sim.interpreted import InterpretedChip
 from stepnet_sim.verilated import VerilatedChip, missing_compiler

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet import reference
-from stepnet.engine import EngineShape, MemoryImage, cycles_per_image, memory_image
+from stepnet.cycles import cycles_per_image
+from stepnet.engine import EngineShape
+from stepnet.memory_image import MemoryImage, memory_image
 from stepnet.network import Layer, Network, Readout
 from stepnet.protocol import pack_pixels
 
