@@ -71,6 +71,8 @@ class Chip(wiring.Component):
         wiring.connect(m, engine.readings, endpoint.readings)
         m.d.comb += [
             engine.clear.eq(endpoint.clear),
+            engine.tentative.eq(endpoint.tentative),
+            endpoint.last_pixels.eq(engine.last_pixels),
             endpoint.load_done.eq(engine.load_done),
             endpoint.load_refusal.eq(engine.load_refusal),
             endpoint.image_bytes.eq(engine.image_bytes),

@@ -33,6 +33,8 @@ class Engine(wiring.Component):
         Packed images, row by row, first pixel in bit 0; `image_bytes` bytes each.
     tentative : Signal(1), in
         The image in progress may still be forgotten: its result is kept back.
+    last_pixels : Signal(1), out
+        The next pixels are an image's last ones.
     readings : stream of CoreReading, out
         One per image, in order.
     character : Signal(8), out
@@ -50,6 +52,7 @@ class Engine(wiring.Component):
 
     pixels: stream.Interface
     tentative: Signal
+    last_pixels: Signal
     readings: stream.Interface
     character: Signal
     load: stream.Interface
@@ -64,6 +67,7 @@ class Engine(wiring.Component):
             {
                 "pixels": In(stream.Signature(8)),
                 "tentative": In(1),
+                "last_pixels": Out(1),
                 "readings": Out(stream.Signature(CoreReading)),
                 "character": Out(8),
                 "load": In(stream.Signature(PacketByte)),
@@ -92,6 +96,7 @@ class Engine(wiring.Component):
             self.load_done.eq(intake.load_done),
             self.load_refusal.eq(intake.load_refusal),
             intake.clear.eq(self.clear),
+            self.last_pixels.eq(intake.last_pixels),
             self.image_bytes.eq(intake.image_bytes),
             sequencer.image_complete.eq(intake.image_complete),
             sequencer.image_words.eq(intake.image_word),

@@ -22,6 +22,8 @@ class Intake(wiring.Component):
     -------
     pixels : stream of 8 bits, in
         Packed images, one after another; `image_bytes` bytes make an image.
+    last_pixels : Signal(1), out
+        The next pixels are an image's last ones.
     load : stream of PacketByte, in
         Address and space as in `protocol.LOAD`, then memory words; only the first byte waits, for
         one cycle. `load_done` is 1 for one cycle after the last byte of each load, and
@@ -54,6 +56,7 @@ class Intake(wiring.Component):
     """
 
     pixels: stream.Interface
+    last_pixels: Signal
     load: stream.Interface
     load_done: Signal
     load_refusal: Signal
@@ -78,6 +81,7 @@ class Intake(wiring.Component):
         super().__init__(
             {
                 "pixels": In(stream.Signature(8)),
+                "last_pixels": Out(1),
                 "load": In(stream.Signature(PacketByte)),
                 "load_done": Out(1),
                 "load_refusal": Out(8),
@@ -115,7 +119,8 @@ class Intake(wiring.Component):
 
         word_bytes = Signal(range(self.word_bits // 8))  # taken of this word so far
         image_byte = Signal(range(shape.max_inputs // 8))  # taken of this image so far
-        last_of_image = image_byte == self.image_bytes - 1
+        last_of_image = self.last_pixels
+        m.d.comb += last_of_image.eq(image_byte == self.image_bytes - 1)
         take_pixel = Signal()
 
         space = Signal(Space)

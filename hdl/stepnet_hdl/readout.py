@@ -40,9 +40,9 @@ class Readout(wiring.Component):
         neuron is a bit below the ones before. Holds from `finished` on until the next group.
     winner : Signal, out
         With readout `nearest` the number of the row with the largest margin, the first on a tie.
-    margin : Signal(sum_bits), out
-        How far a sum may move before the code changes: the smallest of any bit's; with `nearest`
-        how far the largest margin is above the next.
+    margin : Signal(sum_bits + 1), out
+        How far any one sum may move before the code changes; holds from one cycle after
+        `finished` on. All ones if there is only one row and readout `nearest`.
     finished : Signal(1), out
     """
 
@@ -123,27 +123,31 @@ class Readout(wiring.Component):
         position = Signal(CODE_BITS, init=1)  # of the neuron; 0 from the ninth on
         number = Signal(CODE_BITS)
         largest = Signal.like(row)
-        larger = first | (row > largest)
-        # A sum that fires may fall by its margin, another may rise by one less than the distance.
-        room = Signal.like(self.margin)
-        ahead, behind = row - largest, largest - row
-        with m.If(self.kind != ReadoutNumber.NEAREST):
-            m.d.comb += room.eq(Mux(fires, row, ~row))
-        with m.Elif(first):
-            m.d.comb += room.eq(~0)
-        with m.Else():
-            m.d.comb += room.eq(Mux(larger, ahead, behind))
+        behind = Signal(signed(len(row) + 1))
+        is_nearest = self.kind == ReadoutNumber.NEAREST
+        m.d.comb += behind.eq(largest - row)
         with m.If(take):
             m.d.sync += [first.eq(0), position.eq(position << 1), number.eq(number + 1)]
-            with m.If(larger):
+            with m.If(first | (behind < 0)):
                 m.d.sync += [largest.eq(row), self.winner.eq(number)]
             with m.If(self.kind == ReadoutNumber.TREE):
                 m.d.sync += self.code.eq(Cat(fires, Mux(first, self.prefix, self.code)))
             with m.Else():
                 bit = position & fires.replicate(CODE_BITS)
                 m.d.sync += self.code.eq(Mux(first, 0, self.code) | bit)
-            overtaken = (self.kind == ReadoutNumber.NEAREST) & larger
-            with m.If(first | overtaken | (room < self.margin)):
-                m.d.sync += self.margin.eq(room)
         with m.If(last):
             m.d.sync += [first.eq(1), position.eq(1), number.eq(0)]
+
+        # A sum may fall by its distance, or rise by one less: at the threshold a neuron fires, and
+        # of equal rows the first one wins.
+        distance = Signal.like(behind)
+        taken, alone, overtaken = Signal(), Signal(), Signal()
+        room = (distance ^ distance[-1].replicate(len(distance)))[: len(self.margin)]
+        m.d.sync += [
+            taken.eq(take),
+            distance.eq(Mux(is_nearest, behind, row)),
+            alone.eq(first & is_nearest),
+            overtaken.eq(first | (is_nearest & (behind < 0))),
+        ]
+        with m.If(taken & (overtaken | (room < self.margin))):
+            m.d.sync += self.margin.eq(room | alone.replicate(len(self.margin)))

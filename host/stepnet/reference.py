@@ -103,15 +103,18 @@ def room(network: Network, images: NDArray[np.generic]) -> NDArray[np.int64]:
 
     With readout `bits` and `tree` it is the smallest of any bit that is read: `sum - t` where it is
     1, `t - 1 - sum` where it is 0. With `nearest` it is how far the largest margin is above the
-    next.
+    others, less one for a row before it, which would win a tie.
 
     images: as in `binarise`.
     """
     *_, state, _ = activations(network, images)
     rows = margins(network.layers[-1], state).astype(np.int64)
     if network.readout is Readout.NEAREST:
-        best, second = np.sort(rows, axis=1)[:, :-3:-1].T
-        return best - second
+        winner = np.argmax(rows, axis=1)[:, np.newaxis]
+        behind = np.take_along_axis(rows, winner, axis=1) - rows
+        behind -= np.arange(rows.shape[1]) < winner
+        np.put_along_axis(behind, winner, np.iinfo(np.int64).max, axis=1)
+        return behind.min(axis=1)
     distances = np.where(rows >= 0, rows, ~rows)
     if network.readout is Readout.TREE:
         distances = np.take_along_axis(distances, _path((rows >= 0).view(np.uint8)), axis=1)
