@@ -68,6 +68,9 @@ class Preview(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        # Registered, because both come from far and go far.
+        free, abort = Signal(), Signal()
+        m.d.sync += [free.eq(self.free), self.abort.eq(abort)]
         byte = self.byte_taken & ~self.byte.end
         end = self.byte_taken & self.byte.end
         m.d.comb += self.pixels.p.eq(self.byte.data)
@@ -76,7 +79,7 @@ class Preview(wiring.Component):
 
         def leave_at_the_end() -> None:
             with m.If(end):
-                m.d.comb += self.abort.eq(self.tentative)
+                m.d.comb += abort.eq(self.tentative)
                 m.next = "KIND"
 
         with m.FSM():
@@ -96,7 +99,7 @@ class Preview(wiring.Component):
                 leave_at_the_end()
                 with m.If(byte):
                     m.next = "SKIP"
-                    with m.If(self.free & self.pixels.ready):
+                    with m.If(free & self.pixels.ready):
                         m.d.comb += self.pixels.valid.eq(1)
                         m.d.sync += self.tentative.eq(1)
                         m.next = "PIXELS"
@@ -105,7 +108,7 @@ class Preview(wiring.Component):
             with m.State("PIXELS"):
                 leave_at_the_end()
                 with m.If(byte):
-                    m.d.comb += [self.pixels.valid.eq(1), self.abort.eq(~self.pixels.ready)]
+                    m.d.comb += [self.pixels.valid.eq(1), abort.eq(~self.pixels.ready)]
                     with m.If(~self.pixels.ready):
                         m.next = "SKIP"
                     with m.Elif(self.last_pixels):
@@ -120,13 +123,13 @@ class Preview(wiring.Component):
                     m.next = "END"
             with m.State("END"):
                 with m.If(byte):
-                    m.d.comb += self.abort.eq(1)
+                    m.d.comb += abort.eq(1)
                     m.next = "SKIP"
                 with m.If(end):
                     m.next = "OUTCOME"
             with m.State("OUTCOME"):
-                m.d.comb += self.abort.eq(self.dropped)
-                m.d.sync += [self.done.eq(~self.dropped), self.tentative.eq(0)]
+                m.d.comb += abort.eq(self.dropped)
+                m.d.sync += [self.done.eq(~self.dropped), self.tentative.eq(self.dropped)]
                 m.next = "KIND"
             with m.State("SKIP"):
                 leave_at_the_end()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stepnet.engine import EngineShape
 from stepnet.memory_image import (
     image_bytes,
@@ -46,32 +48,35 @@ def cycles_per_image(
     written its last activation. The last layer's neurons go into the code one per cycle, so that
     its groups are at least `pe` cycles apart.
     """
-    cycles = _first_layer_cycles(network, shape, cycles_per_byte)
+    if cycles_per_byte is None:
+        first = START_CYCLES + HEADER_CYCLES + _issue_cycles(network, network.layers[0], shape)
+        return first + _cycles_after_issue(network, shape)
+    end_cycle = image_bytes(network) * cycles_per_byte
+    return cycles_after(network, shape, range(0, end_cycle, cycles_per_byte))
+
+
+def cycles_after(network: Network, shape: EngineShape, arrival_cycles: Sequence[int]) -> int:
+    """As `cycles_per_image`, for a free engine that takes the bytes of an image in these cycles."""
+    last = len(arrival_cycles) - 1
+    word_ends = [*range(shape.weight_bytes - 1, last, shape.weight_bytes), last]
+    there = [arrival_cycles[end] - arrival_cycles[last] for end in word_ends]
+    # The engine takes up the image with the first word.
+    ready = there[0] + START_CYCLES + HEADER_CYCLES
+    issue_cycles = _issue_cycles(network, network.layers[0], shape)
+    if overlaps(network, shape):
+        groups = shape.groups(network.sizes[1])
+        for word_there in there[:-1]:
+            ready = max(ready, word_there) + groups
+        issue_cycles -= (len(there) - 1) * groups
+    return max(ready, 0) + issue_cycles + _cycles_after_issue(network, shape)
+
+
+def _cycles_after_issue(network: Network, shape: EngineShape) -> int:
+    """From the last weight word of the first layer to the register."""
+    cycles = len(network.layers) * (DATAPATH_CYCLES + shape.popcount_latency_cycles)
     for layer in network.layers[1:]:
         cycles += HEADER_CYCLES + _issue_cycles(network, layer, shape)
-    cycles += len(network.layers) * (DATAPATH_CYCLES + shape.popcount_latency_cycles)
     return cycles + _readout_cycles(network, shape) + REGISTER_CYCLES
-
-
-def _first_layer_cycles(
-    network: Network, shape: EngineShape, cycles_per_byte: int | None
-) -> int:
-    """From the last pixel to the last weight word of the first layer."""
-    ready = START_CYCLES + HEADER_CYCLES
-    issue_cycles = _issue_cycles(network, network.layers[0], shape)
-    if cycles_per_byte is None:
-        return ready + issue_cycles
-    pixel_bytes = image_bytes(network)
-    # When each word is complete, counted from the last one.
-    word_ends = range(shape.weight_bytes, pixel_bytes + shape.weight_bytes, shape.weight_bytes)
-    there = [(min(end, pixel_bytes) - pixel_bytes) * cycles_per_byte for end in word_ends]
-    ready += there[0]
-    if not overlaps(network, shape):
-        return max(ready, 0) + issue_cycles
-    groups = shape.groups(network.sizes[1])
-    for word_there in there[:-1]:
-        ready = max(ready, word_there) + groups
-    return max(ready, 0) + issue_cycles - (len(there) - 1) * groups
 
 
 def _issue_cycles(network: Network, layer: Layer, shape: EngineShape) -> int:

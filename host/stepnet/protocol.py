@@ -167,7 +167,7 @@ IDENTITY = Layout(
 
 ACKNOWLEDGE = Layout(_HEADER)
 
-READING = Layout({**_HEADER, "code": 1, "margin": 3, "cycles": 4})
+READING = Layout({**_HEADER, "code": 1, "margin": 3, "cycles": 3})
 """READING: the character register, how far a sum may move before it changes, and the cycles from
 the last pixel to it."""
 

@@ -3,8 +3,8 @@
 import pytest
 from amaranth_boards.icestick import ICEStickPlatform
 
-from stepnet.memory_image import memory_image
 from stepnet.errors import BuildError
+from stepnet.memory_image import memory_image
 from stepnet.networks import load_network
 from stepnet_hdl.boards import PARTS, all_boards, find_board
 

@@ -38,7 +38,7 @@ def code_of(image):
 
 
 def cycles_of(image):
-    return zlib.crc32(image)
+    return zlib.crc32(image) & 0xFFFFFF
 
 
 def margin_of(image):
