@@ -109,6 +109,7 @@ class Engine(wiring.Component):
             weights.write_lane.eq(intake.lane),
             weights.write_data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
             weights.write_enable.eq(intake.write_weights),
+            weights.loading.eq(intake.loading),
             weights.read_address.eq(sequencer.weight_address),
             datapath.weights.eq(weights.read_data),
         ]
@@ -173,7 +174,8 @@ class Engine(wiring.Component):
         regions_words = len(Region) << (shape.row_words - 1).bit_length()
         m.submodules.activations = activations = Ram(shape.simd, regions_words)
         m.d.comb += [
-            intake.pixels_blocked.eq(collector.write),
+            # More often than need be, but known at the start of the cycle.
+            intake.pixels_blocked.eq(datapath.done),
             activations.write_enable.eq(collector.write | intake.write_pixels),
             activations.write_data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
             activations.write_address.eq(Cat(intake.image_word, intake.image_buffer)),

@@ -41,6 +41,8 @@ class Intake(wiring.Component):
     address, lane : Signal, out
         Where in weight or parameter memory it goes: word, and lane of the word.
     write_weights, write_parameters : Signal(1), out
+    loading : Signal(1), out
+        Words of a load are being taken.
     image_word : Signal(range(row_words)), out
         Where in the image buffer the next pixel word goes; those before are there.
     image_buffer : Signal(1), out
@@ -68,6 +70,7 @@ class Intake(wiring.Component):
     lane: Signal
     write_weights: Signal
     write_parameters: Signal
+    loading: Signal
     image_word: Signal
     image_buffer: Signal
     write_pixels: Signal
@@ -93,6 +96,7 @@ class Intake(wiring.Component):
                 "lane": Out(range(max(shape.pe, shape.parameter_lanes))),
                 "write_weights": Out(1),
                 "write_parameters": Out(1),
+                "loading": Out(1),
                 "image_word": Out(range(shape.row_words)),
                 "image_buffer": Out(1),
                 "write_pixels": Out(1),
@@ -209,6 +213,7 @@ class Intake(wiring.Component):
                 last_byte = Mux(to_weights, shape.weight_bytes - 1, shape.parameter_bytes - 1)
                 last_address = Mux(to_weights, shape.weight_words - 1, shape.parameter_words - 1)
                 last_lane = Mux(to_weights, shape.pe - 1, shape.parameter_lanes - 1)
+                m.d.comb += self.loading.eq(1)
                 new_image_bytes = self.word[self.top_bytes(shape.parameter_bytes)]
                 m.d.comb += [
                     byte.eq(self.load.p.data),

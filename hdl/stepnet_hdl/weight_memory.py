@@ -15,8 +15,8 @@ SPRAM_BITS = 16
 class WeightMemory(wiring.Component):
     """`shape.weight_words` words of `shape.pe` lanes of `shape.simd` bits; one access per cycle.
 
-    While `write_enable` is 1 nothing is read and `read_data` means nothing, whatever the kind of
-    memory. On an iCE40 UltraPlus the kind `single_port` becomes SB_SPRAM256KA, elsewhere a memory
+    While `loading` is 1 nothing is read and `read_data` means nothing, whatever the kind of memory.
+    On an iCE40 UltraPlus the kind `single_port` becomes SB_SPRAM256KA, elsewhere a memory
     with the same timing.
 
     Members
@@ -28,6 +28,8 @@ class WeightMemory(wiring.Component):
     write_lane : Signal(range(pe)), in
     write_data : Signal(simd), in
     write_enable : Signal(1), in
+        Only while `loading`.
+    loading : Signal(1), in
     """
 
     read_address: Signal
@@ -36,6 +38,7 @@ class WeightMemory(wiring.Component):
     write_lane: Signal
     write_data: Signal
     write_enable: Signal
+    loading: Signal
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
@@ -47,6 +50,7 @@ class WeightMemory(wiring.Component):
                 "write_lane": In(range(shape.pe)),
                 "write_data": In(shape.simd),
                 "write_enable": In(1),
+                "loading": In(1),
             }
         )
 
@@ -56,7 +60,7 @@ class WeightMemory(wiring.Component):
             self._block(m, self.read_address, self.write_address)
             return m
         address = Signal.like(self.read_address)
-        m.d.comb += address.eq(Mux(self.write_enable, self.write_address, self.read_address))
+        m.d.comb += address.eq(Mux(self.loading, self.write_address, self.read_address))
         if str(getattr(platform, "device", "")).startswith("iCE40UP"):
             self._spram(m, address)
         else:
@@ -68,7 +72,7 @@ class WeightMemory(wiring.Component):
         m.submodules.ram = ram = LaneMemory(shape.simd, shape.pe, shape.weight_words)
         m.d.comb += [
             ram.read_address.eq(read_address),
-            ram.read_enable.eq(~self.write_enable),
+            ram.read_enable.eq(~self.loading),
             self.read_data.eq(ram.read_data),
             ram.write_address.eq(write_address),
             ram.write_lane.eq(self.write_lane),
