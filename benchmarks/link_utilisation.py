@@ -20,7 +20,7 @@ import numpy as np
 
 from stepnet import reference
 from stepnet.board import Board
-from stepnet.engine import image_bytes
+from stepnet.memory_image import image_bytes
 from stepnet.networks import load_network
 from stepnet.protocol import INFER, encode_frame, window
 from stepnet_sim.design import Design

@@ -20,9 +20,10 @@ from cobs import cobs  # pyright: ignore[reportMissingTypeStubs]
 from PIL import Image
 
 from stepnet import Layer, Network, protocol, samples
-from stepnet.engine import ROW_HEADER, memory_image, pack_fields
+from stepnet.engine import ROW_HEADER
 from stepnet.files import write_text
 from stepnet.link import Link
+from stepnet.memory_image import memory_image, pack_fields
 from stepnet.protocol import Answer, FrameReader, Request, Space
 from stepnet_sim.design import Design
 from stepnet_sim.virtual_board import open_link

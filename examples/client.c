@@ -51,10 +51,10 @@ int main(int argc, char **argv) {
     if (port < 0 || cfsetspeed(&raw, B1000000) != 0 || tcsetattr(port, TCSAFLUSH, &raw) != 0)
         FAIL("%s cannot be opened; name a serial port that is there and free.", argv[1]);
     const uint8_t *identity = ask(port, hello, 3, sequence, IDENTITY);
-    if (identity[3] != 1) FAIL("The board speaks protocol version %d, not 1.", identity[3]);
-    if (identity[25] != 1 || (identity[30] | identity[31] << 8) != 98)
+    if (identity[3] != 2) FAIL("The board speaks protocol version %d, not 2.", identity[3]);
+    if (identity[30] != 1 || (identity[35] | identity[36] << 8) != 98)
         FAIL("The board holds no network of 28 x 28 pixels; load one with: stepnet infer.");
     const uint8_t *reading = ask(port, image, 3 + 98, sequence + 1, READING);
-    unsigned cycles = reading[4] | reading[5] << 8 | reading[6] << 16 | (unsigned)reading[7] << 24;
+    unsigned cycles = reading[8] | reading[9] << 8 | reading[10] << 16;
     printf("%c in %u cycles\n", reading[3], cycles);
 }

@@ -92,7 +92,15 @@ PARTS = {
     "iCE40UP5K": Part(
         *(5_280, 30, ICE40_BLOCK_RAM_BITS),
         single_port_bits=4 * 256 * 1024,
-        shape=EngineShape(64, 1024, 16384, 2048, weight_memory="single_port"),
+        shape=EngineShape(
+            simd=64,
+            max_inputs=1024,
+            weight_words=16384,
+            parameter_words=2048,
+            weight_memory="single_port",
+            max_sum_bits=16,
+            overlap_neurons=1024,
+        ),
         clock_hz=24_000_000,
     ),
     "iCE40HX8K": _ICE40_HX8K,

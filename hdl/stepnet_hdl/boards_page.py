@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from stepnet import protocol
-from stepnet.engine import cycles_per_image, image_bytes
+from stepnet.cycles import cycles_per_image
 from stepnet.files import write_text
+from stepnet.memory_image import image_bytes
 from stepnet.network import Network
 from stepnet.networks import load_network
 from stepnet.protocol import DEFAULT_BAUD
@@ -73,9 +74,13 @@ serial pins: it identifies itself, takes a network and infers images, and every 
 cycle count has to be the reference's. The PLL is not simulated: its output is the simulation's
 clock. This works for every iCE40 board.
 
-No tool turns an ECP5 bitstream back into a netlist, and what gowin_unpack gives for Gowin lacks the
-block RAMs, where the network is. For these two families the nearest thing that can run is the
-synthesised netlist, with Yosys' models of the cells: `stepnet verify --level netlist`.
+No tool turns an ECP5 bitstream back into a netlist. For these boards the same command runs the
+netlist that nextpnr placed and routed, the very one that the bitstream is packed from: its look-up
+tables, carries, flip-flops and block RAMs with every multiplexer as it is configured.
+
+What gowin_unpack gives for Gowin lacks the block RAMs, where the network is, so that a Gowin
+bitstream cannot be run; the synthesised netlists of the other two families have to stand for it:
+`stepnet verify --level netlist`.
 """
 
 

@@ -56,6 +56,10 @@ class Chip(wiring.Component):
             "parameter_words": self.shape.parameter_words,
             "max_weight_bits": self.shape.max_weight_bits,
             "single_port": self.shape.weight_memory == "single_port",
+            "pe": self.shape.pe,
+            "parameter_lanes": self.shape.parameter_lanes,
+            "sum_bits": self.shape.sum_bits,
+            "overlap_neurons": self.shape.overlap_neurons,
             "clock_hz": self.clock_hz,
         }
         m.submodules.endpoint = endpoint = Endpoint(identity, self.buffer_bytes)
@@ -67,6 +71,8 @@ class Chip(wiring.Component):
         wiring.connect(m, engine.readings, endpoint.readings)
         m.d.comb += [
             engine.clear.eq(endpoint.clear),
+            engine.tentative.eq(endpoint.tentative),
+            endpoint.last_pixels.eq(engine.last_pixels),
             endpoint.load_done.eq(engine.load_done),
             endpoint.load_refusal.eq(engine.load_refusal),
             endpoint.image_bytes.eq(engine.image_bytes),

@@ -3,11 +3,14 @@
 from amaranth.lib import data
 
 from stepnet.engine import CODE_BITS
-from stepnet.protocol import READING
 
-CYCLES_BITS = 8 * READING.fields["cycles"]
+CYCLES_BITS = 24
+MARGIN_BITS = 24
+"""No image takes 0.1 s at any clock, and no sum of any shape is wider."""
 
-CoreReading = data.StructLayout({"code": CODE_BITS, "cycles": CYCLES_BITS, "overrun": 1})
-"""What a core says of an image: the character register, the cycles from the last pixel to it, and
-whether the loaded network ran off the end of the parameter memory, which makes the code
-worthless."""
+CoreReading = data.StructLayout(
+    {"code": CODE_BITS, "margin": MARGIN_BITS, "cycles": CYCLES_BITS, "overrun": 1}
+)
+"""What a core says of an image: the character register, how far a sum may move before it changes,
+the cycles from the last pixel to it, and whether the loaded network ran off the end of the
+parameter memory, which makes the rest worthless."""

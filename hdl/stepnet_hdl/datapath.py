@@ -1,15 +1,22 @@
-"""Where a neuron is computed: match, count, accumulate, compare."""
+"""Where a group of neurons is computed: match, count, accumulate, compare."""
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.engine import EngineShape
 from stepnet_hdl.popcount import Popcount
+from stepnet_hdl.ram import Ram
 
-Step = data.StructLayout({"start": 1, "plane": 1, "subtract": 1, "end": 1, "last": 1})
-"""What one weight word is to its neuron: the first word of all, the first word of a bit plane, a
-word of a plane that counts negative, the last word of all; and whether that ends the layer."""
+Step = data.StructLayout(
+    {"start": 1, "plane": 1, "subtract": 1, "end": 1, "last": 1, "partial": 1, "first_group": 1}
+)
+"""What one weight word is to its group: the first word of all, the first word of a bit plane, a
+word of a plane that counts negative, the last word of all; whether that ends the layer; whether the
+layer is computed by input, so that the sums go on where they were put aside; and whether it is the
+first of the groups then."""
+
+NO_STEP = dict.fromkeys(Step.members, 0)
 
 
 class Datapath(wiring.Component):
@@ -19,35 +26,39 @@ class Datapath(wiring.Component):
     1 in both. Counts are added up: `sum = 2 sum` before a new bit plane, `sum = sum ± count`.
     `margin = sum - threshold`; a neuron fires where that is not negative.
 
-    `margin`, `done` and `last` come `latency_cycles` after the neuron's last words, those whose
+    Between the words of a layer that is computed by input, sums wait in a memory of their own.
+
+    `margins`, `done` and `last` come `latency_cycles` after the group's last words, those whose
     `step` has `end`.
 
     Members
     -------
     xnor : Signal(1), in
         1-bit weights: stays as it is while a layer is computed.
-    weights, activations : Signal(simd), in
+    weights : Signal(simd * pe), in
+        The first neuron of the group lowest.
+    activations : Signal(simd), in
     step : Signal(Step), in
-        What the words in the same cycle are to their neuron; all zeros when there are none.
-    need_threshold : Signal(1), out
-        1 in the cycle before a comparison: the threshold has to follow.
-    threshold : Signal(signed(sum_bits)), in
+        What the words in the same cycle are to their group; all zeros when there are none.
+    need_thresholds : Signal(1), out
+        `thresholds` has to follow in the next cycle: once, or so often in a row, per group.
+    thresholds : array of parameter_lanes signed(sum_bits), in
     done : Signal(1), out
-        A neuron is decided in this cycle.
-    margin : Signal(signed(sum_bits + 1)), out
-        How far its sum is from the threshold.
+        A group is decided in this cycle.
+    margins : array of pe signed(sum_bits + 1), out
+        How far each sum is from its threshold.
     last : Signal(1), out
-        It is the last neuron of its layer.
+        It is the last group of its layer.
     """
 
     xnor: Signal
     weights: Signal
     activations: Signal
     step: data.View
-    need_threshold: Signal
-    threshold: Signal
+    need_thresholds: Signal
+    thresholds: data.View
     done: Signal
-    margin: Signal
+    margins: data.View
     last: Signal
 
     def __init__(self, shape: EngineShape) -> None:
@@ -56,44 +67,97 @@ class Datapath(wiring.Component):
         super().__init__(
             {
                 "xnor": In(1),
-                "weights": In(shape.simd),
+                "weights": In(shape.simd * shape.pe),
                 "activations": In(shape.simd),
                 "step": In(Step),
-                "need_threshold": Out(1),
-                "threshold": In(signed(shape.sum_bits)),
+                "need_thresholds": Out(1),
+                "thresholds": In(data.ArrayLayout(signed(shape.sum_bits), shape.parameter_lanes)),
                 "done": Out(1),
-                "margin": Out(signed(shape.sum_bits + 1)),
+                "margins": Out(data.ArrayLayout(signed(shape.sum_bits + 1), shape.pe)),
                 "last": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.popcount = popcount = Popcount(self.shape.simd)
+        shape = self.shape
 
-        # XNOR and AND differ where both bits are 0.
-        both = self.weights & self.activations
-        neither = ~(self.weights | self.activations)
-        m.d.sync += popcount.bits.eq(both | (neither & self.xnor.replicate(self.shape.simd)))
-
-        step = self.step
-        for _ in range(1 + popcount.latency_cycles):
+        # The steps on their way beside the popcount; the last one meets the count.
+        steps = [self.step]
+        for _ in range(1 + shape.popcount_latency_cycles):
             delayed = Signal(Step)
-            m.d.sync += delayed.eq(step)
-            step = delayed
+            m.d.sync += delayed.eq(steps[-1])
+            steps.append(delayed)
+        step = steps[-1]
 
-        total = Signal(signed(self.shape.sum_bits))
+        thresholds = self._thresholds(m, steps)
+        totals = data.ArrayLayout(signed(shape.sum_bits), shape.pe)
+        total = Signal(totals)
+        partial = self._partial_sums(m, steps, total) if shape.overlap_neurons else None
+        for neuron in range(shape.pe):
+            count = self._count(m, neuron)
+            before = Mux(step.plane, total[neuron] << 1, total[neuron])
+            if partial is not None:
+                before = Mux(step.partial, partial[neuron], before)
+            before = Mux(step.start, 0, before)
+            # -count is ~count + 1, and the 1 enters as the carry below bit 0.
+            addend = count ^ step.subtract.replicate(shape.sum_bits)
+            added = Cat(C(1), before[: shape.sum_bits]) + Cat(step.subtract, addend)
+            m.d.sync += [
+                total[neuron].eq(added[1:]),
+                self.margins[neuron].eq(total[neuron] - thresholds[neuron]),
+            ]
+
         complete = Signal(Step)  # the step whose count `total` holds
-        before = Mux(step.start, 0, Mux(step.plane, total << 1, total))
-        # -count is ~count + 1, and the 1 enters as the carry below bit 0.
-        count = popcount.count ^ step.subtract.replicate(self.shape.sum_bits)
-        added = Cat(C(1), before[: self.shape.sum_bits]) + Cat(step.subtract, count)
-        m.d.sync += [total.eq(added[1:]), complete.eq(step)]
-
-        m.d.comb += self.need_threshold.eq(step.end)
         m.d.sync += [
-            self.margin.eq(total - self.threshold),
+            complete.eq(step),
             self.done.eq(complete.end),
             self.last.eq(complete.last),
         ]
         return m
+
+    def _count(self, m: Module, neuron: int) -> Value:
+        """The matches of one neuron."""
+        m.submodules[f"popcount_{neuron}"] = popcount = Popcount(self.shape.simd)
+        weights = self.weights.word_select(neuron, self.shape.simd)
+        # XNOR and AND differ where both bits are 0.
+        both = weights & self.activations
+        neither = ~(weights | self.activations)
+        m.d.sync += popcount.bits.eq(both | (neither & self.xnor.replicate(self.shape.simd)))
+        return popcount.count
+
+    def _thresholds(self, m: Module, steps: list[data.View]) -> data.View:
+        """All thresholds of a group, in the cycle after the end of its steps: the latest come
+        straight from memory, those read before wait here."""
+        reads = self.shape.parameter_reads
+        ends = [step.end for step in steps[len(steps) - reads :]]
+        m.d.comb += self.need_thresholds.eq(Cat(ends).any())
+        layout = data.ArrayLayout(signed(self.shape.sum_bits), self.shape.pe)
+        read = self.thresholds.as_value()
+        if reads == 1:
+            return data.View(layout, read)
+        waiting = Signal((reads - 1) * len(read))
+        everything = Cat(waiting, read)
+        m.d.sync += waiting.eq(everything[len(read) :])
+        return data.View(layout, everything)
+
+    def _partial_sums(self, m: Module, steps: list[data.View], total: data.View) -> data.View:
+        """Sums put aside after one word and taken up again with the next."""
+        shape = self.shape
+        layout = data.ArrayLayout(range(shape.max_inputs + 1), shape.pe)
+        m.submodules.partial_sums = ram = Ram(layout.size, shape.overlap_groups)
+        before, now = steps[-2], steps[-1]
+        group = Signal(range(shape.overlap_groups))
+        next_group = Signal.like(group)
+        m.d.comb += group.eq(Mux(before.first_group, 0, next_group))
+        with m.If(before.partial):
+            m.d.sync += next_group.eq(group + 1)
+        m.d.comb += [ram.read_address.eq(group), ram.read_enable.eq(1)]
+
+        now_group = Signal.like(group)
+        added = Signal()  # `total` is the sum of the group to write
+        m.d.sync += [now_group.eq(group), ram.write_address.eq(now_group), added.eq(now.partial)]
+        m.d.comb += ram.write_enable.eq(added)
+        sums = data.View(layout, ram.write_data)
+        m.d.comb += [sums[neuron].eq(total[neuron]) for neuron in range(shape.pe)]
+        return data.View(layout, ram.read_data)

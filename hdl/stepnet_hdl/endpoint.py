@@ -15,6 +15,7 @@ from stepnet_hdl.cobs import PacketByte
 from stepnet_hdl.core import CoreReading
 from stepnet_hdl.frames import FrameReceiver, FrameTransmitter
 from stepnet_hdl.packet_buffer import check_buffer_bytes
+from stepnet_hdl.preview import Preview
 
 IDENTITY_CONSTANTS = (
     "core",
@@ -24,6 +25,10 @@ IDENTITY_CONSTANTS = (
     "parameter_words",
     "max_weight_bits",
     "single_port",
+    "pe",
+    "parameter_lanes",
+    "sum_bits",
+    "overlap_neurons",
     "clock_hz",
 )
 """Fields of IDENTITY that only the maker of the chip knows."""
@@ -77,6 +82,11 @@ class Endpoint(wiring.Component):
         What goes over the wire.
     pixels : stream of 8 bits, out
         Image bytes; only as many as `image_bytes`, and the next image's only after the reading.
+        They come while the frame arrives if nothing is to be done before: see `Preview`.
+    last_pixels : Signal(1), in
+        The next pixels are an image's last ones.
+    tentative : Signal(1), out
+        The image in progress may still be cleared: its frame has not ended.
     readings : stream of CoreReading, in
         One per image; it is taken once it is answered.
     load : stream of PacketByte, out
@@ -90,14 +100,18 @@ class Endpoint(wiring.Component):
     loaded : Signal(1), out
         A network is loaded.
     clear : Signal(1), out
-        1 for one cycle on CLEAR, and on LOAD before its first byte: images in progress are void.
+        1 for one cycle on CLEAR, on LOAD before its first byte, and when the frame of a tentative
+        image is broken: images in progress are void.
     """
 
     ANSWER_CYCLES = 19
+    PREVIEW_CYCLES = 13
 
     rx: stream.Interface
     tx: stream.Interface
     pixels: stream.Interface
+    last_pixels: Signal
+    tentative: Signal
     readings: stream.Interface
     load: stream.Interface
     load_done: Signal
@@ -123,6 +137,8 @@ class Endpoint(wiring.Component):
                 "rx": In(stream.Signature(8)),
                 "tx": Out(stream.Signature(8)),
                 "pixels": Out(stream.Signature(8)),
+                "last_pixels": In(1),
+                "tentative": Out(1),
                 "readings": In(stream.Signature(CoreReading)),
                 "load": Out(stream.Signature(PacketByte)),
                 "load_done": In(1),
@@ -149,6 +165,18 @@ class Endpoint(wiring.Component):
         wiring.connect(m, answers.packets, transmitter.packets)
         wiring.connect(m, transmitter.bytes, wiring.flipped(self.tx))
 
+        m.submodules.preview = preview = Preview()
+        m.d.comb += [
+            preview.byte.eq(receiver.byte),
+            preview.byte_taken.eq(receiver.byte_taken),
+            preview.dropped.eq(receiver.dropped),
+            preview.last_pixels.eq(self.last_pixels),
+            preview.pixels.ready.eq(self.pixels.ready),
+            self.pixels.p.eq(preview.pixels.p),
+            self.pixels.valid.eq(preview.pixels.valid),
+            self.tentative.eq(preview.tentative),
+        ]
+
         request = receiver.packets
         taken = request.valid & request.ready
         header = Signal(_Header)
@@ -165,7 +193,8 @@ class Endpoint(wiring.Component):
         crc: Any = Processor(CRC32_ISO_HDLC(data_width=8))
         forget_words = Signal()
         m.submodules.digest = ResetInserter(forget_words)(crc)
-        digest = self._digest(m, crc)
+        forget_network = Signal()
+        digest = self._digest(m, crc, forget_network)
         byte_differs = request.p.data != digest.word_select(byte_index, 8)
         digest_differs = Signal()
         spoiled = Signal()  # words in the digest have not reached the memories
@@ -177,9 +206,9 @@ class Endpoint(wiring.Component):
         reason = Signal(8)
         m.d.comb += [
             crc.data.eq(request.p.data),
-            self.pixels.p.eq(request.p.data),
             self.load.p.eq(request.p),
             self.loaded.eq(loaded),
+            self.clear.eq(forget_network | preview.abort),
             answers.kind.p.eq(kind),
             answers.fields.loaded.eq(loaded),
             answers.fields.digest.eq(digest),
@@ -187,6 +216,7 @@ class Endpoint(wiring.Component):
             answers.fields.dropped_frames.eq(receiver.dropped_frames),
             answers.fields.sequence.eq(header.sequence),
             answers.fields.code.eq(self.readings.p.code),
+            answers.fields.margin.eq(self.readings.p.margin),
             answers.fields.cycles.eq(self.readings.p.cycles),
             answers.fields.reason.eq(reason),
         ]
@@ -205,7 +235,10 @@ class Endpoint(wiring.Component):
 
         with m.FSM():
             with m.State("HEADER"):
-                m.d.comb += request.ready.eq(1)
+                m.d.comb += [
+                    request.ready.eq(1),
+                    preview.free.eq(loaded & receiver.empty & (byte_index == 0)),
+                ]
                 with m.If(request.valid):
                     m.d.sync += [
                         header.eq(Cat(header.as_value()[8:], request.p.data)),
@@ -250,7 +283,7 @@ class Endpoint(wiring.Component):
                 with m.Default():
                     refuse_unread(Refusal.UNKNOWN_KIND)
             with m.State("FORGET"):
-                m.d.comb += self.clear.eq(1)
+                m.d.comb += forget_network.eq(1)
                 m.d.sync += loaded.eq(0)
                 with m.If(header.kind == Request.LOAD):
                     m.next = "LOAD_TARGET"
@@ -287,11 +320,16 @@ class Endpoint(wiring.Component):
                 with m.Else():
                     answer(Answer.ACKNOWLEDGE)
             with m.State("PIXELS"):
-                m.d.comb += [
-                    self.pixels.valid.eq(request.valid),
-                    request.ready.eq(self.pixels.ready),
-                ]
+                with m.If(preview.done):
+                    m.d.comb += request.ready.eq(1)
+                with m.Else():
+                    m.d.comb += [
+                        self.pixels.p.eq(request.p.data),
+                        self.pixels.valid.eq(request.valid),
+                        request.ready.eq(self.pixels.ready),
+                    ]
                 with m.If(taken & request.p.last):
+                    m.d.comb += preview.forget.eq(1)
                     m.next = "READING"
             with m.State("READING"), m.If(self.readings.valid):
                 with m.If(self.readings.p.overrun):
@@ -312,11 +350,11 @@ class Endpoint(wiring.Component):
                     m.next = "HEADER"
         return m
 
-    def _digest(self, m: Module, crc: Any) -> Value:
+    def _digest(self, m: Module, crc: Any, forget_network: Signal) -> Value:
         """The CRC; if there is an initial digest, that one until the first CLEAR or LOAD."""
         if self.initial_digest is None:
             return crc.crc
         untouched = Signal(init=1)
-        with m.If(self.clear):
+        with m.If(forget_network):
             m.d.sync += untouched.eq(0)
         return Mux(untouched, self.initial_digest, crc.crc)

@@ -1,49 +1,58 @@
 """The engine: a core that runs any step network it is loaded with."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import IMAGE_BYTES_BITS, EngineShape
+from stepnet.engine import CODE_BITS, IMAGE_BYTES_BITS, EngineShape
 from stepnet_hdl.cobs import PacketByte
 from stepnet_hdl.collector import Collector
 from stepnet_hdl.core import CYCLES_BITS, CoreReading
 from stepnet_hdl.datapath import Datapath
 from stepnet_hdl.intake import Intake
+from stepnet_hdl.lane_memory import LaneMemory
 from stepnet_hdl.ram import Ram
+from stepnet_hdl.readout import Readout, ReadoutNumber
 from stepnet_hdl.sequencer import Region, Sequencer
 from stepnet_hdl.weight_memory import WeightMemory
 
 
 class Engine(wiring.Component):
-    """Infers images with the network in its memories, laid out as in `stepnet.engine`.
+    """Infers images with the network in its memories, laid out as in `stepnet.memory_image`.
 
-    Weights and activations meet in a `Datapath` one word of SIMD bits per cycle, in the order of a
-    `Sequencer`; a `Collector` gathers the results, and an `Intake` takes in pixels and the words of
-    a network. The register holds a new character `stepnet.engine.cycles_per_image` cycles after
-    the transfer of an image's last pixels, if the engine was idle then. The next image is received
-    meanwhile.
+    Weights and activations meet in a `Datapath`, SIMD bits of each of PE neurons per cycle, in the
+    order of a `Sequencer`; a `Collector` gathers the activations, a `Readout` makes the character
+    of the last layer's, and an `Intake` takes in pixels and the words of a network. The register
+    holds a new character `stepnet.cycles.cycles_per_image` cycles after the transfer of an image's
+    last pixels, if the engine was free then. Where the network allows it, its first layer is
+    computed while pixels arrive; the next image is received meanwhile in any case.
 
     Members
     -------
     pixels : stream of 8 bits, in
         Packed images, row by row, first pixel in bit 0; `image_bytes` bytes each.
+    tentative : Signal(1), in
+        The image in progress may still be forgotten: its result is kept back.
+    last_pixels : Signal(1), out
+        The next pixels are an image's last ones.
     readings : stream of CoreReading, out
         One per image, in order.
     character : Signal(8), out
         The character register: the code of the latest image until the next one's is ready.
     load : stream of PacketByte, in
-        Words for the memories. Only while no image is being computed.
+        Words for the memories. Forgets images as `clear` does.
     load_done : Signal(1), out
     load_refusal : Signal(8), out
         The end of a load, and why it failed: see `Intake`.
     clear : Signal(1), in
-        Forgets images that are not being computed yet.
+        Forgets all images that have no reading yet; not while words are loaded.
     image_bytes : Signal(16), out
         Bytes of one image; 0 before a network is loaded.
     """
 
     pixels: stream.Interface
+    tentative: Signal
+    last_pixels: Signal
     readings: stream.Interface
     character: Signal
     load: stream.Interface
@@ -57,6 +66,8 @@ class Engine(wiring.Component):
         super().__init__(
             {
                 "pixels": In(stream.Signature(8)),
+                "tentative": In(1),
+                "last_pixels": Out(1),
                 "readings": Out(stream.Signature(CoreReading)),
                 "character": Out(8),
                 "load": In(stream.Signature(PacketByte)),
@@ -71,9 +82,13 @@ class Engine(wiring.Component):
         m = Module()
         shape = self.shape
         m.submodules.intake = intake = Intake(shape)
-        m.submodules.sequencer = sequencer = Sequencer(shape)
-        m.submodules.datapath = datapath = Datapath(shape)
-        m.submodules.collector = collector = Collector(shape)
+        forget = intake.forgotten
+        sequencer, datapath = Sequencer(shape), Datapath(shape)
+        collector, readout = Collector(shape), Readout(shape)
+        m.submodules.sequencer = ResetInserter(forget)(sequencer)
+        m.submodules.datapath = ResetInserter(forget)(datapath)
+        m.submodules.collector = ResetInserter(forget)(collector)
+        m.submodules.readout = ResetInserter(forget)(readout)
 
         wiring.connect(m, wiring.flipped(self.pixels), intake.pixels)
         wiring.connect(m, wiring.flipped(self.load), intake.load)
@@ -81,38 +96,86 @@ class Engine(wiring.Component):
             self.load_done.eq(intake.load_done),
             self.load_refusal.eq(intake.load_refusal),
             intake.clear.eq(self.clear),
+            self.last_pixels.eq(intake.last_pixels),
             self.image_bytes.eq(intake.image_bytes),
             sequencer.image_complete.eq(intake.image_complete),
+            sequencer.image_words.eq(intake.image_word),
             intake.image_done.eq(sequencer.image_done),
         ]
 
         m.submodules.weights = weights = WeightMemory(shape)
         m.d.comb += [
             weights.write_address.eq(intake.address),
+            weights.write_lane.eq(intake.lane),
             weights.write_data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
             weights.write_enable.eq(intake.write_weights),
+            weights.loading.eq(intake.loading),
             weights.read_address.eq(sequencer.weight_address),
             datapath.weights.eq(weights.read_data),
         ]
+        parameter = self._parameters(m, intake, sequencer, datapath)
+        self._activations(m, intake, sequencer, collector, datapath)
+        m.d.comb += [
+            datapath.xnor.eq(sequencer.xnor),
+            datapath.step.eq(sequencer.step),
+            collector.done.eq(datapath.done),
+            collector.last.eq(datapath.last),
+            collector.fires.eq(Cat(~margin[-1] for margin in datapath.margins)),
+            sequencer.fires.eq(collector.fires),
+            sequencer.decided.eq(datapath.done),
+            sequencer.last_decided.eq(datapath.done & datapath.last),
+            readout.done.eq(datapath.done & sequencer.last_layer),
+            readout.last.eq(datapath.last),
+            readout.margins.eq(datapath.margins),
+            readout.rows_left.eq(sequencer.rows_left),
+            readout.kind.eq(sequencer.readout),
+            readout.lane.eq(sequencer.lane),
+            readout.prefix.eq(sequencer.prefix),
+            sequencer.finished.eq(readout.finished),
+            sequencer.winner.eq(readout.winner),
+        ]
+        self._result(m, sequencer, readout, parameter, forget)
+        return m
 
-        m.submodules.parameters = parameters = Ram(shape.parameter_bits, shape.parameter_words)
+    def _parameters(
+        self, m: Module, intake: Intake, sequencer: Sequencer, datapath: Datapath
+    ) -> Signal:
+        """Connect the parameter memory; returns the first value of the word read."""
+        shape = self.shape
+        m.submodules.parameters = parameters = LaneMemory(
+            shape.parameter_bits, shape.parameter_lanes, shape.parameter_words
+        )
+        first = Signal(shape.parameter_bits)
         m.d.comb += [
             parameters.write_address.eq(intake.address),
+            parameters.write_lane.eq(intake.lane),
             parameters.write_data.eq(intake.word[intake.top_bytes(shape.parameter_bytes)]),
             parameters.write_enable.eq(intake.write_parameters),
             parameters.read_address.eq(sequencer.parameter_address),
             parameters.read_enable.eq(sequencer.parameter_enable),
-            sequencer.parameter.eq(parameters.read_data),
-            sequencer.need_threshold.eq(datapath.need_threshold),
-            datapath.threshold.eq(parameters.read_data[: shape.sum_bits]),
+            first.eq(parameters.read_data),
+            sequencer.parameter.eq(first),
+            sequencer.need_thresholds.eq(datapath.need_thresholds),
         ]
-        # One cycle later, as the margin.
-        m.d.sync += collector.row_code.eq(parameters.read_data[shape.value_bits :])
+        for lane in range(shape.parameter_lanes):
+            value = parameters.read_data.word_select(lane, shape.parameter_bits)
+            m.d.comb += datapath.thresholds[lane].eq(value[: shape.sum_bits])
+        return first
 
+    def _activations(
+        self,
+        m: Module,
+        intake: Intake,
+        sequencer: Sequencer,
+        collector: Collector,
+        datapath: Datapath,
+    ) -> None:
+        shape = self.shape
         regions_words = len(Region) << (shape.row_words - 1).bit_length()
         m.submodules.activations = activations = Ram(shape.simd, regions_words)
         m.d.comb += [
-            intake.pixels_blocked.eq(collector.write),
+            # More often than need be, but known at the start of the cycle.
+            intake.pixels_blocked.eq(datapath.done),
             activations.write_enable.eq(collector.write | intake.write_pixels),
             activations.write_data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
             activations.write_address.eq(Cat(intake.image_word, intake.image_buffer)),
@@ -126,38 +189,41 @@ class Engine(wiring.Component):
                 activations.write_address.eq(Cat(collector.word_address, sequencer.write_region)),
             ]
 
-        m.d.comb += [
-            datapath.xnor.eq(sequencer.xnor),
-            datapath.step.eq(sequencer.step),
-            collector.done.eq(datapath.done),
-            collector.margin.eq(datapath.margin),
-            collector.last.eq(datapath.last),
-            collector.readout.eq(sequencer.readout),
-            collector.prefix.eq(sequencer.prefix),
-            sequencer.decided.eq(datapath.done),
-            sequencer.fires.eq(collector.fires),
-            sequencer.last_decided.eq(datapath.done & datapath.last),
-        ]
-        self._result(m, sequencer, collector)
-        return m
-
-    def _result(self, m: Module, sequencer: Sequencer, collector: Collector) -> None:
+    def _result(
+        self, m: Module, sequencer: Sequencer, readout: Readout, parameter: Signal, forget: Signal
+    ) -> None:
         cycles = Signal(CYCLES_BITS)
-        m.d.sync += cycles.eq(cycles + 1)
-        with m.If(sequencer.start):
-            # `start` is one cycle after the last pixel; the register changes one cycle after its
-            # last bit.
+        # The result is in the register one cycle after it is there.
+        with m.If(~sequencer.is_complete):
+            m.d.sync += cycles.eq(2)
+        with m.Elif(sequencer.idle):
             m.d.sync += cycles.eq(3)
+        with m.Else():
+            m.d.sync += cycles.eq(cycles + 1)
 
         # Without a look at `ready`, which would reach from the link into the sequencer.
-        m.d.comb += sequencer.result_free.eq(~self.readings.valid)
+        kept_back = Signal()
+        m.d.comb += [
+            sequencer.result_free.eq(~self.readings.valid & ~kept_back),
+            self.readings.p.code.eq(self.character),
+        ]
         with m.If(self.readings.ready):
             m.d.sync += self.readings.valid.eq(0)
-        with m.If(sequencer.last_decided & (sequencer.last_layer | sequencer.overrun)):
+        with m.If(sequencer.result):
             m.d.sync += [
-                self.readings.valid.eq(1),
-                self.readings.p.code.eq(collector.code),
+                self.readings.p.margin.eq(readout.margin),
                 self.readings.p.cycles.eq(cycles),
                 self.readings.p.overrun.eq(sequencer.overrun),
-                self.character.eq(collector.code),
+                kept_back.eq(self.tentative),
             ]
+        # While a result is kept back nothing else is computed, so that its code stays.
+        with m.If((sequencer.result | kept_back) & ~self.tentative):
+            m.d.sync += [
+                self.readings.valid.eq(1),
+                self.character.eq(readout.code),
+                kept_back.eq(0),
+            ]
+            with m.If(sequencer.readout == ReadoutNumber.NEAREST):
+                m.d.sync += self.character.eq(parameter[:CODE_BITS])
+        with m.If(forget):
+            m.d.sync += kept_back.eq(0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from stepnet.engine import EngineShape, check_fits, memory_image
+from stepnet.engine import EngineShape
 from stepnet.errors import BuildError, NetworkError
+from stepnet.memory_image import check_fits, memory_image
 from stepnet.network import Network
 from stepnet.networks import load_network, names
 

@@ -3,13 +3,13 @@
 from typing import Any
 
 from amaranth.hdl import Module, ResetInserter, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.crc import Processor
 from amaranth.lib.crc.catalog import CRC16_IBM_3740
 from amaranth.lib.wiring import In, Out
 
 from stepnet_hdl.cobs import CobsDecoder, CobsEncoder, PacketByte
-from stepnet_hdl.packet_buffer import PacketBuffer, check_buffer_bytes
+from stepnet_hdl.packet_buffer import FrameByte, PacketBuffer, check_buffer_bytes
 
 
 class FrameReceiver(wiring.Component):
@@ -35,12 +35,19 @@ class FrameReceiver(wiring.Component):
         How many bytes of the packet follow the one that is offered.
     dropped_frames : Signal(8), out
         Frames dropped since reset, modulo 256.
+    byte : Signal(FrameByte), out
+    byte_taken, dropped, empty : Signal(1), out
+        What the buffer takes in this cycle; the others as of `PacketBuffer`.
     """
 
     bytes: stream.Interface
     packets: stream.Interface
     bytes_after: Signal
     dropped_frames: Signal
+    byte: data.View
+    byte_taken: Signal
+    dropped: Signal
+    empty: Signal
 
     def __init__(self, buffer_bytes: int) -> None:
         check_buffer_bytes(buffer_bytes)
@@ -51,6 +58,10 @@ class FrameReceiver(wiring.Component):
                 "packets": Out(stream.Signature(PacketByte)),
                 "bytes_after": Out(16),
                 "dropped_frames": Out(8),
+                "byte": Out(FrameByte),
+                "byte_taken": Out(1),
+                "dropped": Out(1),
+                "empty": Out(1),
             }
         )
 
@@ -78,6 +89,10 @@ class FrameReceiver(wiring.Component):
             buffer.frames.valid.eq(decoder.tokens.valid),
             decoder.tokens.ready.eq(buffer.frames.ready),
             self.bytes_after.eq(buffer.bytes_after),
+            self.byte.eq(buffer.frames.p),
+            self.byte_taken.eq(transfer),
+            self.dropped.eq(buffer.dropped),
+            self.empty.eq(buffer.empty),
         ]
         m.d.sync += self.dropped_frames.eq(self.dropped_frames + buffer.dropped)
         return m

@@ -1,6 +1,6 @@
 """What comes into an engine: pixels of images, and the words of a network."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,6 +22,8 @@ class Intake(wiring.Component):
     -------
     pixels : stream of 8 bits, in
         Packed images, one after another; `image_bytes` bytes make an image.
+    last_pixels : Signal(1), out
+        The next pixels are an image's last ones.
     load : stream of PacketByte, in
         Address and space as in `protocol.LOAD`, then memory words; only the first byte waits, for
         one cycle. `load_done` is 1 for one cycle after the last byte of each load, and
@@ -29,16 +31,20 @@ class Intake(wiring.Component):
     load_done : Signal(1), out
     load_refusal : Signal(8), out
     clear : Signal(1), in
-        Forgets complete and half-received images.
+        Forgets complete and half-received images; the next one goes to buffer 0.
+    forgotten : Signal(1), out
+        That happens in this cycle, because of `clear` or a load.
     image_bytes : Signal(16), out
         Bytes of one image: parameter word 0.
     word : Signal(max(simd, ...)), out
         Word being written; shorter words end at its top bit.
-    address : Signal, out
-        Where in weight or parameter memory it goes.
+    address, lane : Signal, out
+        Where in weight or parameter memory it goes: word, and lane of the word.
     write_weights, write_parameters : Signal(1), out
+    loading : Signal(1), out
+        Words of a load are being taken.
     image_word : Signal(range(row_words)), out
-        Where in the image buffer a pixel word goes.
+        Where in the image buffer the next pixel word goes; those before are there.
     image_buffer : Signal(1), out
         Which image buffer it goes to.
     write_pixels : Signal(1), out
@@ -52,15 +58,19 @@ class Intake(wiring.Component):
     """
 
     pixels: stream.Interface
+    last_pixels: Signal
     load: stream.Interface
     load_done: Signal
     load_refusal: Signal
     clear: Signal
+    forgotten: Signal
     image_bytes: Signal
     word: Signal
     address: Signal
+    lane: Signal
     write_weights: Signal
     write_parameters: Signal
+    loading: Signal
     image_word: Signal
     image_buffer: Signal
     write_pixels: Signal
@@ -74,15 +84,19 @@ class Intake(wiring.Component):
         super().__init__(
             {
                 "pixels": In(stream.Signature(8)),
+                "last_pixels": Out(1),
                 "load": In(stream.Signature(PacketByte)),
                 "load_done": Out(1),
                 "load_refusal": Out(8),
                 "clear": In(1),
+                "forgotten": Out(1),
                 "image_bytes": Out(IMAGE_BYTES_BITS),
                 "word": Out(self.word_bits),
                 "address": Out(range(max(shape.weight_words, shape.parameter_words))),
+                "lane": Out(range(max(shape.pe, shape.parameter_lanes))),
                 "write_weights": Out(1),
                 "write_parameters": Out(1),
+                "loading": Out(1),
                 "image_word": Out(range(shape.row_words)),
                 "image_buffer": Out(1),
                 "write_pixels": Out(1),
@@ -109,9 +123,9 @@ class Intake(wiring.Component):
 
         word_bytes = Signal(range(self.word_bits // 8))  # taken of this word so far
         image_byte = Signal(range(shape.max_inputs // 8))  # taken of this image so far
-        last_of_image = image_byte == self.image_bytes - 1
+        last_of_image = self.last_pixels
+        m.d.comb += last_of_image.eq(image_byte == self.image_bytes - 1)
         take_pixel = Signal()
-        forget = Signal()
 
         space = Signal(Space)
         beyond = Signal()  # the address has left its memory
@@ -132,7 +146,6 @@ class Intake(wiring.Component):
                     take_pixel.eq(self.pixels.valid & self.pixels.ready),
                     take.eq(take_pixel),
                     self.write_pixels.eq(take_pixel & full),
-                    forget.eq(self.clear | self.load.valid),
                 ]
                 with m.If(take_pixel):
                     m.d.sync += [word_bytes.eq(word_bytes + 1), image_byte.eq(image_byte + 1)]
@@ -149,12 +162,14 @@ class Intake(wiring.Component):
                             self.image_word.eq(0),
                             self.image_buffer.eq(~self.image_buffer),
                         ]
-                with m.If(forget):
+                m.d.comb += self.forgotten.eq(self.clear | self.load.valid)
+                with m.If(self.forgotten):
                     m.d.sync += [
                         received.eq(0),
                         word_bytes.eq(0),
                         image_byte.eq(0),
                         self.image_word.eq(0),
+                        self.image_buffer.eq(0),
                     ]
                 with m.If(self.load.valid):
                     m.d.sync += self.load_refusal.eq(0)
@@ -163,7 +178,13 @@ class Intake(wiring.Component):
             with m.State("LOAD_ADDRESS"):
                 header = self.word[self.top_bytes(LOAD_HEADER_BYTES)]
                 address, given_space = header[: 8 * ADDRESS_BYTES], header[8 * ADDRESS_BYTES :]
-                depth = Mux(given_space == Space.WEIGHTS, shape.weight_words, shape.parameter_words)
+                to_weights = given_space == Space.WEIGHTS
+                weight_lane, weight_word = _split(address, shape.weight_lane_bits)
+                parameter_lane, parameter_word = _split(address, shape.parameter_lane_bits)
+                beyond_weights = (weight_word >= shape.weight_words) | (weight_lane >= shape.pe)
+                beyond_parameters = (parameter_word >= shape.parameter_words) | (
+                    parameter_lane >= shape.parameter_lanes
+                )
                 m.d.comb += [
                     byte.eq(self.load.p.data),
                     self.load.ready.eq(1),
@@ -174,9 +195,13 @@ class Intake(wiring.Component):
                     with m.If(word_bytes == LOAD_HEADER_BYTES - 1):
                         m.d.sync += [
                             word_bytes.eq(0),
-                            self.address.eq(address),
+                            self.address.eq(Mux(to_weights, weight_word, parameter_word)),
+                            self.lane.eq(Mux(to_weights, weight_lane, parameter_lane)),
                             space.eq(given_space),
-                            beyond.eq((given_space > Space.WEIGHTS) | (address >= depth)),
+                            beyond.eq(
+                                (given_space > Space.WEIGHTS)
+                                | Mux(to_weights, beyond_weights, beyond_parameters)
+                            ),
                         ]
                         m.next = "LOAD_WORDS"
                     with m.If(self.load.p.last):
@@ -187,6 +212,8 @@ class Intake(wiring.Component):
                 to_weights = space == Space.WEIGHTS
                 last_byte = Mux(to_weights, shape.weight_bytes - 1, shape.parameter_bytes - 1)
                 last_address = Mux(to_weights, shape.weight_words - 1, shape.parameter_words - 1)
+                last_lane = Mux(to_weights, shape.pe - 1, shape.parameter_lanes - 1)
+                m.d.comb += self.loading.eq(1)
                 new_image_bytes = self.word[self.top_bytes(shape.parameter_bytes)]
                 m.d.comb += [
                     byte.eq(self.load.p.data),
@@ -200,14 +227,17 @@ class Intake(wiring.Component):
                             self.write_weights.eq(~beyond & to_weights),
                             self.write_parameters.eq(~beyond & ~to_weights),
                         ]
-                        m.d.sync += [
-                            word_bytes.eq(0),
-                            self.address.eq(self.address + 1),
-                            beyond.eq(beyond | (self.address == last_address)),
-                        ]
+                        m.d.sync += [word_bytes.eq(0), self.lane.eq(self.lane + 1)]
+                        with m.If(self.lane == last_lane):
+                            m.d.sync += [
+                                self.lane.eq(0),
+                                self.address.eq(self.address + 1),
+                                beyond.eq(beyond | (self.address == last_address)),
+                            ]
                         with m.If(beyond):
                             m.d.sync += self.load_refusal.eq(Refusal.OUT_OF_RANGE)
-                        with m.If(self.write_parameters & (self.address == 0)):
+                        first_word = (self.address == 0) & (self.lane == 0)
+                        with m.If(self.write_parameters & first_word):
                             with m.If(
                                 (new_image_bytes == 0) | (new_image_bytes > shape.max_inputs // 8)
                             ):
@@ -222,6 +252,11 @@ class Intake(wiring.Component):
             completed = take_pixel & last_of_image & (self.image_buffer == buffer)
             with m.If(completed):
                 m.d.sync += complete.eq(1)
-            with m.If(self.image_done[buffer] | forget):
+            with m.If(self.image_done[buffer] | self.forgotten):
                 m.d.sync += complete.eq(0)
         return m
+
+
+def _split(address: Value, lane_bits: int) -> tuple[Value, Value]:
+    """Lane and word of an address on the link."""
+    return address[:lane_bits], address[lane_bits:]

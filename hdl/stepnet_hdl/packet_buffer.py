@@ -47,12 +47,15 @@ class PacketBuffer(wiring.Component):
         How many bytes of the packet follow the one that is offered.
     dropped : Signal(1), out
         1 for one cycle, after the end of a broken frame was taken.
+    empty : Signal(1), out
+        No whole packet is in here; perhaps a part of one.
     """
 
     frames: stream.Interface
     packets: stream.Interface
     bytes_after: Signal
     dropped: Signal
+    empty: Signal
 
     def __init__(self, buffer_bytes: int) -> None:
         check_buffer_bytes(buffer_bytes)
@@ -63,6 +66,7 @@ class PacketBuffer(wiring.Component):
                 "packets": Out(stream.Signature(PacketByte)),
                 "bytes_after": Out(16),
                 "dropped": Out(1),
+                "empty": Out(1),
             }
         )
 
@@ -86,7 +90,11 @@ class PacketBuffer(wiring.Component):
         committing = Signal()  # `start` is past a packet whose length is still being written
 
         self._write_frames(m, write_port, write=write, start=start, read=read, busy=committing)
-        self._read_packets(m, read_port, read=read, available=(read != start) & ~committing)
+        available = (read != start) & ~committing
+        self._read_packets(m, read_port, read=read, available=available)
+        # A packet whose length is still being written is in here too.
+        with m.If(committing):
+            m.d.comb += self.empty.eq(0)
         return m
 
     def _write_frames(
@@ -180,7 +188,7 @@ class PacketBuffer(wiring.Component):
             self.packets.p.last.eq(bytes_after == 0),
             byte_ready.eq(1),
         ]
-        with m.FSM():
+        with m.FSM() as fsm:
             with m.State("LENGTH_LOW"), m.If(byte_valid):
                 m.d.sync += bytes_after[:8].eq(byte)
                 m.next = "LENGTH_HIGH"
@@ -196,3 +204,4 @@ class PacketBuffer(wiring.Component):
                     m.d.sync += bytes_after.eq(bytes_after - 1)
                     with m.If(self.packets.p.last):
                         m.next = "LENGTH_LOW"
+        m.d.comb += self.empty.eq(~available & ~fetched & ~byte_valid & fsm.ongoing("LENGTH_LOW"))

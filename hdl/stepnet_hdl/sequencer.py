@@ -4,12 +4,14 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import CODE_BITS, LAYER_HEADER, ROW_HEADER, EngineShape
-from stepnet_hdl.collector import ReadoutNumber
+from stepnet.engine import CODE_BITS, LAYER_HEADER, ROW_HEADER, TREE_HEADER, EngineShape
 from stepnet_hdl.datapath import Step
+from stepnet_hdl.readout import ReadoutNumber
+from stepnet_hdl.tree_walk import TreeWalk
 
 RowHeader = data.StructLayout(ROW_HEADER)
 LayerHeader = data.StructLayout(LAYER_HEADER)
+TreeHeader = data.StructLayout(TREE_HEADER)
 
 
 class Region(enum.Enum, shape=2):
@@ -25,13 +27,20 @@ class Sequencer(wiring.Component):
     """Walks once through parameter and weight memory per image, one weight word per cycle.
 
     A layer takes 3 cycles to fetch its headers, one per weight word, and then waits until the
-    datapath has decided its last neuron. In a tree it waits after every row, and two cycles more to
-    find the next: from node n the walk goes on to 2n+1 or 2n+2.
+    datapath has decided its last group. Groups whose thresholds take longer to read than their
+    weights, and groups of the last layer, which the readout takes neuron by neuron, keep the
+    distance that needs. In a tree the walk waits after every row, and two cycles more to find the
+    next: from node n it goes on to 2n+1 or 2n+2.
+
+    The first image is taken up with its first word, and waits for the others: for each in turn in a
+    layer that is computed by input, for all in another.
 
     Members
     -------
     image_complete : Signal(2), in
-        Per image buffer: an image is there. They are taken in turn.
+        Per image buffer: an image is there. They are taken in turn, buffer 0 first.
+    image_words : Signal, in
+        How many words of the image being received are there.
     image_done : Signal(2), out
         Per image buffer, for one cycle: it may be overwritten.
     result_free : Signal(1), in
@@ -40,9 +49,9 @@ class Sequencer(wiring.Component):
     parameter_enable : Signal(1), out
         Reads the parameter memory.
     parameter : Signal(parameter_bits), in
-        The word at `parameter_address`, one cycle after `parameter_enable`.
-    need_threshold : Signal(1), in
-        The datapath needs the next parameter in the next cycle.
+        The first value of the word at `parameter_address`, one cycle after `parameter_enable`.
+    need_thresholds : Signal(1), in
+        The datapath needs the next parameter word in the next cycle.
     weight_address, activation_address : Signal, out
         The words that meet one cycle later.
     write_region : Signal(Region), out
@@ -51,28 +60,32 @@ class Sequencer(wiring.Component):
     step : Signal(Step), out
         One cycle after the addresses, together with the words.
     decided, last_decided : Signal(1), in
-        A neuron has been decided; the last one of the layer has, and its activation is written.
-    fires : Signal(1), in
-        Its activation.
-    last_layer : Signal(1), out
-        The current layer gives the result.
-    readout : Signal(ReadoutNumber), out
-        And how: counts in the last layer.
-    prefix : Signal(8), out
-        Bits of the code above those of a tree.
+        A group has been decided; the last one of the layer has, and its activations are written.
+    fires : Signal(pe), in
+        Its activations.
+    finished : Signal(1), in
+        The readout has all bits of the code, or the winner.
+    winner : Signal(8), in
+    rows_left, lane, last_layer, readout, prefix : Signal, out
+        Of the current layer, as `Readout` wants them; the last three count in the last layer only.
     overrun : Signal(1), out
         The parameters ended before a last layer did; the current layer is taken for the last.
-    start : Signal(1), out
-        An image is taken up; high in the cycle before the first header is fetched.
+    is_complete : Signal(1), out
+        All pixels of the image being computed are there.
+    idle : Signal(1), out
+        No image is being computed.
+    result : Signal(1), out
+        For one cycle: the image is computed.
     """
 
     image_complete: Signal
+    image_words: Signal
     image_done: Signal
     result_free: Signal
     parameter_address: Signal
     parameter_enable: Signal
     parameter: Signal
-    need_threshold: Signal
+    need_thresholds: Signal
     weight_address: Signal
     activation_address: Signal
     write_region: Signal
@@ -81,11 +94,17 @@ class Sequencer(wiring.Component):
     decided: Signal
     last_decided: Signal
     fires: Signal
+    finished: Signal
+    winner: Signal
+    rows_left: Signal
+    lane: Signal
     last_layer: Signal
     readout: Signal
     prefix: Signal
     overrun: Signal
-    start: Signal
+    is_complete: Signal
+    idle: Signal
+    result: Signal
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
@@ -93,12 +112,13 @@ class Sequencer(wiring.Component):
         super().__init__(
             {
                 "image_complete": In(2),
+                "image_words": In(range(shape.row_words)),
                 "image_done": Out(2),
                 "result_free": In(1),
                 "parameter_address": Out(range(shape.parameter_words)),
                 "parameter_enable": Out(1),
                 "parameter": In(shape.parameter_bits),
-                "need_threshold": In(1),
+                "need_thresholds": In(1),
                 "weight_address": Out(range(shape.weight_words)),
                 "activation_address": Out(self._row_word_bits + 2),
                 "write_region": Out(Region),
@@ -106,64 +126,95 @@ class Sequencer(wiring.Component):
                 "step": Out(Step),
                 "decided": In(1),
                 "last_decided": In(1),
-                "fires": In(1),
+                "fires": In(shape.pe),
+                "finished": In(1),
+                "winner": In(CODE_BITS),
+                "rows_left": Out(range(shape.pe)),
+                "lane": Out(range(shape.pe)),
                 "last_layer": Out(1),
                 "readout": Out(ReadoutNumber),
                 "prefix": Out(CODE_BITS),
                 "overrun": Out(1),
-                "start": Out(1),
+                "is_complete": Out(1),
+                "idle": Out(1),
+                "result": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        shape = self.shape
         row = data.View(RowHeader, self.parameter[: RowHeader.size])
         layer = data.View(LayerHeader, self.parameter[: LayerHeader.size])
+        tree = data.View(TreeHeader, self.parameter[: TreeHeader.size])
 
         image_buffer = Signal()  # the image being computed
         read_region = Signal(Region)
+        in_first_layer = Signal()
+        by_input = Signal()
         last_word = Signal(self._row_word_bits)  # of a row
         last_plane = Signal(ROW_HEADER["weight_bits_minus_1"])
         word = Signal.like(last_word)
         plane = Signal.like(last_plane)  # counts down to the least significant
-        rows_left = Signal(range(self.shape.max_inputs))
+        rows = Signal(LAYER_HEADER["rows_minus_1"])  # after the first of the layer
+        rows_left = Signal.like(rows)  # after the first of the group
+        in_first_group = Signal()
         is_tree = self.last_layer & (self.readout == ReadoutNumber.TREE)
-        # Of a tree: the node just evaluated, its first weight word after the root's, and the words
-        # of a row, which are counted while the root is evaluated.
-        node = Signal(CODE_BITS)
-        node_offset = Signal.like(self.weight_address)
-        row_length = Signal(range(self.shape.row_words * self.shape.max_weight_bits + 1))
-        is_root = Signal()
-        went_right = Signal()
+        is_nearest = self.last_layer & (self.readout == ReadoutNumber.NEAREST)
+        in_last_group = Mux(is_tree, rows_left == 0, rows_left < shape.pe)
         m.d.comb += [
             self.activation_address.eq(Cat(word, read_region)),
             self.xnor.eq(last_plane == 0),
+            self.is_complete.eq(self.image_complete.bit_select(image_buffer, 1)),
+            self.rows_left.eq(rows_left),
         ]
 
+        # With `by_input` all groups take a word before the next word is theirs.
+        first_of_row = (word == 0) & (plane == last_plane)
+        last_of_row = (word == last_word) & (plane == 0)
         step = Signal(Step)
         m.d.comb += [
-            step.start.eq((word == 0) & (plane == last_plane)),
+            step.start.eq(first_of_row),
             step.plane.eq(word == 0),
             step.subtract.eq((plane == last_plane) & (last_plane != 0)),
-            step.end.eq((word == last_word) & (plane == 0)),
-            step.last.eq(step.end & (rows_left == 0)),
+            step.end.eq(last_of_row),
+            step.last.eq(last_of_row & in_last_group),
+            step.partial.eq(by_input),
+            step.first_group.eq(in_first_group),
         ]
         m.d.sync += self.step.eq(0)
 
+        # When the first word of a group may meet it; the others follow it.
+        begins_group = by_input | first_of_row
+        word_is_there = ~in_first_layer | self.is_complete | (by_input & (self.image_words > word))
+        distance = Signal(range(max(shape.pe, shape.parameter_reads)))  # still to keep
+        may_issue = ~begins_group | (word_is_there & (distance == 0))
+        with m.If(distance != 0):
+            m.d.sync += distance.eq(distance - 1)
+
         fetch = Signal()
-        m.d.comb += self.parameter_enable.eq(fetch | self.need_threshold)
+        m.d.comb += self.parameter_enable.eq(fetch | self.need_thresholds)
         exhausted = Signal()  # the last word has been read
         with m.If(self.parameter_enable):
             m.d.sync += [
                 self.parameter_address.eq(self.parameter_address + 1),
-                exhausted.eq(self.parameter_address == self.shape.parameter_words - 1),
+                exhausted.eq(self.parameter_address == shape.parameter_words - 1),
                 self.overrun.eq(self.overrun | exhausted),
             ]
 
+        m.submodules.walk = walk = TreeWalk(shape)
+        went_right = Signal()
+        m.d.comb += [
+            walk.weight_start.eq(self.weight_address),
+            walk.parameter_start.eq(self.parameter_address),
+            walk.first_row.eq(in_first_group),
+            walk.bit.eq(went_right),
+            self.lane.eq(walk.lane),
+        ]
+
         with m.FSM():
             with m.State("WAIT"):
-                complete = self.image_complete.bit_select(image_buffer, 1)
-                m.d.comb += self.start.eq(complete & self.result_free)
+                m.d.comb += self.idle.eq(1)
                 m.d.sync += [
                     self.parameter_address.eq(1),  # word 0 is not for the sequencer
                     self.weight_address.eq(0),
@@ -171,8 +222,10 @@ class Sequencer(wiring.Component):
                     self.overrun.eq(0),
                     read_region.eq(Mux(image_buffer, Region.IMAGE_1, Region.IMAGE_0)),
                     self.write_region.eq(Region.EVEN_LAYER),
+                    in_first_layer.eq(1),
                 ]
-                with m.If(self.start):
+                # Only the image after the latest complete one is being received.
+                with m.If(self.result_free & (self.is_complete | (self.image_words != 0))):
                     m.next = "ROW_HEADER"
             with m.State("ROW_HEADER"):
                 m.d.comb += fetch.eq(1)
@@ -185,41 +238,51 @@ class Sequencer(wiring.Component):
                     plane.eq(row.weight_bits_minus_1),
                     self.last_layer.eq(row.last_layer),
                 ]
+                if shape.overlap_neurons:
+                    m.d.sync += by_input.eq(row.by_input & (row.weight_bits_minus_1 == 0))
                 m.next = "PREPARE"
             with m.State("PREPARE"):
+                is_tree_next = self.last_layer & (layer.readout == ReadoutNumber.TREE)
+                rows_next = Mux(is_tree_next, tree.rows_minus_1, layer.rows_minus_1)
                 m.d.sync += [
-                    rows_left.eq(layer.rows_minus_1),
+                    rows.eq(rows_next),
+                    rows_left.eq(rows_next),
                     self.readout.eq(layer.readout),
-                    self.prefix.eq(self.parameter[-CODE_BITS:]),
+                    self.prefix.eq(tree.prefix),
                     word.eq(0),
-                    node.eq(0),
-                    node_offset.eq(0),
-                    row_length.eq(0),
-                    is_root.eq(1),
+                    in_first_group.eq(1),
                 ]
+                m.d.comb += walk.begin.eq(1)
                 m.next = "ISSUE"
-            with m.State("ISSUE"):
+            with m.State("ISSUE"), m.If(may_issue):
+                m.d.comb += walk.count.eq(1)
                 m.d.sync += [
                     self.step.eq(step),
                     self.weight_address.eq(self.weight_address + 1),
-                    word.eq(word + 1),
                 ]
-                with m.If(word == last_word):
-                    m.d.sync += [word.eq(0), plane.eq(plane - 1)]
-                with m.If(is_root):
-                    m.d.sync += row_length.eq(row_length + 1)
-                with m.If(step.end):
-                    m.d.sync += [
-                        plane.eq(last_plane),
-                        rows_left.eq(rows_left - 1),
-                        is_root.eq(0),
-                    ]
-                    with m.If(step.last | is_tree):
-                        m.next = "DRAIN"
+                with m.If(begins_group & (~by_input | last_of_row)):
+                    m.d.sync += distance.eq(
+                        Mux(self.last_layer, shape.group_distance, shape.parameter_reads) - 1
+                    )
+                next_row = Mux(by_input, in_last_group, 1)  # and so next word of it
+                with m.If(next_row):
+                    m.d.sync += word.eq(word + 1)
+                    with m.If(word == last_word):
+                        m.d.sync += [word.eq(0), plane.eq(plane - 1)]
+                ends_group = by_input | last_of_row
+                with m.If(ends_group):
+                    m.d.sync += [plane.eq(last_plane), in_first_group.eq(0)]
+                    with m.If(~in_last_group):
+                        m.d.sync += rows_left.eq(rows_left - Mux(is_tree, 1, shape.pe))
+                    with m.Elif(~last_of_row):
+                        m.d.sync += [rows_left.eq(rows), in_first_group.eq(1)]
+                with m.If(step.last | (step.end & is_tree)):
+                    m.next = "DRAIN"
             with m.State("DRAIN"):
-                m.d.sync += went_right.eq(self.fires)
+                m.d.sync += went_right.eq(self.fires.bit_select(walk.lane, 1))
                 with m.If(self.last_decided):
                     m.d.sync += [
+                        in_first_layer.eq(0),
                         read_region.eq(self.write_region),
                         self.write_region.eq(
                             Mux(
@@ -230,29 +293,34 @@ class Sequencer(wiring.Component):
                         ),
                     ]
                     m.next = "ROW_HEADER"
-                    with m.If(self.last_layer | self.overrun):
-                        m.d.comb += self.image_done.eq(Mux(image_buffer, 0b10, 0b01))
-                        m.d.sync += image_buffer.eq(~image_buffer)
-                        m.next = "WAIT"
+                    with m.If(self.last_layer):
+                        m.next = "READ_OUT"
+                    with m.Elif(self.overrun):
+                        m.next = "RESULT"
                 with m.Elif(self.decided & is_tree):
                     m.next = "DESCEND"
-            # Both addresses stand one row behind `node`, node + 1 rows after the root's; those of
-            # its left child are node rows further on, and of its right child one more.
             with m.State("DESCEND"):
+                m.d.comb += walk.descend.eq(1)
+                m.next = "FIND_ROW"
+            with m.State("FIND_ROW"):
                 m.d.sync += [
-                    self.weight_address.eq(self.weight_address + node_offset),
-                    self.parameter_address.eq(self.parameter_address + node),
-                    node_offset.eq((node_offset << 1) + row_length),
-                    node.eq((node << 1) + 1),
+                    self.weight_address.eq(walk.weight_address),
+                    self.parameter_address.eq(walk.parameter_address),
                 ]
-                m.next = "CHOOSE_CHILD"
-            with m.State("CHOOSE_CHILD"):
-                with m.If(went_right):
-                    m.d.sync += [
-                        self.weight_address.eq(self.weight_address + row_length),
-                        self.parameter_address.eq(self.parameter_address + 1),
-                        node_offset.eq(node_offset + row_length),
-                        node.eq(node + 1),
-                    ]
                 m.next = "ISSUE"
+            with m.State("READ_OUT"), m.If(self.finished):
+                m.next = "RESULT"
+                with m.If(is_nearest):
+                    m.d.sync += self.parameter_address.eq(self.parameter_address + self.winner)
+                    m.next = "LOOK_UP"
+            with m.State("LOOK_UP"):
+                m.d.comb += fetch.eq(1)
+                m.next = "RESULT"
+            with m.State("RESULT"):
+                m.d.comb += [
+                    self.result.eq(1),
+                    self.image_done.eq(Mux(image_buffer, 0b10, 0b01)),
+                ]
+                m.d.sync += image_buffer.eq(~image_buffer)
+                m.next = "WAIT"
         return m

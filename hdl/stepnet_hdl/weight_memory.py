@@ -1,11 +1,11 @@
 """The memory that holds the weights: block RAM, or RAM with a single port."""
 
-from amaranth.hdl import C, Cat, ClockSignal, Instance, Module, Mux, Signal
+from amaranth.hdl import C, Cat, ClockSignal, Instance, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.engine import EngineShape
-from stepnet_hdl.ram import Ram
+from stepnet_hdl.lane_memory import LaneMemory
 
 SPRAM_WORDS = 16384
 SPRAM_BITS = 16
@@ -13,37 +13,44 @@ SPRAM_BITS = 16
 
 
 class WeightMemory(wiring.Component):
-    """`shape.weight_words` words of `shape.simd` bits; one access per cycle.
+    """`shape.weight_words` words of `shape.pe` lanes of `shape.simd` bits; one access per cycle.
 
-    While `write_enable` is 1 nothing is read and `read_data` means nothing, whatever the kind of
-    memory. On an iCE40 UltraPlus the kind `single_port` becomes SB_SPRAM256KA, elsewhere a memory
+    While `loading` is 1 nothing is read and `read_data` means nothing, whatever the kind of memory.
+    On an iCE40 UltraPlus the kind `single_port` becomes SB_SPRAM256KA, elsewhere a memory
     with the same timing.
 
     Members
     -------
     read_address : Signal(range(weight_words)), in
-    read_data : Signal(simd), out
-        The word at `read_address` one cycle before.
+    read_data : Signal(pe * simd), out
+        The word at `read_address` one cycle before, the first lane lowest.
     write_address : Signal(range(weight_words)), in
+    write_lane : Signal(range(pe)), in
     write_data : Signal(simd), in
     write_enable : Signal(1), in
+        Only while `loading`.
+    loading : Signal(1), in
     """
 
     read_address: Signal
     read_data: Signal
     write_address: Signal
+    write_lane: Signal
     write_data: Signal
     write_enable: Signal
+    loading: Signal
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
         super().__init__(
             {
                 "read_address": In(range(shape.weight_words)),
-                "read_data": Out(shape.simd),
+                "read_data": Out(shape.pe * shape.simd),
                 "write_address": In(range(shape.weight_words)),
+                "write_lane": In(range(shape.pe)),
                 "write_data": In(shape.simd),
                 "write_enable": In(1),
+                "loading": In(1),
             }
         )
 
@@ -53,7 +60,7 @@ class WeightMemory(wiring.Component):
             self._block(m, self.read_address, self.write_address)
             return m
         address = Signal.like(self.read_address)
-        m.d.comb += address.eq(Mux(self.write_enable, self.write_address, self.read_address))
+        m.d.comb += address.eq(Mux(self.loading, self.write_address, self.read_address))
         if str(getattr(platform, "device", "")).startswith("iCE40UP"):
             self._spram(m, address)
         else:
@@ -61,12 +68,14 @@ class WeightMemory(wiring.Component):
         return m
 
     def _block(self, m: Module, read_address: Signal, write_address: Signal) -> None:
-        m.submodules.ram = ram = Ram(self.shape.simd, self.shape.weight_words)
+        shape = self.shape
+        m.submodules.ram = ram = LaneMemory(shape.simd, shape.pe, shape.weight_words)
         m.d.comb += [
             ram.read_address.eq(read_address),
-            ram.read_enable.eq(~self.write_enable),
+            ram.read_enable.eq(~self.loading),
             self.read_data.eq(ram.read_data),
             ram.write_address.eq(write_address),
+            ram.write_lane.eq(self.write_lane),
             ram.write_data.eq(self.write_data),
             ram.write_enable.eq(self.write_enable),
         ]
@@ -81,21 +90,25 @@ class WeightMemory(wiring.Component):
         padded = Signal(columns * SPRAM_BITS)
         m.d.comb += padded.eq(self.write_data)
         for bank_number in range(banks):
-            data = Signal(columns * SPRAM_BITS)
-            for column in range(columns):
-                bits = slice(column * SPRAM_BITS, (column + 1) * SPRAM_BITS)
-                m.submodules[f"spram_{bank_number}_{column}"] = Instance(
-                    "SB_SPRAM256KA",
-                    i_ADDRESS=Cat(address[:14], C(0, max(0, 14 - len(address)))),
-                    i_DATAIN=padded[bits],
-                    i_MASKWREN=C(0b1111, 4),
-                    i_WREN=self.write_enable & (bank == bank_number),
-                    i_CHIPSELECT=C(1),
-                    i_CLOCK=ClockSignal(),
-                    i_STANDBY=C(0),
-                    i_SLEEP=C(0),
-                    i_POWEROFF=C(1),  # active low
-                    o_DATAOUT=data[bits],
-                )
+            lanes: list[Value] = []
+            for lane in range(self.shape.pe):
+                write = self.write_enable & (self.write_lane == lane) & (bank == bank_number)
+                data = Signal(columns * SPRAM_BITS, name=f"data_{bank_number}_{lane}")
+                lanes.append(data[: self.shape.simd])
+                for column in range(columns):
+                    bits = slice(column * SPRAM_BITS, (column + 1) * SPRAM_BITS)
+                    m.submodules[f"spram_{bank_number}_{lane}_{column}"] = Instance(
+                        "SB_SPRAM256KA",
+                        i_ADDRESS=Cat(address[:14], C(0, max(0, 14 - len(address)))),
+                        i_DATAIN=padded[bits],
+                        i_MASKWREN=C(0b1111, 4),
+                        i_WREN=write,
+                        i_CHIPSELECT=C(1),
+                        i_CLOCK=ClockSignal(),
+                        i_STANDBY=C(0),
+                        i_SLEEP=C(0),
+                        i_POWEROFF=C(1),  # active low
+                        o_DATAOUT=data[bits],
+                    )
             with m.If(bank_read == bank_number):
-                m.d.comb += self.read_data.eq(data)
+                m.d.comb += self.read_data.eq(Cat(lanes))

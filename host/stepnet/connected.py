@@ -192,7 +192,7 @@ def _shipped_network(identity: Identity) -> str | None:
 
 def _digest(network: Network, shape: EngineShape) -> int | None:
     """What a board of this shape would say; None if it cannot hold the network."""
-    from stepnet.engine import memory_image
+    from stepnet.memory_image import memory_image
 
     try:
         return memory_image(network, shape).digest

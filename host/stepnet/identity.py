@@ -25,6 +25,10 @@ class Identity:
     parameter_words: int
     max_weight_bits: int
     single_port: int
+    pe: int
+    parameter_lanes: int
+    sum_bits: int
+    overlap_neurons: int
     buffer_bytes: int
     clock_hz: int
     loaded: int
@@ -42,6 +46,10 @@ class Identity:
             parameter_words=self.parameter_words,
             max_weight_bits=self.max_weight_bits,
             weight_memory="single_port" if self.single_port else "block",
+            pe=self.pe,
+            parameter_lanes=self.parameter_lanes,
+            max_sum_bits=self.sum_bits,
+            overlap_neurons=self.overlap_neurons,
         )
 
 

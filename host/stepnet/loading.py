@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stepnet import protocol
-from stepnet.engine import MemoryImage
 from stepnet.errors import RefusedError
 from stepnet.exchange import MESSAGE_OVERHEAD_BYTES, Exchange, Message
-from stepnet.protocol import Layout, Refusal, Request, Space
+from stepnet.memory_image import MemoryImage
+from stepnet.protocol import Layout, Refusal, Request
 
 LOAD_ATTEMPTS = 10
 """A load in which something gets lost starts anew, up to so many times in all: the words of a LOAD
@@ -38,12 +38,9 @@ def _messages(image: MemoryImage, buffer_bytes: int) -> Iterator[Message]:
     yield Message(Request.CLEAR)
     room = buffer_bytes - protocol.LOAD.size - MESSAGE_OVERHEAD_BYTES
     chunk_bytes = min(protocol.MAX_LOAD_BYTES, room)
-    for space, words in ((Space.PARAMETERS, image.parameters), (Space.WEIGHTS, image.weights)):
-        words_per_chunk = max(1, chunk_bytes // words.shape[1])
-        for address in range(0, len(words), words_per_chunk):
-            target = _body(protocol.LOAD, address=address, space=space)
-            chunk = words[address : address + words_per_chunk]
-            yield Message(Request.LOAD, target + chunk.tobytes())
+    for load in image.loads(chunk_bytes):
+        target = _body(protocol.LOAD, address=load.address, space=load.space)
+        yield Message(Request.LOAD, target + load.words)
     yield Message(Request.COMMIT, _body(protocol.COMMIT, digest=image.digest))
 
 

@@ -18,9 +18,9 @@ from typing import Self
 
 from stepnet import protocol
 from stepnet.board import Board, ImageLike, Reading, open_board
-from stepnet.engine import image_bytes
 from stepnet.errors import BoardError
 from stepnet.link import without_token
+from stepnet.memory_image import image_bytes
 from stepnet.network import Network
 from stepnet.networks import load_network
 from stepnet.protocol import DEFAULT_BAUD

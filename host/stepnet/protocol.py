@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 cobs: Any = untyped_cobs  # it carries no types
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 DEFAULT_BAUD = 1_000_000
 
 CRC_INITIAL = 0xFFFF
@@ -148,6 +148,10 @@ IDENTITY = Layout(
         "parameter_words": 4,
         "max_weight_bits": 1,
         "single_port": 1,
+        "pe": 1,
+        "parameter_lanes": 1,
+        "sum_bits": 1,
+        "overlap_neurons": 2,
         "buffer_bytes": 2,
         "clock_hz": 4,
         "loaded": 1,
@@ -163,8 +167,9 @@ IDENTITY = Layout(
 
 ACKNOWLEDGE = Layout(_HEADER)
 
-READING = Layout({**_HEADER, "code": 1, "cycles": 4})
-"""READING: the character register, and the cycles from the last pixel to it."""
+READING = Layout({**_HEADER, "code": 1, "margin": 4, "cycles": 4})
+"""READING: the character register, how far a sum may move before it changes, and the cycles from
+the last pixel to it."""
 
 REFUSAL = Layout({**_HEADER, "reason": 1})
 

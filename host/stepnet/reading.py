@@ -21,12 +21,15 @@ class Reading:
     character: the character of the code; None if the code is not in the network's alphabet.
     code: the character register, 0 to 255.
     known: the code is in the network's alphabet.
+    margin: how far any one sum of the last layer may move before the code changes, at least 0: how
+        sure the board is of the weakest bit, as in `reference.room`.
     cycles: of the board's clock, from the last pixel to the register.
     """
 
     character: str | None
     code: int
     known: bool
+    margin: int
     cycles: int
 
 
@@ -37,17 +40,17 @@ def reader(network: Network) -> Callable[[bytes], Reading]:
     longer than finding it, and a board says little that is new.
     """
     alphabet = frozenset(network.alphabet)
-    remembered: dict[tuple[int, int], Reading] = {}
+    remembered: dict[tuple[int, int, int], Reading] = {}
 
     def read(payload: bytes) -> Reading:
-        _, _, code, cycles = _READING.unpack(payload)
-        reading = remembered.get((code, cycles))
+        _, _, code, margin, cycles = _READING.unpack(payload)
+        reading = remembered.get((code, margin, cycles))
         if reading is None:
             known = chr(code) in alphabet
-            reading = Reading(chr(code) if known else None, code, known, cycles)
+            reading = Reading(chr(code) if known else None, code, known, margin, cycles)
             if len(remembered) == READINGS_REMEMBERED:
                 remembered.clear()
-            remembered[code, cycles] = reading
+            remembered[code, margin, cycles] = reading
         return reading
 
     return read

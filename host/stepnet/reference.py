@@ -98,6 +98,29 @@ def infer(network: Network, images: NDArray[np.generic]) -> NDArray[np.uint8]:
     return read_out(network, margins(last, state))
 
 
+def room(network: Network, images: NDArray[np.generic]) -> NDArray[np.int64]:
+    """How far any one sum of the last layer may move before the code changes: (N,), at least 0.
+
+    With readout `bits` and `tree` it is the smallest of any bit that is read: `sum - t` where it is
+    1, `t - 1 - sum` where it is 0. With `nearest` it is how far the largest margin is above the
+    others, less one for a row before it, which would win a tie.
+
+    images: as in `binarise`.
+    """
+    *_, state, _ = activations(network, images)
+    rows = margins(network.layers[-1], state).astype(np.int64)
+    if network.readout is Readout.NEAREST:
+        winner = np.argmax(rows, axis=1)[:, np.newaxis]
+        behind = np.take_along_axis(rows, winner, axis=1) - rows
+        behind -= np.arange(rows.shape[1]) < winner
+        np.put_along_axis(behind, winner, np.iinfo(np.int64).max, axis=1)
+        return behind.min(axis=1)
+    distances = np.where(rows >= 0, rows, ~rows)
+    if network.readout is Readout.TREE:
+        distances = np.take_along_axis(distances, _path((rows >= 0).view(np.uint8)), axis=1)
+    return distances.min(axis=1)
+
+
 def read_out(network: CharacterNetwork[Any], margins: NDArray[np.floating]) -> NDArray[np.uint8]:
     """The character code of each row of margins of the last layer: (N,) uint8.
 
@@ -114,12 +137,17 @@ def read_out(network: CharacterNetwork[Any], margins: NDArray[np.floating]) -> N
 
 def _walk_tree(rows: NDArray[np.uint8], code_prefix: str) -> NDArray[np.uint8]:
     """Follow each image's bits from the root of the heap: (N,) codes from (N, 2^m - 1) rows."""
-    images = np.arange(len(rows))
-    node = np.zeros(len(rows), dtype=np.intp)
     code = np.full(len(rows), int(code_prefix or "0", 2), dtype=np.uint8)
-    for _ in range((rows.shape[1] + 1).bit_length() - 1):
-        bit = rows[images, node]
+    for bit in np.take_along_axis(rows, _path(rows), axis=1).T:
         code <<= 1
         code |= bit
-        node = 2 * node + 1 + bit
     return code
+
+
+def _path(rows: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """The rows that each image's bits lead through: (N, m) of heap numbers."""
+    images = np.arange(len(rows))
+    path = [np.zeros(len(rows), dtype=np.intp)]
+    for _ in range((rows.shape[1] + 1).bit_length() - 2):
+        path.append(2 * path[-1] + 1 + rows[images, path[-1]])
+    return np.stack(path, axis=1)

@@ -6,12 +6,13 @@ import math
 import time
 from collections.abc import Callable
 
-from stepnet.engine import EngineShape, MemoryImage, memory_image
+from stepnet.engine import EngineShape
 from stepnet.errors import BoardError, LinkBrokenError, LinkError
 from stepnet.exchange import Exchange, Message
 from stepnet.identity import Identity, read_identity
 from stepnet.link import Link
 from stepnet.loading import send_network
+from stepnet.memory_image import MemoryImage, memory_image
 from stepnet.network import Network
 from stepnet.protocol import Request
 from stepnet.statistics import Statistics

@@ -13,10 +13,10 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
-from stepnet.engine import image_bytes
 from stepnet.errors import LinkBrokenError
 from stepnet.exchange import ATTEMPTS, Message
 from stepnet.images import ImageLike, packer
+from stepnet.memory_image import image_bytes
 from stepnet.protocol import Refusal, Request
 from stepnet.reading import Reading, reader
 from stepnet.session import Session

@@ -1,8 +1,13 @@
-"""The last rung of the ladder: a bitstream itself, run through its serial pins."""
+"""The last rung of the ladder: a bitstream itself, run through its serial pins.
+
+For iCE40 it is the bits of the file, unpacked. For ECP5 it is the netlist after place and route,
+which the bitstream is only another spelling of.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,23 +15,30 @@ from pathlib import Path
 
 import numpy as np
 import platformdirs
-from amaranth.vendor import LatticeICE40Platform
+from amaranth.vendor import LatticeECP5Platform, LatticeICE40Platform
 from numpy.typing import NDArray
 
 from stepnet import reference
 from stepnet.board import Board as RunningBoard
-from stepnet.engine import cycles_per_image
+from stepnet.cycles import cycles_per_image
 from stepnet.errors import BuildError
 from stepnet.network import Network
 from stepnet.picture import normalise
 from stepnet.protocol import DEFAULT_BAUD
 from stepnet.samples import sample_pictures
 from stepnet_hdl.boards import Board, find_board
-from stepnet_hdl.manifest import read_manifest, shipped_folder
+from stepnet_hdl.build import NETLIST, BuildSettings, find_or_build
+from stepnet_hdl.manifest import Manifest, read_manifest, shipped_folder
 from stepnet_hdl.uart import divisor_for
+from stepnet_sim.routed import routed_verilog
 from stepnet_sim.unpacked import unpack
 from stepnet_sim.verilated import COMPILE_OPTIONS, VerilatedChip, compile_chip
 from stepnet_sim.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
+
+GATES_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O0"
+"""There is much to compile and little to run."""
+
+SIMULATED_FAMILIES = ("iCE40", "ECP5")
 
 RESET_CYCLES = 2_000
 """Longer than the PLL takes in simulation, and than the reset of a board without one: 15 us."""
@@ -54,9 +66,39 @@ class BitstreamRun:
     seconds: float
 
 
+def verify_shipped(
+    board: str,
+    network: Network,
+    images: NDArray[np.uint8],
+    progress: Callable[[str], None] = lambda message: None,
+) -> BitstreamRun:
+    """`verify_bitstream` for the bitstream that comes with Stepnet for a board of this name.
+
+    For ECP5 the netlist that it was packed from is made again, or found in the cache of builds.
+
+    Raises what `verify_bitstream`, `find_board`, `shipped_folder` and `build` raise, and BuildError
+    if the tools of this machine make another bitstream of that netlist.
+    """
+    found = find_board(board)
+    folder = shipped_folder(board)
+    manifest = read_manifest(folder)
+    source = folder / manifest.bitstream
+    if issubclass(found.platform, LatticeECP5Platform):
+        source = _netlist(manifest, progress)
+    return verify_bitstream(
+        found,
+        source,
+        network,
+        images,
+        clock_hz=manifest.clock_hz,
+        baud=manifest.baud,
+        progress=progress,
+    )
+
+
 def verify_bitstream(
     board: Board,
-    bitstream: Path,
+    source: Path,
     network: Network,
     images: NDArray[np.uint8],
     *,
@@ -64,16 +106,16 @@ def verify_bitstream(
     baud: int = DEFAULT_BAUD,
     progress: Callable[[str], None] = lambda message: None,
 ) -> BitstreamRun:
-    """Unpack a bitstream, and through its serial pins identify it, load `network` and infer
-    `images`, each against the reference.
+    """Through the serial pins of a bitstream, identify it, load `network` and infer `images`, each
+    against the reference.
 
+    source, clock_hz, baud: as for `bitstream_link`.
     images: (n, height, width) uint8.
-    clock_hz, baud: what the bitstream was built for.
 
     Raises what `bitstream_link` and `Board` raise.
     """
     started_s = time.monotonic()
-    link = bitstream_link(board, bitstream, clock_hz=clock_hz, baud=baud, progress=progress)
+    link = bitstream_link(board, source, clock_hz=clock_hz, baud=baud, progress=progress)
     building_s = time.monotonic() - started_s
     progress(f"Loading {network.name} and inferring {len(images)} images")
     codes = reference.infer(network, images)
@@ -91,59 +133,66 @@ def verify_bitstream(
     )
 
 
-def verify_shipped(
-    board: str,
-    network: Network,
-    images: NDArray[np.uint8],
-    progress: Callable[[str], None] = lambda message: None,
-) -> BitstreamRun:
-    """`verify_bitstream` for the bitstream that comes with Stepnet for a board of this name.
-
-    Raises what `verify_bitstream`, `find_board` and `shipped_folder` raise.
-    """
-    found = find_board(board)
-    folder = shipped_folder(board)
-    manifest = read_manifest(folder)
-    return verify_bitstream(
-        found,
-        folder / manifest.bitstream,
-        network,
-        images,
-        clock_hz=manifest.clock_hz,
-        baud=manifest.baud,
-        progress=progress,
-    )
-
-
 def bitstream_link(
     board: Board,
-    bitstream: Path,
+    source: Path,
     *,
     clock_hz: int,
     baud: int = DEFAULT_BAUD,
     progress: Callable[[str], None] = lambda message: None,
 ) -> VirtualBoardLink:
-    """A link to a bitstream for an iCE40 board, compiled from what its bits say.
+    """A link to what runs on a board, compiled from the bits themselves or what is nearest to them.
+
+    source: for iCE40 the bitstream; for ECP5 the netlist that nextpnr wrote for it, see
+    `stepnet_hdl.build.NETLIST`.
+    clock_hz, baud: what it was built for.
 
     Raises MissingToolError if Project IceStorm or a compiler is missing, BuildError if the board is
-    of another family or the file is no bitstream.
+    of another family or the source is damaged.
     """
-    if not issubclass(board.platform, LatticeICE40Platform):
-        raise BuildError(
-            f"The bitstream of {board.name} cannot be unpacked into Verilog, which works for iCE40 "
-            "parts; verify its netlist instead."
-        )
-    options = f"{COMPILE_OPTIONS} -DSTEPNET_DIVISOR={divisor_for(clock_hz, baud)}"
+    options = f"{GATES_COMPILE_OPTIONS} -DSTEPNET_DIVISOR={divisor_for(clock_hz, baud)}"
     cache = platformdirs.user_cache_path("stepnet") / "bitstream"
-    digest = hashlib.sha256(bitstream.read_bytes() + options.encode() + _own_sources())
+    digest = hashlib.sha256(source.read_bytes() + options.encode() + _own_sources())
     library = cache / f"{digest.hexdigest()[:32]}.so"
     if not library.exists():
-        progress("Unpacking and compiling the bitstream")
+        progress(f"Compiling {source.name} of {board.name}")
+        verilog = _verilog(board, source)
         cache.mkdir(parents=True, exist_ok=True)
-        compile_chip(unpack(bitstream, board), options, library)
+        compile_chip(verilog, options, library)
     chip = VerilatedChip(library)
     chip.run(bytearray(), RESET_CYCLES)
     return VirtualBoardLink(chip, CYCLES_PER_RUN)
+
+
+def _verilog(board: Board, source: Path) -> str:
+    if issubclass(board.platform, LatticeICE40Platform):
+        return unpack(source, board)
+    if issubclass(board.platform, LatticeECP5Platform):
+        return routed_verilog(source, board)
+    raise BuildError(
+        f"The bitstream of {board.name} cannot be simulated, because what unpacks one of its "
+        f"family leaves out the block RAMs; {', '.join(SIMULATED_FAMILIES)} can."
+    )
+
+
+def _netlist(manifest: Manifest, progress: Callable[[str], None]) -> Path:
+    """The netlist that a shipped bitstream was packed from."""
+    settings = BuildSettings(
+        manifest.board, manifest.baud, manifest.clock_hz, seeds=(manifest.seed,)
+    )
+    with tempfile.TemporaryDirectory(prefix="stepnet-") as folder:
+        entry, _ = find_or_build(
+            settings, Path(folder), progress=lambda step: progress(step.step), cache=None
+        )
+    found = hashlib.sha256((entry / manifest.bitstream).read_bytes()).hexdigest()
+    if found != manifest.sha256:
+        raise BuildError(
+            f"The bitstream of {manifest.board} was made with other tools "
+            f"({', '.join(manifest.tools)}), so that its netlist cannot be made again here; "
+            "install those, or make the bitstream again with: python -m stepnet_hdl.shipped "
+            f"{manifest.board}."
+        )
+    return entry / NETLIST
 
 
 def sample_images(network: Network, count: int) -> NDArray[np.uint8]:
@@ -161,5 +210,5 @@ def sample_images(network: Network, count: int) -> NDArray[np.uint8]:
 def _own_sources() -> bytes:
     """What decides how a bitstream becomes a library, beside the tools."""
     folder = Path(__file__).parent
-    names = ("unpacked.py", "icebox_memories.py", "harness.cpp", "verilated.py")
+    names = ("unpacked.py", "icebox_memories.py", "routed.py", "harness.cpp", "verilated.py")
     return b"\0".join((folder / name).read_bytes() for name in names)

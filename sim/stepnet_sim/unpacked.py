@@ -103,6 +103,7 @@ def replace_pll(verilog: str) -> str:
 
 
 def add_memories(verilog: str, memories: list[dict[str, list[int | str]]]) -> str:
+    """Add the single-port RAMs that `icebox_memories.py` lists, connected at their places."""
     if not memories:
         return verilog
     nets = _nets_by_place(verilog)

@@ -19,13 +19,19 @@ def words(memory: bytes, bytes_per_word: int) -> list[int]:
     ]
 
 
-def activation_words(bits: list[int], simd: int) -> list[int]:
-    """Inputs as they lie beside the weights: from bit 0 up, in the last word up to the top bit."""
-    last_start = (len(bits) - 1) // simd * simd
-    rows = [bits[start : start + simd] for start in range(0, last_start, simd)]
-    last = bits[last_start:]
-    rows.append([0] * (simd - len(last)) + last)
-    return [sum(bit << position for position, bit in enumerate(row)) for row in rows]
+def gathered(groups: list[list[int]], groups_per_word: int, simd: int) -> list[int]:
+    """Words of inputs that come in groups; in every word they end at the top bit."""
+    result = []
+    for start in range(0, len(groups), groups_per_word):
+        bits = [bit for group in groups[start : start + groups_per_word] for bit in group]
+        bits = [0] * (simd - len(bits)) + bits
+        result.append(sum(bit << position for position, bit in enumerate(bits)))
+    return result
+
+
+def in_lanes(values: list[int], lanes: int) -> list[list[int]]:
+    """Words of so many values."""
+    return [values[start : start + lanes] for start in range(0, len(values), lanes)]
 
 
 def run(parameters: bytes, weights: bytes, shape: EngineShape, image: bytes) -> int:
@@ -33,37 +39,45 @@ def run(parameters: bytes, weights: bytes, shape: EngineShape, image: bytes) -> 
 
     IndexError or StopIteration where the program runs past the memories.
     """
-    program = words(parameters, shape.parameter_bytes)
-    rows = iter(words(weights, shape.weight_bytes))
-    if len(image) != program[0]:
-        raise ValueError(f"an image has {program[0]} bytes")
-    bits = [byte >> position & 1 for byte in image for position in range(8)]
+    program = in_lanes(words(parameters, shape.parameter_bytes), shape.parameter_lanes)
+    rows = iter(in_lanes(words(weights, shape.weight_bytes), shape.pe))
+    if len(image) != program[0][0]:
+        raise ValueError(f"an image has {program[0][0]} bytes")
+    pixels = [[byte >> position & 1 for position in range(8)] for byte in image]
+    activations = gathered(pixels, shape.simd // 8, shape.simd)
     position = 1
     while True:
-        row_header, layer_header = program[position : position + 2]
-        words_per_row = (row_header & 0xFFF) + 1
-        weight_bits = (row_header >> 12 & 7) + 1
-        last_layer = row_header >> 15 & 1
-        evaluated = (layer_header & 0xFFF) + 1
+        row_header, layer_header = (word[0] for word in program[position : position + 2])
+        words_per_row = (row_header & 0x3FF) + 1
+        weight_bits = (row_header >> 10 & 7) + 1
+        last_layer = row_header >> 13 & 1
+        by_input = row_header >> 14 & 1
         readout = layer_header >> 12 & 3 if last_layer else BITS
+        evaluated = (layer_header & (7 if readout == TREE else 0xFFF)) + 1
         neurons = (1 << evaluated) - 1 if readout == TREE else evaluated
-        activations = activation_words(bits, shape.simd)
         if len(activations) != words_per_row:
-            raise ValueError(f"{len(bits)} inputs do not take {words_per_row} words")
+            raise ValueError(f"{len(activations)} words of inputs, but {words_per_row} of weights")
         position += 2
-        thresholds = program[position : position + neurons]
-        position += neurons
+        groups = -(-neurons // shape.pe)
+        reads = shape.pe // shape.parameter_lanes
+        thresholds = program[position : position + groups * reads]
+        thresholds = in_lanes([value for word in thresholds for value in word], shape.pe)
+        position += groups * reads
+        sums = _sums(activations, rows, groups, weight_bits, shape, by_input=by_input)
         margins = [
-            _sum(activations, rows, weight_bits, shape) - _signed(threshold, shape)
-            for threshold in thresholds
+            [total - _signed(threshold, shape) for total, threshold in zip(*group, strict=True)]
+            for group in zip(sums, thresholds, strict=True)
         ]
-        bits = [int(margin >= 0) for margin in margins]
+        bits = [[int(margin >= 0) for margin in group] for group in margins]
         if last_layer:
+            flat = [margin for group in margins for margin in group][:neurons]
+            bits = [int(margin >= 0) for margin in flat]
             if readout == NEAREST:
-                return thresholds[margins.index(max(margins))] >> shape.parameter_bits - 8
+                return program[position + flat.index(max(flat))][0]
             if readout == TREE:
-                return _walk(bits, evaluated, prefix=layer_header >> shape.parameter_bits - 8)
+                return _walk(bits, evaluated, prefix=layer_header >> 3 & 0xFF)
             return sum(bit << index for index, bit in enumerate(bits))
+        activations = gathered(bits, shape.simd // shape.pe, shape.simd)
 
 
 def _walk(bits: list[int], depth: int, prefix: int) -> int:
@@ -74,15 +88,35 @@ def _walk(bits: list[int], depth: int, prefix: int) -> int:
     return code & 0xFF
 
 
-def _sum(activations: list[int], rows: Iterator[int], weight_bits: int, shape: EngineShape) -> int:
-    if weight_bits == 1:
-        mask = (1 << shape.simd) - 1
-        return sum((~(a ^ next(rows)) & mask).bit_count() for a in activations)
-    total = 0
-    for plane in reversed(range(weight_bits)):
-        count = sum((a & next(rows)).bit_count() for a in activations)
-        total += -(count << plane) if plane == weight_bits - 1 else count << plane
-    return total
+def _sums(
+    activations: list[int],
+    rows: Iterator[list[int]],
+    groups: int,
+    weight_bits: int,
+    shape: EngineShape,
+    *,
+    by_input: int,
+) -> list[list[int]]:
+    """The sum of every neuron, group by group."""
+    totals = [[0] * shape.pe for _ in range(groups)]
+    if by_input:
+        order = [(group, 0, word) for word in activations for group in range(groups)]
+    else:
+        order = [
+            (group, plane, word)
+            for group in range(groups)
+            for plane in reversed(range(weight_bits))
+            for word in activations
+        ]
+    mask = (1 << shape.simd) - 1
+    for group, plane, word in order:
+        for neuron, weights in enumerate(next(rows)):
+            if weight_bits == 1:
+                totals[group][neuron] += (~(word ^ weights) & mask).bit_count()
+            else:
+                count = (word & weights).bit_count() << plane
+                totals[group][neuron] += -count if plane == weight_bits - 1 else count
+    return totals
 
 
 def _signed(word: int, shape: EngineShape) -> int:

@@ -13,7 +13,7 @@ import peer
 from peer import CLOCK_HZ, CYCLES, Peer, serving
 from stepnet import Layer, Network, protocol, reference
 from stepnet.board import Board, Reading, open_board
-from stepnet.engine import EngineShape, memory_image
+from stepnet.engine import EngineShape
 from stepnet.errors import (
     BoardError,
     ImageError,
@@ -24,6 +24,7 @@ from stepnet.errors import (
     RefusedError,
 )
 from stepnet.loading import LOAD_ATTEMPTS
+from stepnet.memory_image import memory_image
 from stepnet.protocol import Answer, Refusal, Request
 from stepnet.statistics import Statistics
 

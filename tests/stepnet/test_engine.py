@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import engine_memory
 from stepnet import Layer, Network, Readout, reference
-from stepnet.engine import EngineShape, check_fits, memory_image, stored_thresholds
+from stepnet.engine import EngineShape, popcount_latency_cycles
 from stepnet.errors import NetworkError
-from stepnet.protocol import pack_pixels
+from stepnet.memory_image import check_fits, memory_image, stored_thresholds
+from stepnet.protocol import Space, pack_pixels
 
 SMALL = EngineShape(simd=8, max_inputs=64, weight_words=1024, parameter_words=64)
 ALL_CODES = "".join(map(chr, range(128)))
@@ -46,16 +47,34 @@ def codes_from_memory(network, shape, images):
     ]
 
 
+@st.composite
+def shapes(draw):
+    """Engines of any SIMD and PE that take 192 inputs and more."""
+    simd = draw(st.sampled_from([8, 16, 24, 64]))
+    pe = draw(st.integers(1, min(simd, 12)))
+    lanes = draw(st.sampled_from([lanes for lanes in range(1, pe + 1) if pe % lanes == 0]))
+    if pe // lanes > popcount_latency_cycles(simd) + 2:
+        lanes = pe
+    return EngineShape(
+        simd,
+        max_inputs=192,
+        weight_words=1 << 15,
+        parameter_words=1024,
+        pe=pe,
+        parameter_lanes=lanes,
+        overlap_neurons=draw(st.sampled_from([0, 32, 192])),
+    )
+
+
 @settings(max_examples=150, deadline=None)
 @given(
-    simd=st.sampled_from([8, 16, 24, 64]),
+    shape=shapes(),
     inputs=st.integers(1, 150),
     hidden=st.lists(st.integers(1, 40), max_size=3),
     readout=st.sampled_from(Readout),
     data=st.data(),
 )
-def test_memories_hold_the_network(simd, inputs, hidden, readout, data):
-    shape = EngineShape(simd, 8 * simd * 3, weight_words=1 << 15, parameter_words=512)
+def test_memories_hold_the_network(shape, inputs, hidden, readout, data):
     options = {}
     if readout is Readout.BITS:
         rows = data.draw(st.sampled_from([7, 8]))
@@ -122,6 +141,18 @@ def test_digest_is_the_crc_32_of_what_is_loaded():
     assert memory.digest == zlib.crc32(loaded)
 
 
+def test_loads_name_word_and_lane():
+    network = random_network(np.random.default_rng(0), (20, 9, 7), (1, 3))
+    fields = {"simd": 16, "max_inputs": 64, "weight_words": 1024, "parameter_words": 64}
+    memory = memory_image(network, EngineShape(**fields, pe=3, parameter_lanes=3))
+    loads = list(memory.loads(max_bytes=9))
+    weights = [load for load in loads if load.space == Space.WEIGHTS]
+    # Four values of two bytes at a time, three to a word of which two address bits count them.
+    assert [load.address for load in weights[:4]] == [0b000, 0b101, 0b1010, 0b10000]
+    assert b"".join(load.words for load in weights) == memory.weights.tobytes()
+    assert b"".join(load.words for load in loads[: -len(weights)]) == memory.parameters.tobytes()
+
+
 def test_memory_sizes():
     """Word 0, two headers and a threshold per neuron; whole words per row and bit plane."""
     network = random_network(np.random.default_rng(0), (20, 9, 7), (1, 3))
@@ -155,7 +186,35 @@ def test_memory_sizes():
         ),
         (
             {"weight_words": 1},
-            "An engine cannot have 1 weight words; choose 2 to 16777216.",
+            "An engine of PE 1 cannot have 1 weight words; choose 2 to 16777216.",
+        ),
+        (
+            {"pe": 5, "parameter_lanes": 5, "weight_words": 1 << 22},
+            "An engine of PE 5 cannot have 4194304 weight words; choose 2 to 2097152.",
+        ),
+        ({"pe": 0}, "An engine of SIMD 64 cannot have PE 0; choose 1 to 64."),
+        ({"simd": 16, "pe": 17}, "An engine of SIMD 16 cannot have PE 17; choose 1 to 16."),
+        (
+            {"simd": 128, "pe": 65},
+            "An engine of SIMD 128 cannot have PE 65; choose 1 to 64.",
+        ),
+        (
+            {"pe": 6, "parameter_lanes": 4},
+            "An engine of PE 6 cannot read 4 thresholds at a time; choose one of 1, 2, 3, 6.",
+        ),
+        (
+            {"pe": 24, "parameter_lanes": 1},
+            "An engine of PE 24 cannot read 1 thresholds at a time; "
+            "choose one of 3, 4, 6, 8, 12, 24.",
+        ),
+        (
+            {"max_sum_bits": 15},
+            "An engine cannot have sums of 15 bits; choose 16 to 19, or 0 for 19.",
+        ),
+        (
+            {"overlap_neurons": 1025},
+            "An engine of 1024 inputs cannot compute 1025 neurons while pixels arrive; "
+            "choose 0 to 1024.",
         ),
         (
             {"parameter_words": 8},
@@ -223,6 +282,20 @@ def test_networks_that_do_not_fit(sizes, weight_bits, limits, sentence):
     with pytest.raises(NetworkError) as caught:
         memory_image(network, shape)
     assert str(caught.value) == sentence
+
+
+def test_sums_have_to_fit():
+    layers = (Layer(np.full((7, 192), 127), np.zeros(7), 8),)
+    network = Network("heavy", layers, 1, 192, alphabet=ALL_CODES)
+    fields = {"simd": 8, "max_inputs": 512, "weight_words": 2048, "parameter_words": 64}
+    memory_image(network, EngineShape(**fields))
+    heavier = Network("heavy", (Layer(np.full((7, 264), 127), np.zeros(7), 8),), 1, 264)
+    with pytest.raises(NetworkError) as caught:
+        memory_image(heavier, EngineShape(**fields, max_sum_bits=16))
+    assert str(caught.value) == (
+        "Network 'heavy' does not fit the engine: layer 0 has 17 bits in a sum, the engine takes "
+        "up to 16" + LARGER
+    )
 
 
 def test_networks_that_just_fit():

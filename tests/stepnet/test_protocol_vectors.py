@@ -11,7 +11,9 @@ from cobs import cobs
 from PIL import Image
 
 from stepnet import Layer, Network, protocol, reference, samples
-from stepnet.engine import EngineShape, cycles_per_image, memory_image
+from stepnet.cycles import cycles_per_image
+from stepnet.engine import EngineShape
+from stepnet.memory_image import memory_image
 from stepnet.protocol import Answer, FrameReader, Refusal, Request, decode_frame, encode_frame
 
 DOCS = Path(__file__).parents[2] / "docs"

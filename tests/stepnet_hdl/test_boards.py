@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from amaranth_boards.ice40_up5k_b_evn import ICE40UP5KBEVNPlatform
 
-from stepnet.engine import memory_image
 from stepnet.errors import BuildError
+from stepnet.memory_image import memory_image
 from stepnet.networks import load_network
 from stepnet_hdl.board_list import board_facts
 from stepnet_hdl.boards import PARTS, all_boards, find_board

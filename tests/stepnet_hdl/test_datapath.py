@@ -5,7 +5,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from stepnet.engine import EngineShape
-from stepnet_hdl.datapath import Datapath
+from stepnet_hdl.datapath import NO_STEP, Datapath
 
 
 def word(bits):
@@ -49,15 +49,15 @@ def test_neurons_back_to_back(weight_bits, words_per_row):
                     ctx.set(
                         datapath.step,
                         {
+                            **NO_STEP,
                             "start": plane == 0 and index == 0,
                             "plane": index == 0,
                             "subtract": plane == 0 and weight_bits > 1,
                             "end": end,
-                            "last": 0,
                         },
                     )
                     await ctx.tick()
-        ctx.set(datapath.step, {"start": 0, "plane": 0, "subtract": 0, "end": 0, "last": 0})
+        ctx.set(datapath.step, NO_STEP)
         await ctx.tick().repeat(datapath.latency_cycles + 1)
 
     async def watch(ctx):
@@ -67,13 +67,13 @@ def test_neurons_back_to_back(weight_bits, words_per_row):
         ]
         waiting = iter(thresholds)
         now = 0
-        async for _, _, need, done, margin in ctx.tick().sample(
-            datapath.need_threshold, datapath.done, datapath.margin
+        async for _, _, need, done, margins in ctx.tick().sample(
+            datapath.need_thresholds, datapath.done, datapath.margins
         ):
             if done:
-                decided.append((now, margin))
+                decided.append((now, margins[0]))
             if need:
-                ctx.set(datapath.threshold, int(next(waiting)))
+                ctx.set(datapath.thresholds[0], int(next(waiting)))
             now += 1
 
     simulator = Simulator(datapath)

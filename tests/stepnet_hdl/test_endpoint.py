@@ -20,6 +20,10 @@ IDENTITY = {
     "parameter_words": 0x1002,
     "max_weight_bits": 8,
     "single_port": 1,
+    "pe": 4,
+    "parameter_lanes": 2,
+    "sum_bits": 19,
+    "overlap_neurons": 0x123,
     "clock_hz": 24_000_000,
 }
 CORE_CYCLES = 30
@@ -34,7 +38,11 @@ def code_of(image):
 
 
 def cycles_of(image):
-    return zlib.crc32(image)
+    return zlib.crc32(image) & 0xFFFFFF
+
+
+def margin_of(image):
+    return zlib.crc32(image[::-1]) & 0xFFFFFF
 
 
 def load_refusal_of(body):
@@ -107,7 +115,11 @@ class Model:
         if image[0] == OVERRUN_PIXELS:
             return Refusal.PROGRAM_OVERRUN
         return protocol.READING.pack(
-            kind=Answer.READING, sequence=0, code=code_of(image), cycles=cycles_of(image)
+            kind=Answer.READING,
+            sequence=0,
+            code=code_of(image),
+            margin=margin_of(image),
+            cycles=cycles_of(image),
         )
 
     def _identity(self):
@@ -134,37 +146,58 @@ class Core:
         self.images = []
         self.load_bodies = []
         self.clears = 0
+        self.voided = 0  # images
         bench.background(self._run)
 
     async def _run(self, ctx):
         dut = self._dut
         ctx.set(dut.image_bytes, self._image_bytes)
         image, body = bytearray(), bytearray()
+        computing = 0  # cycles left
         while True:
-            ready = not self._pauses.cycles()
+            done = 0 < self._image_bytes == len(image) and not computing
+            offered = done and not ctx.get(dut.tentative)
+            ctx.set(dut.readings.payload, self._reading(bytes(image)) if offered else {})
+            ctx.set(dut.readings.valid, offered)
+            ready = not self._pauses.cycles() and len(image) < max(1, self._image_bytes)
             ctx.set(dut.pixels.ready, ready)
             ctx.set(dut.load.ready, ready)
-            _, _, pixel, pixel_valid, byte, byte_valid, clear = await ctx.tick().sample(
+            ctx.set(dut.last_pixels, len(image) == self._image_bytes - 1)
+            _, _, pixel, pixel_valid, byte, byte_valid, clear, taken = await ctx.tick().sample(
                 dut.pixels.payload,
                 dut.pixels.valid,
                 dut.load.payload,
                 dut.load.valid,
                 dut.clear,
+                dut.readings.ready,
             )
-            assert not (clear and (byte_valid or pixel_valid or image or body))
-            self.clears += clear
+            computing = max(0, computing - 1)
+            if offered and taken:
+                self.images.append(bytes(image))
+                image.clear()
             if pixel_valid and ready:
                 image.append(pixel)
-            if byte_valid and ready:
-                body.append(byte.data)
-            ctx.set(dut.pixels.ready, 0)
-            ctx.set(dut.load.ready, 0)
-            if byte_valid and ready and byte.last:
-                await self._end_load(ctx, bytes(body))
-                body.clear()
-            if image and len(image) == self._image_bytes:
-                await self._infer(ctx, bytes(image))
+                computing = CORE_CYCLES
+            if clear:
+                assert not body
+                self.voided += bool(image)
+                self.clears += 1
                 image.clear()
+            if byte_valid and ready:
+                assert not image
+                body.append(byte.data)
+                if byte.last:
+                    ctx.set(dut.load.ready, 0)
+                    await self._end_load(ctx, bytes(body))
+                    body.clear()
+
+    def _reading(self, image):
+        return {
+            "code": code_of(image),
+            "margin": margin_of(image),
+            "cycles": cycles_of(image),
+            "overrun": image[0] == OVERRUN_PIXELS,
+        }
 
     async def _end_load(self, ctx, body):
         self.load_bodies.append(body)
@@ -174,22 +207,6 @@ class Core:
         ctx.set(self._dut.load_refusal, load_refusal_of(body))
         await ctx.tick()
         ctx.set(self._dut.load_done, 0)
-
-    async def _infer(self, ctx, image):
-        self.images.append(image)
-        for _ in range(CORE_CYCLES):
-            await ctx.tick()
-        overrun = image[0] == OVERRUN_PIXELS
-        readings = self._dut.readings
-        ctx.set(
-            readings.payload,
-            {"code": code_of(image), "cycles": cycles_of(image), "overrun": overrun},
-        )
-        ctx.set(readings.valid, 1)
-        ready = 0
-        while not ready:
-            _, _, ready = await ctx.tick().sample(readings.ready)
-        ctx.set(readings.valid, 0)
 
 
 class Session:
@@ -206,7 +223,6 @@ class Session:
         self.core = core = Core(bench, dut, Pauses(pauses, seed=21), image_bytes)
         self.rx = bench.monitor(dut.rx)
         self.tx = bench.sink(dut.tx, Pauses(pauses, seed=22))
-        bench.monitor(dut.pixels)
         bench.monitor(dut.load)
         self.model = model = Model(initial_digest, image_bytes)
         self.expected = []
@@ -400,6 +416,25 @@ def test_image_without_bytes_is_refused():
     assert reasons(session.answers) == [Refusal.WRONG_LENGTH]
 
 
+@pytest.mark.parametrize("pauses", [0.0, 0.4])
+def test_an_image_whose_frame_is_broken_at_the_end_was_never_there(pauses):
+    good = [request(Request.INFER, 40 + n, image) for n, image in enumerate(IMAGES)]
+    # A wrong CRC, a byte too many, one too few, and a frame that is cut short.
+    longer = request(Request.INFER, 98, IMAGES[0] + b"!")
+    shorter = request(Request.INFER, 97, IMAGES[0][:-1])
+    wrong_crc = bytearray(good[0])
+    wrong_crc[-2] ^= 0x10
+    cut = good[1][:-4] + b"\0"
+    chunks = [*LOADING]
+    for broken, whole in zip((bytes(wrong_crc), longer, shorter, cut), good, strict=False):
+        chunks += [broken, whole]
+    session = Session(chunks, pauses=pauses)
+    # A core that pauses misses pixels, and then the image goes the usual way.
+    assert session.core.voided >= (1 if pauses else 3)
+    assert [answer[0] for answer in session.answers].count(Answer.READING) == 4
+    assert reasons(session.answers) == [Refusal.WRONG_LENGTH] * 2
+
+
 def test_initial_network_is_loaded_until_something_else_is():
     digest = 0x8BADF00D
     session = Session(
@@ -468,7 +503,7 @@ def test_board_keeps_its_published_cycles():
         ),
         request(Request.COMMIT, 4, DIGEST): cycles(protocol.ACKNOWLEDGE.size, 4, more=1),
         request(Request.INFER, 5, IMAGES[1]): cycles(
-            protocol.READING.size, IMAGE_BYTES, core=CORE_CYCLES + 1
+            protocol.READING.size, core=CORE_CYCLES + 1 - Endpoint.PREVIEW_CYCLES
         ),
         request(0xFF, 6): cycles(protocol.REFUSAL.size, more=1),
         request(0xFF, 7, b"abc"): cycles(protocol.REFUSAL.size, 3),
@@ -488,5 +523,6 @@ def test_identity_has_to_be_complete():
         check_identity({"core": 1, "speed": 2})
     assert str(error.value) == (
         "The identity gives core, speed; give core, simd, max_inputs, weight_words, "
-        "parameter_words, max_weight_bits, single_port, clock_hz."
+        "parameter_words, max_weight_bits, single_port, pe, parameter_lanes, sum_bits, "
+        "overlap_neurons, clock_hz."
     )

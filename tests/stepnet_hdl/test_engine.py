@@ -6,11 +6,13 @@ from amaranth.sim import Simulator
 
 from networks import random_images, random_network
 from stepnet import Readout, reference
-from stepnet.engine import EngineShape, cycles_per_image, memory_image
+from stepnet.cycles import cycles_per_image
+from stepnet.engine import EngineShape
+from stepnet.memory_image import memory_image
 from stepnet.protocol import Refusal, Space, pack_pixels
 from stepnet_hdl.engine import Engine
 
-# Weight words of two bytes and parameter words of three.
+# Weight words of two bytes, and parameter words too.
 SMALL = EngineShape(16, max_inputs=64, weight_words=128, parameter_words=64)
 
 
@@ -27,17 +29,23 @@ async def load(ctx, engine, address, space, words):
 
 
 async def load_network(ctx, engine, network):
-    image = memory_image(network, engine.shape)
-    for space, words in ((Space.PARAMETERS, image.parameters), (Space.WEIGHTS, image.weights)):
-        assert await load(ctx, engine, 0, space, words.tobytes()) == 0
+    for address, space, words in pieces(network, engine.shape):
+        assert await load(ctx, engine, address, space, words) == 0
 
 
-async def send_pixels(ctx, engine, pixels):
-    for byte in pixels:
+def pieces(network, shape):
+    for piece in memory_image(network, shape).loads(max_bytes=100):
+        yield piece.address, piece.space, piece.words
+
+
+async def send_pixels(ctx, engine, pixels, cycles_per_byte=1):
+    for number, byte in enumerate(pixels):
+        if number and cycles_per_byte > 1:
+            await ctx.tick().repeat(cycles_per_byte - 1)
         ctx.set(engine.pixels.p, byte)
         ctx.set(engine.pixels.valid, 1)
         await ctx.tick().until(engine.pixels.ready)
-    ctx.set(engine.pixels.valid, 0)
+        ctx.set(engine.pixels.valid, 0)
 
 
 async def take_reading(ctx, engine):
@@ -59,44 +67,79 @@ def packed(network, images):
     return [pack_pixels(bits) for bits in reference.binarise(network, images)]
 
 
-@pytest.mark.parametrize(
-    ("simd", "sizes", "weight_bits", "readout"),
-    [
-        (8, (16, 9, 7), (1, 3), "bits"),
-        (8, (1, 8), (1,), "bits"),
-        (8, (13, 7), (8,), "bits"),
-        (16, (33, 17, 16, 8), (1, 2, 1), "bits"),
-        (24, (50, 25, 23, 48, 7), (4, 1, 3, 1), "bits"),
-        (64, (100, 64, 65, 7), (1, 1, 1), "bits"),
-        (128, (8, 130, 1, 7), (1, 5, 2), "bits"),
-        (8, (30, 1), (1,), "tree"),
-        (16, (33, 17, 63), (1, 4), "tree"),
-        (32, (40, 31), (1,), "tree"),
-        (8, (20, 11, 127), (2, 1), "tree"),
-        (8, (20, 2), (1,), "nearest"),
-        (16, (33, 17, 94), (1, 4), "nearest"),
-        (32, (40, 30, 50), (1, 1), "nearest"),
-    ],
-)
-def test_engine_equals_reference(simd, sizes, weight_bits, readout):
+NETWORKS = [
+    ((16, 9, 7), (1, 3), "bits"),
+    ((1, 8), (1,), "bits"),
+    ((13, 7), (8,), "bits"),
+    ((33, 17, 16, 8), (1, 2, 1), "bits"),
+    ((50, 25, 23, 48, 7), (4, 1, 3, 1), "bits"),
+    ((100, 64, 65, 7), (1, 1, 1), "bits"),
+    ((8, 70, 1, 7), (1, 5, 2), "bits"),
+    ((30, 1), (1,), "tree"),
+    ((33, 17, 63), (1, 4), "tree"),
+    ((40, 31), (1,), "tree"),
+    ((20, 11, 127), (2, 1), "tree"),
+    ((20, 2), (1,), "nearest"),
+    ((33, 17, 94), (1, 4), "nearest"),
+    ((40, 30, 50), (1, 1), "nearest"),
+]
+"""Layer sizes, weight bits, readout."""
+
+
+def shape_of(simd, **fields):
+    inputs = -(-128 // simd) * simd
+    return EngineShape(
+        simd, max_inputs=inputs, weight_words=512 + 8192 // simd, parameter_words=256, **fields
+    )
+
+
+SHAPES = {
+    "8": shape_of(8),
+    "16": shape_of(16),
+    "24": shape_of(24, overlap_neurons=120),
+    "64": shape_of(64, overlap_neurons=64),
+    "16x2": shape_of(16, pe=2, parameter_lanes=2),
+    "16x4": shape_of(16, pe=4, overlap_neurons=64),
+    "24x7": shape_of(24, pe=7, parameter_lanes=7, overlap_neurons=100),
+    "32x8": shape_of(32, pe=8, parameter_lanes=2, max_sum_bits=16),
+    "64x12": shape_of(64, pe=12, parameter_lanes=3, overlap_neurons=70),
+    "8x8": shape_of(8, pe=8, parameter_lanes=4),
+}
+"""By SIMD and PE."""
+
+
+# Every network on three shapes, every shape with four or five networks.
+CASES = [
+    (name, *network)
+    for number, network in enumerate(NETWORKS)
+    for name in list(SHAPES)[number % 3 :: 3]
+]
+
+
+@pytest.mark.parametrize(("name", "sizes", "weight_bits", "readout"), CASES)
+@pytest.mark.parametrize("cycles_per_byte", [1, 40])
+def test_engine_equals_reference(name, sizes, weight_bits, readout, cycles_per_byte):
     rng = np.random.default_rng(1)
     network = random_network(rng, sizes, weight_bits, readout=Readout(readout))
-    shape = EngineShape(simd, max_inputs=max(128, 8 * simd), weight_words=1024, parameter_words=256)
+    shape = SHAPES[name]
     engine = Engine(shape)
-    images = random_images(rng, network, 5)
+    images = random_images(rng, network, 3)
     readings = []
 
     async def drive(ctx):
         await load_network(ctx, engine, network)
         for pixels in packed(network, images):
-            await send_pixels(ctx, engine, pixels)
+            await send_pixels(ctx, engine, pixels, cycles_per_byte)
             reading = await take_reading(ctx, engine)
             assert ctx.get(engine.character) == reading.code
-            readings.append((reading.code, reading.cycles, reading.overrun))
+            readings.append((reading.code, reading.margin, reading.cycles, reading.overrun))
 
     run(engine, drive)
-    cycles = cycles_per_image(network, shape)
-    assert readings == [(code, cycles, 0) for code in reference.infer(network, images)]
+    cycles = cycles_per_image(network, shape, cycles_per_byte)
+    codes, margins = reference.infer(network, images), reference.room(network, images)
+    assert readings == [
+        (code, margin, cycles, 0) for code, margin in zip(codes, margins, strict=True)
+    ]
 
 
 def test_cycles_are_counted_from_the_last_pixel_to_the_register():
@@ -121,7 +164,7 @@ def test_cycles_are_counted_from_the_last_pixel_to_the_register():
             await take_reading(ctx, engine)
 
     run(engine, drive)
-    assert counted == [cycles_per_image(network, SMALL)] * 2
+    assert counted == [cycles_per_image(network, SMALL, cycles_per_byte=1)] * 2
 
 
 def test_images_in_a_row_wait_for_each_other_and_for_the_reader():
@@ -180,7 +223,7 @@ def test_parameters_without_a_last_layer_end_in_an_overrun_and_the_next_network_
     readings = []
 
     async def drive(ctx):
-        nonsense = bytes([5, 0, 0]) + bytes(3 * 63)
+        nonsense = bytes([5, 0]) + bytes(2 * 63)
         assert await load(ctx, engine, 0, Space.PARAMETERS, nonsense) == 0
         await send_pixels(ctx, engine, bytes(5))
         readings.append((await take_reading(ctx, engine)).overrun)
@@ -215,16 +258,16 @@ def test_a_network_that_fills_the_parameter_memory_is_no_overrun():
         (127, Space.WEIGHTS, bytes(4), Refusal.OUT_OF_RANGE),
         (128, Space.WEIGHTS, bytes(2), Refusal.OUT_OF_RANGE),
         (1 << 23, Space.WEIGHTS, bytes(2), Refusal.OUT_OF_RANGE),
-        (63, Space.PARAMETERS, bytes(3), 0),
-        (63, Space.PARAMETERS, bytes(6), Refusal.OUT_OF_RANGE),
-        (64, Space.PARAMETERS, bytes(3), Refusal.OUT_OF_RANGE),
-        (0, 2, bytes(3), Refusal.OUT_OF_RANGE),
-        (0, 255, bytes(6), Refusal.OUT_OF_RANGE),
+        (63, Space.PARAMETERS, bytes(2), 0),
+        (63, Space.PARAMETERS, bytes(4), Refusal.OUT_OF_RANGE),
+        (64, Space.PARAMETERS, bytes(2), Refusal.OUT_OF_RANGE),
+        (0, 2, bytes(2), Refusal.OUT_OF_RANGE),
+        (0, 255, bytes(4), Refusal.OUT_OF_RANGE),
         (0, Space.WEIGHTS, bytes(3), Refusal.WRONG_LENGTH),
         (5, Space.PARAMETERS, bytes(5), Refusal.WRONG_LENGTH),
-        (0, Space.PARAMETERS, bytes([8, 0, 0]), 0),
-        (0, Space.PARAMETERS, bytes([0, 0, 0]), Refusal.OUT_OF_RANGE),
-        (0, Space.PARAMETERS, bytes([9, 0, 0]), Refusal.OUT_OF_RANGE),
+        (0, Space.PARAMETERS, bytes([8, 0]), 0),
+        (0, Space.PARAMETERS, bytes([0, 0]), Refusal.OUT_OF_RANGE),
+        (0, Space.PARAMETERS, bytes([9, 0]), Refusal.OUT_OF_RANGE),
     ],
 )
 def test_loads_outside_the_memories_are_refused(address, space, words, refusal):
@@ -234,7 +277,63 @@ def test_loads_outside_the_memories_are_refused(address, space, words, refusal):
     async def drive(ctx):
         answers.append(await load(ctx, engine, address, space, words))
         # Whatever it was, the next load works.
-        answers.append(await load(ctx, engine, 3, Space.PARAMETERS, bytes(3)))
+        answers.append(await load(ctx, engine, 3, Space.PARAMETERS, bytes(2)))
 
     run(engine, drive)
     assert answers == [refusal, 0]
+
+
+@pytest.mark.parametrize(
+    ("address", "words", "refusal"),
+    [
+        (15 << 3 | 6, bytes(3), 0),
+        (15 << 3 | 6, bytes(6), Refusal.OUT_OF_RANGE),
+        (3 << 3 | 7, bytes(3), Refusal.OUT_OF_RANGE),
+        (16 << 3, bytes(3), Refusal.OUT_OF_RANGE),
+    ],
+)
+def test_loads_outside_the_lanes_are_refused(address, words, refusal):
+    engine = Engine(EngineShape(24, 48, weight_words=16, pe=7, parameter_lanes=7))
+    answers = []
+
+    async def drive(ctx):
+        answers.append(await load(ctx, engine, address, Space.WEIGHTS, words))
+
+    run(engine, drive)
+    assert answers == [refusal]
+
+
+def test_a_tentative_image_has_no_reading_before_it_is_certain_and_none_if_it_is_forgotten():
+    rng = np.random.default_rng(7)
+    network = random_network(rng, (40, 30, 7), (1, 1))
+    engine = Engine(EngineShape(16, 64, 128, 64, overlap_neurons=32))
+    images = random_images(rng, network, 3)
+    codes = list(reference.infer(network, images))
+    first, second, third = packed(network, images)
+    seen = []
+
+    async def drive(ctx):
+        await load_network(ctx, engine, network)
+        await send_pixels(ctx, engine, first)
+        seen.append((await take_reading(ctx, engine)).code)
+        ctx.set(engine.tentative, 1)
+        await send_pixels(ctx, engine, second)
+        await ctx.tick().repeat(cycles_per_image(network, engine.shape) + 50)
+        assert not ctx.get(engine.readings.valid)
+        assert ctx.get(engine.character) == codes[0]
+        ctx.set(engine.tentative, 0)
+        seen.append((await take_reading(ctx, engine)).code)
+        # Forgotten at any point of its way, also after the end.
+        for cycles in (0, 3, 20, 200):
+            ctx.set(engine.tentative, 1)
+            await send_pixels(ctx, engine, first[: 5 if cycles > 3 else 2 + cycles])
+            await ctx.tick().repeat(cycles + 1)
+            ctx.set(engine.clear, 1)
+            await ctx.tick()
+            ctx.set(engine.clear, 0)
+            ctx.set(engine.tentative, 0)
+            await send_pixels(ctx, engine, third)
+            seen.append((await take_reading(ctx, engine)).code)
+
+    run(engine, drive)
+    assert seen == codes[:2] + codes[2:] * 4

@@ -8,7 +8,8 @@ import pytest
 from networks import random_images, random_network
 from stepnet import reference
 from stepnet.board import Board
-from stepnet.engine import EngineShape, image_bytes
+from stepnet.engine import EngineShape
+from stepnet.memory_image import image_bytes
 from stepnet.protocol import INFER, encode_frame
 from stepnet_sim.design import Design
 from stepnet_sim.metered import MeteredLink

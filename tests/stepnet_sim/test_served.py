@@ -17,8 +17,8 @@ import pytest
 
 from networks import random_images, random_network
 from stepnet import cli, open_board, protocol, reference
-from stepnet.engine import memory_image
 from stepnet.errors import LinkError
+from stepnet.memory_image import memory_image
 from stepnet.protocol import Request
 from stepnet.share import Share, listen, shared_at
 from stepnet_sim import served

@@ -104,7 +104,7 @@ def test_first_difference_names_layer_neuron_and_cycle():
     network = random_network(rng, *NETWORKS[0])
     image = rng.integers(0, 2, (1, 40)) == 1
     # Only the weights of the second layer have two planes, the upper of which counts negative.
-    with broken(Mutant("stepnet_hdl.datapath", "Cat(step.subtract, count)", "Cat(C(0), count)")):
+    with broken(Mutant("stepnet_hdl.datapath", "Cat(step.subtract, addend)", "Cat(C(0), addend)")):
         difference = first_difference(network, SHAPE, image)
     assert difference is not None
     assert difference.expected is not None
@@ -118,8 +118,9 @@ def test_first_difference_names_layer_neuron_and_cycle():
 
 
 def test_bins_are_known_and_holes_are_named(tmp_path):
-    with pytest.raises(KeyError, match="engine: readout has no bin 'guess'"):
+    with pytest.raises(ValueError, match="no bin guess") as error:
         coverage.cover("engine: readout", "guess")
+    assert str(error.value) == "There is no bin guess of 'engine: readout'; add it to POINTS."
     hits = Counter({("engine: readout", "bits"): 3, ("engine: readout", "tree"): 1})
     assert coverage.missed(hits, "engine: readout") == ["nearest"]
     holes = [outcome for outcome in blocks.functional_coverage(tmp_path) if not outcome.agrees]
@@ -134,6 +135,8 @@ def test_code_coverage_adds_runs_and_instances(tmp_path):
         point("v_toggle/bench_top.popcount_8", "count[0]") + " 0",
         point("v_toggle/bench_top.popcount_24", "count[0]") + " 4",
         point("v_line/bench_top.chip.endpoint", "block") + " 0",
+        point("v_branch/bench_top.engine_wide.weights$98.ram", "if") + " 1",
+        point("v_branch/bench_top.engine_narrow.weights$98.ram", "else") + " 0",
     ]
     second = [point("v_toggle/bench_top.popcount_8", "count[0]") + " 1"]
     paths = [tmp_path / "first.dat", tmp_path / "second.dat"]
@@ -142,4 +145,5 @@ def test_code_coverage_adds_runs_and_instances(tmp_path):
     blocks_found = read_counts(paths)
     assert str(blocks_found["popcount"].toggles) == "100 %"
     assert str(blocks_found["popcount"].lines) == "none"
-    assert str(blocks_found["endpoint"].lines) == "0 %"
+    assert str(blocks_found["chip.endpoint"].lines) == "0 %"
+    assert str(blocks_found["weights.ram"].lines) == "50 %"

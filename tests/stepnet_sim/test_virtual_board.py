@@ -10,14 +10,26 @@ import pytest
 
 from networks import random_images, random_network
 from stepnet import Readout, protocol, reference
-from stepnet.engine import EngineShape, cycles_per_image, memory_image
+from stepnet.cycles import cycles_per_image
+from stepnet.engine import EngineShape
 from stepnet.errors import BuildError, LinkError, MissingToolError
-from stepnet.protocol import Answer, Request, Space
+from stepnet.memory_image import memory_image
+from stepnet.protocol import DEFAULT_BAUD, Answer, Request
+from stepnet_sim.benches.board_model import UART_BITS
+from stepnet_sim.design import ICEBREAKER
 from stepnet_sim.interpreted import InterpretedChip
 from stepnet_sim.verilated import VerilatedChip, missing_compiler
 from stepnet_sim.virtual_board import open_link
 
-SMALL = EngineShape(8, max_inputs=64, weight_words=512, parameter_words=64, max_weight_bits=4)
+SMALL = EngineShape(
+    8,
+    max_inputs=64,
+    weight_words=256,
+    parameter_words=64,
+    max_weight_bits=4,
+    pe=2,
+    overlap_neurons=20,
+)
 
 TIMEOUT_S = 60.0
 
@@ -84,16 +96,9 @@ class Asker:
     def load(self, network, shape):
         memory = memory_image(network, shape)
         self._acknowledged(Request.CLEAR)
-        for space, words in (
-            (Space.PARAMETERS, memory.parameters),
-            (Space.WEIGHTS, memory.weights),
-        ):
-            at_once = protocol.MAX_LOAD_BYTES // words.shape[1]
-            for address in range(0, len(words), at_once):
-                target = address.to_bytes(3, "little") + bytes([space])
-                self._acknowledged(
-                    Request.LOAD, target + words[address : address + at_once].tobytes()
-                )
+        for load in memory.loads(protocol.MAX_LOAD_BYTES):
+            target = load.address.to_bytes(3, "little") + bytes([load.space])
+            self._acknowledged(Request.LOAD, target + load.words)
         self._acknowledged(Request.COMMIT, memory.digest.to_bytes(4, "little"))
 
     def _acknowledged(self, kind, fields=b""):
@@ -106,7 +111,7 @@ class Asker:
         return reading["code"], reading["cycles"]
 
 
-def assert_equals_reference(link, shape, networks, images_each):
+def assert_equals_reference(link, shape, networks, images_each, byte_cycles=1):
     """Load each network and infer; codes, cycles, digest and register have to be right."""
     rng = np.random.default_rng(7)
     asker = Asker(link)
@@ -122,7 +127,7 @@ def assert_equals_reference(link, shape, networks, images_each):
         images = random_images(rng, network, images_each)
         readings = [asker.infer(bits) for bits in reference.binarise(network, images)]
         assert [code for code, _ in readings] == list(reference.infer(network, images))
-        assert {cycles for _, cycles in readings} == {cycles_per_image(network, shape)}
+        assert {cycles for _, cycles in readings} == {cycles_per_image(network, shape, byte_cycles)}
         assert link.chip.character == readings[-1][0]
 
 
@@ -138,10 +143,12 @@ def test_virtual_board_equals_the_reference(cache, uart):
             [
                 ((1, 7), (1,), Readout.BITS),
                 ((63, 17, 9, 8), (1, 4, 2), Readout.BITS),
+                ((63, 20, 8), (1, 1), Readout.BITS),
                 ((25, 15), (3,), Readout.TREE),
                 ((9, 11, 23), (2, 1), Readout.NEAREST),
             ],
             images_each=20,
+            byte_cycles=UART_BITS * ICEBREAKER.clock_hz // DEFAULT_BAUD if uart else 1,
         )
     finally:
         link.close()

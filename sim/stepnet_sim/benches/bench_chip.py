@@ -45,7 +45,7 @@ NETWORKS = (((40, 9, 8), (1, 3), Readout.BITS), ((13, 7), (2,), Readout.TREE))
 
 IMAGES = 2
 
-LOAD_WORDS = 24
+LOAD_BYTES = 48
 """Memory words per LOAD: few, so that a network takes several."""
 
 PACES = ((False, 0.0), *((True, idle_share) for idle_share in IDLE_SHARES))
@@ -81,7 +81,7 @@ class Host:
 
     def _take(self, byte: int) -> None:
         for payload in self.frames.feed(bytes([byte])):
-            self.scoreboard.check(payload)
+            self.scoreboard.check(self.model.without_cycles(payload))
 
     async def ask(self, kind: int, fields: bytes = b"") -> None:
         """Send one request, with what follows its header."""
@@ -135,14 +135,9 @@ class Host:
 
 def load_requests(program: Program) -> Iterator[bytes]:
     """What follows the header of the LOADs of a network."""
-    spaces = (
-        (Space.PARAMETERS, program.memory.parameters),
-        (Space.WEIGHTS, program.memory.weights),
-    )
-    for space, words in spaces:
-        for address in range(0, len(words), LOAD_WORDS):
-            target = LOAD.pack(kind=0, sequence=0, address=address, space=space)[HEADER.size :]
-            yield target + words[address : address + LOAD_WORDS].tobytes()
+    for load in program.memory.loads(LOAD_BYTES):
+        target = LOAD.pack(kind=0, sequence=0, address=load.address, space=load.space)
+        yield target[HEADER.size :] + load.words
 
 
 def digest_field(digest: int) -> bytes:

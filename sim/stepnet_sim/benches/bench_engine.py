@@ -40,6 +40,11 @@ NETWORKS = {
         ((25, 15), (2,), Readout.TREE),
         ((96, 24, 8), (1, 1), Readout.BITS),
     ),
+    "parallel": (
+        ((50, 25, 23, 48, 7), (1, 1, 3, 1), Readout.BITS),
+        ((33, 26, 31), (1, 2), Readout.TREE),
+        ((40, 30, 50), (1, 2), Readout.NEAREST),
+    ),
 }
 """Layer sizes, weight bits and readout, per engine; most sizes are no multiple of its SIMD."""
 
@@ -123,6 +128,7 @@ class EngineBench:
         self._pace = pace
         self.engine = Part(dut, f"engine_{name}")
         self.engine.clear.value = 0
+        self.engine.tentative.value = 0
         self.engine.readings__ready.value = 0
         self.loader = LoadDriver(self.engine, Pauses(self.rng, pace.loads))
         self._pixels = StreamDriver(self.engine.stream("pixels"), Pauses(self.rng, pace.pixels))
@@ -140,15 +146,12 @@ class EngineBench:
     def _take(self, transfer: Transfer) -> None:
         reading = CoreReading.from_bits(transfer.payload)
         assert reading.overrun == 0
-        self.scoreboard.check(reading.code)
+        self.scoreboard.check((reading.code, reading.margin))
         self.readings.append(transfer)
 
-    async def send(self, pixels: bytes) -> int:
-        """Send packed pixels; returns the cycle in which the last byte was taken."""
-        taken = 0
-        for byte in pixels:
-            taken = await self._pixels.send(byte)
-        return taken
+    async def send(self, pixels: bytes) -> list[int]:
+        """Send packed pixels; returns the cycle in which each byte was taken."""
+        return [await self._pixels.send(byte) for byte in pixels]
 
     async def finish(self) -> None:
         """See that all readings came, that nothing more does, and what the register did."""
@@ -196,20 +199,21 @@ async def every_image_gets_its_character_in_time(
         await bench.loader.load_program(program)
         assert bench.engine.image_bytes.value.to_unsigned() == -(-sizes[0] // 8)
 
-        last_pixels: list[int] = []
+        arrivals: list[list[int]] = []
         for image in program.random_images(numbers, IMAGES):
-            bench.scoreboard.expect(program.code(image))
-            last_pixels.append(await bench.send(image))
+            bench.scoreboard.expect((program.code(image), program.room(image)))
+            arrivals.append(await bench.send(image))
             if not back_to_back:
                 await bench.scoreboard.drained(MAX_CYCLES)
         await bench.scoreboard.drained(MAX_CYCLES)
         await ClockCycles(dut.clk, bench.rng.randrange(1, 10))
 
         idle_from = 0
-        for last_pixel, reading in zip(last_pixels, bench.readings[-IMAGES:], strict=True):
-            if idle_from <= last_pixel:
-                assert reading.offered - last_pixel == program.cycles
-                assert CoreReading.from_bits(reading.payload).cycles == program.cycles
+        for taken, reading in zip(arrivals, bench.readings[-IMAGES:], strict=True):
+            if idle_from <= taken[0]:
+                cycles = program.cycles_after(taken)
+                assert reading.offered - taken[-1] == cycles
+                assert CoreReading.from_bits(reading.payload).cycles == cycles
             idle_from = reading.taken
     assert bench.scoreboard.checked == IMAGES * len(NETWORKS[engine])
     await bench.finish()
@@ -227,8 +231,8 @@ async def the_next_image_may_come_in_any_cycle_of_a_computation(dut: Any, engine
     await bench.loader.load_program(program)
     for delay_cycles in range(program.cycles):
         early, late = program.random_images(numbers, 2)
-        bench.scoreboard.expect(program.code(early))
-        bench.scoreboard.expect(program.code(late))
+        bench.scoreboard.expect((program.code(early), program.room(early)))
+        bench.scoreboard.expect((program.code(late), program.room(late)))
         await bench.send(early)
         if delay_cycles:
             await ClockCycles(dut.clk, delay_cycles)
@@ -270,7 +274,7 @@ async def a_bad_load_is_refused_and_a_half_image_forgotten(
         await RisingEdge(dut.clk)
         bench.engine.clear.value = 0
         cover("engine: half an image forgotten", "yes")
-        bench.scoreboard.expect(program.code(image))
+        bench.scoreboard.expect((program.code(image), program.room(image)))
         await bench.send(image)
         await bench.scoreboard.drained(MAX_CYCLES)
     await bench.finish()

@@ -22,6 +22,9 @@ from stepnet.protocol import (
 from stepnet_sim.benches.networks import Program
 from stepnet_sim.design import Design
 
+UART_BITS = 10
+"""Of a byte on the wire: start, data, stop."""
+
 
 class BoardModel:
     """Answers requests as `stepnet.protocol` wants it.
@@ -34,6 +37,7 @@ class BoardModel:
 
     def __init__(self, design: Design, programs: Iterable[Program]) -> None:
         self._design = design
+        self._byte_cycles = UART_BITS * design.clock_hz // design.baud
         self._programs = {program.memory.digest: program for program in programs}
         self.digest = 0
         self._image_bytes = 0
@@ -83,13 +87,16 @@ class BoardModel:
         match target["space"]:
             case Space.WEIGHTS:
                 word_bytes, depth = shape.weight_bytes, shape.weight_words
+                lanes, lane_bits = shape.pe, shape.weight_lane_bits
             case Space.PARAMETERS:
                 word_bytes, depth = shape.parameter_bytes, shape.parameter_words
+                lanes, lane_bits = shape.parameter_lanes, shape.parameter_lane_bits
             case _:
-                word_bytes, depth = shape.parameter_bytes, 0
+                word_bytes, depth, lanes, lane_bits = shape.parameter_bytes, 0, 1, 0
         if len(words) % word_bytes:
             return Refusal.WRONG_LENGTH
-        if target["address"] + len(words) // word_bytes > depth:
+        word, lane = divmod(target["address"], 1 << lane_bits)
+        if lane >= lanes or word * lanes + lane + len(words) // word_bytes > depth * lanes:
             return Refusal.OUT_OF_RANGE
         if target["space"] == Space.PARAMETERS and target["address"] == 0:
             image_bytes = int.from_bytes(words[:word_bytes], "little")
@@ -98,10 +105,23 @@ class BoardModel:
             self._image_bytes = image_bytes
         return None
 
+    def without_cycles(self, answer: bytes) -> bytes:
+        """An answer with its cycles, which depend on when the image came, checked and set to 0."""
+        if HEADER.unpack(answer)["kind"] != Answer.READING:
+            return answer
+        fields = READING.unpack(answer)
+        program = self._programs[self.digest]
+        assert fields["cycles"] in {program.cycles_at(pace) for pace in (1, self._byte_cycles)}
+        return READING.pack(**{**fields, "cycles": 0})
+
     def _reading(self, program: Program, sequence: int, image: bytes) -> bytes:
         self.character = program.code(image)
         return READING.pack(
-            kind=Answer.READING, sequence=sequence, code=self.character, cycles=program.cycles
+            kind=Answer.READING,
+            sequence=sequence,
+            code=self.character,
+            margin=program.room(image),
+            cycles=0,
         )
 
     def _identity(self, sequence: int) -> bytes:
@@ -117,6 +137,10 @@ class BoardModel:
             parameter_words=shape.parameter_words,
             max_weight_bits=shape.max_weight_bits,
             single_port=int(shape.weight_memory == "single_port"),
+            pe=shape.pe,
+            parameter_lanes=shape.parameter_lanes,
+            sum_bits=shape.sum_bits,
+            overlap_neurons=shape.overlap_neurons,
             buffer_bytes=self._design.buffer_bytes,
             clock_hz=self._design.clock_hz,
             loaded=int(self.loaded),

@@ -39,10 +39,10 @@ _hits: Counter[tuple[str, str]] = Counter()
 def cover(point: str, value: Any) -> None:
     """Count that `value` of `point` was exercised.
 
-    Raises KeyError if there is no such bin, so that none is forgotten in `POINTS`.
+    Raises ValueError if there is no such bin, so that none is forgotten in `POINTS`.
     """
-    if str(value) not in POINTS[point]:
-        raise KeyError(f"{point} has no bin {value!s}")
+    if str(value) not in POINTS.get(point, ()):
+        raise ValueError(f"There is no bin {value!s} of {point!r}; add it to POINTS.")
     _hits[point, str(value)] += 1
 
 

@@ -18,7 +18,9 @@ POPCOUNT_WIDTHS = (1, 2, 3, 4, 8, 24, 64, 100)
 UART_DIVISORS = (4, 5, 16)
 
 ENGINE_SHAPES = {
-    "narrow": EngineShape(8, max_inputs=64, weight_words=256, parameter_words=64),
+    "narrow": EngineShape(
+        8, max_inputs=64, weight_words=256, parameter_words=64, overlap_neurons=16
+    ),
     "wide": EngineShape(
         24,
         max_inputs=96,
@@ -27,10 +29,26 @@ ENGINE_SHAPES = {
         max_weight_bits=4,
         weight_memory="single_port",
     ),
+    "parallel": EngineShape(
+        16,
+        max_inputs=96,
+        weight_words=256,
+        parameter_words=128,
+        pe=6,
+        parameter_lanes=2,
+        overlap_neurons=64,
+    ),
 }
 
 CHIP = Design(
-    shape=EngineShape(16, max_inputs=64, weight_words=64, parameter_words=32, max_weight_bits=4),
+    shape=EngineShape(
+        16,
+        max_inputs=64,
+        weight_words=64,
+        parameter_words=32,
+        max_weight_bits=4,
+        overlap_neurons=16,
+    ),
     clock_hz=4_000_000,
     buffer_bytes=128,
     uart=True,

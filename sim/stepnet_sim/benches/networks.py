@@ -1,5 +1,6 @@
 """Random networks and images, and what an engine has to make of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet import reference
-from stepnet.engine import EngineShape, MemoryImage, cycles_per_image, memory_image
+from stepnet.cycles import cycles_after, cycles_per_image
+from stepnet.engine import EngineShape
+from stepnet.memory_image import MemoryImage, memory_image
 from stepnet.network import Layer, Network, Readout
 from stepnet.protocol import pack_pixels
 
@@ -59,8 +62,16 @@ class Program:
 
     @cached_property
     def cycles(self) -> int:
-        """From the last pixel to the register."""
-        return cycles_per_image(self.network, self.shape)
+        """From the last pixel to the register, if all pixels came one after the other."""
+        return cycles_per_image(self.network, self.shape, cycles_per_byte=1)
+
+    def cycles_at(self, cycles_per_byte: int) -> int:
+        """From the last pixel to the register, if pixels come at this pace."""
+        return cycles_per_image(self.network, self.shape, cycles_per_byte)
+
+    def cycles_after(self, arrival_cycles: Sequence[int]) -> int:
+        """From the last pixel to the register, if the pixels came in these cycles."""
+        return cycles_after(self.network, self.shape, arrival_cycles)
 
     def random_images(self, rng: np.random.Generator, count: int) -> list[bytes]:
         """Packed images of random pixels."""
@@ -73,3 +84,10 @@ class Program:
             np.frombuffer(image, np.uint8), bitorder="little", count=self.network.width
         )
         return int(reference.infer(self.network, bits.astype(bool).reshape(1, 1, -1))[0])
+
+    def room(self, image: bytes) -> int:
+        """How far a sum may move before the code of one packed image changes."""
+        bits = np.unpackbits(
+            np.frombuffer(image, np.uint8), bitorder="little", count=self.network.width
+        )
+        return int(reference.room(self.network, bits.astype(bool).reshape(1, 1, -1))[0])

@@ -15,9 +15,10 @@ import numpy as np
 
 from stepnet import protocol
 from stepnet.board import Board
-from stepnet.engine import EngineShape, memory_image
+from stepnet.engine import EngineShape
 from stepnet.errors import LinkError, StepnetError
 from stepnet.identity import read_identity
+from stepnet.memory_image import memory_image
 from stepnet.network import Layer, Network
 from stepnet.protocol import Answer, Core, FrameReader, Request, decode_frame, encode_frame
 

@@ -8,8 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepnet_sim.bench_runner import TOP
+from stepnet_sim.benches.designs import ENGINE_SHAPES
+
 _POINT = re.compile(r"^C '(.*)' (\d+)$")
 _FIELD = re.compile(r"\x01([^\x02]*)\x02([^\x01]*)")
+_VARIANT = re.compile(rf"[_$](\d+|{'|'.join(ENGINE_SHAPES)})$")
+"""What tells the instances of one block in the benches' top from each other."""
 
 
 @dataclass
@@ -36,8 +41,10 @@ class BlockCoverage:
 
 
 def read_counts(paths: Iterable[Path]) -> dict[str, BlockCoverage]:
-    """Coverage by block, over all runs; a block is the last part of an instance's name, without
-    the number that tells it from others."""
+    """Coverage by block, over all runs.
+
+    A block is an instance in its parent, without what tells either from others of its kind.
+    """
     hits: dict[str, int] = defaultdict(int)
     for path in paths:
         for line in path.read_text(errors="replace").splitlines():
@@ -55,4 +62,5 @@ def read_counts(paths: Iterable[Path]) -> dict[str, BlockCoverage]:
 
 
 def _block(module: str) -> str:
-    return re.sub(r"_\d+$", "", module.split(".")[-1])
+    *_, parent, own = (_VARIANT.sub("", part) for part in ("", *module.split(".")))
+    return own if parent in ("", TOP) else f"{parent}.{own}"

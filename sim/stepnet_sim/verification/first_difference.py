@@ -12,13 +12,18 @@ from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
 from stepnet import reference
-from stepnet.engine import EngineShape, cycles_per_image, memory_image, stored_thresholds
+from stepnet.cycles import cycles_per_image
+from stepnet.engine import EngineShape
+from stepnet.memory_image import Load, is_tree, memory_image, stored_thresholds
 from stepnet.network import Layer, Network, Readout
-from stepnet.protocol import Space, pack_pixels
+from stepnet.protocol import pack_pixels
 from stepnet_hdl.collector import Collector
+from stepnet_hdl.datapath import Datapath
 from stepnet_hdl.engine import Engine
 
 PERIOD_S = 1e-6
+
+LOAD_BYTES = 1024
 
 SPARE_CYCLES = 1000
 """Beyond what the reference expects, for an engine that is late."""
@@ -61,13 +66,24 @@ class Difference:
         )
 
 
-class _WatchedEngine(Engine):
-    """An engine that, once elaborated, shows its collector."""
+@dataclass(frozen=True)
+class _Group:
+    """What the engine decides in one cycle, the first neuron first."""
 
+    cycle: int
+    margins: list[int]
+    fires: list[bool]
+
+
+class _WatchedEngine(Engine):
+    """An engine that, once elaborated, shows where it decides."""
+
+    datapath: Datapath
     collector: Collector
 
     def elaborate(self, platform: object) -> Module:
         m = super().elaborate(platform)
+        self.datapath = m.submodules.datapath
         self.collector = m.submodules.collector
         return m
 
@@ -79,16 +95,20 @@ def first_difference(
 
     image: (height, width) as in `reference.binarise`.
     """
-    decided = _decided(network, shape, image)
+    groups = iter(_decided(network, shape, image))
+    group = None
     for expected in decisions(network, image):
-        cycle, *engine = next(decided, (None,))
-        if not engine:
+        in_tree = is_tree(network, network.layers[expected.layer])
+        lane = expected.neuron % shape.pe
+        if group is None or in_tree or lane == 0:
+            group = next(groups, None)
+        if group is None:
             return Difference(None, None, expected)
-        margin, fires = engine
+        margin, fires = group.margins[lane], group.fires[lane]
         if (margin, fires) != (expected.margin, expected.fires):
-            return Difference(cycle, (margin, fires), expected)
-    for cycle, margin, fires in decided:
-        return Difference(cycle, (margin, fires), None)
+            return Difference(group.cycle, (margin, fires), expected)
+    for group in groups:
+        return Difference(group.cycle, (group.margins[0], group.fires[0]), None)
     return None
 
 
@@ -98,12 +118,12 @@ def decisions(network: Network, image: NDArray[np.generic]) -> Iterator[Decision
     *inputs, _ = reference.activations(network, image[np.newaxis])
     for number, (layer, state) in enumerate(zip(network.layers, inputs, strict=True)):
         margins = _margins(network, layer, state[0])
-        is_tree = number == len(network.layers) - 1 and network.readout is Readout.TREE
+        in_tree = is_tree(network, layer)
         neuron = 0
         while neuron < len(margins):
             fires = margins[neuron] >= 0
             yield Decision(number, neuron, margins[neuron], fires)
-            neuron = 2 * neuron + 1 + fires if is_tree else neuron + 1
+            neuron = 2 * neuron + 1 + fires if in_tree else neuron + 1
 
 
 def _margins(network: Network, layer: Layer, state: NDArray[np.uint8]) -> list[int]:
@@ -116,15 +136,11 @@ def _margins(network: Network, layer: Layer, state: NDArray[np.uint8]) -> list[i
     return margins.tolist()
 
 
-def _decided(
-    network: Network, shape: EngineShape, image: NDArray[np.generic]
-) -> Iterator[tuple[int, int, bool]]:
-    """Cycle from the last pixel, margin and firing of every neuron that the engine decides."""
+def _decided(network: Network, shape: EngineShape, image: NDArray[np.generic]) -> list[_Group]:
+    """Every group that the engine decides after the last pixel."""
     engine = _WatchedEngine(shape)
     simulator = Simulator(engine)
-    collector = engine.collector
-    found: list[tuple[int, int, bool]] = []
-    memory = memory_image(network, shape)
+    found: list[_Group] = []
     pixels = pack_pixels(reference.binarise(network, image[np.newaxis])[0])
 
     async def send(ctx: Any, port: Any, payloads: Any) -> None:
@@ -134,28 +150,30 @@ def _decided(
             await ctx.tick().until(port.ready)
         ctx.set(port.valid, 0)
 
-    async def load(ctx: Any, space: int, words: bytes) -> None:
-        body = bytes(3) + bytes([space]) + words
+    async def load(ctx: Any, words: Load) -> None:
+        body = words.address.to_bytes(3, "little") + bytes([words.space]) + words.words
         ends = [False] * (len(body) - 1) + [True]
         payloads = ({"data": byte, "last": last} for byte, last in zip(body, ends, strict=True))
         await send(ctx, engine.load, payloads)
-        await ctx.tick().repeat(2)
+        await ctx.tick().until(engine.load_done)
 
     async def testbench(ctx: Any) -> None:
         ctx.set(engine.readings.ready, 1)
-        await load(ctx, Space.PARAMETERS, memory.parameters.tobytes())
-        await load(ctx, Space.WEIGHTS, memory.weights.tobytes())
+        for words in memory_image(network, shape).loads(LOAD_BYTES):
+            await load(ctx, words)
         await send(ctx, engine.pixels, pixels)
         for cycle in range(1, cycles_per_image(network, shape) + SPARE_CYCLES):
-            done, margin, fires = ctx.get(collector.done), collector.margin, collector.fires
-            if done:
-                found.append((cycle, ctx.get(margin), bool(ctx.get(fires))))
+            if ctx.get(engine.datapath.done):
+                margins = [ctx.get(engine.datapath.margins[lane]) for lane in range(shape.pe)]
+                fires = ctx.get(engine.collector.fires)
+                each = [bool(fires >> lane & 1) for lane in range(shape.pe)]
+                found.append(_Group(cycle, margins, each))
             await ctx.tick()
 
     simulator.add_clock(PERIOD_S)
     simulator.add_testbench(testbench)
     simulator.run()
-    yield from found
+    return found
 
 
 def _verb(fires: bool) -> str:

@@ -89,9 +89,7 @@ def netlist_library(
     Raises MissingToolError if a tool is missing, BuildError if one fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    text = rtlil.convert(
-        design.component(), name="chip", platform=board.platform(), emit_src=False
-    )
+    text = rtlil.convert(design.component(), name="chip", platform=board.platform(), emit_src=False)
     synthesis = synthesis_command(board)
     yosys = find_flow_tool("yosys")
     models = cell_models(synthesis.split()[0].removeprefix("synth_"))

@@ -41,11 +41,14 @@ _TOO_EARLY = Mutant(
 )
 _MARGIN_WRAPS = Mutant(
     "stepnet_hdl.datapath",
-    "self.margin.eq(total - self.threshold)",
-    "self.margin.eq((total - self.threshold)[:-1].as_signed())",
+    "self.margins[neuron].eq(total[neuron] - thresholds[neuron])",
+    "self.margins[neuron].eq((total[neuron] - thresholds[neuron])[:-1].as_signed())",
 )
 _NO_CARRY_TO_NEGATE = Mutant(
-    "stepnet_hdl.datapath", "Cat(step.subtract, count)", "Cat(C(0), count)"
+    "stepnet_hdl.datapath", "Cat(step.subtract, addend)", "Cat(C(0), addend)"
+)
+_SECOND_NEURON_SEES_THE_FIRST = Mutant(
+    "stepnet_hdl.datapath", "self.weights.word_select(neuron, ", "self.weights.word_select(0, "
 )
 _ZEROS_BETWEEN_BLOCKS_LOST = Mutant("stepnet_hdl.cobs", "~at_code | zero_is_due", "~at_code")
 _NEVER_RESYNCHRONISES = Mutant(
@@ -82,12 +85,14 @@ def _popcount(
     )
 
 
-def _decision(simd: int, weight_bits: int, *mutants: Mutant, quick: bool = False) -> Proof:
+def _decision(
+    simd: int, weight_bits: int, *mutants: Mutant, pe: int = 1, quick: bool = False
+) -> Proof:
     kind = "match count" if weight_bits == 1 else f"{weight_bits}-bit weights"
     return Proof(
-        f"datapath, SIMD {simd}, {kind}",
+        f"datapath, SIMD {simd}, PE {pe}, {kind}",
         "sum >= threshold, by bit planes",
-        partial(DecidesANeuron, simd, weight_bits),
+        partial(DecidesANeuron, simd, weight_bits, pe),
         weight_bits + 9,
         any_state=True,
         mutants=mutants,
@@ -198,6 +203,7 @@ ALL = (
     _decision(8, 1, _MARGIN_WRAPS, quick=True),
     _decision(8, 8, _MARGIN_WRAPS, _NO_CARRY_TO_NEGATE),
     _decision(24, 4, _NO_CARRY_TO_NEGATE),
+    _decision(8, 3, _SECOND_NEURON_SEES_THE_FIRST, pe=2),
     *(
         Proof(
             f"COBS decoder, packets of 0 to {max_bytes} bytes",

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from stepnet import reference
 from stepnet.board import Board
-from stepnet.engine import CODE_BITS, EngineShape, cycles_per_image
+from stepnet.cycles import cycles_per_image
+from stepnet.engine import CODE_BITS, EngineShape
 from stepnet.network import Network
 from stepnet_sim.design import Design
 from stepnet_sim.verification.first_difference import first_difference

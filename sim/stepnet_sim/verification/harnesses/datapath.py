@@ -1,6 +1,7 @@
 """The datapath and its comparison against the sum of weights and the threshold."""
 
 from amaranth.hdl import Array, Assert, Module, Signal, Value, signed
+from amaranth.lib import data
 from amaranth.lib.wiring import In
 
 from stepnet.engine import EngineShape
@@ -9,37 +10,46 @@ from stepnet_sim.verification.formal import Harness, hold
 
 
 class DecidesANeuron(Harness):
-    """`margin` is sum minus threshold, not negative where `sum >= threshold`, after the latency.
+    """A margin is sum minus threshold, not negative where `sum >= threshold`, after the latency.
 
     For every row of one weight word per plane, all activations and every threshold that the
-    datapath can hold; the neuron starts in a datapath in any state. The sum is that of the
+    datapath can hold; the neurons of a group start in a datapath in any
+    state. The sum is that of the
     arithmetic by bit planes: `-2^(B-1) p[B-1] + sum_k 2^k p[k]` with `p[k] = popcount(a AND w[k])`,
     and of one plane `popcount(a XNOR w)`. The shape holds no larger sums, so this is every sum.
     """
 
-    def __init__(self, simd: int, planes: int) -> None:
-        self.shape = EngineShape(simd, max_inputs=simd, weight_words=16, max_weight_bits=planes)
+    def __init__(self, simd: int, planes: int, pe: int = 1) -> None:
+        self.shape = EngineShape(
+            simd,
+            max_inputs=simd,
+            weight_words=16,
+            max_weight_bits=planes,
+            pe=pe,
+            parameter_lanes=pe,
+        )
         self.planes = planes
         super().__init__(
             {
-                "weights": In(simd * planes),
+                "weights": In(simd * pe * planes),
                 "activations": In(simd),
-                "threshold": In(signed(self.shape.sum_bits)),
+                "thresholds": In(data.ArrayLayout(signed(self.shape.sum_bits), pe)),
             }
         )
 
     def claims(self, m: Module) -> None:
         """One plane per cycle, most significant first; then wait for the decision."""
-        hold(m, self.weights, self.activations, self.threshold)
-        m.submodules.dut = dut = datapath.Datapath(self.shape)
-        planes = [self.weights.word_select(at, self.shape.simd) for at in range(self.planes)]
+        hold(m, self.weights, self.activations, self.thresholds.as_value())
+        shape = self.shape
+        m.submodules.dut = dut = datapath.Datapath(shape)
+        words = [self.weights.word_select(at, shape.simd * shape.pe) for at in range(self.planes)]
         decided_at = self.planes - 1 + dut.latency_cycles
         cycle = Signal(range(decided_at + 2))
         m.d.comb += [
             dut.xnor.eq(self.planes == 1),
-            dut.weights.eq(Array(planes)[cycle]),
+            dut.weights.eq(Array(words)[cycle]),
             dut.activations.eq(self.activations),
-            dut.threshold.eq(self.threshold),
+            dut.thresholds.eq(self.thresholds),
             dut.step.start.eq(cycle == 0),
             dut.step.plane.eq(cycle < self.planes),
             dut.step.subtract.eq((cycle == 0) & (self.planes > 1)),
@@ -48,13 +58,15 @@ class DecidesANeuron(Harness):
         with m.If(cycle <= decided_at):
             m.d.sync += cycle.eq(cycle + 1)
 
-        total = self._total(planes)
         with m.If(cycle == decided_at):
-            m.d.comb += [
-                Assert(dut.done),
-                Assert(dut.margin == total - self.threshold),
-                Assert((dut.margin >= 0) == (total >= self.threshold)),
-            ]
+            m.d.comb += Assert(dut.done)
+            for neuron in range(shape.pe):
+                total = self._total([word.word_select(neuron, shape.simd) for word in words])
+                threshold = self.thresholds[neuron]
+                m.d.comb += [
+                    Assert(dut.margins[neuron] == total - threshold),
+                    Assert((dut.margins[neuron] >= 0) == (total >= threshold)),
+                ]
 
     def _total(self, planes: list[Value]) -> Value:
         if len(planes) == 1:

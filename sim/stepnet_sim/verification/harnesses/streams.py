@@ -39,6 +39,7 @@ class KeepsOffers(Harness):
         for name in streams(self._block, Out):
             m.d.comb += Assert(_kept(m, getattr(self, name)))
 
+
 def _kept(m: Module, port: stream.Interface) -> Value:
     """Whether an offer that was not taken in the cycle before stands, and unchanged."""
     stood = Signal()

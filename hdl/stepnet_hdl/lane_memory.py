@@ -1,0 +1,65 @@
+"""Memory whose words are read whole and written lane by lane."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet_hdl.ram import Ram
+
+
+class LaneMemory(wiring.Component):
+    """`depth` words of `lanes` lanes of `width` bits, in block RAM.
+
+    A word that is read in the cycle in which it is written means nothing, as of `Ram`.
+
+    Members
+    -------
+    read_address : Signal(range(depth)), in
+    read_enable : Signal(1), in
+    read_data : Signal(lanes * width), out
+        The word at `read_address` in the latest cycle with `read_enable`, the first lane lowest.
+    write_address : Signal(range(depth)), in
+    write_lane : Signal(range(lanes)), in
+    write_data : Signal(width), in
+    write_enable : Signal(1), in
+    """
+
+    read_address: Signal
+    read_enable: Signal
+    read_data: Signal
+    write_address: Signal
+    write_lane: Signal
+    write_data: Signal
+    write_enable: Signal
+
+    def __init__(self, width: int, lanes: int, depth: int) -> None:
+        self.width = width
+        self.lanes = lanes
+        self.depth = depth
+        super().__init__(
+            {
+                "read_address": In(range(depth)),
+                "read_enable": In(1),
+                "read_data": Out(lanes * width),
+                "write_address": In(range(depth)),
+                "write_lane": In(range(lanes)),
+                "write_data": In(width),
+                "write_enable": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        lanes: list[Signal] = []
+        for lane in range(self.lanes):
+            m.submodules[f"lane_{lane}"] = ram = Ram(self.width, self.depth)
+            m.d.comb += [
+                ram.read_address.eq(self.read_address),
+                ram.read_enable.eq(self.read_enable),
+                ram.write_address.eq(self.write_address),
+                ram.write_data.eq(self.write_data),
+                ram.write_enable.eq(self.write_enable & (self.write_lane == lane)),
+            ]
+            lanes.append(ram.read_data)
+        m.d.comb += self.read_data.eq(Cat(lanes))
+        return m

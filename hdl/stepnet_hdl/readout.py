@@ -1,0 +1,153 @@
+"""Where the last layer becomes a character."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, enum, wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.engine import CODE_BITS, READOUTS, EngineShape
+from stepnet.network import Readout as NetworkReadout
+
+
+class ReadoutNumber(enum.Enum, shape=2):
+    """Readouts as `stepnet.engine.LAYER_HEADER` numbers them."""
+
+    BITS = READOUTS.index(NetworkReadout.BITS)
+    TREE = READOUTS.index(NetworkReadout.TREE)
+    NEAREST = READOUTS.index(NetworkReadout.NEAREST)
+
+
+class Readout(wiring.Component):
+    """Takes groups of decided neurons, one neuron per cycle, and makes the code of them.
+
+    `finished` comes one cycle after the last neuron was taken: with a PE of 1 that is one cycle
+    after `last`. Groups are at least `pe` cycles apart.
+
+    Members
+    -------
+    done, last : Signal(1), in
+        A group of the last layer is decided, and whether it is the last one.
+    margins : array of pe signed(sum_bits + 1), in
+        A neuron fires if its margin is not negative.
+    rows_left : Signal, in
+        How many neurons follow the first of the last group.
+    kind : Signal(ReadoutNumber), in
+    lane : Signal, in
+        Of a tree: which neuron of the group counts.
+    prefix : Signal(8), in
+        Of a tree: what is in the code before its first bit.
+    code : Signal(8), out
+        With readout `bits` neuron k is bit k and what is beyond bit 7 is dropped; with `tree` every
+        neuron is a bit below the ones before. Holds from `finished` on until the next group.
+    winner : Signal, out
+        With readout `nearest` the number of the row with the largest margin, the first on a tie.
+    margin : Signal(sum_bits + 1), out
+        How far any one sum may move before the code changes; holds from one cycle after
+        `finished` on. All ones if there is only one row and readout `nearest`.
+    finished : Signal(1), out
+    """
+
+    done: Signal
+    last: Signal
+    margins: data.View
+    rows_left: Signal
+    kind: Signal
+    lane: Signal
+    prefix: Signal
+    code: Signal
+    winner: Signal
+    margin: Signal
+    finished: Signal
+
+    def __init__(self, shape: EngineShape) -> None:
+        self.shape = shape
+        super().__init__(
+            {
+                "done": In(1),
+                "last": In(1),
+                "margins": In(data.ArrayLayout(signed(shape.sum_bits + 1), shape.pe)),
+                "rows_left": In(range(shape.pe)),
+                "kind": In(ReadoutNumber),
+                "lane": In(range(shape.pe)),
+                "prefix": In(CODE_BITS),
+                "code": Out(CODE_BITS),
+                "winner": Out(CODE_BITS),
+                "margin": Out(shape.sum_bits + 1),
+                "finished": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        row = Signal(signed(self.shape.sum_bits + 1))
+        take = Signal()
+        last = Signal()
+        m.d.comb += row.eq(self.margins[0])
+        if self.shape.pe == 1:
+            m.d.comb += [take.eq(self.done), last.eq(self.done & self.last)]
+        else:
+            self._one_by_one(m, row, take, last)
+        self._collect(m, row, take, last)
+        m.d.sync += self.finished.eq(last)
+        return m
+
+    def _one_by_one(self, m: Module, row: Signal, take: Signal, last: Signal) -> None:
+        """The first neuron of a group passes at once, the others wait their turn."""
+        waiting = Signal(self.margins.shape())
+        lane = Signal(range(self.shape.pe))
+        chosen_lane = Signal.like(lane)  # of a tree
+        in_last_group = Signal()
+        is_tree = self.kind == ReadoutNumber.TREE
+        last_lane = Mux(is_tree, self.shape.pe - 1, self.rows_left)
+        ends = lane == last_lane
+        with m.If(self.done):
+            m.d.comb += [take.eq(~is_tree | (self.lane == 0)), last.eq(self.last & ends)]
+            m.d.sync += [
+                waiting.eq(self.margins.as_value() >> len(row)),
+                lane.eq(1),
+                chosen_lane.eq(self.lane),
+                in_last_group.eq(self.last),
+            ]
+        with m.Elif(lane != 0):
+            m.d.comb += [
+                row.eq(waiting[0]),
+                take.eq(~is_tree | (lane == chosen_lane)),
+                last.eq(in_last_group & ends),
+            ]
+            m.d.sync += [waiting.eq(waiting.as_value() >> len(row)), lane.eq(lane + 1)]
+        with m.If(last | (lane == self.shape.pe - 1)):
+            m.d.sync += lane.eq(0)
+
+    def _collect(self, m: Module, row: Signal, take: Signal, last: Signal) -> None:
+        first = Signal(init=1)
+        fires = row >= 0
+        position = Signal(CODE_BITS, init=1)  # of the neuron; 0 from the ninth on
+        number = Signal(CODE_BITS)
+        largest = Signal.like(row)
+        behind = Signal(signed(len(row) + 1))
+        is_nearest = self.kind == ReadoutNumber.NEAREST
+        m.d.comb += behind.eq(largest - row)
+        with m.If(take):
+            m.d.sync += [first.eq(0), position.eq(position << 1), number.eq(number + 1)]
+            with m.If(first | (behind < 0)):
+                m.d.sync += [largest.eq(row), self.winner.eq(number)]
+            with m.If(self.kind == ReadoutNumber.TREE):
+                m.d.sync += self.code.eq(Cat(fires, Mux(first, self.prefix, self.code)))
+            with m.Else():
+                bit = position & fires.replicate(CODE_BITS)
+                m.d.sync += self.code.eq(Mux(first, 0, self.code) | bit)
+        with m.If(last):
+            m.d.sync += [first.eq(1), position.eq(1), number.eq(0)]
+
+        # A sum may fall by its distance, or rise by one less: at the threshold a neuron fires, and
+        # of equal rows the first one wins.
+        distance = Signal.like(behind)
+        taken, alone, overtaken = Signal(), Signal(), Signal()
+        room = (distance ^ distance[-1].replicate(len(distance)))[: len(self.margin)]
+        m.d.sync += [
+            taken.eq(take),
+            distance.eq(Mux(is_nearest, behind, row)),
+            alone.eq(first & is_nearest),
+            overtaken.eq(first | (is_nearest & (behind < 0))),
+        ]
+        with m.If(taken & (overtaken | (room < self.margin))):
+            m.d.sync += self.margin.eq(room | alone.replicate(len(self.margin)))

@@ -1,0 +1,103 @@
+"""How many cycles the engine takes for an image, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stepnet.engine import EngineShape
+from stepnet.memory_image import (
+    image_bytes,
+    is_tree,
+    overlaps,
+    rows_evaluated,
+    words_per_row,
+)
+from stepnet.network import Layer, Network, Readout
+
+START_CYCLES = 1
+"""To take up an image."""
+
+HEADER_CYCLES = 3
+"""To fetch the two header words of a layer and to prepare it."""
+
+DATAPATH_CYCLES = 4
+"""Memory, match, accumulator and comparison registers between a weight word and its activation;
+the popcount comes on top."""
+
+REGISTER_CYCLES = 3
+"""From the last bit of a code to the register."""
+
+LOOKUP_CYCLES = 1
+"""To look up the code of the nearest row."""
+
+TREE_TURN_CYCLES = 6
+"""From one row of a tree to the next, beside the popcount: the datapath and two cycles to compute
+an address."""
+
+
+def cycles_per_image(
+    network: Network, shape: EngineShape, cycles_per_byte: int | None = None
+) -> int:
+    """Cycles from the transfer of an image's last pixels to the character register, exactly.
+
+    cycles_per_byte: at which the pixels arrive at a free engine; None if they were there before it
+    was free, and the cycles count from then on.
+
+    The engine issues one weight word per cycle. Beside that a layer takes `HEADER_CYCLES`,
+    `DATAPATH_CYCLES` and the popcount's latency, because it starts when the one before it has
+    written its last activation. The last layer's neurons go into the code one per cycle, so that
+    its groups are at least `pe` cycles apart.
+    """
+    if cycles_per_byte is None:
+        first = START_CYCLES + HEADER_CYCLES + _issue_cycles(network, network.layers[0], shape)
+        return first + _cycles_after_issue(network, shape)
+    end_cycle = image_bytes(network) * cycles_per_byte
+    return cycles_after(network, shape, range(0, end_cycle, cycles_per_byte))
+
+
+def cycles_after(network: Network, shape: EngineShape, arrival_cycles: Sequence[int]) -> int:
+    """As `cycles_per_image`, for a free engine that takes the bytes of an image in these cycles."""
+    last = len(arrival_cycles) - 1
+    word_ends = [*range(shape.weight_bytes - 1, last, shape.weight_bytes), last]
+    there = [arrival_cycles[end] - arrival_cycles[last] for end in word_ends]
+    # The engine takes up the image with the first word.
+    ready = there[0] + START_CYCLES + HEADER_CYCLES
+    issue_cycles = _issue_cycles(network, network.layers[0], shape)
+    if overlaps(network, shape):
+        groups = shape.groups(network.sizes[1])
+        for word_there in there[:-1]:
+            ready = max(ready, word_there) + groups
+        issue_cycles -= (len(there) - 1) * groups
+    return max(ready, 0) + issue_cycles + _cycles_after_issue(network, shape)
+
+
+def _cycles_after_issue(network: Network, shape: EngineShape) -> int:
+    """From the last weight word of the first layer to the register."""
+    cycles = len(network.layers) * (DATAPATH_CYCLES + shape.popcount_latency_cycles)
+    for layer in network.layers[1:]:
+        cycles += HEADER_CYCLES + _issue_cycles(network, layer, shape)
+    return cycles + _readout_cycles(network, shape) + REGISTER_CYCLES
+
+
+def _issue_cycles(network: Network, layer: Layer, shape: EngineShape) -> int:
+    """From the first weight word of a layer to its last, both included."""
+    words = words_per_row(network, layer, shape)
+    groups = shape.groups(layer.n_out)
+    if layer is network.layers[0] and overlaps(network, shape):
+        # Thresholds are read with the last word only.
+        return (words - 1) * groups + (groups - 1) * shape.parameter_reads + 1
+    group_cycles = words * layer.weight_bits
+    if is_tree(network, layer):
+        turn_cycles = group_cycles + TREE_TURN_CYCLES + shape.popcount_latency_cycles
+        return (rows_evaluated(network, layer) - 1) * max(turn_cycles, shape.pe) + group_cycles
+    last = layer is network.layers[-1]
+    distance_cycles = shape.group_distance if last else shape.parameter_reads
+    return (groups - 1) * max(group_cycles, distance_cycles) + group_cycles
+
+
+def _readout_cycles(network: Network, shape: EngineShape) -> int:
+    """From the last group of neurons to the last bit of the code."""
+    if network.readout is Readout.TREE:
+        return shape.pe - 1
+    cycles = (network.sizes[-1] - 1) % shape.pe
+    return cycles + (LOOKUP_CYCLES if network.readout is Readout.NEAREST else 0)

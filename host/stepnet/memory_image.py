@@ -1,0 +1,311 @@
+"""How a network lies in the engine's memories.
+
+The engine reads two memories in order, from the first word to the last, once per image:
+
+- parameter memory, words of `parameter_lanes` values: the bytes of one image; then per layer two
+  header words (`engine.ROW_HEADER`, `engine.LAYER_HEADER`) and the thresholds of each group; with
+  readout `nearest` at the end one word per row with its character code. Headers and codes are the
+  first value of their word;
+- weight memory, words of `pe` times `simd` weights: per layer, per group, per bit plane (most
+  significant first), the words of one row. With `by_input` it is per word, then per group.
+
+A group is `pe` neurons; the last one of a layer is filled up with neurons that never fire. Inputs
+fill a word from bit 0 up; in the last word of a row, and where a word holds `groups_per_word * pe`
+inputs that are less than `simd`, they end at the top bit, so that a shift register that is filled
+from the top needs no alignment. The unused low bits hold an activation of 0 and a weight that
+counts nothing. An image fills its last word in whole bytes: spare bits above its last pixel are
+inputs of 0.
+
+A layer with 1-bit weights counts matches: `sum w a = popcount(a XNOR b) - z` with `b = (w > 0)` and
+z the number of -1 in the row, so its stored threshold is `t + z`. With B bits the planes are added
+from the top: `sum = -p[B-1]`, then `sum = 2 sum + p[k]`, `p[k] = popcount(a AND w_k)`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepnet.engine import (
+    LAYER_HEADER,
+    MIN_OVERLAP_GROUPS,
+    READOUTS,
+    ROW_HEADER,
+    TREE_HEADER,
+    EngineShape,
+)
+from stepnet.errors import NetworkError
+from stepnet.network import Layer, Network, Readout
+from stepnet.protocol import Space
+
+
+class Load(NamedTuple):
+    """What one LOAD message carries."""
+
+    space: Space
+    address: int
+    words: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryImage:
+    """A network as the memories of an engine of `shape` hold it, in the order of their addresses.
+
+    parameters: (words * parameter_lanes, parameter_bytes) uint8, little-endian values.
+    weights: (words * pe, simd / 8) uint8, bit 0 of byte 0 first.
+    """
+
+    shape: EngineShape
+    parameters: NDArray[np.uint8]
+    weights: NDArray[np.uint8]
+
+    @cached_property
+    def digest(self) -> int:
+        """CRC-32 (ISO-HDLC) over the parameter bytes, then the weight bytes.
+
+        The gateware computes the same over what it was sent, so this number tells whether a board
+        holds this network.
+        """
+        return zlib.crc32(self.weights.tobytes(), zlib.crc32(self.parameters.tobytes()))
+
+    def loads(self, max_bytes: int) -> Iterator[Load]:
+        """Everything that fills the memories, in pieces of whole values and up to `max_bytes`.
+
+        The low bits of an address count the lanes of a memory word, the others the words.
+        """
+        shape = self.shape
+        for space, values, lanes, lane_bits in (
+            (Space.PARAMETERS, self.parameters, shape.parameter_lanes, shape.parameter_lane_bits),
+            (Space.WEIGHTS, self.weights, shape.pe, shape.weight_lane_bits),
+        ):
+            count = max(1, max_bytes // values.shape[1])
+            for start in range(0, len(values), count):
+                word, lane = divmod(start, lanes)
+                yield Load(space, word << lane_bits | lane, values[start : start + count].tobytes())
+
+
+def check_fits(network: Network, shape: EngineShape) -> None:
+    """Raise NetworkError, with layer and limit, if `shape` cannot hold `network`."""
+    weight_words = 0
+    for number, layer in enumerate(network.layers):
+        limits = (
+            ("inputs", layer.n_in, shape.max_inputs),
+            ("neurons", layer.n_out, shape.max_inputs),
+            ("weight bits", layer.weight_bits, shape.max_weight_bits),
+            ("bits in a sum", _sum_bits(layer), shape.sum_bits),
+        )
+        for what, needed, limit in limits:
+            if needed > limit:
+                raise NetworkError(
+                    f"Network {network.name!r} does not fit the engine: layer {number} has "
+                    f"{needed} {what}, the engine takes up to {limit}; use a smaller network or an "
+                    "engine of a larger shape."
+                )
+        weight_words += layer_weight_words(network, layer, shape)
+        if weight_words > shape.weight_words:
+            raise NetworkError(
+                f"Network {network.name!r} does not fit the engine: with layer {number} it needs "
+                f"{weight_words} weight words of {shape.simd * shape.pe} bits, the engine has "
+                f"{shape.weight_words}; use a smaller network or an engine of a larger shape."
+            )
+    needed = parameter_words(network, shape)
+    if needed > shape.parameter_words:
+        raise NetworkError(
+            f"Network {network.name!r} does not fit the engine: its {len(network.layers)} layers "
+            f"and {sum(network.sizes[1:])} neurons need {needed} parameter words, the "
+            f"engine has {shape.parameter_words}; use a smaller network or an engine of a larger "
+            "shape."
+        )
+
+
+def memory_image(network: Network, shape: EngineShape) -> MemoryImage:
+    """Lay `network` out for an engine of `shape`; raises NetworkError if it does not fit."""
+    check_fits(network, shape)
+    parameters = [_first_lane(image_bytes(network), shape)]
+    weights: list[NDArray[np.uint8]] = []
+    for layer in network.layers:
+        by_input = layer is network.layers[0] and overlaps(network, shape)
+        row_header = {
+            "words_per_row_minus_1": words_per_row(network, layer, shape) - 1,
+            "weight_bits_minus_1": layer.weight_bits - 1,
+            "last_layer": int(layer is network.layers[-1]),
+            "by_input": int(by_input),
+        }
+        parameters.append(_first_lane(pack_fields(ROW_HEADER, row_header), shape))
+        parameters.append(_first_lane(_second_header(network, layer), shape))
+        parameters.append(_threshold_words(network, layer, shape))
+        weights.append(_weight_words(network, layer, shape, by_input=by_input))
+    if network.readout is Readout.NEAREST:
+        parameters += [_first_lane(code, shape) for code in network.codes]
+    values = np.concatenate(parameters).astype("<i8").view(np.uint8).reshape(-1, 8)
+    return MemoryImage(shape, values[:, : shape.parameter_bytes].copy(), np.concatenate(weights))
+
+
+def image_bytes(network: Network) -> int:
+    """Bytes of one packed image."""
+    return -(-network.height * network.width // 8)
+
+
+def overlaps(network: Network, shape: EngineShape) -> bool:
+    """Whether the first layer is computed while its pixels arrive."""
+    first = network.layers[0]
+    return (
+        len(network.layers) > 1
+        and first.weight_bits == 1
+        and MIN_OVERLAP_GROUPS <= shape.groups(first.n_out) <= shape.overlap_groups
+    )
+
+
+def words_per_row(network: Network, layer: Layer, shape: EngineShape) -> int:
+    """Weight words that one bit plane of a group of `layer` takes."""
+    if layer is network.layers[0]:
+        return shape.image_words(image_bytes(network))
+    return shape.activation_words(layer.n_in)
+
+
+def layer_weight_words(network: Network, layer: Layer, shape: EngineShape) -> int:
+    """Words of weight memory that `layer` takes."""
+    words = words_per_row(network, layer, shape)
+    return shape.groups(layer.n_out) * layer.weight_bits * words
+
+
+def parameter_words(network: Network, shape: EngineShape) -> int:
+    """Words of parameter memory that `network` takes."""
+    words = 1
+    for layer in network.layers:
+        words += 2 + shape.groups(layer.n_out) * shape.parameter_reads
+    return words + (network.sizes[-1] if network.readout is Readout.NEAREST else 0)
+
+
+def rows_evaluated(network: Network, layer: Layer) -> int:
+    """Rows of `layer` that one image needs: all, or in a tree one per bit."""
+    if is_tree(network, layer):
+        return (layer.n_out + 1).bit_length() - 1
+    return layer.n_out
+
+
+def is_tree(network: Network, layer: Layer) -> bool:
+    """Whether `layer` is read as a tree."""
+    return network.readout is Readout.TREE and layer is network.layers[-1]
+
+
+def stored_thresholds(layer: Layer) -> NDArray[np.int64]:
+    """Thresholds as the engine compares them: (n_out,) int64.
+
+    A threshold below every possible sum or above all of them is moved to the nearest value that
+    acts the same, so that all fit the width of a sum.
+    """
+    lowest, highest = _sum_range(layer)
+    thresholds = np.clip(layer.thresholds.astype(np.int64), lowest, highest + 1)
+    return thresholds + _minus_ones(layer)
+
+
+def pack_fields(fields: dict[str, int], values: dict[str, int]) -> int:
+    """One word from named values; `fields` gives the width of each in bits, from bit 0 up."""
+    word, position = 0, 0
+    for name, width in fields.items():
+        word |= (values[name] & (1 << width) - 1) << position
+        position += width
+    return word
+
+
+def _first_lane(value: int, shape: EngineShape) -> NDArray[np.int64]:
+    """A word of parameter memory with one value in it."""
+    word = np.zeros(shape.parameter_lanes, dtype=np.int64)
+    word[0] = value
+    return word
+
+
+def _second_header(network: Network, layer: Layer) -> int:
+    rows = rows_evaluated(network, layer)
+    readout = READOUTS.index(network.readout)
+    if is_tree(network, layer):
+        prefix = int(network.code_prefix or "0", 2)
+        tree = {"rows_minus_1": rows - 1, "prefix": prefix, "unused": 0, "readout": readout}
+        return pack_fields(TREE_HEADER, tree)
+    return pack_fields(LAYER_HEADER, {"rows_minus_1": rows - 1, "readout": readout})
+
+
+def _threshold_words(network: Network, layer: Layer, shape: EngineShape) -> NDArray[np.int64]:
+    """The thresholds of a layer, group by group, as values of parameter memory."""
+    never_fires = (1 << shape.sum_bits - 1) - 1
+    values = np.full(shape.groups(layer.n_out) * shape.pe, never_fires, dtype=np.int64)
+    values[: layer.n_out] = _thresholds(network, layer, shape)
+    return values & (1 << shape.parameter_bits) - 1
+
+
+def _thresholds(network: Network, layer: Layer, shape: EngineShape) -> NDArray[np.int64]:
+    """As `stored_thresholds`; NetworkError if one does not fit."""
+    if not (network.readout is Readout.NEAREST and layer is network.layers[-1]):
+        return stored_thresholds(layer)
+    # Here the distance from the threshold counts, so none of them may be moved.
+    thresholds = layer.thresholds.astype(np.int64) + _minus_ones(layer)
+    limit = 1 << shape.sum_bits - 1
+    worst = int(thresholds[np.argmax(np.abs(thresholds))])
+    if not -limit <= worst < limit:
+        raise NetworkError(
+            f"Network {network.name!r} does not fit the engine: its last layer has a threshold of "
+            f"{worst}, the engine holds {-limit} to {limit - 1}; move all thresholds of the layer "
+            "by the same amount."
+        )
+    return thresholds
+
+
+def _minus_ones(layer: Layer) -> NDArray[np.int64]:
+    """What a count of matches is larger by than the sum: (n_out,); 0 but for 1-bit weights."""
+    if layer.weight_bits > 1:
+        return np.zeros(layer.n_out, dtype=np.int64)
+    return np.sum(layer.weights < 0, axis=1, dtype=np.int64)
+
+
+def _sum_range(layer: Layer) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The lowest and the highest sum of every neuron."""
+    weights = layer.weights.astype(np.int64)
+    return np.minimum(weights, 0).sum(axis=1), np.maximum(weights, 0).sum(axis=1)
+
+
+def _sum_bits(layer: Layer) -> int:
+    """Width that holds every sum of `layer` as the engine has it, and a threshold above it."""
+    lowest, highest = _sum_range(layer)
+    minus_ones = _minus_ones(layer)
+    largest = max(int((highest + minus_ones).max()) + 1, -int((lowest + minus_ones).min()) - 1)
+    return largest.bit_length() + 1
+
+
+def _weight_words(
+    network: Network, layer: Layer, shape: EngineShape, *, by_input: bool
+) -> NDArray[np.uint8]:
+    """The words of a layer, PE by PE: (words * pe, simd / 8) uint8."""
+    words = words_per_row(network, layer, shape)
+    groups = shape.groups(layer.n_out)
+    if layer.weight_bits == 1:
+        planes = (layer.weights > 0)[:, np.newaxis, :]
+        unused = True  # beside an activation of 0: no match
+    else:
+        shifts = np.arange(layer.weight_bits - 1, -1, -1)
+        planes = (layer.weights[:, np.newaxis, :] >> shifts[:, np.newaxis] & 1).astype(bool)
+        unused = False
+    rows = np.full((groups * shape.pe, layer.weight_bits, words * shape.simd), unused, dtype=bool)
+    rows[: layer.n_out, :, _input_positions(network, layer, shape)] = planes
+    by_group = rows.reshape(groups, shape.pe, layer.weight_bits, words, shape.simd)
+    order = (3, 0, 2, 1, 4) if by_input else (0, 2, 3, 1, 4)
+    in_order = by_group.transpose(order).reshape(-1, shape.simd)
+    return np.packbits(in_order, axis=-1, bitorder="little")
+
+
+def _input_positions(network: Network, layer: Layer, shape: EngineShape) -> NDArray[np.intp]:
+    """Where each input lies in the words of a row, counted in bits: (n_in,)."""
+    if layer is network.layers[0]:
+        slots, slots_per_word = 8 * image_bytes(network), shape.simd
+    else:
+        slots = shape.groups(layer.n_in) * shape.pe
+        slots_per_word = shape.groups_per_word * shape.pe
+    word, slot = np.divmod(np.arange(layer.n_in), slots_per_word)
+    in_word = np.minimum(slots_per_word, slots - word * slots_per_word)
+    return word * shape.simd + shape.simd - in_word + slot

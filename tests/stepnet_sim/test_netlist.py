@@ -1,0 +1,92 @@
+"""A small chip's netlist of each family against the reference, and what a difference says."""
+
+import numpy as np
+import pytest
+
+from stepnet.engine import EngineShape
+from stepnet.network import Readout
+from stepnet_hdl.boards import find_board
+from stepnet_sim.benches.networks import random_network
+from stepnet_sim.design import Design
+from stepnet_sim.verification import netlist, through_link
+from stepnet_sim.verification.cells import cell_models
+from stepnet_sim.verification.through_link import Running, compare
+from stepnet_sim.verilated import VerilatedChip, missing_compiler
+
+pytestmark = pytest.mark.skipif(
+    missing_compiler() is not None, reason=f"needs {missing_compiler()}, which is not installed"
+)
+
+SINGLE_PORT = EngineShape(16, 64, 256, 64, 2, weight_memory="single_port")
+BLOCK = EngineShape(16, 64, 256, 64, 2)
+
+IMAGES = 5
+
+
+@pytest.fixture(scope="module")
+def network():
+    return random_network(np.random.default_rng(1), (40, 18, 7), (1, 2), Readout.BITS)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(2).integers(0, 2, (IMAGES, 1, 40)) == 1
+
+
+@pytest.mark.parametrize(
+    ("board", "shape", "cells"),
+    [
+        ("icebreaker", SINGLE_PORT, ("SB_RAM40_4K", "SB_SPRAM256KA")),
+        ("ulx3s-25f", BLOCK, ("DP16KD",)),
+    ],
+)
+def test_netlist_infers_like_the_reference(board, shape, cells, network, images, tmp_path, cache):
+    design = Design(shape, 24_000_000, 256)
+    library = netlist.netlist_library(find_board(board), design, tmp_path, lambda message: None)
+    text = (tmp_path / "netlist.v").read_text()
+    assert all(cell in text for cell in cells)
+    with Running(VerilatedChip(library)) as running:
+        answered = compare(running, design, network, images)
+    assert answered.disagreement == ""
+    assert answered.images == IMAGES
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache of its own, so that the netlist is made."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(netlist.platformdirs, "user_cache_path", lambda name: folder)
+    return folder
+
+
+def test_options_are_those_of_the_build():
+    assert netlist.synthesis_command(find_board("icebreaker")) == "synth_ice40"
+    assert netlist.synthesis_command(find_board("ulx3s-25f")) == "synth_ecp5 -nowidelut"
+
+
+def test_models_are_whole_and_none_is_there_twice():
+    models = cell_models("ecp5")
+    assert "`include" not in models
+    for cell in ("LUT4", "CCU2C", "TRELLIS_FF", "DP16KD"):
+        assert models.count(f"module {cell}(") == 1
+
+
+def test_disagreement_names_image_and_place(network, images, monkeypatch):
+    right = through_link.reference.infer
+
+    def wrong_in_the_third(network, batch):
+        codes = right(network, batch)
+        codes[2] ^= 0b101
+        return codes
+
+    design = Design(BLOCK, 24_000_000, 256)
+    monkeypatch.setattr(through_link.reference, "infer", wrong_in_the_third)
+    with Running(VerilatedChip(design)) as running:
+        answered = compare(running, design, network, images)
+    code = int(right(network, images)[2])
+    assert answered.images == 3
+    assert answered.disagreement == (
+        f"image 2: the character is {code:#04x} instead of {code ^ 0b101:#04x}; the engine's "
+        "source decides every neuron as it has to, and what differs is bit 0, 2 of the register, "
+        "out of layer 1"
+    )
