@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test verify lint bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo.stamp  ## Shipped handwriting through the gateware on the virtual board.
@@ -13,6 +13,9 @@ demo: $(VENV)/demo.stamp  ## Shipped handwriting through the gateware on the vir
 
 test: lint  ## Everything: style, types, arrows, tests and benches.
 	$(BIN)/pytest --numprocesses auto --dist loadgroup
+
+verify: $(VENV)/test.stamp  ## The whole ladder: benches with coverage, the chip, proofs, netlists.
+	$(BIN)/stepnet verify
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

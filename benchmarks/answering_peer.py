@@ -13,6 +13,7 @@ from collections import deque
 from stepnet import protocol
 from stepnet.engine import EngineShape
 from stepnet.exchange import MESSAGE_OVERHEAD_BYTES, compiled
+from stepnet.identity import shape_fields
 from stepnet.protocol import Answer, Core, FrameReader, Refusal, Request, Space, encode_frame
 
 _READING = compiled(protocol.READING)
@@ -22,10 +23,10 @@ _INFER = int(Request.INFER)
 _READING_KIND = int(Answer.READING)
 
 
-def checksum_reading(pixels: bytes, digest: int) -> tuple[int, int]:
-    """The code and the cycles that the peer answers for packed `pixels`."""
+def checksum_reading(pixels: bytes, digest: int) -> tuple[int, int, int]:
+    """The code, the margin and the cycles that the peer answers for packed `pixels`."""
     checksum = zlib.crc32(pixels, digest)
-    return checksum & 0xFF, checksum
+    return checksum & 0xFF, checksum >> 8, checksum
 
 
 class AnsweringPeer:
@@ -104,12 +105,7 @@ class AnsweringPeer:
             "sequence": sequence,
             "protocol_version": protocol.PROTOCOL_VERSION,
             "core": Core.ENGINE,
-            "simd": self.shape.simd,
-            "max_inputs": self.shape.max_inputs,
-            "weight_words": self.shape.weight_words,
-            "parameter_words": self.shape.parameter_words,
-            "max_weight_bits": self.shape.max_weight_bits,
-            "single_port": int(self.shape.weight_memory == "single_port"),
+            **shape_fields(self.shape),
             "buffer_bytes": self.buffer_bytes,
             "clock_hz": 12_000_000,
             "loaded": int(self._loaded),

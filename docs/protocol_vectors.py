@@ -76,7 +76,9 @@ def vectors() -> dict[str, Any]:
     sample_pixels = _sample_pixels()
     single = {
         "24 pixels": _infer(5, b"\x00\x3c\x42"),
-        "a reading": protocol.READING.pack(kind=Answer.READING, sequence=5, code=0x37, cycles=1840),
+        "a reading": protocol.READING.pack(
+            kind=Answer.READING, sequence=5, code=0x37, margin=5, cycles=1840
+        ),
         "a sample of 784 pixels": _infer(0x1234, sample_pixels),
         "a load with a full COBS block": _load(7, 30, Space.WEIGHTS, _words_without_zeros()),
     }

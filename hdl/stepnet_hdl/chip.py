@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.engine import EngineShape
+from stepnet.identity import shape_fields
 from stepnet.protocol import Core
 from stepnet_hdl.endpoint import Endpoint
 from stepnet_hdl.engine import Engine
@@ -50,16 +51,7 @@ class Chip(wiring.Component):
         m = Module()
         identity = {
             "core": Core.ENGINE,
-            "simd": self.shape.simd,
-            "max_inputs": self.shape.max_inputs,
-            "weight_words": self.shape.weight_words,
-            "parameter_words": self.shape.parameter_words,
-            "max_weight_bits": self.shape.max_weight_bits,
-            "single_port": self.shape.weight_memory == "single_port",
-            "pe": self.shape.pe,
-            "parameter_lanes": self.shape.parameter_lanes,
-            "sum_bits": self.shape.sum_bits,
-            "overlap_neurons": self.shape.overlap_neurons,
+            **shape_fields(self.shape),
             "clock_hz": self.clock_hz,
         }
         m.submodules.endpoint = endpoint = Endpoint(identity, self.buffer_bytes)

@@ -9,6 +9,8 @@ from amaranth.lib.crc import Processor
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
+from stepnet.engine import EngineShape
+from stepnet.identity import shape_fields
 from stepnet.protocol import COMMIT, HEADER, LOAD, PROTOCOL_VERSION, Answer, Refusal, Request
 from stepnet_hdl.answers import AnswerWriter
 from stepnet_hdl.cobs import PacketByte
@@ -17,20 +19,7 @@ from stepnet_hdl.frames import FrameReceiver, FrameTransmitter
 from stepnet_hdl.packet_buffer import check_buffer_bytes
 from stepnet_hdl.preview import Preview
 
-IDENTITY_CONSTANTS = (
-    "core",
-    "simd",
-    "max_inputs",
-    "weight_words",
-    "parameter_words",
-    "max_weight_bits",
-    "single_port",
-    "pe",
-    "parameter_lanes",
-    "sum_bits",
-    "overlap_neurons",
-    "clock_hz",
-)
+IDENTITY_CONSTANTS = ("core", *shape_fields(EngineShape()), "clock_hz")
 """Fields of IDENTITY that only the maker of the chip knows."""
 
 _Header = data.StructLayout({name: 8 * size for name, size in HEADER.fields.items()})

@@ -66,7 +66,7 @@ class EngineShape:
     pe: neurons handled per cycle; 1 to 64 and at most simd.
     parameter_lanes: thresholds that are read per cycle; a divisor of pe. A narrower memory wastes
         less block RAM, but a group takes at least pe / parameter_lanes cycles.
-    max_sum_bits: width of a signed sum; 0 for as many as the largest possible sum needs.
+    max_sum_bits: width of a signed sum; 0 becomes what the largest possible sum needs.
     overlap_neurons: how many neurons of a first layer with 1-bit weights can be computed while its
         pixels arrive; 0 for none.
 
@@ -133,11 +133,13 @@ class EngineShape:
                 f"An engine of PE {self.pe} cannot read {self.parameter_lanes} thresholds at a "
                 f"time; choose one of {', '.join(map(str, lanes))}."
             )
-        largest = self._largest_sum_bits
-        if self.max_sum_bits and not HEADER_BITS <= self.max_sum_bits <= largest:
+        largest = (self.max_inputs << self.max_weight_bits - 1).bit_length() + 1
+        if not self.max_sum_bits:
+            object.__setattr__(self, "max_sum_bits", largest)
+        if not min(HEADER_BITS, largest) <= self.max_sum_bits <= largest:
             raise NetworkError(
                 f"An engine cannot have sums of {self.max_sum_bits} bits; "
-                f"choose {HEADER_BITS} to {largest}, or 0 for {largest}."
+                f"choose {min(HEADER_BITS, largest)} to {largest}, or 0 for {largest}."
             )
         if not 0 <= self.overlap_neurons <= self.max_inputs:
             raise NetworkError(
@@ -146,13 +148,9 @@ class EngineShape:
             )
 
     @property
-    def _largest_sum_bits(self) -> int:
-        return (self.max_inputs << self.max_weight_bits - 1).bit_length() + 1
-
-    @property
     def sum_bits(self) -> int:
         """Width of a signed sum, and of a threshold one beyond any sum."""
-        return self.max_sum_bits or self._largest_sum_bits
+        return self.max_sum_bits
 
     @property
     def parameter_bits(self) -> int:

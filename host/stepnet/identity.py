@@ -53,6 +53,22 @@ class Identity:
         )
 
 
+def shape_fields(shape: EngineShape) -> dict[str, int]:
+    """What IDENTITY says of an engine of `shape`: the inverse of `Identity.shape`."""
+    return {
+        "simd": shape.simd,
+        "max_inputs": shape.max_inputs,
+        "weight_words": shape.weight_words,
+        "parameter_words": shape.parameter_words,
+        "max_weight_bits": shape.max_weight_bits,
+        "single_port": int(shape.weight_memory == "single_port"),
+        "pe": shape.pe,
+        "parameter_lanes": shape.parameter_lanes,
+        "sum_bits": shape.sum_bits,
+        "overlap_neurons": shape.overlap_neurons,
+    }
+
+
 def read_identity(answer: bytes, where: str) -> Identity:
     """The identity in an answer to IDENTIFY.
 

@@ -40,6 +40,9 @@ GATES_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O0"
 
 SIMULATED_FAMILIES = ("iCE40", "ECP5")
 
+UART_BITS = 10
+"""Of a byte on the line: start bit, eight data bits, stop bit."""
+
 RESET_CYCLES = 2_000
 """Longer than the PLL takes in simulation, and than the reset of a board without one: 15 us."""
 
@@ -119,9 +122,10 @@ def verify_bitstream(
     building_s = time.monotonic() - started_s
     progress(f"Loading {network.name} and inferring {len(images)} images")
     codes = reference.infer(network, images)
+    byte_cycles = UART_BITS * divisor_for(clock_hz, baud)
     with RunningBoard(link, network, TIMEOUT_S, where=f"bitstream of {board.name}") as running:
-        expected_cycles = cycles_per_image(network, running.identity.shape)
-        readings = list(running.infer_many(images))
+        expected_cycles = cycles_per_image(network, running.identity.shape, byte_cycles)
+        readings = [running.infer(image) for image in images]
         cycles = link.chip.cycles
     different = sum(
         (reading.code, reading.cycles) != (code, expected_cycles)

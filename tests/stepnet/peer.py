@@ -17,9 +17,11 @@ from contextlib import contextmanager, suppress
 import engine_memory
 from stepnet import protocol
 from stepnet.engine import EngineShape
+from stepnet.identity import shape_fields
 from stepnet.protocol import Answer, Core, FrameReader, Refusal, Request, Space, encode_frame
 
 CYCLES = 321
+MARGIN = 5
 """What a peer says that every image took."""
 
 CLOCK_HZ = 12_000_000
@@ -83,12 +85,7 @@ class Peer:
             "sequence": sequence,
             "protocol_version": protocol.PROTOCOL_VERSION,
             "core": Core.ENGINE,
-            "simd": self.shape.simd,
-            "max_inputs": self.shape.max_inputs,
-            "weight_words": self.shape.weight_words,
-            "parameter_words": self.shape.parameter_words,
-            "max_weight_bits": self.shape.max_weight_bits,
-            "single_port": int(self.shape.weight_memory == "single_port"),
+            **shape_fields(self.shape),
             "buffer_bytes": self.buffer_bytes,
             "clock_hz": CLOCK_HZ,
             "loaded": int(self.loaded),
@@ -126,7 +123,9 @@ def refusal(sequence, reason):
 
 def reading(sequence, code):
     return encode_frame(
-        protocol.READING.pack(kind=Answer.READING, sequence=sequence, code=code, cycles=CYCLES)
+        protocol.READING.pack(
+            kind=Answer.READING, sequence=sequence, code=code, margin=MARGIN, cycles=CYCLES
+        )
     )
 
 

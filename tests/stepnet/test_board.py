@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import peer
-from peer import CLOCK_HZ, CYCLES, Peer, serving
+from peer import CLOCK_HZ, CYCLES, MARGIN, Peer, serving
 from stepnet import Layer, Network, protocol, reference
 from stepnet.board import Board, Reading, open_board
 from stepnet.engine import EngineShape
@@ -95,7 +95,7 @@ def test_identity_and_reading():
         assert board.identity.shape == EngineShape(16, 1024, 4096, 512)
         assert board.identity.loaded == 1
         assert board.identity.digest == memory_image(NETWORK, board.identity.shape).digest
-        assert board.infer(IMAGES[0]) == Reading(chr(CODES[0]), CODES[0], True, CYCLES)
+        assert board.infer(IMAGES[0]) == Reading(chr(CODES[0]), CODES[0], True, MARGIN, CYCLES)
 
 
 def test_single_port_memory_is_part_of_the_shape():
@@ -109,8 +109,8 @@ def test_a_code_outside_the_alphabet_is_unknown():
     network = random_network(alphabet=chr(CODES[0]))
     with serving(Peer(), "pty") as where, open_board(where, network) as board:
         known, unknown = board.infer_many(IMAGES[:2])
-    assert known == Reading(chr(CODES[0]), CODES[0], True, CYCLES)
-    assert unknown == Reading(None, CODES[1], False, CYCLES)
+    assert known == Reading(chr(CODES[0]), CODES[0], True, MARGIN, CYCLES)
+    assert unknown == Reading(None, CODES[1], False, MARGIN, CYCLES)
 
 
 # Loading
@@ -384,7 +384,9 @@ def test_memory_does_not_grow_with_the_stream(monkeypatch):
                 return super().answer(payload)
             number = int.from_bytes(payload[1:3], "little")
             return peer.encode_frame(
-                protocol.READING.pack(kind=Answer.READING, sequence=number, code=48, cycles=number)
+                protocol.READING.pack(
+                    kind=Answer.READING, sequence=number, code=48, margin=0, cycles=number
+                )
             )
 
     def infer(number):
@@ -641,6 +643,7 @@ def test_an_answer_of_the_wrong_length_does_not_count():
                 kind=Answer.READING,
                 sequence=int.from_bytes(payload[1:3], "little"),
                 code=0x21,
+                margin=0,
                 cycles=1,
             )
             return peer.encode_frame(wrong + b"!") + peer.encode_frame(wrong[:-1]) + answer
@@ -860,12 +863,12 @@ def sentence_on_opening(board_peer):
     [
         (
             {"protocol_version": 0},
-            "The board at PORT speaks protocol version 0, this stepnet version 1; "
+            "The board at PORT speaks protocol version 0, this stepnet version 2; "
             "build its bitstream again.",
         ),
         (
             {"protocol_version": 2},
-            "The board at PORT speaks protocol version 2, this stepnet version 1; upgrade stepnet.",
+            "The board at PORT speaks protocol version 2, this stepnet version 2; upgrade stepnet.",
         ),
         (
             {"core": 9},

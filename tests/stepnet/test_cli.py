@@ -272,7 +272,7 @@ BOARD_FAULTS = {
     ),
     "other version": (
         lambda: peer.Claiming(protocol_version=9),
-        "The board at PORT speaks protocol version 9, this stepnet version 1; upgrade stepnet.",
+        "The board at PORT speaks protocol version 9, this stepnet version 2; upgrade stepnet.",
     ),
     "refusing": (
         lambda: peer.Refusing(Request.INFER, Refusal.PROGRAM_OVERRUN),

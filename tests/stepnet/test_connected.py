@@ -174,7 +174,7 @@ def test_boards_with_a_problem_do_not_hide_the_others():
     [
         (
             {"protocol_version": 9},
-            "The board at {where!r} speaks protocol version 9, this stepnet version 1; upgrade "
+            "The board at {where!r} speaks protocol version 9, this stepnet version 2; upgrade "
             "stepnet.",
         ),
         (

@@ -170,7 +170,7 @@ def written(tmp_path):
     def infer_many(images):
         for image in images:
             code = int(reference.infer(NETWORK, image[np.newaxis])[0])
-            yield Reading(chr(code), code, True, 0)
+            yield Reading(chr(code), code, True, 0, 0)
 
     return path, str(read_text(infer_many, path, NETWORK))
 

@@ -204,7 +204,7 @@ def infer_many(network, known=lambda code: True):
     def infer(images):
         for image in images:
             code = int(reference.infer(network, image[np.newaxis])[0])
-            yield Reading(chr(code) if known(code) else None, code, known(code), 0)
+            yield Reading(chr(code) if known(code) else None, code, known(code), 0, 0)
 
     return infer
 

@@ -204,7 +204,9 @@ def test_documented_example():
     (request, reading) = re.findall(r"payload  (.*)\n +frame    (.*)\n", PAGE)
     image = bytes.fromhex("003C42")
     asked = protocol.INFER.pack(kind=Request.INFER, sequence=5) + image
-    answered = protocol.READING.pack(kind=Answer.READING, sequence=5, code=0x37, cycles=1840)
+    answered = protocol.READING.pack(
+        kind=Answer.READING, sequence=5, code=0x37, margin=5, cycles=1840
+    )
     for (payload, frame), expected in ((request, asked), (reading, answered)):
         assert bytes.fromhex(payload) == expected
         assert bytes.fromhex(frame) == encode_frame(expected)

@@ -70,6 +70,10 @@ def shape_of(identity):
         parameter_words=identity["parameter_words"],
         max_weight_bits=identity["max_weight_bits"],
         weight_memory="single_port" if identity["single_port"] else "block",
+        pe=identity["pe"],
+        parameter_lanes=identity["parameter_lanes"],
+        max_sum_bits=identity["sum_bits"],
+        overlap_neurons=identity["overlap_neurons"],
     )
 
 

@@ -226,7 +226,8 @@ def answer_to(payload, **changes):
     if payload[0] == Request.IDENTIFY:
         return protocol.IDENTITY.pack(**{**IDENTITY, "sequence": sequence, **changes})
     return protocol.READING.pack(
-        **{"kind": Answer.READING, "sequence": sequence, "code": 0x37, "cycles": 0x890001} | changes
+        **{"kind": Answer.READING, "sequence": sequence, "code": 0x37, "margin": 1, "cycles": 0x890001}
+        | changes
     )
 
 

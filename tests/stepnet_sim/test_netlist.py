@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(
     missing_compiler() is not None, reason=f"needs {missing_compiler()}, which is not installed"
 )
 
-SINGLE_PORT = EngineShape(16, 64, 256, 64, 2, weight_memory="single_port")
-BLOCK = EngineShape(16, 64, 256, 64, 2)
+SINGLE_PORT = EngineShape(16, 256, 256, 64, weight_memory="single_port")
+BLOCK = EngineShape(16, 256, 256, 64)
 
 IMAGES = 5
 

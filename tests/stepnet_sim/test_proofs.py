@@ -84,9 +84,9 @@ def test_path_from_ready_to_valid_is_found(tmp_path):
 
 
 def test_mutant_of_a_text_that_is_gone_is_refused():
-    with pytest.raises(ValueError, match=r"stepnet_hdl\.cobs holds 0 times 'not in it'"):
-        with broken(Mutant("stepnet_hdl.cobs", "not in it", "")):
-            pass
+    gone = broken(Mutant("stepnet_hdl.cobs", "not in it", ""))
+    with pytest.raises(ValueError, match=r"stepnet_hdl\.cobs holds 0 times 'not in it'"), gone:
+        pass
 
 
 def test_mutant_lasts_as_long_as_asked():

@@ -205,7 +205,9 @@ def _link_use(
         for index, bits in enumerate(reference.binarise(network, images))
     ]
     answers = [
-        protocol.READING.pack(kind=Answer.READING, sequence=index, code=code, cycles=stream.cycles)
+        protocol.READING.pack(
+            kind=Answer.READING, sequence=index, code=code, margin=0, cycles=stream.cycles
+        )
         for index, code in enumerate(codes)
     ]
     request_bytes, answer_bytes = (

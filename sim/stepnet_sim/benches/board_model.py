@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterable
 
+from stepnet.identity import shape_fields
 from stepnet.protocol import (
     ACKNOWLEDGE,
     COMMIT,
@@ -131,16 +132,7 @@ class BoardModel:
             sequence=sequence,
             protocol_version=PROTOCOL_VERSION,
             core=Core.ENGINE,
-            simd=shape.simd,
-            max_inputs=shape.max_inputs,
-            weight_words=shape.weight_words,
-            parameter_words=shape.parameter_words,
-            max_weight_bits=shape.max_weight_bits,
-            single_port=int(shape.weight_memory == "single_port"),
-            pe=shape.pe,
-            parameter_lanes=shape.parameter_lanes,
-            sum_bits=shape.sum_bits,
-            overlap_neurons=shape.overlap_neurons,
+            **shape_fields(shape),
             buffer_bytes=self._design.buffer_bytes,
             clock_hz=self._design.clock_hz,
             loaded=int(self.loaded),

@@ -17,7 +17,7 @@ from stepnet import protocol
 from stepnet.board import Board
 from stepnet.engine import EngineShape
 from stepnet.errors import LinkError, StepnetError
-from stepnet.identity import read_identity
+from stepnet.identity import read_identity, shape_fields
 from stepnet.memory_image import memory_image
 from stepnet.network import Layer, Network
 from stepnet.protocol import Answer, Core, FrameReader, Request, decode_frame, encode_frame
@@ -219,6 +219,7 @@ class ScriptedBoard:
                         kind=Answer.READING,
                         sequence=sequence,
                         code=image[0],
+                        margin=0,
                         cycles=zlib.crc32(image),
                     )
                 )
@@ -280,12 +281,7 @@ def _identity(sequence: int) -> bytes:
         sequence=sequence,
         protocol_version=protocol.PROTOCOL_VERSION,
         core=Core.ENGINE,
-        simd=SHAPE.simd,
-        max_inputs=SHAPE.max_inputs,
-        weight_words=SHAPE.weight_words,
-        parameter_words=SHAPE.parameter_words,
-        max_weight_bits=SHAPE.max_weight_bits,
-        single_port=0,
+        **shape_fields(SHAPE),
         buffer_bytes=64,
         clock_hz=12_000_000,
         loaded=1,

@@ -14,8 +14,9 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from amaranth.hdl import Assume, Module, ResetSignal, Signal, Value
+from amaranth.hdl import Assert, Assume, Module, ResetSignal, Signal, Value, ValueLike
 from amaranth.lib import wiring
 
 from stepnet.errors import StepnetError
@@ -38,6 +39,16 @@ class ProofError(StepnetError):
     """A proof could not be tried: the tools failed."""
 
 
+def claim(condition: ValueLike) -> Any:
+    """A statement that fails the proof where `condition` is 0."""
+    return Assert(condition, "")
+
+
+def given(condition: ValueLike) -> Any:
+    """A statement that leaves out what does not make `condition` 1."""
+    return Assume(condition, "")
+
+
 class Harness(wiring.Component):
     """A component to be proven; `claims` puts in blocks, assumptions and assertions.
 
@@ -51,7 +62,7 @@ class Harness(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """The module, with a reset that never comes."""
         m = Module()
-        m.d.comb += Assume(~ResetSignal())
+        m.d.comb += given(~ResetSignal())
         self.claims(m)
         return m
 
@@ -64,7 +75,7 @@ def hold(m: Module, *inputs: Value) -> None:
         before = Signal.like(value)
         m.d.sync += before.eq(value)
         with m.If(started):
-            m.d.comb += Assume(value == before)
+            m.d.comb += given(value == before)
 
 
 @dataclass(frozen=True)

@@ -111,11 +111,16 @@ def _bad_connection(inner: str, outer: str, unless: str) -> str:
 @dataclass(frozen=True)
 class StreamBlock:
     """A block with output streams: a fresh one, made through its module so that a mutant of that
-    comes into effect; and how it breaks their rules."""
+    comes into effect; how it breaks their rules; and which of its streams have others."""
 
     name: str
     make: Callable[[], Component]
     mutant: Mutant
+    exempt: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Its name, and what is left out."""
+        return f"{self.name} but its {', '.join(self.exempt)}" if self.exempt else self.name
 
 
 STREAM_BLOCKS = (
@@ -175,18 +180,21 @@ STREAM_BLOCKS = (
         ),
         Mutant(
             "stepnet_hdl.endpoint",
-            "self.pixels.valid.eq(request.valid)",
-            "self.pixels.valid.eq(request.valid & self.load_done)",
+            "m.d.comb += [self.load.valid.eq(request.valid), ",
+            "m.d.comb += [self.load.valid.eq(request.valid & self.load_done), ",
         ),
+        # A preview of pixels comes as the wire gives them, valid for one cycle, and is aborted if
+        # the core does not take it: see `stepnet_hdl.preview`.
+        exempt=("pixels",),
     ),
 )
 
 
 def _offers(block: StreamBlock) -> Proof:
     return Proof(
-        f"{block.name}, offers stay until taken",
+        f"{block}, offers stay until taken",
         "the stream rules",
-        partial(KeepsOffers, block.make),
+        partial(KeepsOffers, block.make, block.exempt),
         STREAM_DEPTH,
         unbounded=True,
         mutants=(block.mutant,),
@@ -280,9 +288,10 @@ def run(folder: Path, progress: Callable[[str], None]) -> Iterator[Outcome]:
     for block in STREAM_BLOCKS:
         progress(f"Looking for paths through the {block.name}")
         started_s = time.monotonic()
-        paths = paths_from_ready(block.make(), folder / block.name.replace(" ", "_"))
+        found = paths_from_ready(block.make(), folder / block.name.replace(" ", "_"))
+        paths = [name for name in found if name not in block.exempt]
         yield Outcome(
-            f"{block.name}, valid and payload",
+            f"{block}, valid and payload",
             "no path from ready",
             "every path",
             time.monotonic() - started_s,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,16 @@ from stepnet import reference
 from stepnet.board import Board
 from stepnet.cycles import cycles_per_image
 from stepnet.engine import CODE_BITS, EngineShape
+from stepnet.identity import shape_fields
 from stepnet.network import Network
+from stepnet_hdl.uart import divisor_for
 from stepnet_sim.design import Design
 from stepnet_sim.verification.first_difference import first_difference
 from stepnet_sim.verilated import VerilatedChip
 from stepnet_sim.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
+
+BITS_PER_BYTE = 10
+"""On a serial line: eight data bits, a start bit and a stop bit."""
 
 TIMEOUT_S = 120.0
 """For any one answer; a simulation of gates takes its time."""
@@ -49,15 +54,14 @@ class Answered:
     disagreement: str
 
 
-def compare(
-    running: Running, design: Design, network: Network, images: NDArray[np.uint8]
-) -> Answered:
+def compare(running: Running, design: Design, network: Network, images: NDArray[Any]) -> Answered:
     """Identify the chip, load `network`, infer `images`; characters and cycles have to be those of
     the reference, and the character register that of the last image."""
     codes = reference.infer(network, images).tolist()
-    expected_cycles = cycles_per_image(network, design.shape)
+    byte_cycles = BITS_PER_BYTE * divisor_for(design.clock_hz, design.baud) if design.uart else 1
+    expected_cycles = cycles_per_image(network, design.shape, byte_cycles)
     board = Board(running.link, network, TIMEOUT_S, where="the simulated chip")
-    if board.identity.shape != design.shape:
+    if shape_fields(board.identity.shape) != shape_fields(design.shape):
         return Answered(0, running.chip.cycles, f"it says that it is {board.identity.shape}")
     for number, (image, code) in enumerate(zip(images, codes, strict=True)):
         reading = board.infer(image)

@@ -7,11 +7,11 @@ code, and every code says how far the next one is.
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Array, Assert, Assume, C, Module, Mux, Signal, Value
+from amaranth.hdl import Array, C, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
 from stepnet_hdl import cobs
-from stepnet_sim.verification.formal import Harness, hold
+from stepnet_sim.verification.formal import Harness, claim, given, hold
 
 
 def stuffed(packet: list[Value], size: Value) -> list[Value]:
@@ -38,10 +38,14 @@ class _Feeds(Harness):
     may come out after the zero was taken, and is left out.
     """
 
-    def _feed(self, m: Module, frame: list[Value], length: Value) -> tuple[Signal, Value, Value]:
-        """The decoder; which of the frame's tokens is taken in this cycle; if all bytes are in."""
-        m.submodules.dut = dut = cobs.CobsDecoder()
-        self._dut = dut
+    offer: Signal
+    ready: Signal
+    _dut: cobs.CobsDecoder
+
+    def _feed(self, m: Module, frame: list[Value], length: Value) -> tuple[Value, Value, Value]:
+        """Which of the frame's tokens comes next, whether it is taken in this cycle, and if all
+        bytes are in and no token is left."""
+        m.submodules.dut = dut = self._dut = cobs.CobsDecoder()
         synchronised = Signal()
         flushed = Signal()
         sent = Signal(range(len(frame) + 1))
@@ -68,6 +72,11 @@ class _Feeds(Harness):
 class DecodesEveryPacket(_Feeds):
     """decode(encode(packet)) is the packet, for every packet of up to `max_bytes`."""
 
+    packet: Signal
+    size: Signal
+    offer: Signal
+    ready: Signal
+
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         super().__init__(
@@ -82,20 +91,20 @@ class DecodesEveryPacket(_Feeds):
     def claims(self, m: Module) -> None:
         """Tokens are the packet's bytes and one sound end, no fewer and no more."""
         hold(m, self.packet, self.size)
-        m.d.comb += Assume(self.size <= self._max_bytes)
+        m.d.comb += given(self.size <= self._max_bytes)
         packet: list[Value] = [self.packet.word_select(at, 8) for at in range(self._max_bytes)]
         received, taken, over = self._feed(m, stuffed(packet, self.size), self.size + 2)
         token = self._dut.tokens.p
         with m.If(taken & (received == self.size)):
-            m.d.comb += [Assert(token.end), Assert(~token.broken)]
+            m.d.comb += [claim(token.end), claim(~token.broken)]
         with m.Elif(taken):
             m.d.comb += [
-                Assert(received < self.size),
-                Assert(~token.end),
-                Assert(token.data == Array(packet)[received]),
+                claim(received < self.size),
+                claim(~token.end),
+                claim(token.data == Array(packet)[received]),
             ]
         with m.If(over):
-            m.d.comb += Assert(received == self.size + 1)
+            m.d.comb += claim(received == self.size + 1)
 
 
 class DecodesEveryString(_Feeds):
@@ -107,6 +116,10 @@ class DecodesEveryString(_Feeds):
     those up to 255.
     """
 
+    string: Signal
+    offer: Signal
+    ready: Signal
+
     def __init__(self, length: int) -> None:
         self._length = length
         super().__init__({"string": In(8 * length), "offer": In(1), "ready": In(1)})
@@ -115,7 +128,7 @@ class DecodesEveryString(_Feeds):
         """Token k belongs to byte k + 1, and the last one to the closing zero."""
         hold(m, self.string)
         string: list[Value] = [self.string.word_select(at, 8) for at in range(self._length)]
-        m.d.comb += [Assume(byte != 0) for byte in string]
+        m.d.comb += [given(byte != 0) for byte in string]
         is_code: list[Value] = [C(1)]
         for at in range(1, self._length + 1):
             is_code.append(
@@ -127,15 +140,15 @@ class DecodesEveryString(_Feeds):
             [Mux(code, 0, byte) for code, byte in zip(is_code[1:], string[1:], strict=False)]
         )
         with m.If(taken & (received == self._length - 1)):
-            m.d.comb += [Assert(token.end), Assert(token.broken == ~is_code[self._length])]
+            m.d.comb += [claim(token.end), claim(token.broken == ~is_code[self._length])]
         with m.Elif(taken):
             m.d.comb += [
-                Assert(received < self._length - 1),
-                Assert(~token.end),
-                Assert(token.data == data[received]),
+                claim(received < self._length - 1),
+                claim(~token.end),
+                claim(token.data == data[received]),
             ]
         with m.If(over):
-            m.d.comb += Assert(received == self._length)
+            m.d.comb += claim(received == self._length)
 
 
 class DecodesFullBlocks(Harness):
@@ -146,20 +159,22 @@ class DecodesFullBlocks(Harness):
 
     FULL_BLOCK = 254
 
+    content: Signal
+
     def __init__(self, size: int) -> None:
         self._size = size
         super().__init__({"content": In(8)})
 
     def claims(self, m: Module) -> None:
         """One or two blocks; the second one's code gives nothing."""
-        m.d.comb += Assume(self.content != 0)
+        m.d.comb += given(self.content != 0)
         m.submodules.dut = dut = cobs.CobsDecoder()
         first = min(self._size, self.FULL_BLOCK)
         second = self._size - first
         codes = {0: first + 1, 1 + first: second + 1} if second else {0: first + 1}
         closing = self._size + len(codes)
         position = Signal(range(closing + 2))
-        m.d.comb += [dut.tokens.ready.eq(1), dut.bytes.valid.eq(1), Assert(dut.bytes.ready)]
+        m.d.comb += [dut.tokens.ready.eq(1), dut.bytes.valid.eq(1), claim(dut.bytes.ready)]
         gives_content = Signal()
         gives_end = Signal()
         content = Signal(8)
@@ -179,15 +194,20 @@ class DecodesFullBlocks(Harness):
                 m.d.sync += gives_content.eq(1)
         with m.If(position <= closing):
             m.d.sync += position.eq(position + 1)
-        m.d.comb += Assert(dut.tokens.valid == (gives_content | gives_end))
+        m.d.comb += claim(dut.tokens.valid == (gives_content | gives_end))
         with m.If(gives_content):
-            m.d.comb += [Assert(dut.tokens.p.data == content), Assert(~dut.tokens.p.end)]
+            m.d.comb += [claim(dut.tokens.p.data == content), claim(~dut.tokens.p.end)]
         with m.If(gives_end):
-            m.d.comb += [Assert(dut.tokens.p.end), Assert(~dut.tokens.p.broken)]
+            m.d.comb += [claim(dut.tokens.p.end), claim(~dut.tokens.p.broken)]
 
 
 class EncodesEveryPacket(Harness):
     """The encoder's bytes are the frame, for every packet of 1 to `max_bytes`."""
+
+    packet: Signal
+    size: Signal
+    offer: Signal
+    ready: Signal
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -203,7 +223,7 @@ class EncodesEveryPacket(Harness):
     def claims(self, m: Module) -> None:
         """Byte k of what comes is byte k of the frame."""
         hold(m, self.packet, self.size)
-        m.d.comb += [Assume(self.size >= 1), Assume(self.size <= self._max_bytes)]
+        m.d.comb += [given(self.size >= 1), given(self.size <= self._max_bytes)]
         m.submodules.dut = dut = cobs.CobsEncoder()
         packet: list[Value] = [self.packet.word_select(at, 8) for at in range(self._max_bytes)]
         frame = stuffed(packet, self.size)
@@ -219,8 +239,8 @@ class EncodesEveryPacket(Harness):
             m.d.sync += sent.eq(sent + 1)
         with m.If(dut.bytes.valid):
             m.d.comb += [
-                Assert(received < self.size + 2),
-                Assert(dut.bytes.p == Array(frame)[received]),
+                claim(received < self.size + 2),
+                claim(dut.bytes.p == Array(frame)[received]),
             ]
             with m.If(self.ready):
                 m.d.sync += received.eq(received + 1)

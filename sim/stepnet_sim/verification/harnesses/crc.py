@@ -4,12 +4,12 @@ After R. Williams, "A Painless Guide to CRC Error Detection Algorithms", 1993: t
 shifted once per bit of the message, and where a 1 falls out the polynomial is subtracted.
 """
 
-from amaranth.hdl import Assert, C, Module, Mux, Signal, Value
-from amaranth.lib import crc
+from amaranth.hdl import C, Module, Mux, Signal, Value
+from amaranth.lib import crc  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 from amaranth.lib.crc.catalog import CRC16_IBM_3740, CRC32_ISO_HDLC
 from amaranth.lib.wiring import In
 
-from stepnet_sim.verification.formal import Harness
+from stepnet_sim.verification.formal import Harness, claim
 
 
 def _crc16_register(byte: Value, register: Value) -> Value:
@@ -21,7 +21,7 @@ def _crc16_register(byte: Value, register: Value) -> Value:
 
 
 def _crc32_register(byte: Value, register: Value) -> Value:
-    """CRC-32/ISO-HDLC: least significant bit first, polynomial 0x04C11DB7 with its bits reversed."""
+    """CRC-32/ISO-HDLC: least significant bit first, polynomial 0x04C11DB7 reversed."""
     register = register ^ byte
     for _ in range(8):
         register = (register >> 1) ^ Mux(register[0], C(0xEDB88320, 32), 0)
@@ -45,6 +45,9 @@ class TakesAByte(Harness):
     bits: 16 or 32.
     """
 
+    byte: Signal
+    valid: Signal
+
     def __init__(self, bits: int) -> None:
         self.bits = bits
         super().__init__({"byte": In(8), "valid": In(1)})
@@ -61,19 +64,22 @@ class TakesAByte(Harness):
         with m.If(~started):
             m.d.comb += [
                 dut.valid.eq(self.valid),
-                Assert(dut.match_detected == (register == residue)),
+                claim(dut.match_detected == (register == residue)),
             ]
             m.d.sync += [
                 started.eq(1),
                 after.eq(Mux(self.valid, step(self.byte, register), register)),
             ]
         with m.Else():
-            m.d.comb += Assert(register.bit_select(bit, 1) == after.bit_select(bit, 1))
+            m.d.comb += claim(register.bit_select(bit, 1) == after.bit_select(bit, 1))
             m.d.sync += bit.eq(bit + 1)
 
 
 class StartsAnew(Harness):
     """`start` takes the initial value 0xFFFF or 0xFFFFFFFF, and with `valid` the byte after it."""
+
+    byte: Signal
+    valid: Signal
 
     def __init__(self, bits: int) -> None:
         self.bits = bits
@@ -89,4 +95,4 @@ class StartsAnew(Harness):
         started = Signal()
         m.d.sync += [started.eq(1), after.eq(Mux(self.valid, step(self.byte, ones), ones))]
         with m.If(started):
-            m.d.comb += Assert(dut.crc ^ inverted == after)
+            m.d.comb += claim(dut.crc ^ inverted == after)

@@ -1,12 +1,12 @@
 """The datapath and its comparison against the sum of weights and the threshold."""
 
-from amaranth.hdl import Array, Assert, Module, Signal, Value, signed
+from amaranth.hdl import Array, Module, Signal, Value, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import In
 
 from stepnet.engine import EngineShape
 from stepnet_hdl import datapath
-from stepnet_sim.verification.formal import Harness, hold
+from stepnet_sim.verification.formal import Harness, claim, hold
 
 
 class DecidesANeuron(Harness):
@@ -18,6 +18,10 @@ class DecidesANeuron(Harness):
     arithmetic by bit planes: `-2^(B-1) p[B-1] + sum_k 2^k p[k]` with `p[k] = popcount(a AND w[k])`,
     and of one plane `popcount(a XNOR w)`. The shape holds no larger sums, so this is every sum.
     """
+
+    weights: Signal
+    activations: Signal
+    thresholds: data.View
 
     def __init__(self, simd: int, planes: int, pe: int = 1) -> None:
         self.shape = EngineShape(
@@ -59,13 +63,13 @@ class DecidesANeuron(Harness):
             m.d.sync += cycle.eq(cycle + 1)
 
         with m.If(cycle == decided_at):
-            m.d.comb += Assert(dut.done)
+            m.d.comb += claim(dut.done)
             for neuron in range(shape.pe):
                 total = self._total([word.word_select(neuron, shape.simd) for word in words])
                 threshold = self.thresholds[neuron]
                 m.d.comb += [
-                    Assert(dut.margins[neuron] == total - threshold),
-                    Assert((dut.margins[neuron] >= 0) == (total >= threshold)),
+                    claim(dut.margins[neuron] == total - threshold),
+                    claim((dut.margins[neuron] >= 0) == (total >= threshold)),
                 ]
 
     def _total(self, planes: list[Value]) -> Value:
