@@ -21,12 +21,13 @@ _CONSTANT = 0
 
 
 class AnswerWriter(wiring.Component):
-    """Sends answers, each as one packet, by a plan in one block RAM.
+    """Sends answers, each as one packet, by a plan in one block RAM, or in LUTs.
 
     The plan has one word per byte of every answer: a constant, or which byte of `fields` to send.
     The first byte is offered three cycles after `kind` is, further ones every second cycle.
 
     constants: values of the fields that never change, by name.
+    in_luts: the plan takes LUTs instead of the block RAM.
 
     Members
     -------
@@ -41,8 +42,9 @@ class AnswerWriter(wiring.Component):
     fields: data.View
     packets: stream.Interface
 
-    def __init__(self, constants: Mapping[str, int]) -> None:
+    def __init__(self, constants: Mapping[str, int], *, in_luts: bool = False) -> None:
         self.constants = constants
+        self.in_luts = in_luts
         self.field_bytes = {
             name: size
             for layout in LAYOUTS.values()
@@ -68,7 +70,7 @@ class AnswerWriter(wiring.Component):
             shape=word,
             depth=len(words),
             init=[word.const(entry) for entry in words],
-            attrs={"rom_style": "block"},
+            attrs={"rom_style": "logic" if self.in_luts else "block"},
         )
         plan_port = plan.read_port()
         planned = plan_port.data

@@ -18,6 +18,7 @@ class Chip(wiring.Component):
     shape: of the engine.
     clock_hz: what the chip is clocked with; it only tells the host.
     buffer_bytes: of the receive buffer.
+    answers_in_luts: saves a block RAM, see `Endpoint`.
 
     Members
     -------
@@ -34,10 +35,18 @@ class Chip(wiring.Component):
     character: Signal
     loaded: Signal
 
-    def __init__(self, shape: EngineShape, clock_hz: int, buffer_bytes: int = 2048) -> None:
+    def __init__(
+        self,
+        shape: EngineShape,
+        clock_hz: int,
+        buffer_bytes: int = 2048,
+        *,
+        answers_in_luts: bool = False,
+    ) -> None:
         self.shape = shape
         self.clock_hz = clock_hz
         self.buffer_bytes = buffer_bytes
+        self.answers_in_luts = answers_in_luts
         super().__init__(
             {
                 "rx": In(stream.Signature(8)),
@@ -54,7 +63,9 @@ class Chip(wiring.Component):
             **shape_fields(self.shape),
             "clock_hz": self.clock_hz,
         }
-        m.submodules.endpoint = endpoint = Endpoint(identity, self.buffer_bytes)
+        m.submodules.endpoint = endpoint = Endpoint(
+            identity, self.buffer_bytes, answers_in_luts=self.answers_in_luts
+        )
         m.submodules.engine = engine = Engine(self.shape)
         wiring.connect(m, wiring.flipped(self.rx), endpoint.rx)
         wiring.connect(m, endpoint.tx, wiring.flipped(self.tx))
@@ -96,9 +107,15 @@ class SerialChip(wiring.Component):
     loaded: Signal
 
     def __init__(
-        self, shape: EngineShape, clock_hz: int, baud: int, buffer_bytes: int = 2048
+        self,
+        shape: EngineShape,
+        clock_hz: int,
+        baud: int,
+        buffer_bytes: int = 2048,
+        *,
+        answers_in_luts: bool = False,
     ) -> None:
-        self.chip = Chip(shape, clock_hz, buffer_bytes)
+        self.chip = Chip(shape, clock_hz, buffer_bytes, answers_in_luts=answers_in_luts)
         self.divisor = divisor_for(clock_hz, baud)
         super().__init__({"rx_pin": In(1), "tx_pin": Out(1), "character": Out(8), "loaded": Out(1)})
 

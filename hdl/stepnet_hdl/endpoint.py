@@ -62,6 +62,7 @@ class Endpoint(wiring.Component):
     identity: values of `IDENTITY_CONSTANTS`; ValueError if one is missing or unknown.
     buffer_bytes: of the receive buffer; BuildError if it is not in `packet_buffer.BUFFER_BYTES`.
     initial_digest: of a network that the core's memories hold from the start; None for none.
+    answers_in_luts: the plan of the answers takes some 100 LUTs instead of a block RAM.
 
     Members
     -------
@@ -115,12 +116,14 @@ class Endpoint(wiring.Component):
         buffer_bytes: int,
         *,
         initial_digest: int | None = None,
+        answers_in_luts: bool = False,
     ) -> None:
         check_identity(identity)
         check_buffer_bytes(buffer_bytes)
         self.identity = dict(identity)
         self.buffer_bytes = buffer_bytes
         self.initial_digest = initial_digest
+        self.answers_in_luts = answers_in_luts
         super().__init__(
             {
                 "rx": In(stream.Signature(8)),
@@ -147,7 +150,8 @@ class Endpoint(wiring.Component):
                 **self.identity,
                 "protocol_version": PROTOCOL_VERSION,
                 "buffer_bytes": self.buffer_bytes,
-            }
+            },
+            in_luts=self.answers_in_luts,
         )
         m.submodules.transmitter = transmitter = FrameTransmitter()
         wiring.connect(m, wiring.flipped(self.rx), receiver.bytes)

@@ -38,14 +38,15 @@ def check_network(network: Network, board: str, shapes: Iterable[tuple[str, Engi
 
 def _misfit(network: Network, board: str, shape: EngineShape) -> str | None:
     """Why the network does not fit, as a sentence without its end; None if it does."""
+    ample = replace(shape, weight_words=1 << 24, parameter_words=1 << 16, max_sum_bits=0)
     try:
-        roomy = memory_image(network, replace(shape, weight_words=1 << 24, parameter_words=1 << 16))
+        image = memory_image(network, ample)
     except NetworkError as error:
         return str(error).partition(";")[0]
     weight_memory = "single-port RAM" if shape.weight_memory == "single_port" else "block RAM"
     for needed, has, what in (
-        (len(roomy.weights), shape.weight_words, f"weight words of {shape.simd} bits"),
-        (len(roomy.parameters), shape.parameter_words, "parameter words"),
+        (len(image.weights), shape.weight_words, f"weight words of {shape.simd} bits"),
+        (len(image.parameters), shape.parameter_words, "parameter words"),
     ):
         if needed > has:
             memory = weight_memory if "weight" in what else "block RAM"
@@ -53,6 +54,10 @@ def _misfit(network: Network, board: str, shape: EngineShape) -> str | None:
                 f"Network {network.name!r} does not fit {board}: it needs {needed:,} {what}, "
                 f"{needed - has:,} more than the {has:,} that the engine has in {memory}"
             )
+    try:
+        check_fits(network, shape)
+    except NetworkError as error:
+        return str(error).partition(";")[0]
     return None
 
 

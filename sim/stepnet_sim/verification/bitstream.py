@@ -1,0 +1,40 @@
+"""The level `bitstream`: what comes with Stepnet for a board, run through its serial pins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from stepnet.networks import load_network
+from stepnet_sim.bitstream import sample_images, verify_shipped
+from stepnet_sim.verification.ladder import Outcome
+
+BOARDS = ("icebreaker",)
+
+NETWORK = "digits"
+
+IMAGES = 20
+
+
+def run(
+    folder: Path, progress: Callable[[str], None], boards: Sequence[str] = BOARDS
+) -> Iterator[Outcome]:
+    """Identify, load and infer with the bitstream of each board.
+
+    boards: iCE40 or ECP5 ones that a bitstream comes with.
+
+    Raises what `verify_shipped` raises.
+    """
+    del folder  # nothing is left to look at
+    network = load_network(NETWORK)
+    images = sample_images(network, IMAGES)
+    for board in boards:
+        found = verify_shipped(board, network, images, progress)
+        yield Outcome(
+            f"bitstream of {board}, {network.name}",
+            "the reference",
+            f"{found.images} images",
+            found.seconds,
+            found.cycles,
+            f"{found.different} images differ in character or cycles" if found.different else "",
+        )
