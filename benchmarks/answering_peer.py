@@ -100,22 +100,19 @@ class AnsweringPeer:
         return _HEADER.pack(Answer.ACKNOWLEDGE, sequence)
 
     def _identity(self, sequence: int) -> bytes:
-        said = {
-            "kind": Answer.IDENTITY,
-            "sequence": sequence,
-            "protocol_version": protocol.PROTOCOL_VERSION,
-            "core": Core.ENGINE,
+        return protocol.IDENTITY.pack(
+            kind=Answer.IDENTITY,
+            sequence=sequence,
+            protocol_version=protocol.PROTOCOL_VERSION,
+            core=Core.ENGINE,
             **shape_fields(self.shape),
-            "buffer_bytes": self.buffer_bytes,
-            "clock_hz": 12_000_000,
-            "loaded": int(self._loaded),
-            "digest": self._digest,
-            "image_bytes": self._image_bytes,
-            "dropped_frames": self._frames.dropped % 256,
-        }
-        # The shape has a field for each of its own that IDENTITY carries.
-        shape = {name: getattr(self.shape, name, 0) for name in protocol.IDENTITY.fields}
-        return protocol.IDENTITY.pack(**{**shape, **said})
+            buffer_bytes=self.buffer_bytes,
+            clock_hz=12_000_000,
+            loaded=int(self._loaded),
+            digest=self._digest,
+            image_bytes=self._image_bytes,
+            dropped_frames=self._frames.dropped % 256,
+        )
 
 
 def _refusal(sequence: int, reason: Refusal) -> bytes:

@@ -32,7 +32,7 @@ from stepnet.errors import LinkBrokenError, LinkError
 from stepnet.network import Layer, Network
 
 SHAPE = EngineShape(64, 1024, 16384, 2048)
-ROUND_TRIP_BYTES = 107 + 12
+ROUND_TRIP_BYTES = 107 + 16
 """Of one image's two frames."""
 
 KINDS = {"flip": 35, "drop": 20, "repeat": 20, "delay": 15, "reset": 7, "unplug": 3}
@@ -192,7 +192,7 @@ def measure(images: int, faults: int, seed: int) -> dict[str, object]:
         expected = readings(pictures, network, board.identity.digest)
         injector.begin()
         for reading in board.infer_many(itertools.islice(itertools.cycle(pictures), images)):
-            wrong += (reading.code, reading.cycles) != expected[answered % DIFFERENT_IMAGES]
+            wrong += (reading.code, reading.margin, reading.cycles) != expected[answered % DIFFERENT_IMAGES]
             answered += 1
             if answered == int(SETTLED_AFTER * images):
                 settled_bytes = peak_memory_bytes()
@@ -223,7 +223,7 @@ def one_layer() -> Network:
 
 def readings(
     pictures: list[NDArray[np.uint8]], network: Network, digest: int
-) -> list[tuple[int, int]]:
+) -> list[tuple[int, int, int]]:
     """What the peer has to answer for each picture."""
     return [
         checksum_reading(protocol.pack_pixels(bits), digest)

@@ -153,7 +153,10 @@ def _conversation() -> list[dict[str, Any]]:
         "infer an image of the wrong length": _infer(0, b"\xff\xff\xff"),
         "a kind that does not exist": _header(0x7F, 1),
         "load beyond the memory": _load(
-            2, SHAPE.weight_words, Space.WEIGHTS, bytes(range(1, SHAPE.weight_bytes + 1))
+            2,
+            SHAPE.weight_words << SHAPE.weight_lane_bits,
+            Space.WEIGHTS,
+            bytes(range(1, SHAPE.weight_bytes + 1)),
         ),
         "clear again": _header(Request.CLEAR, 3),
         "load parameters without a last layer": _load(4, 0, Space.PARAMETERS, unending),
@@ -216,7 +219,8 @@ def _words_without_zeros() -> bytes:
 def _without_last_layer(parameters: bytes) -> bytes:
     """The parameters with that bit taken from the first header of the last layer."""
     size = SHAPE.parameter_bytes
-    header = size * (1 + 2 + NETWORK.layers[0].n_out)
+    words = 1 + 2 + SHAPE.groups(NETWORK.layers[0].n_out) * SHAPE.parameter_reads
+    header = size * words * SHAPE.parameter_lanes
     word = int.from_bytes(parameters[header : header + size], "little")
     word ^= pack_fields(ROW_HEADER, dict.fromkeys(ROW_HEADER, 0) | {"last_layer": 1})
     return parameters[:header] + word.to_bytes(size, "little") + parameters[header + size :]

@@ -2,43 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from dataclasses import dataclass
 
-from stepnet_hdl.boards import Board, all_boards
+from stepnet.engine import EngineShape
+from stepnet_hdl.boards import all_boards
 from stepnet_hdl.fits import fitting_networks
 
 
-def board_facts(baud: int) -> list[dict[str, Any]]:
-    """For every board, sorted by name: name, part, luts, memory_kbit, clock_hz, baud, simd,
-    networks.
+@dataclass(frozen=True)
+class BoardFacts:
+    """A board in a line.
 
-    clock_hz and simd are 0, and networks is empty, for a part that is too small for any engine.
+    memory_kbit: block RAM and single-port RAM together, 1,024 bits each.
+    clock_hz, simd, weight_bits: of the chip that suits it; 0 if the part is too small for any.
+    baud: that the clock is chosen for.
+    networks: shipped ones that it holds, by name.
     """
-    by_shape: dict[Any, list[str]] = {}
-    facts: list[dict[str, Any]] = []
+
+    name: str
+    part: str
+    luts: int
+    memory_kbit: int
+    baud: int
+    clock_hz: int = 0
+    simd: int = 0
+    weight_bits: int = 0
+    networks: tuple[str, ...] = ()
+
+    @property
+    def is_too_small(self) -> bool:
+        """Whether no engine fits the part."""
+        return not self.clock_hz
+
+
+def board_facts(baud: int) -> list[BoardFacts]:
+    """The facts of every board, sorted by name."""
+    by_shape: dict[EngineShape, tuple[str, ...]] = {}
+    facts: list[BoardFacts] = []
     for board in all_boards().values():
-        fact = _facts(board, baud)
+        fpga = board.fpga
+        fact = BoardFacts(board.name, board.device, fpga.luts, fpga.memory_bits // 1024, baud)
         if not board.is_too_small:
             shape = board.part.shape
             if shape not in by_shape:
-                by_shape[shape] = fitting_networks(shape)
-            fact |= {
-                "clock_hz": board.clock_hz_for(baud),
-                "simd": shape.simd,
-                "networks": by_shape[shape],
-            }
+                by_shape[shape] = tuple(fitting_networks(shape))
+            fact = dataclasses.replace(
+                fact,
+                clock_hz=board.clock_hz_for(baud),
+                simd=shape.simd,
+                weight_bits=shape.simd * shape.weight_words,
+                networks=by_shape[shape],
+            )
         facts.append(fact)
     return facts
-
-
-def _facts(board: Board, baud: int) -> dict[str, Any]:
-    return {
-        "name": board.name,
-        "part": board.device,
-        "luts": board.fpga.luts,
-        "memory_kbit": board.fpga.memory_bits // 1024,
-        "clock_hz": 0,
-        "baud": baud,
-        "simd": 0,
-        "networks": [],
-    }

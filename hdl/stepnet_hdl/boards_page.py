@@ -163,13 +163,13 @@ def _cable(name: str) -> str:
 def _all_boards() -> str:
     lines: list[str] = []
     for fact in board_facts(DEFAULT_BAUD):
-        clock = f"{fact['clock_hz'] / 1e6:g}" if fact["clock_hz"] else "-"
-        networks = ", ".join(f"`{name}`" for name in fact["networks"]) or "none of the shipped"
-        if not fact["clock_hz"]:
+        clock = "-" if fact.is_too_small else f"{fact.clock_hz / 1e6:g}"
+        networks = ", ".join(f"`{name}`" for name in fact.networks) or "none of the shipped"
+        if fact.is_too_small:
             networks = "too small for any engine"
         lines.append(
-            f"| {fact['name']} | {fact['part']} | {fact['luts']:,} | {fact['memory_kbit']:,} | "
-            f"{clock} | {networks} |"
+            f"| {fact.name} | {fact.part} | {fact.luts:,} | {fact.memory_kbit:,} | {clock} | "
+            f"{networks} |"
         )
     return "\n".join(lines) + "\n"
 

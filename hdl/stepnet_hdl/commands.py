@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from stepnet.connected import Connected
+    from stepnet_hdl.board_list import BoardFacts
     from stepnet_hdl.flow import Progress
     from stepnet_hdl.manifest import Manifest
 
@@ -111,7 +113,7 @@ def boards(
 
     facts = board_facts(baud)
     if json_output:
-        typer.echo(json.dumps({"boards": facts}))
+        typer.echo(json.dumps({"boards": [asdict(fact) for fact in facts]}))
     else:
         _show_boards(facts)
 
@@ -216,7 +218,7 @@ def _show_programmed(board: str, where: str, baud: int, network: str | None) -> 
     )
 
 
-def _show_boards(facts: list[dict[str, Any]]) -> None:
+def _show_boards(facts: list[BoardFacts]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -227,14 +229,18 @@ def _show_boards(facts: list[dict[str, Any]]) -> None:
         table.add_column(heading, justify="right")
     table.add_column("networks")
     for fact in facts:
+        clock, link = f"{fact.clock_hz / 1e6:g}", f"{fact.baud / 1e6:g}"
+        networks = ", ".join(fact.networks) or "none of the shipped"
+        if fact.is_too_small:
+            clock, link, networks = "-", "-", "too small for any engine"
         table.add_row(
-            fact["name"],
-            fact["part"],
-            f"{fact['luts']:,}",
-            f"{fact['memory_kbit']:,}",
-            f"{fact['clock_hz'] / 1e6:g}" if fact["clock_hz"] else "-",
-            f"{fact['baud'] / 1e6:g}" if fact["clock_hz"] else "-",
-            ", ".join(fact["networks"]) if fact["clock_hz"] else "too small for any engine",
+            fact.name,
+            fact.part,
+            f"{fact.luts:,}",
+            f"{fact.memory_kbit:,}",
+            clock,
+            link,
+            networks,
         )
     Console(width=UNBROKEN_COLUMNS).print(table)
 

@@ -132,7 +132,7 @@ class Intake(wiring.Component):
         m.d.sync += self.load_done.eq(0)
 
         def end_load_at_last_byte() -> None:
-            with m.If(take & self.load.p.last):
+            with m.If(self.load.valid & self.load.p.last):
                 m.d.sync += [self.load_done.eq(1), word_bytes.eq(0), received.eq(0)]
                 m.next = "PIXELS"
 
@@ -190,7 +190,7 @@ class Intake(wiring.Component):
                     self.load.ready.eq(1),
                     take.eq(self.load.valid),
                 ]
-                with m.If(take):
+                with m.If(self.load.valid):
                     m.d.sync += word_bytes.eq(word_bytes + 1)
                     with m.If(word_bytes == LOAD_HEADER_BYTES - 1):
                         m.d.sync += [
@@ -220,7 +220,7 @@ class Intake(wiring.Component):
                     self.load.ready.eq(1),
                     take.eq(self.load.valid),
                 ]
-                with m.If(take):
+                with m.If(self.load.valid):
                     m.d.sync += word_bytes.eq(word_bytes + 1)
                     with m.If(word_bytes == last_byte):
                         m.d.comb += [

@@ -22,7 +22,7 @@ from stepnet.protocol import Answer, Core, FrameReader, Refusal, Request, Space,
 
 CYCLES = 321
 MARGIN = 5
-"""What a peer says that every image took."""
+"""What a peer says of every image."""
 
 CLOCK_HZ = 12_000_000
 
@@ -97,11 +97,17 @@ class Peer:
     def load(self, payload):
         target = protocol.LOAD.unpack(payload)
         words = payload[protocol.LOAD.size :]
-        to_weights = target["space"] == Space.WEIGHTS
-        word_bytes = self.shape.weight_bytes if to_weights else self.shape.parameter_bytes
+        shape = self.shape
+        if target["space"] == Space.WEIGHTS:
+            value_bytes, lanes, lane_bits = shape.weight_bytes, shape.pe, shape.weight_lane_bits
+        else:
+            value_bytes = shape.parameter_bytes
+            lanes, lane_bits = shape.parameter_lanes, shape.parameter_lane_bits
         assert words, "a LOAD without words"
-        assert len(words) % word_bytes == 0, "a LOAD of broken words"
-        start = target["address"] * word_bytes
+        assert len(words) % value_bytes == 0, "a LOAD of broken words"
+        word, lane = divmod(target["address"], 1 << lane_bits)
+        assert lane < lanes, "an address between two words"
+        start = (word * lanes + lane) * value_bytes
         self.memories[Space(target["space"])][start : start + len(words)] = words
         self.digest = zlib.crc32(words, self.digest)
         self.loaded = False
@@ -121,10 +127,10 @@ def refusal(sequence, reason):
     )
 
 
-def reading(sequence, code):
+def reading(sequence, code, margin=MARGIN):
     return encode_frame(
         protocol.READING.pack(
-            kind=Answer.READING, sequence=sequence, code=code, margin=MARGIN, cycles=CYCLES
+            kind=Answer.READING, sequence=sequence, code=code, margin=margin, cycles=CYCLES
         )
     )
 
@@ -266,6 +272,27 @@ class Claiming(Peer):
 
     def identity(self, sequence):
         return {**super().identity(sequence), **self.claims}
+
+
+class Older(Peer):
+    """Identifies itself as protocol version 1 does: in fewer bytes."""
+
+    LATER_FIELDS = ("pe", "parameter_lanes", "sum_bits", "overlap_neurons")
+
+    def answer(self, payload):
+        if payload[0] != Request.IDENTIFY:
+            return super().answer(payload)
+        self.requests.append(Request.IDENTIFY)
+        identity = self.identity(protocol.HEADER.unpack(payload)["sequence"])
+        identity |= {"protocol_version": 1}
+        layout = protocol.Layout(
+            {
+                name: size
+                for name, size in protocol.IDENTITY.fields.items()
+                if name not in self.LATER_FIELDS
+            }
+        )
+        return encode_frame(layout.pack(**{name: identity[name] for name in layout.fields}))
 
 
 class Late(Peer):

@@ -13,7 +13,8 @@ from stepnet import Layer, Network, cli
 REQUEST_BYTES = 3 + 8 + 2 + 1 + 1
 """Header, 64 pixels, CRC, COBS, zero."""
 
-ANSWER_BYTES = 8 + 2 + 1 + 1
+ANSWER_BYTES = 12 + 2 + 1 + 1
+"""The reading, CRC, COBS, zero."""
 
 
 class Peer(peer.Peer):
@@ -74,11 +75,11 @@ def test_figures(bench):
     assert latency["images"] >= 1
     assert 0 < latency["p50_s"] <= latency["p90_s"] <= latency["p99_s"] <= latency["max_s"]
     assert (link["request_bytes"], link["answer_bytes"]) == (REQUEST_BYTES, ANSWER_BYTES)
-    assert link["limit_images_per_s"] == pytest.approx(115200 / 10 / REQUEST_BYTES)
+    assert link["limit_images_per_s"] == pytest.approx(115200 / 10 / ANSWER_BYTES)
     assert link["utilisation"] == pytest.approx(stream["images_per_s"] / link["limit_images_per_s"])
-    assert link["request_utilisation"] == pytest.approx(link["utilisation"])
-    assert link["answer_utilisation"] == pytest.approx(
-        link["utilisation"] * ANSWER_BYTES / REQUEST_BYTES
+    assert link["answer_utilisation"] == pytest.approx(link["utilisation"])
+    assert link["request_utilisation"] == pytest.approx(
+        link["utilisation"] * REQUEST_BYTES / ANSWER_BYTES
     )
 
 
@@ -96,7 +97,7 @@ def test_text(bench):
         "host",
         "readings",
     ]
-    assert "of the 6,667 images/s that 1,000,000 baud allow" in lines[2]
+    assert "of the 6,250 images/s that 1,000,000 baud allow" in lines[2]
     assert lines[3].startswith("  out     15 bytes per image, ")
     assert lines[-1] == "readings  all as numpy reads"
 

@@ -70,11 +70,18 @@ def taken_until_error(readings):
     raise AssertionError("no error came")
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """No board is asked whether it is still there, however slow this machine is just now."""
+    monkeypatch.setattr("stepnet.round_trip.LEAST_PATIENCE_S", 60.0)
+
+
 def test_the_codes_of_these_tests_differ():
     assert len(set(CODES)) > 10
 
 
 @pytest.mark.parametrize("channel", ["socket", "pty"])
+@pytest.mark.usefixtures("patient")
 def test_a_board_reads_what_numpy_reads(channel):
     board_peer = Peer()
     with serving(board_peer, channel) as where, open_board(where, NETWORK) as board:
@@ -105,6 +112,26 @@ def test_single_port_memory_is_part_of_the_shape():
         assert codes(board.infer_many(IMAGES)) == CODES
 
 
+def test_neurons_at_a_time_are_part_of_the_shape():
+    """A lane count that is no power of two leaves gaps between the addresses of words."""
+    shape = EngineShape(
+        48,
+        960,
+        4096,
+        512,
+        max_weight_bits=4,
+        pe=12,
+        parameter_lanes=6,
+        max_sum_bits=16,
+        overlap_neurons=96,
+    )
+    network = random_network(sizes=(30, 90, 80, 7))
+    expected = reference.infer(network, IMAGES).tolist()
+    with serving(Peer(shape), "pty") as where, open_board(where, network) as board:
+        assert board.identity.shape == shape
+        assert codes(board.infer_many(IMAGES)) == expected
+
+
 def test_a_code_outside_the_alphabet_is_unknown():
     network = random_network(alphabet=chr(CODES[0]))
     with serving(Peer(), "pty") as where, open_board(where, network) as board:
@@ -116,6 +143,7 @@ def test_a_code_outside_the_alphabet_is_unknown():
 # Loading
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_network_that_is_there_is_not_loaded_again():
     board_peer = Peer()
     with serving(board_peer) as where:
@@ -423,6 +451,7 @@ def test_readings_do_not_wait_for_a_slow_source():
     assert happened == [f"{what} {index}" for index in range(10) for what in ("image", "reading")]
 
 
+@pytest.mark.usefixtures("patient")
 def test_statistics():
     with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
         before = board.statistics
@@ -435,9 +464,9 @@ def test_statistics():
     )
     assert before.images_per_s == 0
     assert after.images == len(IMAGES)
-    # An image is 4 bytes and the header 3, the CRC 2, COBS 1 and the zero; a reading is 8.
+    # An image is 4 bytes and the header 3, the CRC 2, COBS 1 and the zero; a reading is 12.
     assert after.bytes_sent - before.bytes_sent == len(IMAGES) * (3 + 4 + 2 + 2)
-    assert after.bytes_received - before.bytes_received == len(IMAGES) * (8 + 2 + 2)
+    assert after.bytes_received - before.bytes_received == len(IMAGES) * (12 + 2 + 2)
     assert 0 < after.mean_latency_s <= after.worst_latency_s <= after.busy_s
     assert after.images_per_s == pytest.approx(len(IMAGES) / after.busy_s)
 
@@ -505,6 +534,7 @@ def silence(where, seconds):
     )
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("fault", [peer.LosingAnswers, peer.LosingRequests])
 def test_what_follows_tells_at_once_that_an_image_was_lost(fault):
     board_peer = fault(Request.INFER)
@@ -772,6 +802,7 @@ def test_a_board_that_is_reset_in_another_stream():
         assert board.statistics.loads == 2
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("reason", [Refusal.NOTHING_LOADED, Refusal.WRONG_LENGTH])
 def test_an_image_that_is_refused_once_is_asked_again(reason):
     board_peer = peer.Refusing(Request.INFER, reason, times=2)
@@ -867,8 +898,8 @@ def sentence_on_opening(board_peer):
             "build its bitstream again.",
         ),
         (
-            {"protocol_version": 2},
-            "The board at PORT speaks protocol version 2, this stepnet version 2; upgrade stepnet.",
+            {"protocol_version": 3},
+            "The board at PORT speaks protocol version 3, this stepnet version 2; upgrade stepnet.",
         ),
         (
             {"core": 9},
@@ -887,13 +918,20 @@ def test_boards_of_another_kind(claims, sentence):
     assert sentence_on_opening(peer.Claiming(**claims)) == sentence
 
 
+def test_a_board_of_the_version_before_says_less_of_itself():
+    assert sentence_on_opening(peer.Older()) == (
+        "The board at PORT speaks protocol version 1, this stepnet version 2; build its bitstream "
+        "again."
+    )
+
+
 def test_an_identity_that_is_too_short():
     class Brief(Peer):
         def answer(self, payload):
-            return peer.encode_frame(bytes([0x81, payload[1], payload[2], 1, 1]))
+            return peer.encode_frame(bytes([0x81, payload[1], payload[2], 2, 1]))
 
     assert sentence_on_opening(Brief()) == (
-        "The board sent a message of 5 bytes where 33 belong; "
+        "The board sent a message of 5 bytes where 38 belong; "
         "check that it runs Stepnet's gateware of this version."
     )
 

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 import peer
-from peer import CYCLES, Peer, serving
+from peer import CYCLES, MARGIN, Peer, serving
 from stepnet import Layer, Network, cli, reference
 from stepnet.cli.output import Progress
 from stepnet.cli.render import grey_picture, plain_picture
@@ -132,9 +132,9 @@ def test_infer(stepnet, network, network_file, pictures):
     assert (exit_code, err) == (0, "")
     assert out == (
         f"{pictures[0]}: {chr(first)!r}, code 0x{first:02x}, register {first:08b}, "
-        f"{CYCLES} cycles, agrees with numpy\n"
+        f"margin {MARGIN}, {CYCLES} cycles, agrees with numpy\n"
         f"{pictures[1]}: {chr(second)!r}, code 0x{second:02x}, register {second:08b}, "
-        f"{CYCLES} cycles, agrees with numpy\n"
+        f"margin {MARGIN}, {CYCLES} cycles, agrees with numpy\n"
     )
 
 
@@ -155,6 +155,7 @@ def test_infer_as_json(stepnet, network, network_file, pictures):
                 "character": chr(code),
                 "code": code,
                 "known": True,
+                "margin": MARGIN,
                 "cycles": CYCLES,
                 "agrees": True,
             }
@@ -171,8 +172,8 @@ def test_infer_an_unknown_character(stepnet, network, pictures, tmp_path):
         _, out, _ = stepnet("infer", pictures[0], *options)
         _, json_out, _ = stepnet("infer", pictures[0], *options, "--json")
     assert out == (
-        f"{pictures[0]}: unknown, code 0x{code:02x}, register {code:08b}, {CYCLES} cycles, "
-        "agrees with numpy\n"
+        f"{pictures[0]}: unknown, code 0x{code:02x}, register {code:08b}, "
+        f"margin {MARGIN}, {CYCLES} cycles, agrees with numpy\n"
     )
     (entry,) = json.loads(json_out)["images"]
     assert (entry["character"], entry["known"], entry["code"]) == (None, False, code)
@@ -262,7 +263,7 @@ BOARD_FAULTS = {
     ),
     "stops answering": (
         lambda: peer.Falling(Request.INFER),
-        "The board at PORT did not answer within 0.5 s; check the port, the cable, the baud rate "
+        "The board at PORT did not answer within 0.25 s; check the port, the cable, the baud rate "
         "and that the board runs Stepnet's bitstream.",
     ),
     "nonsense": (
@@ -274,6 +275,11 @@ BOARD_FAULTS = {
         lambda: peer.Claiming(protocol_version=9),
         "The board at PORT speaks protocol version 9, this stepnet version 2; upgrade stepnet.",
     ),
+    "older version": (
+        peer.Older,
+        "The board at PORT speaks protocol version 1, this stepnet version 2; build its bitstream "
+        "again.",
+    ),
     "refusing": (
         lambda: peer.Refusing(Request.INFER, Refusal.PROGRAM_OVERRUN),
         "The board at PORT refused to infer an image because the loaded network has no last layer; "
@@ -282,14 +288,18 @@ BOARD_FAULTS = {
 }
 
 
+NEVER_ANSWERING = ("silent", "stops answering", "nonsense")
+
+
 @pytest.mark.parametrize("fault", BOARD_FAULTS)
 @pytest.mark.parametrize("command", ["infer", "demo"])
 def test_boards_that_go_wrong(stepnet, network_file, pictures, command, fault):
     make_peer, sentence = BOARD_FAULTS[fault]
     images = pictures if command == "infer" else []
+    timeout = 0.25 if fault in NEVER_ANSWERING else 5
     with serving(make_peer(), "pty") as where:
         exit_code, out, err = stepnet(
-            command, *images, "--board", where, "--network", network_file, "--timeout", "0.25"
+            command, *images, "--board", where, "--network", network_file, "--timeout", timeout
         )
     err = re.sub(r"\d+ bytes", "MANY bytes", err.replace(repr(where), "PORT"))
     assert (exit_code, out, err) == (1, "", f"stepnet: {sentence}\n")
@@ -356,7 +366,7 @@ def test_demo_as_json(stepnet, network, network_file):
     assert [entry["label"] for entry in shown["images"]] == labels
     for entry in shown["images"]:
         assert Path(entry["path"]).is_file()
-        assert entry["cycles"] == CYCLES
+        assert (entry["margin"], entry["cycles"]) == (MARGIN, CYCLES)
         assert entry["agrees"] is True
         assert entry["known"] is True
         assert entry["character"] == chr(entry["code"])
@@ -374,15 +384,16 @@ def test_demo_without_a_terminal(stepnet, network, network_file, monkeypatch):
     assert out.isascii()
     assert "\x1b" not in out
     *rows, summary = out.splitlines()
-    assert len(rows) == 2 * (14 + 2 + 1)
+    assert len(rows) == 2 * (14 + 3 + 1)
     assert max(len(row.rstrip()) for row in rows) > 31 + 20
     cells = [
         f"{code:08b} = {chr(code)!r}, label {label!r}"
         for code, label in zip(codes, labels, strict=True)
     ]
     assert re.split(r"\s{3,}", rows[14].rstrip()) == cells[:2]
-    assert rows[14 + 17].rstrip() == cells[2]
-    assert re.split(r"\s{3,}", rows[15].rstrip()) == [f"{CYCLES} cycles, numpy agrees"] * 2
+    assert rows[14 + 18].rstrip() == cells[2]
+    assert re.split(r"\s{3,}", rows[15].rstrip()) == [f"margin {MARGIN}, {CYCLES} cycles"] * 2
+    assert re.split(r"\s{3,}", rows[16].rstrip()) == ["numpy agrees"] * 2
     first_picture = np.asarray(Image.open(sample_pictures()[0][0])) >= network.ink_threshold
     drawn = [row[:28] for row in rows[:14]]
     assert drawn == plain_picture(first_picture.view(np.uint8)).plain.splitlines()
@@ -399,7 +410,10 @@ def test_demo_disagrees_with_numpy(stepnet, network, network_file):
             "demo", "--images", 1, "--board", where, "--network", network_file
         )
     assert (exit_code, err) == (1, "")
-    assert f"{CYCLES} cycles, numpy says 0x{codes[0]:02x}" in out
+    assert [line.rstrip() for line in out.splitlines()[15:17]] == [
+        f"margin {MARGIN}, {CYCLES} cycles",
+        f"numpy says 0x{codes[0]:02x}",
+    ]
     assert "\n0 of 1 agree with numpy, " in out
 
 
@@ -412,7 +426,7 @@ def test_demo_of_another_image_size(stepnet, tmp_path):
     with serving(Peer(), "pty") as where:
         exit_code, out, _ = stepnet("demo", "--board", where, "--network", network, "--images", 1)
     assert exit_code == 0
-    assert len(out.splitlines()) == 8 + 2 + 1 + 1
+    assert len(out.splitlines()) == 8 + 3 + 1 + 1
 
 
 def in_a_terminal(*command, **environment):

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from peer import CYCLES, Peer, serving
-from stepnet import cli, reference
+from peer import CYCLES, MARGIN, Peer, reading, serving
+from stepnet import cli, protocol, reference
 from stepnet.board import Reading
 from stepnet.engine import EngineShape
 from stepnet.networks import load_network
 from stepnet.picture import normalise
+from stepnet.protocol import Request
 from stepnet.samples import sample_pictures
 from stepnet.text_line import read_text
 
@@ -71,8 +72,8 @@ def line(path, name=None):
     read = code(path)
     character = repr(chr(read)) if chr(read) in NETWORK.alphabet else "unknown"
     return (
-        f"{name or path}: {character}, code 0x{read:02x}, register {read:08b}, {CYCLES} cycles, "
-        "agrees with numpy\n"
+        f"{name or path}: {character}, code 0x{read:02x}, register {read:08b}, "
+        f"margin {MARGIN}, {CYCLES} cycles, agrees with numpy\n"
     )
 
 
@@ -133,6 +134,7 @@ def test_json_lines(infer, folder):
             "character": chr(code(path)) if chr(code(path)) in NETWORK.alphabet else None,
             "code": code(path),
             "known": chr(code(path)) in NETWORK.alphabet,
+            "margin": MARGIN,
             "cycles": CYCLES,
             "agrees": True,
         }
@@ -143,10 +145,11 @@ def test_json_lines(infer, folder):
 def test_csv(infer, folder):
     exit_code, out, _ = infer(folder, "--format", "csv")
     assert exit_code == 0
-    assert out.splitlines()[0] == "path,character,code,known,cycles,agrees"
+    assert out.splitlines()[0] == "path,character,code,known,margin,cycles,agrees"
     rows = list(csv.DictReader(io.StringIO(out)))
     assert [row["path"] for row in rows] == list(map(str, pictures_in(folder)))
     assert [int(row["code"]) for row in rows] == list(map(code, pictures_in(folder)))
+    assert [int(row["margin"]) for row in rows] == [MARGIN] * 3
 
 
 def test_more_pictures_than_are_kept_at_once(infer, folder):
@@ -181,12 +184,12 @@ def test_a_line_of_text(infer, written):
     assert text[2] == " "
     assert infer(path, "--text") == (
         0,
-        f"{path}: {text!r}, 5 characters, all agree with numpy\n",
+        f"{path}: {text!r}, 5 characters, margin {MARGIN} or more, all agree with numpy\n",
         "",
     )
     exit_code, out, _ = infer(path, "--text", peer=Lying)
     assert exit_code == 1
-    assert out.endswith(", 5 characters, 5 disagree with numpy\n")
+    assert out.endswith(f", 5 characters, margin {MARGIN} or more, 5 disagree with numpy\n")
 
 
 def test_a_line_of_text_for_programs(infer, written):
@@ -203,7 +206,37 @@ def test_a_line_of_text_for_programs(infer, written):
     _, out, _ = infer(path, "--text", "--json")
     assert json.loads(out)["images"] == [result]
     _, out, _ = infer(path, "--text", "--format", "csv")
-    assert out == f"path,text,agrees,characters\n{path},{text},True,5\n"
+    assert out == f"path,text,margin,agrees,characters\n{path},{text},{MARGIN},True,5\n"
+
+
+class Wavering(Peer):
+    """Is less sure of each image than of the one before."""
+
+    def answer(self, payload):
+        if payload[0] != Request.INFER:
+            return super().answer(payload)
+        self.requests.append(Request.INFER)
+        number = self.requests.count(Request.INFER)
+        code = self.code(payload[protocol.INFER.size :])
+        return reading(protocol.HEADER.unpack(payload)["sequence"], code, 300_000 - number)
+
+
+def test_a_line_is_as_sure_as_its_least_sure_character(infer, written):
+    path, text = written
+    _, out, _ = infer(path, "--text", peer=Wavering)
+    assert out == (
+        f"{path}: {text!r}, 5 characters, margin 299995 or more, all agree with numpy\n"
+    )
+    _, out, _ = infer(path, "--text", "--format", "jsonl", peer=Wavering)
+    result = json.loads(out)
+    assert result["margin"] == 299_995
+    assert [each["margin"] for each in result["characters"]] == [
+        299_999,
+        299_998,
+        299_997,
+        299_996,
+        299_995,
+    ]
 
 
 # The steps

@@ -146,9 +146,9 @@ def test_numbers_are_little_endian_and_in_order():
 
 def test_a_message_that_is_too_short():
     with pytest.raises(LinkError) as caught:
-        protocol.READING.unpack(bytes(7))
+        protocol.READING.unpack(bytes(11))
     assert str(caught.value) == (
-        "The board sent a message of 7 bytes where 8 belong; "
+        "The board sent a message of 11 bytes where 12 belong; "
         "check that it runs Stepnet's gateware of this version."
     )
 

@@ -240,8 +240,18 @@ def test_the_page_names_every_part_of_the_file():
 
 
 def test_the_page_names_the_shape():
-    words = re.search(r"a\nparameter word has (\d+) bytes here, and `value_bits` is (\d+)", PAGE)
-    assert words
-    assert tuple(map(int, words.groups())) == (SHAPE.parameter_bytes, SHAPE.value_bits)
-    for number in (SHAPE.max_inputs, SHAPE.weight_words, SHAPE.parameter_words):
-        assert f"{number:,}" in PAGE.partition("The shape that the board names")[2]
+    described = PAGE.partition("The shape that the board names")[2]
+    numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*\d|\d", described)]
+    assert numbers == [
+        SHAPE.simd,
+        SHAPE.max_inputs,
+        SHAPE.weight_words,
+        SHAPE.parameter_words,
+        SHAPE.max_weight_bits,
+        SHAPE.pe,
+        SHAPE.parameter_lanes,
+        SHAPE.sum_bits,
+        SHAPE.overlap_neurons,
+        SHAPE.parameter_bytes,
+    ]
+    assert SHAPE.pe == SHAPE.parameter_lanes == 1  # "every word of both memories is one value"

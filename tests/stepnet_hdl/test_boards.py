@@ -72,11 +72,12 @@ def test_a_shipped_network_fits_a_board(board, network):
 
 
 def test_list_says_what_fits_and_what_is_too_small():
-    facts = {fact["name"]: fact for fact in board_facts(baud=1_000_000)}
-    assert "digits" in facts["icebreaker"]["networks"]
-    assert "exercise" not in facts["icebreaker"]["networks"]
-    assert facts["icebreaker"]["memory_kbit"] == 120 + 1024
-    assert (facts["icestick"]["clock_hz"], facts["icestick"]["networks"]) == (0, [])
+    facts = {fact.name: fact for fact in board_facts(baud=1_000_000)}
+    assert "digits" in facts["icebreaker"].networks
+    assert "exercise" not in facts["icebreaker"].networks
+    assert facts["icebreaker"].memory_kbit == 120 + 1024
+    assert facts["icestick"].is_too_small
+    assert facts["icestick"].networks == ()
 
 
 def test_network_too_large_for_a_board():

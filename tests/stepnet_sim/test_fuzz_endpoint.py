@@ -111,6 +111,26 @@ class WrongCode(ModelChip):
         return [answer]
 
 
+class WrongMargin(ModelChip):
+    """Is a little surer than it should be."""
+
+    def payloads(self, request):
+        (answer,) = super().payloads(request)
+        if answer[0] == Answer.READING:
+            answer = answer[:4] + bytes([answer[4] + 1 & 0xFF]) + answer[5:]
+        return [answer]
+
+
+class WrongCycles(ModelChip):
+    """Counts a cycle that no image takes."""
+
+    def payloads(self, request):
+        (answer,) = super().payloads(request)
+        if answer[0] == Answer.READING:
+            answer = answer[:8] + bytes([answer[8] + 1 & 0xFF]) + answer[9:]
+        return [answer]
+
+
 class Forgiving(ModelChip):
     """Commits whatever it has got."""
 
@@ -143,6 +163,8 @@ class Talkative(ModelChip):
         (Twice, "The chip answered "),
         (WrongNumber, "The chip answered "),
         (WrongCode, "The chip answered "),
+        (WrongMargin, "The chip answered "),
+        (WrongCycles, "The chip answered "),
         (Forgiving, "The chip answered "),
         (Miscounting, "The chip says of itself "),
         (Talkative, "The chip answered "),

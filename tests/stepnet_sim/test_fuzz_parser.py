@@ -16,6 +16,14 @@ from stepnet_sim.fuzz.parser import NETWORK, ScriptedBoard
 
 IN_TURN, AGAIN, NO_ANSWER, SOMETHING_ELSE, FLIP, IN_PIECES = 0, 6, 7, 8, 9, 11
 
+BODY_BYTES = (
+    protocol.REFUSAL.size - protocol.HEADER.size,
+    protocol.READING.size - protocol.HEADER.size,
+    protocol.IDENTITY.size - protocol.HEADER.size,
+    39,
+)
+"""Of answers, and one that fits none."""
+
 frames = st.binary(max_size=2 * parser.MAX_FRAME_BYTES).map(encode_frame)
 chunks = st.lists(
     st.one_of(
@@ -41,11 +49,13 @@ scripts = st.lists(
         st.builds(lambda which: bytes([AGAIN, which]), st.integers(0, 10)),
         st.builds(lambda *numbers: bytes([FLIP, *numbers]), st.integers(0, 40), st.integers(0, 7)),
         st.builds(
-            lambda kind, which, off, rest: bytes([SOMETHING_ELSE, kind, which, off, 39]) + rest,
+            lambda kind, which, off, body: (
+                bytes([SOMETHING_ELSE, kind, which, off, len(body)]) + body
+            ),
             st.integers(0, 7),
             st.integers(0, 10),
             st.integers(0, 5),
-            st.binary(min_size=39, max_size=39),
+            st.sampled_from(BODY_BYTES).flatmap(lambda size: st.binary(min_size=size, max_size=size)),
         ),
         st.binary(max_size=20),
     ),

@@ -30,6 +30,7 @@ class Comparison:
             "character": self.reading.character,
             "code": self.reading.code,
             "known": self.reading.known,
+            "margin": self.reading.margin,
             "cycles": self.reading.cycles,
             "agrees": self.agrees,
         }

@@ -154,7 +154,8 @@ def _shown(outcomes: Iterable[_Outcome], network: Network) -> Iterator[_Outcome]
 
 
 def _cell(outcome: _Outcome, network: Network, coloured: bool) -> Text:
-    """The picture, then the register, the character and the label, then cycles and numpy's word."""
+    """The picture; then the register, the character and the label; the margin and the cycles; and
+    numpy's word."""
     import numpy as np
 
     from stepnet import reference
@@ -170,7 +171,7 @@ def _cell(outcome: _Outcome, network: Network, coloured: bool) -> Text:
     character = f"= {reading.character!r}" if reading.known else "unknown"
     text.append(f"{reading.code:08b} {character}", "bold")
     text.append(f", label {outcome.sample.label!r}\n", "default" if outcome.right else "yellow")
-    text.append(f"{reading.cycles} cycles, ")
+    text.append(f"margin {reading.margin}, {reading.cycles} cycles\n")
     if outcome.comparison.agrees:
         text.append("numpy agrees\n", "green")
     else:

@@ -87,6 +87,7 @@ class _Result:
         return {
             "path": self.path,
             "text": _text(glyphs, self.comparisons),
+            "margin": _least_margin(self.comparisons),
             "agrees": self.agrees,
             "characters": [
                 {"box": glyph.box, "after_space": glyph.after_space, **comparison.as_json()}
@@ -324,8 +325,8 @@ def _character_line(path: str, comparison: Comparison) -> str:
     )
     return (
         f"{path}: {repr(reading.character) if reading.known else 'unknown'}, "
-        f"code 0x{reading.code:02x}, register {reading.code:08b}, {reading.cycles} cycles, "
-        f"{verdict}"
+        f"code 0x{reading.code:02x}, register {reading.code:08b}, margin {reading.margin}, "
+        f"{reading.cycles} cycles, {verdict}"
     )
 
 
@@ -333,7 +334,15 @@ def _text_line(path: str, glyphs: Sequence[Glyph], comparisons: Sequence[Compari
     disagree = sum(not comparison.agrees for comparison in comparisons)
     verdict = f"{disagree} disagree" if disagree else "all agree"
     count = f"{len(glyphs)} character{'' if len(glyphs) == 1 else 's'}"
-    return f"{path}: {_text(glyphs, comparisons)!r}, {count}, {verdict} with numpy"
+    return (
+        f"{path}: {_text(glyphs, comparisons)!r}, {count}, margin {_least_margin(comparisons)} "
+        f"or more, {verdict} with numpy"
+    )
+
+
+def _least_margin(comparisons: Sequence[Comparison]) -> int:
+    """Of the character in a line that is the least sure."""
+    return min(comparison.reading.margin for comparison in comparisons)
 
 
 def _text(glyphs: Sequence[Glyph], comparisons: Sequence[Comparison]) -> str:

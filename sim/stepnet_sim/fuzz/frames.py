@@ -29,13 +29,11 @@ def load_frames(program: Program, sequences: Iterator[int]) -> list[bytes]:
     """What loads `program`, from CLEAR to COMMIT."""
     memory = program.memory
     payloads = [HEADER.pack(kind=Request.CLEAR, sequence=next(sequences))]
-    for space, words in ((Space.PARAMETERS, memory.parameters), (Space.WEIGHTS, memory.weights)):
-        at_once = MAX_LOAD_BYTES // words.shape[1]
-        for address in range(0, len(words), at_once):
-            target = LOAD.pack(
-                kind=Request.LOAD, sequence=next(sequences), address=address, space=space
-            )
-            payloads.append(target + words[address : address + at_once].tobytes())
+    for load in memory.loads(MAX_LOAD_BYTES):
+        target = LOAD.pack(
+            kind=Request.LOAD, sequence=next(sequences), address=load.address, space=load.space
+        )
+        payloads.append(target + load.words)
     payloads.append(
         COMMIT.pack(kind=Request.COMMIT, sequence=next(sequences), digest=memory.digest)
     )
@@ -166,8 +164,11 @@ class FrameFuzzer:
         return space, address
 
     def _depth(self, space: int) -> int:
+        """Addresses of a memory, from 0 to the first beyond it."""
         shape = self._design.shape
-        return shape.weight_words if space == Space.WEIGHTS else shape.parameter_words
+        if space == Space.WEIGHTS:
+            return shape.weight_words << shape.weight_lane_bits
+        return shape.parameter_words << shape.parameter_lane_bits
 
     def _word_bytes(self, space: int) -> int:
         shape = self._design.shape

@@ -122,7 +122,8 @@ def check_readings(link: ScriptedBoard) -> None:
         with Board(link, NETWORK, TIMEOUT_S) as board:
             readings = board.infer_many(iter(pixels.reshape(IMAGES, 1, 8)))
             for image, reading in zip(images, readings, strict=True):
-                assert (reading.code, reading.cycles) in link.readings[int(image)]
+                said = reading.code, reading.margin, reading.cycles
+                assert said in link.readings[int(image)]
     except StepnetError:
         pass
 
@@ -133,12 +134,12 @@ class ScriptedBoard:
     It answers requests as it should or with something else, late, twice, in another order, never,
     in pieces or in broken frames, and it makes noise.
 
-    readings: by image, of one byte, the codes and cycles that came in good frames, with the number
-    of a request to infer that image which the host had sent before.
+    readings: by image, of one byte, the codes, margins and cycles that came in good frames, with
+    the number of a request to infer that image which the host had sent before.
     """
 
     def __init__(self, script: bytes) -> None:
-        self.readings: dict[int, set[tuple[int, int]]] = defaultdict(set)
+        self.readings: dict[int, set[tuple[int, int, int]]] = defaultdict(set)
         self._script = _Script(script)
         self._heard = FrameReader()
         self._said = FrameReader()
@@ -219,7 +220,7 @@ class ScriptedBoard:
                         kind=Answer.READING,
                         sequence=sequence,
                         code=image[0],
-                        margin=0,
+                        margin=zlib.adler32(image),
                         cycles=zlib.crc32(image),
                     )
                 )
@@ -244,7 +245,7 @@ class ScriptedBoard:
         reading = protocol.READING.unpack(payload)
         image = self._asked.get(reading["sequence"])
         if image is not None:
-            self.readings[image].add((reading["code"], reading["cycles"]))
+            self.readings[image].add((reading["code"], reading["margin"], reading["cycles"]))
 
 
 class _Script:

@@ -38,9 +38,12 @@ NETWORK = "digits"
 
 IMAGES = 10
 
-PREAMBLE = "`timescale 1ps/1ps\n/* verilator lint_off SPECIFYIGN */\n"
+PREAMBLE = """`timescale 1ps/1ps
+/* verilator lint_off SPECIFYIGN */
+/* verilator lint_off INITIALDLY */
+"""
 """The cell models have delays, which play no part here: Verilator wants to know their unit all the
-same, and that it may leave them out."""
+same, and that it may leave them out. Some set their first state with `<=`."""
 
 
 def run(folder: Path, progress: Callable[[str], None]) -> Iterator[Outcome]:

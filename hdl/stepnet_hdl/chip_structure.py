@@ -1,0 +1,126 @@
+"""What a chip is made of, counted from its shape: the quantities that its size grows with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from stepnet.engine import EngineShape, popcount_latency_cycles
+from stepnet_hdl.ram_mapping import Family, RamMapping, map_ram
+from stepnet_hdl.sequencer import Region
+from stepnet_hdl.weight_memory import SPRAM_BITS, SPRAM_WORDS
+
+
+@dataclass(frozen=True)
+class PopcountStructure:
+    """A `popcount.Popcount`, with the XNOR in front of it.
+
+    leaf_luts: of the full adders over three bits, and one per bit to match it.
+    adder_bits: of all carry chains above the leaves, the one below bit 0 among them.
+    adders: how many carry chains.
+    delays: flip-flops without logic in front of them.
+    flip_flops: all of them.
+    """
+
+    leaf_luts: int
+    adder_bits: int
+    adders: int
+    delays: int
+    flip_flops: int
+
+
+@cache
+def popcount_structure(width: int) -> PopcountStructure:
+    """What a popcount over `width` bits is made of."""
+    tree = _tree(width, popcount_latency_cycles(width))
+    return PopcountStructure(
+        leaf_luts=tree.leaf_luts + width,
+        adder_bits=tree.adder_bits,
+        adders=tree.adders,
+        delays=tree.delays,
+        flip_flops=tree.flip_flops + width,
+    )
+
+
+@cache
+def _tree(width: int, latency_cycles: int) -> PopcountStructure:
+    """As `popcount._count` makes it."""
+    count_bits = width.bit_length()
+    if latency_cycles == 1:
+        luts = min(width, 2) if width > 1 else 0
+        return PopcountStructure(luts, 0, 0, width == 1, count_bits)
+    if width <= 3:
+        early = _tree(width, latency_cycles - 1)
+        return PopcountStructure(
+            early.leaf_luts, 0, 0, early.delays + count_bits, early.flip_flops + count_bits
+        )
+    half = width // 2
+    halves = [_tree(half, latency_cycles - 1), _tree(width - half - 1, latency_cycles - 1)]
+    carry_delays = latency_cycles - 1
+    return PopcountStructure(
+        leaf_luts=sum(part.leaf_luts for part in halves),
+        adder_bits=sum(part.adder_bits for part in halves) + half.bit_length() + 1,
+        adders=sum(part.adders for part in halves) + 1,
+        delays=sum(part.delays for part in halves) + carry_delays,
+        flip_flops=sum(part.flip_flops for part in halves) + carry_delays + count_bits,
+    )
+
+
+@dataclass(frozen=True)
+class Memory:
+    """`lanes` equal memories side by side, each mapped as `ram`.
+
+    width: of a lane, in bits.
+    """
+
+    width: int
+    lanes: int
+    ram: RamMapping
+
+    @property
+    def block_rams(self) -> int:
+        """Block RAMs of all lanes."""
+        return self.lanes * self.ram.block_rams
+
+    @property
+    def lut_rams(self) -> int:
+        """LUT RAMs of all lanes."""
+        return self.lanes * self.ram.lut_rams
+
+    @property
+    def mux_bits(self) -> int:
+        """2:1 muxes of one bit that join the banks."""
+        return self.lanes * self.width * (self.ram.banks - 1)
+
+
+def memories(
+    shape: EngineShape, family: Family, buffer_bytes: int, *, has_single_port: bool
+) -> dict[str, Memory]:
+    """The memories of a chip that become RAMs of the family, by name; not its single-port RAMs.
+
+    has_single_port: the part has RAMs with a single port for weights of that kind.
+    """
+
+    def memory(width: int, lanes: int, depth: int) -> Memory:
+        return Memory(width, lanes, map_ram(family, width, depth))
+
+    activation_words = len(Region) << (shape.row_words - 1).bit_length()
+    found = {
+        "activations": memory(shape.simd, 1, activation_words),
+        "parameters": memory(shape.parameter_bits, shape.parameter_lanes, shape.parameter_words),
+        "receive buffer": memory(8, 1, buffer_bytes),
+    }
+    if shape.overlap_neurons:
+        partial_bits = shape.pe * shape.max_inputs.bit_length()
+        found["partial sums"] = memory(partial_bits, 1, shape.overlap_groups)
+    if shape.weight_memory == "block" or not has_single_port:
+        found["weights"] = memory(shape.simd, shape.pe, shape.weight_words)
+    return found
+
+
+def single_port_rams(shape: EngineShape) -> int:
+    """RAMs with a single port that the weights take on a part that has them."""
+    if shape.weight_memory != "single_port":
+        return 0
+    columns, banks = -(-shape.simd // SPRAM_BITS), -(-shape.weight_words // SPRAM_WORDS)
+    return shape.pe * columns * banks

@@ -1,0 +1,350 @@
+"""A picture of the engine's schedule: which unit does what, cycle by cycle, for one image.
+
+What is drawn was recorded from the running gateware; no formula of the engine's timing is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any
+
+from stepnet import plots
+from stepnet.errors import PictureError
+from stepnet.files import write_whole
+from stepnet.network import Network
+from stepnet_sim.waves_account import Account, Issue
+
+WIDTH_INCHES = 12.0
+PANEL_INCHES = 2.05
+DPI = 150
+
+SMALL_POINTS = 5.5
+TEXT_POINTS = 8
+
+ZOOM_CYCLES = 64
+"""Cycles in a panel that shows single ones."""
+
+LEAD_CYCLES = 10
+"""Shown before what a panel is about."""
+
+LANES = (
+    "pixels",
+    "sequencer",
+    "weight words",
+    "popcount",
+    "decisions",
+    "activations",
+    "readout",
+    "register",
+)
+"""From top to bottom."""
+
+STATE_COLOURS = {
+    "WAIT": "#ffffff",
+    "ROW_HEADER": "#d9c7a3",
+    "LAYER_HEADER": "#c4a96f",
+    "PREPARE": "#a8863f",
+    "ISSUE": "#cfdceb",
+    "DRAIN": "#e9e9e9",
+    "DESCEND": "#d7bfe0",
+    "FIND_ROW": "#b894c8",
+    "READ_OUT": "#f3cdb8",
+    "LOOK_UP": "#e39d78",
+    "RESULT": plots.ORANGE,
+}
+
+LAYER_COLOURS = ("#1f5a94", "#2f8f6b", "#8a5aa8", "#b07d1e", "#b0445a", "#4f7f8f")
+
+PIXEL_COLOUR = "#6b6b6b"
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A piece of the time: cycles `first` to `last`, both of the recording."""
+
+    title: str
+    first: int
+    last: int
+
+    @property
+    def is_zoom(self) -> bool:
+        """Single cycles can be told apart, and hold text."""
+        return self.last - self.first <= 2 * ZOOM_CYCLES
+
+
+def draw_schedule(account: Account, network: Network, clock_hz: int, path: Path) -> None:
+    """Draw the whole image, and closer: the start, the way from layer to layer, and the end.
+
+    Raises PictureError if the file cannot be written, MissingToolError if matplotlib is missing.
+    """
+    plots.check(path)
+    from matplotlib.figure import Figure
+
+    panels = list(_panels(account))
+    figure = Figure(figsize=(WIDTH_INCHES, 0.75 + PANEL_INCHES * len(panels)), dpi=DPI)
+    figure.set_layout_engine("constrained", h_pad=0.06)
+    figure.suptitle(_title(account, network, clock_hz), fontsize=TEXT_POINTS + 2, color=plots.INK)
+    all_axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+    for axes, panel in zip(all_axes, panels, strict=True):
+        _draw_panel(axes, panel, account)
+    _legend(figure, account)
+    try:
+        write_whole(path, lambda file: figure.savefig(file, format="png"))
+    except OSError as error:
+        raise PictureError(
+            f"The picture cannot be written to {str(path)!r} ({error.strerror}); "
+            "name a file in a folder that exists and is writable."
+        ) from error
+
+
+def _title(account: Account, network: Network, clock_hz: int) -> str:
+    sizes = "-".join(map(str, network.sizes))
+    shape = account.shape
+    time_us = account.counted_cycles / clock_hz * 1e6
+    return (
+        f"{network.name} ({sizes}) on an engine of SIMD {shape.simd}, PE {shape.pe}: "
+        f"{account.counted_cycles:,} cycles from the last pixels to the register, "
+        f"{time_us:.1f} us at {clock_hz / 1e6:g} MHz"
+    )
+
+
+def _panels(account: Account) -> Iterator[_Panel]:
+    first = min(int(account.pixel_cycles[0]), account.issues[0].cycle) - LEAD_CYCLES // 2
+    last = account.result_cycle + LEAD_CYCLES // 2
+    yield _Panel("the whole image", max(0, first), min(last, account.cycles - 1))
+    yield _zoom("the start", account.issues[0].cycle, account)
+    for before, after in pairwise(account.issues):
+        if before.layer != after.layer:
+            title = f"from layer {before.layer} to layer {after.layer}"
+            yield _zoom(title, before.cycle - LEAD_CYCLES, account)
+    end = account.result_cycle + LEAD_CYCLES - ZOOM_CYCLES
+    yield _zoom("the end", end, account)
+
+
+def _zoom(title: str, about: int, account: Account) -> _Panel:
+    first = max(0, min(about - LEAD_CYCLES, account.cycles - 1 - ZOOM_CYCLES))
+    return _Panel(title, first, first + ZOOM_CYCLES)
+
+
+def _draw_panel(axes: Any, panel: _Panel, account: Account) -> None:
+    axes.set_title(panel.title, loc="left", fontsize=TEXT_POINTS, color=plots.INK)
+    zero = account.last_pixel_cycle
+    axes.set_xlim(panel.first - zero, panel.last + 1 - zero)
+    axes.set_ylim(len(LANES), 0)
+    axes.set_yticks([lane + 0.5 for lane in range(len(LANES))], LANES, fontsize=TEXT_POINTS - 1)
+    axes.tick_params(axis="x", labelsize=TEXT_POINTS - 1, colors=plots.INK)
+    axes.tick_params(axis="y", length=0)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    for lane in range(len(LANES)):
+        axes.axhline(lane, color=plots.GRID, linewidth=0.6, zorder=0)
+    drawing = _Drawing(axes, panel, zero)
+    _draw_pixels(drawing, account)
+    _draw_states(drawing, account)
+    _draw_issues(drawing, account)
+    _draw_popcount(drawing, account)
+    _draw_decisions(drawing, account)
+    _draw_writes(drawing, account)
+    _draw_readout(drawing, account)
+    _draw_register(drawing, account)
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """Boxes and text in the lanes of one panel, by the cycles of the recording."""
+
+    axes: Any
+    panel: _Panel
+    zero: int
+
+    def shows(self, cycle: int) -> bool:
+        """The cycle lies in the panel."""
+        return self.panel.first <= cycle <= self.panel.last
+
+    def boxes(
+        self,
+        lane: str,
+        spans: Sequence[tuple[int, int]],
+        colour: str,
+        bottom: float = 0.1,
+        top: float = 0.9,
+    ) -> None:
+        """Fill spans of cycles, each the first and how many; `bottom` and `top` from 0 to 1."""
+        shown = [
+            (first - self.zero, count)
+            for first, count in spans
+            if first <= self.panel.last and first + count > self.panel.first
+        ]
+        edge = "white" if self.panel.is_zoom else colour
+        self.axes.broken_barh(
+            shown,
+            (LANES.index(lane) + 1 - top, top - bottom),
+            facecolors=colour,
+            edgecolors=edge,
+            linewidth=0.4 if self.panel.is_zoom else 0.15,
+        )
+
+    def text(
+        self, lane: str, first: int, count: int, text: str, colour: str = plots.INK, at: float = 0.5
+    ) -> None:
+        """Write into a span of cycles, as far as the panel shows it."""
+        start, end = max(first, self.panel.first), min(first + count, self.panel.last + 1)
+        if start < end:
+            self.axes.text(
+                (start + end) / 2 - self.zero,
+                LANES.index(lane) + at,
+                text,
+                fontsize=SMALL_POINTS,
+                color=colour,
+                ha="center",
+                va="center",
+                clip_on=True,
+            )
+
+
+def _draw_pixels(drawing: _Drawing, account: Account) -> None:
+    cycles = account.pixel_cycles.tolist()
+    drawing.boxes("pixels", [(cycle, 1) for cycle in cycles], "#b5b5b5")
+    writes = set(account.pixel_write_cycles.tolist())
+    drawing.boxes("pixels", [(cycle, 1) for cycle in sorted(writes)], PIXEL_COLOUR)
+    if drawing.panel.is_zoom:
+        for number, cycle in enumerate(cycles):
+            colour = "white" if cycle in writes else plots.INK
+            drawing.text("pixels", cycle, 1, str(number), colour)
+
+
+def _draw_states(drawing: _Drawing, account: Account) -> None:
+    cycle = 0
+    for state, run in groupby(account.states):
+        count = len(list(run))
+        drawing.boxes("sequencer", [(cycle, count)], STATE_COLOURS[state])
+        if drawing.panel.is_zoom and (count > 3 or state == "RESULT"):
+            drawing.text("sequencer", cycle, count, state.lower().replace("_", " "))
+        cycle += count
+
+
+def _draw_issues(drawing: _Drawing, account: Account) -> None:
+    for layer, issues in _by_layer(account):
+        colour = LAYER_COLOURS[layer % len(LAYER_COLOURS)]
+        drawing.boxes("weight words", _spans([issue.cycle for issue in issues], drawing), colour)
+        if not drawing.panel.is_zoom:
+            first, last = issues[0].cycle, issues[-1].cycle
+            if last - first > (drawing.panel.last - drawing.panel.first) / 30:
+                text = f"layer {layer}: {len(issues):,} words"
+                drawing.text("weight words", first, last - first + 1, text, "white")
+            continue
+        for issue in issues:
+            drawing.text("weight words", issue.cycle, 1, str(issue.group), "white", 0.32)
+            drawing.text("weight words", issue.cycle, 1, _part(issue), "white", 0.7)
+
+
+def _part(issue: Issue) -> str:
+    """Which part of its row a word is."""
+    return f"w{issue.word}" if issue.plane == 0 else f"p{issue.plane}"
+
+
+def _draw_popcount(drawing: _Drawing, account: Account) -> None:
+    """The matches of each word, as high as there are many."""
+    ended = next(issue for issue in account.issues if issue.ends_group)
+    # One cycle to add the count to the sum, and one to compare it.
+    latency = account.decisions[0].cycle - 2 - ended.cycle
+    for layer, issues in _by_layer(account):
+        colour = LAYER_COLOURS[layer % len(LAYER_COLOURS)]
+        shown = [issue.cycle + latency for issue in issues]
+        shown = [cycle for cycle in shown if drawing.shows(cycle)]
+        heights = [0.05 + 0.9 * account.matches[cycle] / account.shape.simd for cycle in shown]
+        drawing.axes.bar(
+            [cycle + 0.5 - drawing.zero for cycle in shown],
+            [-height for height in heights],
+            width=0.85 if drawing.panel.is_zoom else 1.0,
+            bottom=LANES.index("popcount") + 0.98,
+            color=colour,
+            linewidth=0,
+            alpha=0.75,
+        )
+
+
+def _draw_decisions(drawing: _Drawing, account: Account) -> None:
+    """A neuron that fires lies above the line, one that rests below."""
+    lane = LANES.index("decisions")
+    drawing.axes.axhline(lane + 0.5, color=plots.RULE, linewidth=0.5, zorder=0)
+    for layer in sorted({decision.layer for decision in account.decisions}):
+        colour = LAYER_COLOURS[layer % len(LAYER_COLOURS)]
+        decided = [decision for decision in account.decisions if decision.layer == layer]
+        for fires, bottom, top in ((True, 0.5, 0.95), (False, 0.05, 0.5)):
+            cycles = {d.cycle for d in decided if d.fires is fires}
+            drawing.boxes("decisions", [(c, 1) for c in sorted(cycles)], colour, bottom, top)
+        if drawing.panel.is_zoom:
+            for decision in decided:
+                if decision.lane == 0:
+                    at = 0.28 if decision.fires else 0.75
+                    text = str(decision.neuron // account.shape.pe)
+                    drawing.text("decisions", decision.cycle, 1, text, "white", at)
+
+
+def _draw_writes(drawing: _Drawing, account: Account) -> None:
+    cycles = account.activation_write_cycles.tolist()
+    pixels = account.pixel_write_cycles.tolist()
+    drawing.boxes("activations", [(cycle, 1) for cycle in pixels], PIXEL_COLOUR)
+    for cycle in cycles:
+        layer = int(account.layers[cycle])
+        colour = LAYER_COLOURS[layer % len(LAYER_COLOURS)]
+        drawing.boxes("activations", [(cycle, 1)], colour)
+        if drawing.panel.is_zoom:
+            drawing.text("activations", cycle + 1, 5, f"word of layer {layer}")
+
+
+def _draw_readout(drawing: _Drawing, account: Account) -> None:
+    for taken in account.taken:
+        colour = plots.ORANGE if taken.fires else "#e3b39b"
+        drawing.boxes("readout", [(taken.cycle, 1)], colour)
+        if drawing.panel.is_zoom:
+            drawing.text("readout", taken.cycle, 1, str(int(taken.fires)), "white")
+
+
+def _draw_register(drawing: _Drawing, account: Account) -> None:
+    cycle = account.result_cycle
+    count = account.cycles - cycle
+    drawing.boxes("register", [(cycle, count)], plots.ORANGE)
+    code = account.register[cycle]
+    if drawing.panel.is_zoom:
+        shown = f"{chr(code)!r} " if 0x20 < code < 0x7F else ""
+        drawing.text("register", cycle, count, f"{shown}0x{code:02x}", "white")
+
+
+def _by_layer(account: Account) -> Iterator[tuple[int, list[Issue]]]:
+    for layer, issues in groupby(account.issues, key=lambda issue: issue.layer):
+        yield layer, list(issues)
+
+
+def _spans(cycles: Sequence[int], drawing: _Drawing) -> list[tuple[int, int]]:
+    """One span per cycle where these can be told apart, else one per run."""
+    if drawing.panel.is_zoom:
+        return [(cycle, 1) for cycle in cycles]
+    spans: list[tuple[int, int]] = []
+    for cycle in cycles:
+        if spans and sum(spans[-1]) == cycle:
+            spans[-1] = (spans[-1][0], spans[-1][1] + 1)
+        else:
+            spans.append((cycle, 1))
+    return spans
+
+
+def _legend(figure: Any, account: Account) -> None:
+    from matplotlib.patches import Patch
+
+    layers = range(max(issue.layer for issue in account.issues) + 1)
+    swatches = [(f"layer {n}", LAYER_COLOURS[n % len(LAYER_COLOURS)]) for n in layers]
+    swatches += [("8 pixels", "#b5b5b5"), ("the 8 that fill a word", PIXEL_COLOUR)]
+    states = [state for state in STATE_COLOURS if state in account.states and state != "WAIT"]
+    swatches += [(state.lower().replace("_", " "), STATE_COLOURS[state]) for state in states]
+    figure.legend(
+        handles=[Patch(facecolor=colour, label=label) for label, colour in swatches],
+        loc="outside lower center",
+        ncols=6,
+        fontsize=TEXT_POINTS - 1,
+        frameon=False,
+    )

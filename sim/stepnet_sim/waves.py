@@ -1,0 +1,134 @@
+"""What one image does to the virtual board's chip, as a waveform and as a picture."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepnet.engine import EngineShape
+from stepnet.errors import PictureError
+from stepnet.files import write_whole
+from stepnet.network import Network
+from stepnet.reference import binarise
+from stepnet_sim.design import ICEBREAKER
+from stepnet_sim.waves_account import Account, account_for
+from stepnet_sim.waves_chip import record
+from stepnet_sim.waves_fst import Track, write_fst
+from stepnet_sim.waves_recording import Recording
+
+BITS_PER_BYTE = 10
+"""On a serial line: eight data bits, a start bit and a stop bit."""
+
+
+@dataclass(frozen=True)
+class Waves:
+    """One image in the chip, cycle by cycle.
+
+    network: that was inferred with.
+    account: what the engine does.
+    recording: all signals.
+    """
+
+    network: Network
+    clock_hz: int
+    account: Account
+    recording: Recording
+
+    def write(self, path: Path) -> None:
+        """Write an FST file: what happens in words, in the scope `image`, and the chip below.
+
+        Raises PictureError if the file cannot be written.
+        """
+        try:
+            with tempfile.TemporaryDirectory(prefix="stepnet-") as folder:
+                # The library would leave half a file, and another one beside it.
+                written = Path(folder, "waves.fst")
+                write_fst(written, self.recording, _tracks(self.account))
+                write_whole(path, lambda file: file.write(written.read_bytes()))
+        except OSError as error:
+            raise PictureError(
+                f"The waveform cannot be written to {str(path)!r} ({error.strerror}); "
+                "name a file in a folder that exists and is writable."
+            ) from error
+
+    def draw_schedule(self, path: Path) -> None:
+        """Draw which unit does what in which cycle, as a PNG file.
+
+        Raises PictureError if the file cannot be written, MissingToolError if matplotlib is not
+        installed.
+        """
+        from stepnet_sim.schedule import draw_schedule
+
+        draw_schedule(self.account, self.network, self.clock_hz, path)
+
+
+def record_waves(
+    network: Network,
+    image: NDArray[np.generic],
+    *,
+    baud: int | None = None,
+    shape: EngineShape = ICEBREAKER.shape,
+) -> Waves:
+    """Infer one image on a chip in Amaranth's simulator, which takes seconds.
+
+    image: (height, width) as in `reference.binarise`.
+    baud: of the serial line at whose pace the image's bytes arrive; a byte per cycle if None.
+    shape: of the engine; the iCEBreaker's if not given.
+
+    Raises NetworkError if the network does not fit the shape, ImageError if the image does not fit
+    the network.
+    """
+    binarise(network, np.asarray(image)[np.newaxis])
+    clock_hz = ICEBREAKER.clock_hz
+    cycles_per_byte = 1 if baud is None else BITS_PER_BYTE * clock_hz // baud
+    recording = record(network, image, shape, clock_hz, cycles_per_byte)
+    return Waves(network, clock_hz, account_for(recording, network, shape), recording)
+
+
+def _tracks(account: Account) -> list[Track]:
+    """The account as lines of a waveform; a number stands only in the cycles that it is about."""
+    top = ("image",)
+
+    def numbers(values: dict[int, int]) -> list[int | None]:
+        return [values.get(cycle) for cycle in range(account.cycles)]
+
+    issues = account.issues
+    pixels = {cycle: count for count, cycle in enumerate(account.pixel_cycles.tolist())}
+    tracks = [
+        Track(top, "cycle", [c - account.last_pixel_cycle for c in range(account.cycles)]),
+        Track(top, "state", account.states),
+        Track(top, "layer", [None if layer < 0 else layer for layer in account.layers.tolist()]),
+        Track((*top, "pixels"), "byte", numbers(pixels)),
+        Track((*top, "issued"), "layer", numbers({i.cycle: i.layer for i in issues})),
+        Track((*top, "issued"), "group", numbers({i.cycle: i.group for i in issues})),
+        Track((*top, "issued"), "plane", numbers({i.cycle: i.plane for i in issues})),
+        Track((*top, "issued"), "word", numbers({i.cycle: i.word for i in issues})),
+    ]
+    for lane in range(account.shape.pe):
+        decisions = [decision for decision in account.decisions if decision.lane == lane]
+        scope = (*top, "decided") if account.shape.pe == 1 else (*top, "decided", f"lane_{lane}")
+        tracks += [
+            Track(scope, "layer", numbers({d.cycle: d.layer for d in decisions})),
+            Track(scope, "neuron", numbers({d.cycle: d.neuron for d in decisions})),
+            Track(scope, "sum", numbers({d.cycle: d.sum for d in decisions})),
+            Track(scope, "margin", numbers({d.cycle: d.margin for d in decisions})),
+            Track(scope, "fires", numbers({d.cycle: int(d.fires) for d in decisions})),
+        ]
+    taken = {taken.cycle: int(taken.fires) for taken in account.taken}
+    codes = {taken.cycle + 1: taken.code for taken in account.taken}
+    return [
+        *tracks,
+        Track((*top, "readout"), "bit", numbers(taken)),
+        Track((*top, "readout"), "code", numbers(codes)),
+        Track(top, "code", account.register),
+        Track(top, "character", [_shown(code) for code in account.register]),
+    ]
+
+
+def _shown(code: int) -> str:
+    """A code as a character, where it is one that can be seen."""
+    return chr(code) if chr(code).isprintable() and code < 0x7F else f"0x{code:02x}"

@@ -1,0 +1,214 @@
+"""What the engine does in every cycle, in the words of the network: layer, neuron, sum, character.
+
+Everything is taken from the recorded signals. The network says only what they stand for: which
+weights lie at an address, and how many matches a sum of 0 is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepnet.engine import EngineShape
+from stepnet.memory_image import layer_weight_words, overlaps, words_per_row
+from stepnet.network import Layer, Network
+from stepnet_sim.waves_recording import Recording
+
+
+@dataclass(frozen=True)
+class Issue:
+    """A weight word on its way to the datapath.
+
+    group, plane, word: of the layer; plane 0 counts 1.
+    ends_group: it is the last one of its group.
+    """
+
+    cycle: int
+    layer: int
+    group: int
+    plane: int
+    word: int
+    ends_group: bool
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A neuron that is decided.
+
+    sum: `sum_i w[i] a[i]`, as in `reference.sums`.
+    margin: how far that is above the threshold as the engine stores it.
+    """
+
+    cycle: int
+    layer: int
+    neuron: int
+    lane: int
+    sum: int
+    margin: int
+
+    @property
+    def fires(self) -> bool:
+        """Its activation."""
+        return self.margin >= 0
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A neuron that the readout takes into the code; `code` is what stands there afterwards."""
+
+    cycle: int
+    fires: bool
+    code: int
+
+
+@dataclass(frozen=True)
+class Account:
+    """One image on an engine. Cycles are those of the recording.
+
+    cycles: how many were recorded.
+    states: of the sequencer, in every cycle.
+    layers: being computed in every cycle; -1 for none.
+    pixel_cycles: in which 8 pixels were taken.
+    pixel_write_cycles: in which a word of them was written.
+    issues: weight words in the order in which they were issued.
+    matches: what the popcount of a group's first neuron gives, in every cycle.
+    decisions: in the order in which they came; those of a group share a cycle.
+    activation_write_cycles: in which a word of activations was written.
+    taken: neurons of the last layer in the readout, in order.
+    register: the character register in every cycle.
+    result_cycle: the first in which the register holds the result; a result waits for the end of
+        the message that brought the image.
+    counted_cycles: what the engine itself counts from the last pixel to the register.
+    """
+
+    shape: EngineShape
+    cycles: int
+    states: list[str]
+    layers: NDArray[np.int64]
+    pixel_cycles: NDArray[np.intp]
+    pixel_write_cycles: NDArray[np.intp]
+    issues: list[Issue]
+    matches: list[int]
+    decisions: list[Decision]
+    activation_write_cycles: NDArray[np.intp]
+    taken: list[Taken]
+    register: list[int]
+    result_cycle: int
+    counted_cycles: int
+
+    @property
+    def last_pixel_cycle(self) -> int:
+        """In which the last pixels were taken."""
+        return int(self.pixel_cycles[-1])
+
+
+def account_for(recording: Recording, network: Network, shape: EngineShape) -> Account:
+    """Read the recording of one image of `network` on an engine of `shape`."""
+    states = [text.partition("/")[0] for text in recording.texts("engine.sequencer.fsm_state")]
+    issues = _issues(recording, network, shape)
+    computed = recording.flags("engine.sequencer.result")
+    waits = recording.flags("engine.kept_back")
+    shown = (computed | waits) & ~recording.flags("engine.tentative")
+    return Account(
+        shape=shape,
+        cycles=recording.cycles,
+        states=states,
+        layers=_layers(states),
+        pixel_cycles=np.flatnonzero(recording.flags("engine.intake.take_pixel")),
+        pixel_write_cycles=np.flatnonzero(recording.flags("engine.intake.write_pixels")),
+        issues=issues,
+        matches=recording.numbers("engine.datapath.count"),
+        decisions=_decisions(recording, network, shape, issues),
+        activation_write_cycles=np.flatnonzero(recording.flags("engine.collector.write")),
+        taken=_taken(recording, shape),
+        register=recording.numbers("engine.character"),
+        result_cycle=int(np.flatnonzero(shown)[-1]) + 1,
+        counted_cycles=recording.numbers("engine.cycles")[int(np.flatnonzero(computed)[-1])],
+    )
+
+
+def _layers(states: list[str]) -> NDArray[np.int64]:
+    """A layer begins where its first header is fetched."""
+    layers = np.full(len(states), -1)
+    layer = -1
+    for cycle, state in enumerate(states):
+        if state == "WAIT":
+            layer = -1
+        elif state == "ROW_HEADER":
+            layer += 1
+        layers[cycle] = layer
+    return layers
+
+
+def _issues(recording: Recording, network: Network, shape: EngineShape) -> list[Issue]:
+    places = _places(network, shape)
+    addresses = recording.numbers("engine.weight_address")
+    cycles = np.flatnonzero(recording.flags("engine.sequencer.walk.count"))
+    return [Issue(cycle, *places[addresses[cycle]]) for cycle in cycles.tolist()]
+
+
+def _places(network: Network, shape: EngineShape) -> list[tuple[int, int, int, int, bool]]:
+    """Layer, group, plane and word of every address of the weight memory, and whether the word is
+    the last of its group: the order of `stepnet.memory_image`."""
+    places: list[tuple[int, int, int, int, bool]] = []
+    for number, layer in enumerate(network.layers):
+        words = words_per_row(network, layer, shape)
+        groups = shape.groups(layer.n_out)
+        for place in range(layer_weight_words(network, layer, shape)):
+            if number == 0 and overlaps(network, shape):
+                word, group = divmod(place, groups)
+                plane = 0
+            else:
+                group_and_plane, word = divmod(place, words)
+                group, plane_place = divmod(group_and_plane, layer.weight_bits)
+                plane = layer.weight_bits - 1 - plane_place
+            ends_group = word == words - 1 and plane == 0
+            places.append((number, group, plane, word, ends_group))
+    return places
+
+
+def _decisions(
+    recording: Recording, network: Network, shape: EngineShape, issues: list[Issue]
+) -> list[Decision]:
+    """Groups are decided in the order in which their last words were issued."""
+    ended = (issue for issue in issues if issue.ends_group)
+    totals = recording.numbers("engine.datapath.total")
+    margins = recording.numbers("engine.datapath.margins")
+    matches_at_0 = [_matches_at_0(layer) for layer in network.layers]
+    decisions: list[Decision] = []
+    for cycle in np.flatnonzero(recording.flags("engine.datapath.done")).tolist():
+        issue = next(ended)
+        for lane in range(shape.pe):
+            neuron = issue.group * shape.pe + lane
+            if neuron >= network.layers[issue.layer].n_out:
+                break
+            # The margin comes one cycle after the total that it is made of.
+            total = _signed(totals[cycle - 1], lane, shape.sum_bits)
+            margin = _signed(margins[cycle], lane, shape.sum_bits + 1)
+            sum_ = total - int(matches_at_0[issue.layer][neuron])
+            decisions.append(Decision(cycle, issue.layer, neuron, lane, sum_, margin))
+    return decisions
+
+
+def _matches_at_0(layer: Layer) -> NDArray[np.int64]:
+    """What the engine counts for a sum of 0, neuron by neuron."""
+    if layer.weight_bits > 1:
+        return np.zeros(layer.n_out, dtype=np.int64)
+    return np.sum(layer.weights < 0, axis=1)
+
+
+def _taken(recording: Recording, shape: EngineShape) -> list[Taken]:
+    rows = recording.numbers("engine.readout.row")
+    codes = recording.numbers("engine.readout.code")
+    return [
+        Taken(cycle, _signed(rows[cycle], 0, shape.sum_bits + 1) >= 0, codes[cycle + 1])
+        for cycle in np.flatnonzero(recording.flags("engine.readout.take")).tolist()
+    ]
+
+
+def _signed(word: int, lane: int, width: int) -> int:
+    """One number of two's complement among several in a word, the first one lowest."""
+    value = word >> lane * width & (1 << width) - 1
+    return value - (value >> width - 1 << width)
