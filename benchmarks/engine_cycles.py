@@ -1,53 +1,130 @@
-"""Cycles per image of the engine for `digits`, as the gateware itself counts them.
+"""Cycles per image of the engine, as the gateware counts them, over what its memory allows.
 
     python benchmarks/engine_cycles.py [--json]
 
-Infers the shipped samples on the virtual board. The limit is that of the weight memory: one word of
-SIMD weights per cycle.
+Infers on the virtual board at its byte stream, several images in flight, so that each is there
+before the engine is free: then the cycles of an image are the distance from one to the next. The
+limit is the weight memory's, one word of SIMD x PE weights per cycle. For `digits` also at the
+serial pins: there the cycles count from the last pixels, and the first layer is computed while they
+arrive. The first run compiles four chips, about a minute each.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 
-import stepnet
-from stepnet.picture import normalise, read_picture
-from stepnet.samples import sample_pictures
+import numpy as np
+
+from stepnet.board import Board
+from stepnet.cycles import cycles_per_image
+from stepnet.engine import EngineShape
+from stepnet.network import Layer, Network
+from stepnet.networks import load_network
+from stepnet.protocol import DEFAULT_BAUD
+from stepnet_sim.design import ICEBREAKER
+from stepnet_sim.virtual_board import open_link
+
+BITS_PER_BYTE = 10
+
+IMAGES = 6
+
+TIMEOUT_S = 60.0
 
 
-def measure() -> dict[str, float]:
-    """Cycles per image, the number of weight words, and the ratio of the two."""
-    with stepnet.open_board("sim", network="digits") as board:
-        network, simd = board.network, board.identity.shape.simd
-        pictures = [
-            normalise(read_picture(path), network.height, network.width)
-            for path, _ in sample_pictures()
-        ]
-        cycles = max(board.infer(picture).cycles for picture in pictures)
-    weight_words = -(-network.weight_bits_total // simd)
+def shape_of(simd: int, pe: int) -> EngineShape:
+    """An engine of 64 weights per cycle that holds the networks below."""
+    return EngineShape(
+        simd=simd,
+        pe=pe,
+        max_inputs=1024,
+        weight_words=8192,
+        parameter_words=1024,
+        parameter_lanes=pe,
+        max_sum_bits=16,
+        overlap_neurons=256,
+    )
+
+
+SHAPES = (shape_of(64, 1), shape_of(32, 2), shape_of(16, 4))
+
+
+def binary_network(*sizes: int) -> Network:
+    """Random weights of one bit throughout; how long an engine takes does not depend on them."""
+    random = np.random.default_rng(0)
+    layers = tuple(
+        Layer(
+            random.choice(np.array([-1, 1], np.int8), (n_out, n_in)), np.zeros(n_out, np.int32), 1
+        )
+        for n_in, n_out in itertools.pairwise(sizes)
+    )
+    return Network(name="-".join(map(str, sizes)), height=28, width=28, layers=layers)
+
+
+def measure_steady() -> list[dict[str, object]]:
+    """One entry per network and shape, for images that wait until the engine is free."""
+    networks = (binary_network(784, 256, 256, 256, 7), load_network("digits-medium"))
+    results: list[dict[str, object]] = []
+    for shape in SHAPES:
+        for network in networks:
+            with Board(open_link(shape=shape), network, TIMEOUT_S) as board:
+                images = np.random.default_rng(1).integers(0, 256, (IMAGES, 28, 28), np.uint8)
+                *_, reading = board.infer_many(list(images))
+            limit_cycles = network.weight_bits_total / (shape.simd * shape.pe)
+            results.append(
+                {
+                    "network": network.name,
+                    "simd": shape.simd,
+                    "pe": shape.pe,
+                    "cycles_per_image": reading.cycles,
+                    "formula_cycles": cycles_per_image(network, shape),
+                    "limit_cycles": limit_cycles,
+                    "ratio": round(reading.cycles / limit_cycles, 4),
+                }
+            )
+    return results
+
+
+def measure_serial() -> dict[str, object]:
+    """`digits` on the iCEBreaker's chip, driven at its serial pins."""
+    network = load_network("digits")
+    image = np.random.default_rng(1).integers(0, 256, (28, 28), np.uint8)
+    with Board(open_link(uart=True), network, TIMEOUT_S) as board:
+        cycles = board.infer(image).cycles
+    cycles_per_byte = BITS_PER_BYTE * ICEBREAKER.clock_hz // DEFAULT_BAUD
     return {
-        "simd": simd,
-        "cycles_per_image": cycles,
-        "weight_words": weight_words,
-        "limit_cycles": 1.15 * weight_words + 200,
-        "cycles_per_weight_word": cycles / weight_words,
+        "network": network.name,
+        "baud": DEFAULT_BAUD,
+        "clock_hz": ICEBREAKER.clock_hz,
+        "last_pixels_to_register_cycles": cycles,
+        "formula_cycles": cycles_per_image(network, ICEBREAKER.shape, cycles_per_byte),
+        "last_pixels_to_register_us": round(cycles / ICEBREAKER.clock_hz * 1e6, 2),
     }
 
 
 def main() -> None:
-    """Print one line, or one JSON object."""
-    parser = argparse.ArgumentParser(description="Cycles per image of the engine for digits.")
+    """Print a table, or one JSON object."""
+    parser = argparse.ArgumentParser(description="Cycles per image of the engine.")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     as_json = parser.parse_args().json
-    result = measure()
+    steady, serial = measure_steady(), measure_serial()
     if as_json:
-        print(json.dumps(result))
-    else:
+        print(json.dumps({"steady": steady, "serial": serial}))
+        return
+    print("| network | SIMD x PE | cycles per image | by the formula | over weights / width |")
+    print("|---|---|---|---|---|")
+    for entry in steady:
         print(
-            f"digits at SIMD {result['simd']}: {result['cycles_per_image']} cycles per image, "
-            f"{result['cycles_per_weight_word']:.3f} per weight word"
+            f"| {entry['network']} | {entry['simd']} x {entry['pe']} "
+            f"| {entry['cycles_per_image']:,} | {entry['formula_cycles']:,} "
+            f"| {entry['ratio']:.3f} |"
         )
+    print(
+        f"\n{serial['network']} at {serial['baud']:,} baud: from the last pixels to the register "
+        f"{serial['last_pixels_to_register_cycles']} cycles (formula {serial['formula_cycles']}), "
+        f"{serial['last_pixels_to_register_us']} us"
+    )
 
 
 if __name__ == "__main__":

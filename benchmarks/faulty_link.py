@@ -192,7 +192,9 @@ def measure(images: int, faults: int, seed: int) -> dict[str, object]:
         expected = readings(pictures, network, board.identity.digest)
         injector.begin()
         for reading in board.infer_many(itertools.islice(itertools.cycle(pictures), images)):
-            wrong += (reading.code, reading.margin, reading.cycles) != expected[answered % DIFFERENT_IMAGES]
+            wrong += (reading.code, reading.margin, reading.cycles) != expected[
+                answered % DIFFERENT_IMAGES
+            ]
             answered += 1
             if answered == int(SETTLED_AFTER * images):
                 settled_bytes = peak_memory_bytes()

@@ -20,8 +20,9 @@ from cobs import cobs  # pyright: ignore[reportMissingTypeStubs]
 from PIL import Image
 
 from stepnet import Layer, Network, protocol, samples
-from stepnet.engine import ROW_HEADER
+from stepnet.engine import ROW_HEADER, EngineShape
 from stepnet.files import write_text
+from stepnet.identity import shape_fields
 from stepnet.link import Link
 from stepnet.memory_image import memory_image, pack_fields
 from stepnet.protocol import Answer, FrameReader, Request, Space
@@ -48,6 +49,20 @@ NETWORK = Network(
 MEMORY = memory_image(NETWORK, SHAPE)
 PIXELS = bytes.fromhex("0207")
 """One pixel of ink in the first row, three in the third."""
+
+LANES_SHAPE = EngineShape(
+    simd=16,
+    max_inputs=64,
+    weight_words=64,
+    parameter_words=64,
+    max_weight_bits=2,
+    pe=6,
+    parameter_lanes=3,
+)
+"""An engine whose memory words have several lanes, and whose addresses leave some out."""
+
+LANES_LOAD_BYTES = 16
+"""So few that some loads end in the middle of a word."""
 
 SAMPLE = "7_0000.png"
 SAMPLE_THRESHOLD = 128
@@ -105,6 +120,7 @@ def vectors() -> dict[str, Any]:
         "messages": [{"name": name, **_message(payload)} for name, payload in single.items()],
         "broken_frames": [{"name": name, "frame": _hex(frame)} for name, frame in broken.items()],
         "network": _network(),
+        "lanes": _lanes(),
         "conversation": _conversation(),
     }
 
@@ -133,6 +149,19 @@ def _network() -> dict[str, Any]:
         "weight_words": [_hex(word.tobytes()) for word in MEMORY.weights],
         "digest": MEMORY.digest,
         "pixels": _hex(PIXELS),
+    }
+
+
+def _lanes() -> dict[str, Any]:
+    """The loads of the same network on an engine that handles several neurons at a time."""
+    memory = memory_image(NETWORK, LANES_SHAPE)
+    return {
+        "shape": shape_fields(LANES_SHAPE),
+        "digest": memory.digest,
+        "loads": [
+            {"address": load.address, "space": load.space, "data": _hex(load.words)}
+            for load in memory.loads(LANES_LOAD_BYTES)
+        ],
     }
 
 

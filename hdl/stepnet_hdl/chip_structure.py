@@ -95,9 +95,10 @@ class Memory:
 
 def memories(
     shape: EngineShape, family: Family, buffer_bytes: int, *, has_single_port: bool
-) -> dict[str, Memory]:
-    """The memories of a chip that become RAMs of the family, by name; not its single-port RAMs.
+) -> list[Memory]:
+    """The memories of a chip whose size is free, but for single-port RAMs.
 
+    buffer_bytes: of the receive buffer.
     has_single_port: the part has RAMs with a single port for weights of that kind.
     """
 
@@ -105,16 +106,16 @@ def memories(
         return Memory(width, lanes, map_ram(family, width, depth))
 
     activation_words = len(Region) << (shape.row_words - 1).bit_length()
-    found = {
-        "activations": memory(shape.simd, 1, activation_words),
-        "parameters": memory(shape.parameter_bits, shape.parameter_lanes, shape.parameter_words),
-        "receive buffer": memory(8, 1, buffer_bytes),
-    }
+    found = [
+        memory(8, 1, buffer_bytes),
+        memory(shape.simd, 1, activation_words),
+        memory(shape.parameter_bits, shape.parameter_lanes, shape.parameter_words),
+    ]
     if shape.overlap_neurons:
         partial_bits = shape.pe * shape.max_inputs.bit_length()
-        found["partial sums"] = memory(partial_bits, 1, shape.overlap_groups)
+        found.append(memory(partial_bits, 1, shape.overlap_groups))
     if shape.weight_memory == "block" or not has_single_port:
-        found["weights"] = memory(shape.simd, shape.pe, shape.weight_words)
+        found.append(memory(shape.simd, shape.pe, shape.weight_words))
     return found
 
 

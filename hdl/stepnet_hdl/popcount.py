@@ -10,9 +10,12 @@ from stepnet.engine import popcount_latency_cycles
 class Popcount(wiring.Component):
     """Pipelined compressor tree: takes a word every cycle, counts it `latency_cycles` later.
 
-    A leaf is a full adder over three bits. Every adder above takes the counts of two halves and one
-    more bit in its carry input, so that `2^k - 1` bits need `k - 1` levels of carry chains and no
-    bit costs an adder of its own.
+    A leaf is a full adder over three bits in two LUTs. Every adder above takes the counts of two
+    halves and one more bit in its carry input, so that `2^k - 1` bits need `k - 1` levels of carry
+    chains and no bit costs an adder of its own.
+
+    leaf_bits: 1 leaves the full adders to the carry chains too. On iCE40 that saves LUTs, but takes
+    more cells, because a chain of one bit needs a cell to enter and one to leave it.
 
     Members
     -------
@@ -25,26 +28,27 @@ class Popcount(wiring.Component):
     bits: Signal
     count: Signal
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, leaf_bits: int = 3) -> None:
         self.width = width
-        self.latency_cycles = popcount_latency_cycles(width)
+        self.leaf_bits = leaf_bits
+        self.latency_cycles = popcount_latency_cycles(width, leaf_bits)
         super().__init__({"bits": In(width), "count": Out(range(width + 1))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += self.count.eq(_count(m, self.bits, self.latency_cycles))
+        m.d.comb += self.count.eq(_count(m, self.bits, self.latency_cycles, self.leaf_bits))
         return m
 
 
-def _count(m: Module, bits: Value, latency_cycles: int) -> Value:
+def _count(m: Module, bits: Value, latency_cycles: int, leaf_bits: int) -> Value:
     """Add the ones of `bits` in exactly `latency_cycles`."""
     count = Signal(range(len(bits) + 1))
     if latency_cycles == 1:
         a, b, c = (*bits, *[C(0)] * (3 - len(bits)))
         m.d.sync += count.eq(Cat(a ^ b ^ c, (a & b) | (a & c) | (b & c)))
         return count
-    if len(bits) <= 3:
-        early = _count(m, bits, latency_cycles - 1)
+    if len(bits) <= leaf_bits:
+        early = _count(m, bits, latency_cycles - 1, leaf_bits)
         m.d.sync += count.eq(early)
         return count
     half = len(bits) // 2  # the larger one of what is left beside the carry
@@ -53,8 +57,8 @@ def _count(m: Module, bits: Value, latency_cycles: int) -> Value:
         delayed = Signal()
         m.d.sync += delayed.eq(carry)
         carry = delayed
-    low = _count(m, bits[:half], latency_cycles - 1)
-    high = _count(m, bits[half:-1], latency_cycles - 1)
+    low = _count(m, bits[:half], latency_cycles - 1, leaf_bits)
+    high = _count(m, bits[half:-1], latency_cycles - 1, leaf_bits)
     # The carry enters below bit 0: (2 low + 1) + (2 high + carry) carries out of there if it is 1.
     m.d.sync += count.eq((Cat(C(1), low) + Cat(carry, high))[1:])
     return count

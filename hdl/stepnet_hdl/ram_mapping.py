@@ -9,10 +9,11 @@ from functools import cache
 from stepnet.errors import BuildError
 
 MUX_COST = 0.5
-"""Cost of a bit of a 2:1 mux, beside the costs of RAMs in Yosys' libraries."""
+"""Cost of a bit of a 2:1 mux, and of the write enable of a bank."""
 
-MIN_BLOCK_RAM_BITS = 64
-"""A smaller memory becomes flip-flops where a family has no LUT RAM."""
+EMULATION_COST = 10
+"""Cost of the reset of the read register beside a block RAM of a family without LUT RAM. A bit of a
+memory of flip-flops costs 1."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,12 @@ class RamKind:
     """A RAM of a family, as Yosys' library describes it.
 
     shapes: width of a word, and how many words there are at that width.
+    byte_bits: of a word that can be written apart; words of several banks share a RAM by that.
     cost: of one RAM, in the unit of `MUX_COST`.
     """
 
     shapes: tuple[tuple[int, int], ...]
+    byte_bits: int
     cost: int
 
 
@@ -42,12 +45,12 @@ class Family:
     luts_per_lut_ram: int = 0
 
 
-_LUT_RAM = RamKind(((4, 16),), cost=4)
+_LUT_RAM = RamKind(((4, 16),), byte_bits=4, cost=4)
 _BLOCK_RAM_18K = RamKind(
-    ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512)), cost=128
+    ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512)), byte_bits=9, cost=128
 )
 
-ICE40 = Family("iCE40", RamKind(((2, 2048), (4, 1024), (8, 512), (16, 256)), cost=64))
+ICE40 = Family("iCE40", RamKind(((2, 2048), (4, 1024), (8, 512), (16, 256)), byte_bits=1, cost=64))
 ECP5 = Family("ECP5", _BLOCK_RAM_18K, _LUT_RAM, luts_per_lut_ram=6)
 GOWIN = Family("Gowin", _BLOCK_RAM_18K, _LUT_RAM, luts_per_lut_ram=4)
 
@@ -85,13 +88,14 @@ def family_of(part: str) -> Family:
 def map_ram(family: Family, width: int, depth: int) -> RamMapping:
     """What Yosys makes of `depth` words of `width` bits with one port to write and one to read.
 
-    It takes the cheapest of all kinds and widths of RAM: RAMs count by the cost in its library, and
-    where they are banked above each other, every bit of the mux behind them. Of equal ones the
-    widest words win. Source: Yosys 0.70, passes/memory/memory_libmap.cc.
+    It takes the cheapest of all kinds and widths of RAM, of equal ones the first: RAMs count by
+    their cost, and where words are banked above each other, every bit of the mux behind them.
+    Source: Yosys 0.70, passes/memory/memory_libmap.cc, and the libraries that it reads.
     """
-    if family.lut_ram is None and width * depth < MIN_BLOCK_RAM_BITS:
-        return RamMapping(0, 0, 1, depth)
-    return min(_mappings(family, width, depth), key=lambda candidate: candidate[0])[1]
+    cost, mapping = min(_mappings(family, width, depth), key=lambda candidate: candidate[0])
+    if family.lut_ram is None and width * depth <= cost + EMULATION_COST:
+        return RamMapping(block_rams=0, lut_rams=0, banks=1, depth=depth)
+    return mapping
 
 
 def _mappings(family: Family, width: int, depth: int) -> Iterator[tuple[float, RamMapping]]:
@@ -100,9 +104,12 @@ def _mappings(family: Family, width: int, depth: int) -> Iterator[tuple[float, R
         if kind is None:
             continue
         for word_bits, words in kind.shapes:
-            columns, banks = -(-width // word_bits), -(-depth // words)
-            rams = columns * banks
-            cost = kind.cost * rams + MUX_COST * width * (banks - 1)
+            byte_bits = min(kind.byte_bits, word_bits)
+            banks = -(-depth // words)
+            rams = -(-banks * -(-width // byte_bits) * byte_bits // word_bits)
+            cost = kind.cost * rams
+            if banks > 1:
+                cost += MUX_COST * (width * (banks - 1) + banks)
             is_block = kind is family.block_ram
             yield (
                 cost,

@@ -221,7 +221,9 @@ class EngineShape:
         return -(-self.groups(neurons) // self.groups_per_word)
 
 
-def popcount_latency_cycles(width: int) -> int:
-    """Depth of a compressor tree over `width` bits: three bits at the leaves, and every adder
+def popcount_latency_cycles(width: int, leaf_bits: int = 3) -> int:
+    """Depth of a compressor tree over `width` bits: up to `leaf_bits` at the leaves, and every adder
     takes in two halves and one more bit as its carry."""
-    return 1 if width <= 3 else 1 + popcount_latency_cycles(-(-(width - 1) // 2))
+    if width <= leaf_bits:
+        return 1
+    return 1 + popcount_latency_cycles(-(-(width - 1) // 2), leaf_bits)

@@ -102,20 +102,26 @@ def room(network: Network, images: NDArray[np.generic]) -> NDArray[np.int64]:
     """How far any one sum of the last layer may move before the code changes: (N,), at least 0.
 
     With readout `bits` and `tree` it is the smallest of any bit that is read: `sum - t` where it is
-    1, `t - 1 - sum` where it is 0. With `nearest` it is how far the largest margin is above the
-    others, less one for a row before it, which would win a tie.
+    1, `t - 1 - sum` where it is 0, but no more than from the sum to the lowest or the highest that
+    the neuron can have. With `nearest` it is how far the largest margin is above the others, less
+    one for a row before it, which would win a tie.
 
     images: as in `binarise`.
     """
     *_, state, _ = activations(network, images)
-    rows = margins(network.layers[-1], state).astype(np.int64)
+    last = network.layers[-1]
+    rows = margins(last, state).astype(np.int64)
     if network.readout is Readout.NEAREST:
-        winner = np.argmax(rows, axis=1)[:, np.newaxis]
-        behind = np.take_along_axis(rows, winner, axis=1) - rows
-        behind -= np.arange(rows.shape[1]) < winner
-        np.put_along_axis(behind, winner, np.iinfo(np.int64).max, axis=1)
+        winner = np.argmax(rows, axis=1)
+        behind: NDArray[np.int64] = rows.max(axis=1, keepdims=True) - rows
+        behind[np.arange(rows.shape[1]) < winner[:, np.newaxis]] -= 1
+        behind[np.arange(len(rows)), winner] = np.iinfo(np.int64).max
         return behind.min(axis=1)
-    distances = np.where(rows >= 0, rows, ~rows)
+    totals = rows + last.thresholds
+    lowest = np.minimum(last.weights, 0).sum(axis=1, dtype=np.int64)
+    highest = np.maximum(last.weights, 0).sum(axis=1, dtype=np.int64)
+    down, up = np.minimum(rows, totals - lowest), np.minimum(~rows, highest - totals)
+    distances = np.where(rows >= 0, down, up)
     if network.readout is Readout.TREE:
         distances = np.take_along_axis(distances, _path((rows >= 0).view(np.uint8)), axis=1)
     return distances.min(axis=1)

@@ -82,7 +82,13 @@ def sim(
 def verify(
     level: Annotated[
         list[str] | None,
-        typer.Option(help="blocks, chip, proofs or netlist; more than once for several, else all."),
+        typer.Option(
+            help="blocks, chip, proofs, netlist or bitstream; more than once for several, else all."
+        ),
+    ] = None,
+    board: Annotated[
+        list[str] | None,
+        typer.Option(help="Boards whose bitstreams are run; icebreaker if none is given."),
     ] = None,
     output: Annotated[
         Path, typer.Option(help="Folder for logs, coverage and counterexamples.")
@@ -104,9 +110,13 @@ def verify(
                 f"there is no level {name!r}; choose of {', '.join(LEVELS)}.",
                 param_hint="--level",
             )
+    if board and "bitstream" not in names:
+        raise typer.BadParameter(
+            "it belongs to the level bitstream; give --level bitstream too.", param_hint="--board"
+        )
     found: dict[str, list[Outcome]] = {}
     for name in names:
-        found[name] = _run_level(name, output / name)
+        found[name] = _run_level(name, output / name, board or [])
         if not json_output:
             _show_outcomes(name, found[name])
     agree = all(outcome.agrees for outcomes in found.values() for outcome in outcomes)
@@ -117,11 +127,11 @@ def verify(
         raise typer.Exit(1)
 
 
-def _run_level(name: str, folder: Path) -> list[Outcome]:
+def _run_level(name: str, folder: Path, boards: list[str]) -> list[Outcome]:
     from stepnet_sim.verification import ladder
 
     with Progress() as progress:
-        return list(ladder.level(name).run(folder, progress))
+        return list(ladder.level(name).run(folder, progress, boards))
 
 
 def _show_outcomes(name: str, outcomes: list[Outcome]) -> None:

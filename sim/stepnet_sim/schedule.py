@@ -18,17 +18,22 @@ from stepnet.network import Network
 from stepnet_sim.waves_account import Account, Issue
 
 WIDTH_INCHES = 12.0
-PANEL_INCHES = 2.05
+PANEL_INCHES = 2.3
 DPI = 150
 
 SMALL_POINTS = 5.5
 TEXT_POINTS = 8
 
-ZOOM_CYCLES = 64
+ZOOM_CYCLES = 58
 """Cycles in a panel that shows single ones."""
 
 LEAD_CYCLES = 10
 """Shown before what a panel is about."""
+
+CAPTION = (
+    "Cycles from the last pixels. In a weight word: its group of neurons, and which word (w) or "
+    "bit plane (p) of the group it is. Popcount: matches of the first neuron."
+)
 
 LANES = (
     "pixels",
@@ -90,6 +95,7 @@ def draw_schedule(account: Account, network: Network, clock_hz: int, path: Path)
     all_axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
     for axes, panel in zip(all_axes, panels, strict=True):
         _draw_panel(axes, panel, account)
+    all_axes[-1].set_xlabel(CAPTION, fontsize=TEXT_POINTS - 1, color=plots.INK)
     _legend(figure, account)
     try:
         write_whole(path, lambda file: figure.savefig(file, format="png"))
@@ -113,20 +119,19 @@ def _title(account: Account, network: Network, clock_hz: int) -> str:
 
 def _panels(account: Account) -> Iterator[_Panel]:
     first = min(int(account.pixel_cycles[0]), account.issues[0].cycle) - LEAD_CYCLES // 2
-    last = account.result_cycle + LEAD_CYCLES // 2
-    yield _Panel("the whole image", max(0, first), min(last, account.cycles - 1))
-    yield _zoom("the start", account.issues[0].cycle, account)
+    first, last = max(0, first), min(account.result_cycle + LEAD_CYCLES, account.cycles - 1)
+    yield _Panel("the whole image", first, last)
+    yield _zoom("the start", max(first, account.issues[0].cycle - 2 * LEAD_CYCLES), account)
     for before, after in pairwise(account.issues):
         if before.layer != after.layer:
             title = f"from layer {before.layer} to layer {after.layer}"
-            yield _zoom(title, before.cycle - LEAD_CYCLES, account)
-    end = account.result_cycle + LEAD_CYCLES - ZOOM_CYCLES
-    yield _zoom("the end", end, account)
+            yield _zoom(title, before.cycle - 2 * LEAD_CYCLES, account)
+    yield _zoom("the end", account.result_cycle + LEAD_CYCLES - ZOOM_CYCLES, account)
 
 
-def _zoom(title: str, about: int, account: Account) -> _Panel:
-    first = max(0, min(about - LEAD_CYCLES, account.cycles - 1 - ZOOM_CYCLES))
-    return _Panel(title, first, first + ZOOM_CYCLES)
+def _zoom(title: str, first: int, account: Account) -> _Panel:
+    first = max(0, min(first, account.cycles - ZOOM_CYCLES))
+    return _Panel(title, first, first + ZOOM_CYCLES - 1)
 
 
 def _draw_panel(axes: Any, panel: _Panel, account: Account) -> None:
@@ -221,7 +226,7 @@ def _draw_states(drawing: _Drawing, account: Account) -> None:
     for state, run in groupby(account.states):
         count = len(list(run))
         drawing.boxes("sequencer", [(cycle, count)], STATE_COLOURS[state])
-        if drawing.panel.is_zoom and (count > 3 or state == "RESULT"):
+        if drawing.panel.is_zoom and count > 3:
             drawing.text("sequencer", cycle, count, state.lower().replace("_", " "))
         cycle += count
 
@@ -236,14 +241,21 @@ def _draw_issues(drawing: _Drawing, account: Account) -> None:
                 text = f"layer {layer}: {len(issues):,} words"
                 drawing.text("weight words", first, last - first + 1, text, "white")
             continue
+        name = _naming(issues)
         for issue in issues:
+            if not drawing.shows(issue.cycle):
+                continue
             drawing.text("weight words", issue.cycle, 1, str(issue.group), "white", 0.32)
-            drawing.text("weight words", issue.cycle, 1, _part(issue), "white", 0.7)
+            drawing.text("weight words", issue.cycle, 1, name(issue), "white", 0.7)
 
 
-def _part(issue: Issue) -> str:
-    """Which part of its row a word is."""
-    return f"w{issue.word}" if issue.plane == 0 else f"p{issue.plane}"
+def _naming(issues: Sequence[Issue]) -> Callable[[Issue], str]:
+    """How the words of a layer are told apart within a group."""
+    if all(issue.plane == 0 for issue in issues):
+        return lambda issue: f"w{issue.word}"
+    if all(issue.word == 0 for issue in issues):
+        return lambda issue: f"p{issue.plane}"
+    return lambda issue: f"{issue.plane}.{issue.word}"
 
 
 def _draw_popcount(drawing: _Drawing, account: Account) -> None:
@@ -268,21 +280,24 @@ def _draw_popcount(drawing: _Drawing, account: Account) -> None:
 
 
 def _draw_decisions(drawing: _Drawing, account: Account) -> None:
-    """A neuron that fires lies above the line, one that rests below."""
+    """What part of a group fires lies above the line, what rests below; the number is that of its
+    first neuron."""
     lane = LANES.index("decisions")
     drawing.axes.axhline(lane + 0.5, color=plots.RULE, linewidth=0.5, zorder=0)
-    for layer in sorted({decision.layer for decision in account.decisions}):
-        colour = LAYER_COLOURS[layer % len(LAYER_COLOURS)]
-        decided = [decision for decision in account.decisions if decision.layer == layer]
-        for fires, bottom, top in ((True, 0.5, 0.95), (False, 0.05, 0.5)):
-            cycles = {d.cycle for d in decided if d.fires is fires}
-            drawing.boxes("decisions", [(c, 1) for c in sorted(cycles)], colour, bottom, top)
+    for cycle, group in groupby(account.decisions, key=lambda decision: decision.cycle):
+        if not drawing.shows(cycle):
+            continue
+        first, *others = group
+        neurons = [first, *others]
+        share = sum(decision.fires for decision in neurons) / len(neurons)
+        colour = LAYER_COLOURS[first.layer % len(LAYER_COLOURS)]
+        if share > 0:
+            drawing.boxes("decisions", [(cycle, 1)], colour, 0.5, 0.5 + 0.45 * share)
+        if share < 1:
+            drawing.boxes("decisions", [(cycle, 1)], colour, 0.05 + 0.45 * share, 0.5)
         if drawing.panel.is_zoom:
-            for decision in decided:
-                if decision.lane == 0:
-                    at = 0.28 if decision.fires else 0.75
-                    text = str(decision.neuron // account.shape.pe)
-                    drawing.text("decisions", decision.cycle, 1, text, "white", at)
+            at = 0.28 if share >= 0.5 else 0.75
+            drawing.text("decisions", cycle, 1, str(first.neuron), "white", at)
 
 
 def _draw_writes(drawing: _Drawing, account: Account) -> None:
@@ -294,7 +309,7 @@ def _draw_writes(drawing: _Drawing, account: Account) -> None:
         colour = LAYER_COLOURS[layer % len(LAYER_COLOURS)]
         drawing.boxes("activations", [(cycle, 1)], colour)
         if drawing.panel.is_zoom:
-            drawing.text("activations", cycle + 1, 5, f"word of layer {layer}")
+            drawing.text("activations", cycle + 1, 5, f"of layer {layer}")
 
 
 def _draw_readout(drawing: _Drawing, account: Account) -> None:

@@ -108,6 +108,7 @@ def _tracks(account: Account) -> list[Track]:
         Track((*top, "issued"), "plane", numbers({i.cycle: i.plane for i in issues})),
         Track((*top, "issued"), "word", numbers({i.cycle: i.word for i in issues})),
     ]
+    tracks.append(Track(top, "matches", account.matches))
     for lane in range(account.shape.pe):
         decisions = [decision for decision in account.decisions if decision.lane == lane]
         scope = (*top, "decided") if account.shape.pe == 1 else (*top, "decided", f"lane_{lane}")

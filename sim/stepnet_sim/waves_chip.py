@@ -94,12 +94,12 @@ def record(
 
 
 def _memories(
-    fragment: Fragment, path: tuple[str, ...] = ()
+    fragment: Any, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], MemoryData]]:
     """The contents of every memory below `fragment`, by its place."""
+    # Amaranth has no public way from a design to the memories in it.
     for inside, name, _ in fragment.subfragments:
         place = (*path, str(name))
-        # Amaranth has no public way from a design to the memories in it.
         if (data := getattr(inside, "_data", None)) is not None:
             yield place, data
         yield from _memories(inside, place)

@@ -38,7 +38,7 @@ class Recording:
     took at the first of them.
 
     variables: in the order of the scopes.
-    changes: (time in fs, signal, value) in order; a value is the digits of a binary number, or text.
+    changes: (time in fs, signal, value) in order; a value is a binary number in digits, or text.
     edges_fs: rising edges of the clock, (cycles + 1,) int64.
     """
 

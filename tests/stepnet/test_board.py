@@ -119,7 +119,6 @@ def test_neurons_at_a_time_are_part_of_the_shape():
         960,
         4096,
         512,
-        max_weight_bits=4,
         pe=12,
         parameter_lanes=6,
         max_sum_bits=16,

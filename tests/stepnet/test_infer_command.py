@@ -224,9 +224,7 @@ class Wavering(Peer):
 def test_a_line_is_as_sure_as_its_least_sure_character(infer, written):
     path, text = written
     _, out, _ = infer(path, "--text", peer=Wavering)
-    assert out == (
-        f"{path}: {text!r}, 5 characters, margin 299995 or more, all agree with numpy\n"
-    )
+    assert out == (f"{path}: {text!r}, 5 characters, margin 299995 or more, all agree with numpy\n")
     _, out, _ = infer(path, "--text", "--format", "jsonl", peer=Wavering)
     result = json.loads(out)
     assert result["margin"] == 299_995

@@ -10,6 +10,7 @@ import pytest
 from cobs import cobs
 from PIL import Image
 
+import engine_memory
 from stepnet import Layer, Network, protocol, reference, samples
 from stepnet.cycles import cycles_per_image
 from stepnet.engine import EngineShape
@@ -168,6 +169,37 @@ def test_the_memory_words_of_the_network():
     assert image.digest == described["digest"]
 
 
+def test_the_loads_of_an_engine_with_lanes_fill_its_memories():
+    """From the page's formula for addresses alone, into memories that the engine's model runs."""
+    lanes = VECTORS["lanes"]
+    shape = shape_of(lanes["shape"])
+    spaces = {
+        0: (shape.parameter_lanes, shape.parameter_bytes),
+        1: (shape.pe, shape.simd // 8),
+    }
+    memories = {0: {}, 1: {}}
+    for load in lanes["loads"]:
+        lane_count, value_bytes = spaces[load["space"]]
+        lane_bits = (lane_count - 1).bit_length()
+        word, lane = load["address"] >> lane_bits, load["address"] % (1 << lane_bits)
+        assert lane < lane_count
+        start = word * lane_count + lane
+        values = data(load["data"])
+        assert len(values) % value_bytes == 0
+        for index in range(len(values) // value_bytes):
+            value = values[index * value_bytes : (index + 1) * value_bytes]
+            assert start + index not in memories[load["space"]]
+            memories[load["space"]][start + index] = value
+    parameters, weights = (
+        b"".join(memory[index] for index in range(len(memory))) for memory in memories.values()
+    )
+    assert any(load["address"] % 8 not in (0, 6) for load in lanes["loads"] if load["space"])
+    assert binascii.crc32(parameters + weights) == lanes["digest"]
+    image = data(VECTORS["network"]["pixels"])
+    reading = next(each for each in CONVERSATION if each["name"] == "infer")["answer"]["fields"]
+    assert engine_memory.run(parameters, weights, shape, image) == reading["code"]
+
+
 def test_the_conversation_loads_this_network_and_reads_its_image():
     said = {exchange["name"]: exchange for exchange in CONVERSATION}
     described = VECTORS["network"]
@@ -188,6 +220,7 @@ def test_the_conversation_loads_this_network_and_reads_its_image():
     image = bits.reshape(1, NETWORK.height, NETWORK.width).astype(bool)
     reading = said["infer"]["answer"]["fields"]
     assert reading["code"] == reference.infer(NETWORK, image)[0]
+    assert reading["margin"] == reference.room(NETWORK, image)[0]
     assert reading["cycles"] == cycles_per_image(NETWORK, SHAPE)
 
 

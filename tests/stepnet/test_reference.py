@@ -97,6 +97,61 @@ def test_it_computes_the_formulas(network, seed):
         assert codes[number] == naive_code(network, image)
 
 
+FARTHEST = 8000
+"""Farther than any two sums of these networks are from each other."""
+
+
+def naive_room(network, image):
+    """By moving one sum after the other, unit by unit, until the code changes or the sum ends."""
+    *_, last_input, _ = naive_activations(network, image)
+    layer = network.layers[-1]
+    totals = layer.weights.astype(int) @ last_input
+    margins = totals - layer.thresholds
+    code = reference.read_out(network, margins[np.newaxis])[0]
+    rooms = []
+    for row in rows_that_count(network, margins):
+        nearest = network.readout == "nearest"
+        for way in (-1, 1) if nearest else (-1 if margins[row] >= 0 else 1,):
+            moves = way * np.arange(1, FARTHEST)
+            moved = np.tile(margins, (len(moves), 1))
+            moved[:, row] += moves
+            stops = reference.read_out(network, moved) != code
+            if not nearest:
+                weights = layer.weights[row].astype(int)
+                lowest, highest = weights[weights < 0].sum(), weights[weights > 0].sum()
+                stops |= (totals[row] + moves < lowest) | (totals[row] + moves > highest)
+            if stops.any():
+                rooms.append(int(np.argmax(stops)))
+    return min(rooms)
+
+
+def rows_that_count(network, margins):
+    if network.readout != "tree":
+        return range(len(margins))
+    path, node = [], 0
+    while node < len(margins):
+        path.append(node)
+        node = 2 * node + 1 + (margins[node] >= 0)
+    return path
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(networks(), st.integers(0, 2**32 - 1))
+def test_room_is_how_far_a_sum_may_move(network, seed):
+    image = np.random.default_rng(seed).integers(0, 256, (network.height, network.width))
+    image = image.astype(np.uint8)
+    assert reference.room(network, image[np.newaxis]).tolist() == [naive_room(network, image)]
+
+
+def test_thresholds_far_out_do_not_make_a_bit_surer():
+    """One sum of 4 could reach 6 at most, the other 0 at least."""
+    weights = np.array([[2, 2, 2]] * 3)
+    image = np.array([[[True, True, False]]])
+    for far, room in ((2**31 - 1, 2), (-(2**31), 4)):
+        network = one_layer(weights, [far] * 3, 4, readout="tree", alphabet="\0\1")
+        assert reference.room(network, image).tolist() == [room]
+
+
 def one_layer(weights, thresholds, weight_bits=1, **changes):
     weights = np.atleast_2d(weights)
     layer = Layer(weights, thresholds, weight_bits)

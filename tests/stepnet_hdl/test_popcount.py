@@ -17,12 +17,13 @@ def test_latency_is_the_depth_of_the_tree(width, latency_cycles):
     assert popcount_latency_cycles(width) == latency_cycles
 
 
+@pytest.mark.parametrize("leaf_bits", [1, 3])
 @pytest.mark.parametrize("width", [*range(1, 18), 31, 40, 63, 64, 100])
-def test_counts_a_new_word_every_cycle(width):
+def test_counts_a_new_word_every_cycle(width, leaf_bits):
     rng = random.Random(width)
     words = [0, (1 << width) - 1, *(rng.getrandbits(width) for _ in range(40))]
     words += [1 << bit for bit in range(width)]
-    popcount = Popcount(width)
+    popcount = Popcount(width, leaf_bits)
     counts = []
 
     async def drive(ctx):

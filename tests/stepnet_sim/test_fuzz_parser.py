@@ -55,7 +55,9 @@ scripts = st.lists(
             st.integers(0, 7),
             st.integers(0, 10),
             st.integers(0, 5),
-            st.sampled_from(BODY_BYTES).flatmap(lambda size: st.binary(min_size=size, max_size=size)),
+            st.sampled_from(BODY_BYTES).flatmap(
+                lambda size: st.binary(min_size=size, max_size=size)
+            ),
         ),
         st.binary(max_size=20),
     ),

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -39,8 +40,34 @@ if TYPE_CHECKING:
 
 STDIN = Path("-")
 
+RECORDERS_GROUP = "stepnet.recorders"
+"""Entry points of boards that can be looked into, by their name. Each is a `Recorder`."""
+
 PICTURES_AT_ONCE = 32
 """So many pictures are read before they are inferred; no more are kept."""
+
+
+class Recording(Protocol):
+    """All that happens in a board while it infers one image."""
+
+    def write(self, path: Path) -> None:
+        """Write it as an FST file."""
+        ...
+
+    def draw_schedule(self, path: Path) -> None:
+        """Draw which unit does what in which cycle, as a PNG file."""
+        ...
+
+
+class Recorder(Protocol):
+    """What makes a recording."""
+
+    def __call__(
+        self, network: Network, image: NDArray[np.uint8], *, baud: int | None
+    ) -> Recording:
+        """Infer one image, (height, width); its bytes come at the pace of a serial line of `baud`,
+        or as fast as they can."""
+        ...
 
 
 class Format(enum.StrEnum):
@@ -128,6 +155,20 @@ def infer(
         Path | None,
         typer.Option(help="Draw how the one picture becomes network input, as a PNG file."),
     ] = None,
+    waves: Annotated[
+        Path | None,
+        typer.Option(
+            help="Record all signals of the virtual board for the one picture, as an FST file for "
+            "GTKWave or Surfer."
+        ),
+    ] = None,
+    schedule: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw which unit of the virtual board does what in which cycle for the one "
+            "picture, as a PNG file."
+        ),
+    ] = None,
     baud: BaudOption = DEFAULT_BAUD,
     timeout_s: TimeoutOption = 5.0,
     uart: UartOption = False,
@@ -158,6 +199,7 @@ def infer(
         raise typer.BadParameter(
             f"{len(paths)} pictures have no one drawing; name one picture.", param_hint="--steps"
         )
+    record = _recorder(waves, schedule, board, paths, text)
     prepared = _prepared(paths, loaded, text, steps is not None, refuse)
     batches = iter(lambda: list(itertools.islice(prepared, PICTURES_AT_ONCE)), [])
     first = next(batches, None)
@@ -178,6 +220,12 @@ def infer(
             count(len(refused))
             if steps is not None:
                 _save_steps(steps, result)
+            if record is not None:
+                with Progress() as progress:
+                    progress("Recording every signal of the chip (some seconds)")
+                    image = result.prepared.images[0]
+                    recording = record(loaded, image, baud=baud if uart else None)
+                _save_recording(recording, waves, schedule)
     if disagree or refused:
         raise typer.Exit(1 if disagree else 2)
 
@@ -366,3 +414,48 @@ def _save_steps(path: Path, result: _Result) -> None:
             f"The drawing cannot be written to {str(path)!r} ({error.strerror}); "
             "name a file in a folder that exists and is writable."
         ) from error
+
+
+def _recorder(
+    waves: Path | None, schedule: Path | None, board: str, paths: Sequence[Path], text: bool
+) -> Recorder | None:
+    """What records a picture on `board`, if that is wanted; refused before anything is inferred."""
+    if waves is None and schedule is None:
+        return None
+    option = "--waves" if schedule is None else "--schedule"
+    if len(paths) != 1 or text:
+        what = "a line of text has" if text else f"{len(paths)} pictures have"
+        raise typer.BadParameter(
+            f"{what} no one recording; name one picture of a character.", param_hint=option
+        )
+    recorders = entry_points(group=RECORDERS_GROUP)
+    if board not in recorders.names:
+        raise typer.BadParameter(
+            f"nothing inside the board {board!r} can be seen; "
+            f"choose --board {' or '.join(sorted(recorders.names)) or 'sim'}.",
+            param_hint=option,
+        )
+    if waves is not None and waves.suffix.lower() != ".fst":
+        raise typer.BadParameter(
+            f"waveforms are FST files, but {str(waves)!r} ends otherwise; "
+            "name a file that ends in .fst.",
+            param_hint="--waves",
+        )
+    if waves is not None and not waves.parent.is_dir():
+        raise typer.BadParameter(
+            f"there is no folder {str(waves.parent)!r}; "
+            "name a file in a folder that exists and is writable.",
+            param_hint="--waves",
+        )
+    if schedule is not None:
+        from stepnet import plots
+
+        plots.check(schedule)
+    return recorders[board].load()
+
+
+def _save_recording(recording: Recording, waves: Path | None, schedule: Path | None) -> None:
+    if waves is not None:
+        recording.write(waves)
+    if schedule is not None:
+        recording.draw_schedule(schedule)

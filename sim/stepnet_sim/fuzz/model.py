@@ -8,7 +8,6 @@ from stepnet_sim.benches.board_model import BoardModel
 from stepnet_sim.benches.networks import Program
 from stepnet_sim.design import Design
 
-
 LONG_CYCLES = 1 << 20
 """From one byte of an image to the next: the engine has done by then what it can."""
 
@@ -41,7 +40,9 @@ class FuzzedBoardModel(BoardModel):
         if answer[0] != Answer.READING or len(answer) != READING.size:
             return answer
         fields = READING.unpack(answer)
-        return READING.pack(**{**fields, "cycles": 0}) if fields["cycles"] in self._cycles else answer
+        return (
+            READING.pack(**{**fields, "cycles": 0}) if fields["cycles"] in self._cycles else answer
+        )
 
     def _reading(self, program: Program, sequence: int, image: bytes) -> bytes:
         fields = READING.unpack(super()._reading(program, sequence, image))

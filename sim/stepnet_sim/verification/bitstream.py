@@ -17,18 +17,18 @@ IMAGES = 20
 
 
 def run(
-    folder: Path, progress: Callable[[str], None], boards: Sequence[str] = BOARDS
+    folder: Path, progress: Callable[[str], None], boards: Sequence[str] = ()
 ) -> Iterator[Outcome]:
     """Identify, load and infer with the bitstream of each board.
 
-    boards: iCE40 or ECP5 ones that a bitstream comes with.
+    boards: iCE40 or ECP5 ones that a bitstream comes with; `BOARDS` if none are given.
 
     Raises what `verify_shipped` raises.
     """
     del folder  # nothing is left to look at
     network = load_network(NETWORK)
     images = sample_images(network, IMAGES)
-    for board in boards:
+    for board in boards or BOARDS:
         found = verify_shipped(board, network, images, progress)
         yield Outcome(
             f"bitstream of {board}, {network.name}",

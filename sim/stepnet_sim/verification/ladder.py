@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
@@ -13,6 +13,7 @@ LEVELS = {
     "chip": "stepnet_sim.verification.chip",
     "proofs": "stepnet_sim.verification.proofs",
     "netlist": "stepnet_sim.verification.netlist",
+    "bitstream": "stepnet_sim.verification.bitstream",
 }
 """Names of the levels, cheapest first, and the module of each, which is a `Level`."""
 
@@ -44,10 +45,13 @@ class Outcome:
 class Level(Protocol):
     """The face of a level's module."""
 
-    def run(self, folder: Path, progress: Callable[[str], None]) -> Iterator[Outcome]:
+    def run(
+        self, folder: Path, progress: Callable[[str], None], boards: Sequence[str] = ()
+    ) -> Iterator[Outcome]:
         """Make every check of the level, and say of each what came of it.
 
         folder: for logs and whatever else may help after a disagreement.
+        boards: of the level `bitstream`; none for the usual one.
         progress: is told what takes long, in a sentence without a full stop.
 
         Raises MissingToolError if a tool is missing.

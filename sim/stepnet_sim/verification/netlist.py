@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,8 +46,11 @@ PREAMBLE = """`timescale 1ps/1ps
 same, and that it may leave them out. Some set their first state with `<=`."""
 
 
-def run(folder: Path, progress: Callable[[str], None]) -> Iterator[Outcome]:
+def run(
+    folder: Path, progress: Callable[[str], None], boards: Sequence[str] = ()
+) -> Iterator[Outcome]:
     """Identify, load and infer through the byte stream of each board's netlist."""
+    del boards  # they are not about any one board
     network = load_network(NETWORK)
     for name in BOARDS:
         yield checked(find_board(name), network, IMAGES, folder / name, progress)

