@@ -28,7 +28,7 @@ from stepnet_sim.virtual_board import open_link
 
 BITS_PER_BYTE = 10
 
-IMAGES = 6
+IMAGES = 40
 
 TIMEOUT_S = 60.0
 
@@ -70,17 +70,17 @@ def measure_steady() -> list[dict[str, object]]:
         for network in networks:
             with Board(open_link(shape=shape), network, TIMEOUT_S) as board:
                 images = np.random.default_rng(1).integers(0, 256, (IMAGES, 28, 28), np.uint8)
-                *_, reading = board.infer_many(list(images))
+                cycles = max(reading.cycles for reading in board.infer_many(list(images)))
             limit_cycles = network.weight_bits_total / (shape.simd * shape.pe)
             results.append(
                 {
                     "network": network.name,
                     "simd": shape.simd,
                     "pe": shape.pe,
-                    "cycles_per_image": reading.cycles,
+                    "cycles_per_image": cycles,
                     "formula_cycles": cycles_per_image(network, shape),
                     "limit_cycles": limit_cycles,
-                    "ratio": round(reading.cycles / limit_cycles, 4),
+                    "ratio": round(cycles / limit_cycles, 4),
                 }
             )
     return results

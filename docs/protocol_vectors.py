@@ -1,4 +1,4 @@
-"""Makes protocol_vectors.json, the test vectors that protocol.md describes.
+"""Makes protocol_vectors.json, the test vectors that protocol.md describes, and its table of them.
 
     python docs/protocol_vectors.py
 
@@ -25,11 +25,16 @@ from stepnet.files import write_text
 from stepnet.identity import shape_fields
 from stepnet.link import Link
 from stepnet.memory_image import memory_image, pack_fields
-from stepnet.protocol import Answer, FrameReader, Request, Space
+from stepnet.protocol import Answer, FrameReader, Refusal, Request, Space
 from stepnet_sim.design import Design
 from stepnet_sim.virtual_board import open_link
 
 FILE = Path(__file__).with_name("protocol_vectors.json")
+PAGE = Path(__file__).with_name("protocol.md")
+TABLE_HEAD = "| request | frame | answer | frame |\n|---|---|---|---|\n"
+LONGEST_PRINTED_BYTES = 30
+"""Of a request's frame in the table."""
+
 TIMEOUT_S = 60.0
 
 SHAPE = Design().shape
@@ -125,11 +130,26 @@ def vectors() -> dict[str, Any]:
     }
 
 
-def text() -> str:
+def text(vectors: dict[str, Any]) -> str:
     """The file: indented, but rows of numbers on one line."""
-    indented = json.dumps(vectors(), indent=2)
+    indented = json.dumps(vectors, indent=2)
     row_of_numbers = r"\[\s+(-?\d+(?:,\s+-?\d+)*)\s+\]"
     return re.sub(row_of_numbers, lambda row: re.sub(r"\s+", " ", f"[{row[1]}]"), indented) + "\n"
+
+
+def page_with(page: str, conversation: list[dict[str, Any]]) -> str:
+    """The page with this conversation in its table."""
+    before, _, after = page.partition(TABLE_HEAD)
+    _, _, after = after.partition("\n\n")
+    rows: list[str] = []
+    for exchange in conversation:
+        request, answer = (bytes.fromhex(exchange[side]["frame"]) for side in ("request", "answer"))
+        outcome = exchange["answer"]["kind"]
+        if outcome == Answer.REFUSAL.name:
+            outcome += f" {Refusal(exchange['answer']['fields']['reason']).name}"
+        shown = f"`{request.hex(' ').upper()}`" if len(request) <= LONGEST_PRINTED_BYTES else ""
+        rows.append(f"| {exchange['name']} | {shown} | {outcome} | `{answer.hex(' ').upper()}` |\n")
+    return f"{before}{TABLE_HEAD}{''.join(rows)}\n{after}"
 
 
 def _network() -> dict[str, Any]:
@@ -265,4 +285,6 @@ def _hex(data: bytes) -> str:
 
 
 if __name__ == "__main__":
-    write_text(FILE, text())
+    made = vectors()
+    write_text(FILE, text(made))
+    write_text(PAGE, page_with(PAGE.read_text(), made["conversation"]))

@@ -1,6 +1,6 @@
 """The engine: a core that runs any step network it is loaded with."""
 
-from amaranth.hdl import Cat, Module, ResetInserter, Signal
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -82,7 +82,9 @@ class Engine(wiring.Component):
         m = Module()
         shape = self.shape
         m.submodules.intake = intake = Intake(shape)
-        forget = intake.forgotten
+        # The rest follows one cycle after the intake: that is far to go.
+        forget = Signal()
+        m.d.sync += forget.eq(intake.forgotten)
         sequencer, datapath = Sequencer(shape), Datapath(shape)
         collector, readout = Collector(shape), Readout(shape)
         m.submodules.sequencer = ResetInserter(forget)(sequencer)
@@ -100,7 +102,7 @@ class Engine(wiring.Component):
             self.image_bytes.eq(intake.image_bytes),
             sequencer.image_complete.eq(intake.image_complete),
             sequencer.image_words.eq(intake.image_word),
-            intake.image_done.eq(sequencer.image_done),
+            intake.image_done.eq(Mux(forget, 0, sequencer.image_done)),
         ]
 
         m.submodules.weights = weights = WeightMemory(shape)
@@ -134,7 +136,7 @@ class Engine(wiring.Component):
             sequencer.finished.eq(readout.finished),
             sequencer.winner.eq(readout.winner),
         ]
-        self._result(m, sequencer, readout, parameter, forget)
+        self._result(m, sequencer, readout, parameter, forget | intake.forgotten)
         return m
 
     def _parameters(
@@ -175,9 +177,9 @@ class Engine(wiring.Component):
         m.submodules.activations = activations = Ram(shape.simd, regions_words)
         m.d.comb += [
             # More often than need be, but known at the start of the cycle.
-            intake.pixels_blocked.eq(datapath.done),
+            intake.pixels_blocked.eq(datapath.almost_done),
             activations.write_enable.eq(collector.write | intake.write_pixels),
-            activations.write_data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
+            activations.write_data.eq(intake.pixel_word),
             activations.write_address.eq(Cat(intake.image_word, intake.image_buffer)),
             activations.read_address.eq(sequencer.activation_address),
             activations.read_enable.eq(1),
@@ -190,13 +192,16 @@ class Engine(wiring.Component):
             ]
 
     def _result(
-        self, m: Module, sequencer: Sequencer, readout: Readout, parameter: Signal, forget: Signal
+        self, m: Module, sequencer: Sequencer, readout: Readout, parameter: Signal, void: Value
     ) -> None:
         cycles = Signal(CYCLES_BITS)
-        # The result is in the register one cycle after it is there.
+        # The result is in the register one cycle after it is there, and the image is complete two
+        # cycles after its last pixels were taken.
+        was_complete = Signal()
+        m.d.sync += was_complete.eq(sequencer.is_complete)
         with m.If(~sequencer.is_complete):
-            m.d.sync += cycles.eq(2)
-        with m.Elif(sequencer.idle):
+            m.d.sync += cycles.eq(3)
+        with m.Elif(sequencer.idle & was_complete):
             m.d.sync += cycles.eq(3)
         with m.Else():
             m.d.sync += cycles.eq(cycles + 1)
@@ -217,7 +222,7 @@ class Engine(wiring.Component):
                 kept_back.eq(self.tentative),
             ]
         # While a result is kept back nothing else is computed, so that its code stays.
-        with m.If((sequencer.result | kept_back) & ~self.tentative):
+        with m.If((sequencer.result | kept_back) & ~self.tentative & ~void):
             m.d.sync += [
                 self.readings.valid.eq(1),
                 self.character.eq(readout.code),
@@ -225,5 +230,5 @@ class Engine(wiring.Component):
             ]
             with m.If(sequencer.readout == ReadoutNumber.NEAREST):
                 m.d.sync += self.character.eq(parameter[:CODE_BITS])
-        with m.If(forget):
+        with m.If(void):
             m.d.sync += kept_back.eq(0)

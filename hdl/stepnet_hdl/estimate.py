@@ -31,7 +31,6 @@ ANSWER_BLOCK_RAMS = 2
 LINE_BITS_PER_BYTE = 10
 """Start bit, eight data bits, stop bit."""
 
-
 CHIP_FLIP_FLOPS = 720
 """Of what does not grow with the engine: link, endpoint, sequencer, readout."""
 
@@ -92,13 +91,14 @@ _COEFFICIENTS = {
         mux_bit=0.67,
     ),
 }
+"""Fitted to the chips of benchmarks/estimate_table.json."""
 
 _SPEEDS = {
-    "iCE40UP": _Speed(base_ns=22, doubling_ns=1),
-    "iCE40HX": _Speed(base_ns=12, doubling_ns=0.5),
-    "LFE5U": _Speed(base_ns=8.7, doubling_ns=0.5),
+    "iCE40UP": _Speed(base_ns=28.1, doubling_ns=0.6),
+    "iCE40HX": _Speed(base_ns=12.9, doubling_ns=0.1),
+    "LFE5U": _Speed(base_ns=11.7, doubling_ns=0.3),
 }
-"""By the start of a part's name. The ECP5's is its speed grade 6."""
+"""By the start of a part's name, for its slowest speed grade; fitted to the same chips."""
 
 
 @dataclass(frozen=True)

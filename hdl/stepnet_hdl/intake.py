@@ -47,10 +47,11 @@ class Intake(wiring.Component):
         Where in the image buffer the next pixel word goes; those before are there.
     image_buffer : Signal(1), out
         Which image buffer it goes to.
+    pixel_word : Signal(8 * weight_bytes), out
     write_pixels : Signal(1), out
-        The pixel word is written in this cycle.
+        The pixel word is written in this cycle, the next one after its last pixels were taken.
     pixels_blocked : Signal(1), in
-        The activation memory is being written by someone else: hold the pixels.
+        The activation memory is written by someone else in the next cycle: hold the pixels.
     image_complete : Signal(2), out
         Per buffer: holds an image.
     image_done : Signal(2), in
@@ -73,6 +74,7 @@ class Intake(wiring.Component):
     loading: Signal
     image_word: Signal
     image_buffer: Signal
+    pixel_word: Signal
     write_pixels: Signal
     pixels_blocked: Signal
     image_complete: Signal
@@ -99,6 +101,7 @@ class Intake(wiring.Component):
                 "loading": Out(1),
                 "image_word": Out(range(shape.row_words)),
                 "image_buffer": Out(1),
+                "pixel_word": Out(8 * shape.weight_bytes),
                 "write_pixels": Out(1),
                 "pixels_blocked": In(1),
                 "image_complete": Out(2),
@@ -115,25 +118,33 @@ class Intake(wiring.Component):
         shape = self.shape
 
         received = Signal(self.word_bits)  # bytes enter at the top
+        begins = Signal()  # the next byte is the first of a word of pixels
         byte = Signal(8)
         take = Signal()
-        m.d.comb += self.word.eq(Cat(received[8:], byte))
+        m.d.comb += [
+            # What a shorter last word leaves below it has to be 0.
+            self.word.eq(Cat(Mux(begins, 0, received[8:]), byte)),
+            self.pixel_word.eq(received[self.top_bytes(shape.weight_bytes)]),
+        ]
         with m.If(take):
-            m.d.sync += received.eq(self.word)
+            m.d.sync += [received.eq(self.word), begins.eq(0)]
 
         word_bytes = Signal(range(self.word_bits // 8))  # taken of this word so far
         image_byte = Signal(range(shape.max_inputs // 8))  # taken of this image so far
+        last_image_byte = Signal.like(image_byte)
         last_of_image = self.last_pixels
-        m.d.comb += last_of_image.eq(image_byte == self.image_bytes - 1)
+        m.d.sync += last_image_byte.eq(self.image_bytes - 1)
+        m.d.comb += last_of_image.eq(image_byte == last_image_byte)
         take_pixel = Signal()
+        image_ends = Signal()  # with the word that is written in this cycle
 
         space = Signal(Space)
         beyond = Signal()  # the address has left its memory
-        m.d.sync += self.load_done.eq(0)
+        m.d.sync += [self.load_done.eq(0), self.write_pixels.eq(0), image_ends.eq(0)]
 
         def end_load_at_last_byte() -> None:
             with m.If(self.load.valid & self.load.p.last):
-                m.d.sync += [self.load_done.eq(1), word_bytes.eq(0), received.eq(0)]
+                m.d.sync += [self.load_done.eq(1), word_bytes.eq(0), begins.eq(1)]
                 m.next = "PIXELS"
 
         with m.FSM():
@@ -142,31 +153,32 @@ class Intake(wiring.Component):
                 full = (word_bytes == shape.weight_bytes - 1) | last_of_image
                 m.d.comb += [
                     byte.eq(self.pixels.p),
-                    self.pixels.ready.eq(free & ~self.pixels_blocked & ~self.load.valid),
+                    self.pixels.ready.eq(
+                        free & ~self.pixels_blocked & ~image_ends & ~self.load.valid
+                    ),
                     take_pixel.eq(self.pixels.valid & self.pixels.ready),
                     take.eq(take_pixel),
-                    self.write_pixels.eq(take_pixel & full),
                 ]
                 with m.If(take_pixel):
                     m.d.sync += [word_bytes.eq(word_bytes + 1), image_byte.eq(image_byte + 1)]
                     with m.If(full):
-                        # What a shorter last word leaves below it has to be 0.
-                        m.d.sync += [
-                            received.eq(0),
-                            word_bytes.eq(0),
-                            self.image_word.eq(self.image_word + 1),
-                        ]
+                        m.d.sync += [begins.eq(1), word_bytes.eq(0), self.write_pixels.eq(1)]
                     with m.If(last_of_image):
-                        m.d.sync += [
-                            image_byte.eq(0),
-                            self.image_word.eq(0),
-                            self.image_buffer.eq(~self.image_buffer),
-                        ]
+                        m.d.sync += [image_byte.eq(0), image_ends.eq(1)]
+                with m.If(self.write_pixels):
+                    m.d.sync += self.image_word.eq(self.image_word + 1)
+                with m.If(image_ends):
+                    m.d.sync += [
+                        self.image_word.eq(0),
+                        self.image_buffer.eq(~self.image_buffer),
+                    ]
                 m.d.comb += self.forgotten.eq(self.clear | self.load.valid)
                 with m.If(self.forgotten):
                     m.d.sync += [
-                        received.eq(0),
+                        begins.eq(1),
                         word_bytes.eq(0),
+                        self.write_pixels.eq(0),
+                        image_ends.eq(0),
                         image_byte.eq(0),
                         self.image_word.eq(0),
                         self.image_buffer.eq(0),
@@ -249,7 +261,7 @@ class Intake(wiring.Component):
                 end_load_at_last_byte()
 
         for buffer, complete in enumerate(self.image_complete):
-            completed = take_pixel & last_of_image & (self.image_buffer == buffer)
+            completed = image_ends & (self.image_buffer == buffer)
             with m.If(completed):
                 m.d.sync += complete.eq(1)
             with m.If(self.image_done[buffer] | self.forgotten):

@@ -98,9 +98,9 @@ class Preview(wiring.Component):
             with m.State("FIRST_PIXELS"):
                 leave_at_the_end()
                 with m.If(byte):
+                    m.d.comb += self.pixels.valid.eq(free)
                     m.next = "SKIP"
                     with m.If(free & self.pixels.ready):
-                        m.d.comb += self.pixels.valid.eq(1)
                         m.d.sync += self.tentative.eq(1)
                         m.next = "PIXELS"
                         with m.If(self.last_pixels):

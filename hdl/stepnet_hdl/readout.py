@@ -1,6 +1,6 @@
 """Where the last layer becomes a character."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -102,7 +102,7 @@ class Readout(wiring.Component):
         with m.If(self.done):
             m.d.comb += [take.eq(~is_tree | (self.lane == 0)), last.eq(self.last & ends)]
             m.d.sync += [
-                waiting.eq(self.margins.as_value() >> len(row)),
+                waiting.eq(Value.cast(self.margins) >> len(row)),
                 lane.eq(1),
                 chosen_lane.eq(self.lane),
                 in_last_group.eq(self.last),
@@ -113,7 +113,7 @@ class Readout(wiring.Component):
                 take.eq(~is_tree | (lane == chosen_lane)),
                 last.eq(in_last_group & ends),
             ]
-            m.d.sync += [waiting.eq(waiting.as_value() >> len(row)), lane.eq(lane + 1)]
+            m.d.sync += [waiting.eq(Value.cast(waiting) >> len(row)), lane.eq(lane + 1)]
         with m.If(last | (lane == self.shape.pe - 1)):
             m.d.sync += lane.eq(0)
 

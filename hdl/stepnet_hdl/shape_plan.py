@@ -81,12 +81,12 @@ def plan(
     engine takes the network.
     """
     search = _Search(network, board, baud)
-    choices = [choice for choice in search.all() if choice.fits]
+    choices = list(search.fitting())
     if not choices:
         raise search.nothing_fits()
     chosen = max(choices, key=lambda choice: choice.performance.images_per_s)
     enough = [choice for choice in choices if choice.performance.keeps_up]
-    if target is Target.LINK and enough:
+    if target == Target.LINK and enough:
         chosen = min(enough, key=lambda choice: (choice.estimate.luts, choice.estimate.block_rams))
     else:
         chosen = search.with_overlap(chosen)
@@ -103,16 +103,20 @@ class _Search:
         self._family: Family = family_of(board.device)
         self._baud = baud
 
-    def all(self) -> Iterator[Choice]:
-        """Every engine whose weights fit, without overlap."""
+    def fitting(self) -> Iterator[Choice]:
+        """Every engine that fits, without overlap."""
         for memory in self._memories:
             for simd in SIMDS:
                 for pe in PES:
-                    if self._weights_fit(simd, pe, memory):
-                        for lanes in _divisors(pe):
-                            choice = self._choice(simd, pe, lanes, memory)
-                            if choice is not None:
-                                yield choice
+                    if not self._words_fit(simd, pe, memory):
+                        break
+                    for lanes in _divisors(pe):
+                        shape = self._shape(simd, pe, lanes, memory)
+                        if shape is None:
+                            continue
+                        size = estimate(shape, self._board.device)
+                        if size.too_small is None:
+                            yield self._choice(size)
 
     def with_overlap(self, choice: Choice) -> Choice:
         """The same engine, computing the first layer while pixels arrive, if that fits, brings
@@ -155,16 +159,12 @@ class _Search:
 
     def nothing_fits(self) -> BuildError:
         """What is too small for the engine that comes closest."""
-        smallest = [
-            choice
-            for memory in self._memories
-            for simd in SIMDS
-            if (choice := self._choice(simd, 1, 1, memory)) is not None
-        ]
-        closest = min(smallest, key=lambda choice: choice.estimate.fullness)
+        shapes = [self._shape(simd, 1, 1, memory) for memory in self._memories for simd in SIMDS]
+        sizes = [estimate(shape, self._board.device) for shape in shapes if shape is not None]
+        closest = min(sizes, key=lambda size: size.fullness)
         return BuildError(
             f"No engine for network {self._network.name!r} fits the {self._board.device} of "
-            f"{self._board.name}: the smallest takes {closest.estimate.too_small}; use a smaller "
+            f"{self._board.name}: the smallest takes {closest.too_small}; use a smaller "
             "network or a larger board."
         )
 
@@ -205,17 +205,12 @@ class _Search:
             parameter_lanes=lanes,
         )
 
-    def _weights_fit(self, simd: int, pe: int, memory: str) -> bool:
-        """Quickly, and so that no engine is missed."""
-        bits = sum(layer.weights.size * layer.weight_bits for layer in self._network.layers)
+    def _words_fit(self, simd: int, pe: int, memory: str) -> bool:
+        """Whether the RAMs are together as wide as a weight word; with one more PE it is wider."""
         if memory == "single_port":
             columns = -(-simd // SPRAM_BITS)
             return pe * columns * SPRAM_BITS * SPRAM_WORDS <= self._part.single_port_bits
-        widest_word = self._family.block_ram.shapes[-1][0]
-        return (
-            simd * pe <= self._part.block_rams * widest_word
-            and bits <= self._part.block_rams * self._part.block_ram_bits
-        )
+        return simd * pe <= self._part.block_rams * self._family.block_ram.shapes[-1][0]
 
     def _variant(self, choice: Choice, **changes: int) -> Choice | None:
         """`choice` with another SIMD, PE or overlap, and as many parameter lanes as it then needs
@@ -227,14 +222,18 @@ class _Search:
         overlap = bool(changes.get("overlap", shape.overlap_neurons))
         lanes = [n for n in _divisors(pe) if n >= min(pe, shape.parameter_lanes)]
         for count in lanes:
-            variant = self._choice(simd, pe, count, shape.weight_memory, overlap=overlap)
+            variant = self._shape(simd, pe, count, shape.weight_memory, overlap=overlap)
             if variant is not None:
-                return variant
+                return self._choice(estimate(variant, self._board.device))
         return None
 
-    def _choice(
+    def _choice(self, size: Estimate) -> Choice:
+        speed = performance(self._network, size.shape, size.frequency_hz, self._baud)
+        return Choice(size, speed)
+
+    def _shape(
         self, simd: int, pe: int, lanes: int, memory: str, *, overlap: bool = False
-    ) -> Choice | None:
+    ) -> EngineShape | None:
         """The engine of that kind that is as deep as the network needs; None if there is none."""
         try:
             roomy = self._roomy(simd, pe, lanes)
@@ -243,15 +242,12 @@ class _Search:
                 weight_memory=memory,
                 weight_words=self._weight_words(roomy, memory),
                 parameter_words=self._parameter_words(roomy),
-                max_sum_bits=min(self._sum_bits, roomy.sum_bits),
+                max_sum_bits=self._sum_bits if self._sum_bits < roomy.sum_bits else 0,
                 overlap_neurons=self._network.sizes[1] if overlap else 0,
             )
         except NetworkError:
             return None
-        if overlap and not overlaps(self._network, shape):
-            return None
-        size = estimate(shape, self._board.device)
-        return Choice(size, performance(self._network, shape, size.frequency_hz, self._baud))
+        return shape if overlaps(self._network, shape) == overlap else None
 
     def _weight_words(self, roomy: EngineShape, memory: str) -> int:
         """What the network needs, and what the same RAMs hold."""

@@ -14,6 +14,9 @@ from stepnet.memory_image import (
 )
 from stepnet.network import Layer, Network, Readout
 
+WRITE_CYCLES = 1
+"""Until pixels that were taken are in the memory."""
+
 START_CYCLES = 1
 """To take up an image."""
 
@@ -59,7 +62,7 @@ def cycles_after(network: Network, shape: EngineShape, arrival_cycles: Sequence[
     """As `cycles_per_image`, for a free engine that takes the bytes of an image in these cycles."""
     last = len(arrival_cycles) - 1
     word_ends = [*range(shape.weight_bytes - 1, last, shape.weight_bytes), last]
-    there = [arrival_cycles[end] - arrival_cycles[last] for end in word_ends]
+    there = [arrival_cycles[end] - arrival_cycles[last] + WRITE_CYCLES for end in word_ends]
     # The engine takes up the image with the first word.
     ready = there[0] + START_CYCLES + HEADER_CYCLES
     issue_cycles = _issue_cycles(network, network.layers[0], shape)
@@ -68,7 +71,7 @@ def cycles_after(network: Network, shape: EngineShape, arrival_cycles: Sequence[
         for word_there in there[:-1]:
             ready = max(ready, word_there) + groups
         issue_cycles -= (len(there) - 1) * groups
-    return max(ready, 0) + issue_cycles + _cycles_after_issue(network, shape)
+    return max(ready, there[-1]) + issue_cycles + _cycles_after_issue(network, shape)
 
 
 def _cycles_after_issue(network: Network, shape: EngineShape) -> int:

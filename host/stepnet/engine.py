@@ -222,8 +222,8 @@ class EngineShape:
 
 
 def popcount_latency_cycles(width: int, leaf_bits: int = 3) -> int:
-    """Depth of a compressor tree over `width` bits: up to `leaf_bits` at the leaves, and every adder
-    takes in two halves and one more bit as its carry."""
+    """Depth of a compressor tree over `width` bits: up to `leaf_bits` at the leaves, and every
+    adder takes in two halves and one more bit as its carry."""
     if width <= leaf_bits:
         return 1
     return 1 + popcount_latency_cycles(-(-(width - 1) // 2), leaf_bits)

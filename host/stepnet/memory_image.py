@@ -261,7 +261,7 @@ def _minus_ones(layer: Layer) -> NDArray[np.int64]:
     """What a count of matches is larger by than the sum: (n_out,); 0 but for 1-bit weights."""
     if layer.weight_bits > 1:
         return np.zeros(layer.n_out, dtype=np.int64)
-    return np.sum(layer.weights < 0, axis=1, dtype=np.int64)
+    return np.count_nonzero(layer.weights < 0, axis=1).astype(np.int64)
 
 
 def _sum_range(layer: Layer) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -183,6 +183,8 @@ class _Drawing:
             for first, count in spans
             if first <= self.panel.last and first + count > self.panel.first
         ]
+        if not shown:
+            return
         edge = "white" if self.panel.is_zoom else colour
         self.axes.broken_barh(
             shown,

@@ -13,7 +13,6 @@ from stepnet.engine import EngineShape
 from stepnet.errors import PictureError
 from stepnet.files import write_whole
 from stepnet.network import Network
-from stepnet.reference import binarise
 from stepnet_sim.design import ICEBREAKER
 from stepnet_sim.waves_account import Account, account_for
 from stepnet_sim.waves_chip import record
@@ -82,7 +81,6 @@ def record_waves(
     Raises NetworkError if the network does not fit the shape, ImageError if the image does not fit
     the network.
     """
-    binarise(network, np.asarray(image)[np.newaxis])
     clock_hz = ICEBREAKER.clock_hz
     cycles_per_byte = 1 if baud is None else BITS_PER_BYTE * clock_hz // baud
     recording = record(network, image, shape, clock_hz, cycles_per_byte)

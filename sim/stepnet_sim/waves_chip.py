@@ -43,9 +43,9 @@ def record(
     Raises NetworkError if the network does not fit the shape, ImageError if the image does not fit
     the network.
     """
-    chip = Chip(shape, clock_hz)
     memory = memory_image(network, shape)
     pixels = pack_pixels(reference.binarise(network, image[np.newaxis])[0])
+    chip = Chip(shape, clock_hz)
     fragment = Fragment.get(chip, None)
     memories = dict(_memories(fragment))
     simulator = Simulator(fragment)

@@ -19,4 +19,7 @@ pytestmark = [
 
 def test_the_file_is_what_the_generator_makes():
     generator = runpy.run_path(str(DOCS / "protocol_vectors.py"))
-    assert generator["text"]() == (DOCS / "protocol_vectors.json").read_text()
+    vectors = generator["vectors"]()
+    assert generator["text"](vectors) == (DOCS / "protocol_vectors.json").read_text()
+    page = (DOCS / "protocol.md").read_text()
+    assert generator["page_with"](page, vectors["conversation"]) == page

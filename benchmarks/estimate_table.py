@@ -1,0 +1,343 @@
+"""Estimated chips beside built ones, as docs/estimate.md.
+
+    python benchmarks/estimate_table.py [--build [ROW ...]] [--route] [--json]
+
+What was built is in benchmarks/estimate_table.json, and the page is written from there in a second.
+--build builds rows anew, all or those with these numbers: synthesis and nextpnr's packing, after
+which all that nextpnr counts is final; a row takes a minute or two. With --route they are also
+placed and routed, for their frequency, which takes up to ten minutes more for the largest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stepnet.engine import EngineShape
+from stepnet.files import write_text
+from stepnet.protocol import DEFAULT_BAUD
+from stepnet_hdl import report
+from stepnet_hdl.boards import Board, Part, find_board
+from stepnet_hdl.estimate import estimate
+from stepnet_hdl.plan import Plan, make_plan
+from stepnet_hdl.tools import find_flow_tool
+
+HERE = Path(__file__).parent
+BUILT = HERE / "estimate_table.json"
+PAGE = HERE.parent / "docs" / "estimate.md"
+
+ROUTE_MHZ = {"iCE40UP": 40, "iCE40HX": 70, "LFE5U": 120}
+"""More than is reached, because place and route try no harder than they have to."""
+
+FREQUENCY_LINES = ("set_frequency", "FREQUENCY")
+"""Starts of the lines of a constraint file that ask for the board's own clock."""
+
+OUTPUT_OPTIONS = ("--asc", "--textcfg", "--log")
+"""Of nextpnr, each with a file: there is nothing to write before a chip is placed."""
+
+HEADING = """\
+# Estimates
+
+`stepnet estimate --board BOARD --network NETWORK` tells how large and how fast an engine becomes
+before anything is built, and picks the one that suits: the fastest that fits, or with
+`--target link` the smallest that keeps up with the serial line. In Python it is
+`stepnet_hdl.shape_plan.plan(network, board, target)`; the figures of any shape come from
+`stepnet_hdl.estimate.estimate(shape, part)`.
+
+| figure | how it comes about | how good it is |
+|---|---|---|
+| block RAMs, single-port RAMs | the rule by which Yosys maps memories (`ram_mapping.py`) | exact |
+| cycles | the engine's schedule (`stepnet.cycles`) | exact |
+| LUTs | counted from the structure: matches, popcount adders, accumulators, comparisons, \
+serialisers, muxes behind banks of RAM, and a constant for link, endpoint and sequencer | within \
+15 % over the table below |
+| flip-flops | counted in the same way | within 15 % over the table below |
+| frequency | a line through a few routed chips per family, over the logarithm of SIMD x PE | \
+rough: seeds alone spread by a tenth |
+
+A shape counts as fitting if it still fits when its LUTs come out 15 % above the estimate. The plan
+gives a network the memory that it needs and what the same RAMs hold beyond. Where that fits, costs
+at most a tenth of the images per second and brings the result earlier, the first layer is computed
+while pixels arrive (the column "overlap").
+
+## Estimated and built
+
+Made by `python benchmarks/estimate_table.py`; with `--build` it builds the chips first, with
+`--route` it also places and routes them (seed 1). LUTs are what nextpnr counts: ICESTORM_LC on
+iCE40, TRELLIS_COMB on ECP5. Every row is a whole chip, with its link.
+
+| part | SIMD x PE | thresholds per cycle | overlap | LUTs: estimated | built | off by | \
+flip-flops: estimated | built | block RAMs: estimated | built | MHz: estimated | built |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def _shape(simd: int, pe: int, lanes: int, **others: Any) -> EngineShape:
+    return EngineShape(
+        **{
+            "simd": simd,
+            "pe": pe,
+            "parameter_lanes": lanes,
+            "max_inputs": 1024,
+            "max_sum_bits": 16,
+            **others,
+        }
+    )
+
+
+ROWS = (
+    (
+        "icebreaker",
+        _shape(
+            *(64, 1, 1),
+            weight_words=16384,
+            parameter_words=2048,
+            weight_memory="single_port",
+            overlap_neurons=1024,
+        ),
+    ),
+    (
+        "icebreaker",
+        _shape(
+            *(16, 4, 1),
+            weight_words=16384,
+            parameter_words=2048,
+            weight_memory="single_port",
+            overlap_neurons=1024,
+        ),
+    ),
+    (
+        "ice40hx8kbevn",
+        _shape(
+            *(16, 1, 1),
+            weight_words=6656,
+            parameter_words=256,
+            max_weight_bits=4,
+            max_sum_bits=0,
+        ),
+    ),
+    (
+        "ice40hx8kbevn",
+        _shape(
+            *(16, 1, 1),
+            weight_words=6656,
+            parameter_words=256,
+            max_weight_bits=4,
+            max_sum_bits=0,
+            overlap_neurons=256,
+        ),
+    ),
+    (
+        "ice40hx8kbevn",
+        _shape(32, 4, 1, weight_words=512, parameter_words=256, overlap_neurons=256),
+    ),
+    ("ice40hx8kbevn", _shape(16, 16, 4, weight_words=256, parameter_words=256)),
+    ("ice40hx8kbevn", _shape(128, 2, 1, weight_words=256, parameter_words=256)),
+    (
+        "ice40hx8kbevn",
+        _shape(256, 1, 1, weight_words=256, parameter_words=256, overlap_neurons=256),
+    ),
+    ("ulx3s-25f", _shape(16, 1, 1, weight_words=8192, parameter_words=1024)),
+    (
+        "ulx3s-25f",
+        _shape(
+            *(64, 1, 1),
+            max_inputs=2048,
+            weight_words=8192,
+            parameter_words=1024,
+            max_sum_bits=0,
+        ),
+    ),
+    (
+        "ulx3s-25f",
+        _shape(
+            *(72, 8, 1),
+            max_inputs=1008,
+            weight_words=512,
+            parameter_words=512,
+            overlap_neurons=1008,
+        ),
+    ),
+    (
+        "ulx3s-25f",
+        _shape(128, 8, 2, weight_words=512, parameter_words=512, overlap_neurons=1024),
+    ),
+    ("ulx3s-25f", _shape(32, 32, 8, weight_words=512, parameter_words=512)),
+    (
+        "ulx3s-25f",
+        _shape(
+            *(256, 4, 1),
+            weight_words=512,
+            parameter_words=512,
+            max_sum_bits=0,
+            overlap_neurons=256,
+        ),
+    ),
+    (
+        "ulx3s-85f",
+        _shape(
+            *(216, 16, 2),
+            max_inputs=1080,
+            weight_words=512,
+            parameter_words=512,
+            overlap_neurons=1024,
+        ),
+    ),
+)
+"""Boards, and the engines that are built for them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ShapedBoard(Board):
+    """A board whose chip has an engine of one's own choice."""
+
+    own_part: Part
+
+    @property
+    def part(self) -> Part:
+        """The board's part with that engine."""
+        return self.own_part
+
+
+def build(board_name: str, shape: EngineShape, *, route: bool) -> dict[str, Any]:
+    """What a chip takes; with `route` also the frequency that it reaches, in MHz."""
+    board = find_board(board_name)
+    own_part = dataclasses.replace(board.part, shape=shape)
+    plan = make_plan(ShapedBoard(board.name, board.platform, own_part), baud=DEFAULT_BAUD)
+    with tempfile.TemporaryDirectory(prefix="stepnet-") as name:
+        folder = Path(name)
+        for file_name, content in plan.files.items():
+            (folder / file_name).write_text(content)
+        _run(plan.synthesis, folder)
+        log = _run([*_packing_command(plan), "--no-place", "--no-route"], folder)
+        used = {match[1]: int(match[2]) for match in re.finditer(r"(\w+): +(\d+)/", log)}
+        row = {
+            "board": board_name,
+            "part": board.device,
+            "shape": dataclasses.asdict(shape),
+            "luts": _first(used, report.LUT_CELLS),
+            "flip_flops": _flip_flops(folder),
+            "block_rams": _first(used, report.BLOCK_RAM_CELLS),
+            "single_port_rams": _first(used, report.SINGLE_PORT_RAM_CELLS),
+        }
+        if route:
+            row["mhz"] = _routed_mhz(plan, board.device, folder)
+    return row
+
+
+def _routed_mhz(plan: Plan, device: str, folder: Path) -> float:
+    for path in (*folder.glob("*.pcf"), *folder.glob("*.lpf")):
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if not line.startswith(FREQUENCY_LINES)))
+    asked_mhz = next(mhz for start, mhz in ROUTE_MHZ.items() if device.startswith(start))
+    options = ["--freq", str(asked_mhz), "--seed", "1", "--timing-allow-fail"]
+    _run([*plan.place_and_route, *options, "--report", "nextpnr.json"], folder)
+    timing = report.slowest_clock(json.loads((folder / "nextpnr.json").read_text()))
+    return round(timing.achieved_hz / 1e6, 1)
+
+
+def _packing_command(plan: Plan) -> list[str]:
+    command: list[str] = []
+    words = iter(plan.place_and_route)
+    for word in words:
+        if word in OUTPUT_OPTIONS:
+            next(words)
+        elif word != "--quiet":
+            command.append(word)
+    return command
+
+
+def _run(command: Sequence[str], folder: Path) -> str:
+    name, *arguments = command
+    done = subprocess.run(
+        [find_flow_tool(name).path, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def _flip_flops(folder: Path) -> int:
+    """From the netlist, because nextpnr does not count them apart on iCE40."""
+    modules = json.loads((folder / "stepnet.json").read_text())["modules"]
+    (top,) = (module for module in modules.values() if "top" in module["attributes"])
+    types = [cell["type"] for cell in top["cells"].values()]
+    return sum(kind.startswith(("SB_DFF", "TRELLIS_FF")) for kind in types)
+
+
+def _first(used: dict[str, int], names: Sequence[str]) -> int:
+    return next((used[name] for name in names if name in used), 0)
+
+
+def compared(row: dict[str, Any]) -> dict[str, Any]:
+    """A built row with what is estimated for it, and the error of the LUTs in percent."""
+    expected = estimate(EngineShape(**row["shape"]), row["part"])
+    return {
+        **row,
+        "estimated_luts": expected.luts,
+        "estimated_flip_flops": expected.flip_flops,
+        "estimated_block_rams": expected.block_rams,
+        "estimated_single_port_rams": expected.single_port_rams,
+        "estimated_mhz": round(expected.frequency_hz / 1e6, 1),
+        "luts_error_percent": round(100 * (expected.luts / row["luts"] - 1), 1),
+    }
+
+
+def page(rows: Sequence[dict[str, Any]]) -> str:
+    """docs/estimate.md."""
+    text = HEADING
+    for row in rows:
+        shape = row["shape"]
+        cells = (
+            row["part"],
+            f"{shape['simd']} x {shape['pe']}",
+            shape["parameter_lanes"],
+            "yes" if shape["overlap_neurons"] else "no",
+            f"{row['estimated_luts']:,}",
+            f"{row['luts']:,}",
+            f"{row['luts_error_percent']:+.1f} %",
+            f"{row['estimated_flip_flops']:,}",
+            f"{row['flip_flops']:,}",
+            row["estimated_block_rams"],
+            row["block_rams"],
+            row["estimated_mhz"],
+            row.get("mhz", "not routed"),
+        )
+        text += f"| {' | '.join(map(str, cells))} |\n"
+    worst = max(abs(row["luts_error_percent"]) for row in rows)
+    return f"{text}\nThe largest error of the LUTs is {worst:.1f} %.\n"
+
+
+def main() -> None:
+    """Build what is asked for, and write the page."""
+    parser = argparse.ArgumentParser(description="Estimated chips beside built ones.")
+    parser.add_argument("--build", nargs="*", type=int, metavar="ROW", help="from 0; all if none")
+    parser.add_argument("--route", action="store_true", help="place and route what is built")
+    parser.add_argument("--json", action="store_true", help="print JSON, and leave the page alone")
+    arguments = parser.parse_args()
+    built: list[dict[str, Any] | None] = [None] * len(ROWS)
+    if BUILT.exists():
+        built = json.loads(BUILT.read_text())
+    if arguments.build is not None:
+        for number in arguments.build or range(len(ROWS)):
+            built[number] = build(*ROWS[number], route=arguments.route)
+            write_text(BUILT, json.dumps(built, indent=1) + "\n")
+    rows = [compared(row) for row in built if row is not None]
+    if arguments.json:
+        print(json.dumps({"rows": rows}))
+    else:
+        write_text(PAGE, page(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The picture of the engine's schedule, looked at pixel by pixel where something has to be."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from networks import random_images, random_network
+from stepnet import Readout
+from stepnet.engine import EngineShape
+from stepnet.errors import PictureError
+from stepnet_sim.schedule import LAYER_COLOURS, STATE_COLOURS
+from stepnet_sim.waves import record_waves
+
+SHAPE = EngineShape(8, 64, 512, 128, 4, overlap_neurons=20)
+
+
+@pytest.fixture(scope="module")
+def waves():
+    rng = np.random.default_rng(0)
+    network = random_network(rng, (40, 12, 15), (1, 2), readout=Readout.TREE)
+    return record_waves(network, random_images(rng, network, 1)[0], shape=SHAPE)
+
+
+def drawn(waves, path):
+    """How many pixels of each colour the picture has, by their (red, green, blue)."""
+    waves.draw_schedule(path)
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    colours, counts = np.unique(pixels, axis=0, return_counts=True)
+    return dict(zip(map(tuple, colours.tolist()), counts.tolist(), strict=True))
+
+
+def rgb(colour):
+    return tuple(round(255 * part) for part in to_rgb(colour))
+
+
+def test_every_layer_and_state_of_a_tree_is_drawn(waves, tmp_path):
+    colours = drawn(waves, tmp_path / "out.png")
+    states = {"ROW_HEADER", "LAYER_HEADER", "PREPARE", "ISSUE", "DRAIN", "DESCEND", "FIND_ROW"}
+    assert states | {"WAIT", "READ_OUT", "RESULT"} == set(waves.account.states)
+    for state in states:
+        assert colours.get(rgb(STATE_COLOURS[state]), 0) > 200, state
+    for layer in (0, 1):
+        assert colours.get(rgb(LAYER_COLOURS[layer]), 0) > 2000, layer
+    assert rgb(LAYER_COLOURS[2]) not in colours
+
+
+def test_words_that_were_not_issued_are_not_drawn(waves, tmp_path):
+    account = waves.account
+    fewer = replace(account, issues=account.issues[-60:])
+    whole = drawn(waves, tmp_path / "whole.png")[rgb(LAYER_COLOURS[0])]
+    part = drawn(replace(waves, account=fewer), tmp_path / "part.png")[rgb(LAYER_COLOURS[0])]
+    assert part < whole
+
+
+def test_a_picture_that_cannot_be_written_is_refused(waves, tmp_path):
+    with pytest.raises(PictureError) as error:
+        waves.draw_schedule(tmp_path / "missing" / "out.png")
+    assert str(error.value) == (
+        f"There is no folder '{tmp_path / 'missing'}'; "
+        "name a picture in a folder that exists and is writable."
+    )
