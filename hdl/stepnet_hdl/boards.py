@@ -57,35 +57,74 @@ class Part(Fpga):
 
     shape: of the engine.
     buffer_bytes: of the link's receive buffer.
+    answers_in_luts: saves a block RAM, see `endpoint.Endpoint`.
     clock_hz: the largest clock that the chip meets on it with 5 % to spare. A board runs at what it
     can make up to that.
     """
 
     shape: EngineShape
     buffer_bytes: int = 2048
+    answers_in_luts: bool = False
     clock_hz: int
 
 
 _ICE40_HX8K = Part(
     *(7_680, 32, ICE40_BLOCK_RAM_BITS),
-    shape=EngineShape(16, 1024, 6656, 256, 4),
+    shape=EngineShape(
+        simd=16,
+        pe=4,
+        max_inputs=1024,
+        weight_words=1792,
+        parameter_words=256,
+        max_sum_bits=16,
+    ),
     buffer_bytes=512,
-    clock_hz=48_000_000,
+    answers_in_luts=True,
+    clock_hz=80_000_000,
 )
 _ECP5_25F = Part(
     *(24_288, 56, ECP5_BLOCK_RAM_BITS),
-    shape=EngineShape(64, 2048, 8192, 1024),
-    clock_hz=50_000_000,
+    shape=EngineShape(
+        simd=144,
+        pe=8,
+        max_inputs=1152,
+        weight_words=512,
+        parameter_words=256,
+        parameter_lanes=4,
+        max_sum_bits=18,
+        overlap_neurons=256,
+    ),
+    answers_in_luts=True,
+    clock_hz=80_000_000,
 )
 _ECP5_45F = Part(
     *(43_848, 108, ECP5_BLOCK_RAM_BITS),
-    shape=EngineShape(64, 2048, 16384, 2048),
-    clock_hz=50_000_000,
+    shape=EngineShape(
+        simd=144,
+        pe=16,
+        max_inputs=1152,
+        weight_words=512,
+        parameter_words=512,
+        parameter_lanes=4,
+        max_sum_bits=18,
+        overlap_neurons=576,
+    ),
+    answers_in_luts=True,
+    clock_hz=75_000_000,
 )
 _ECP5_85F = Part(
     *(83_640, 208, ECP5_BLOCK_RAM_BITS),
-    shape=EngineShape(64, 2048, 47104, 4096),
-    clock_hz=50_000_000,
+    shape=EngineShape(
+        simd=144,
+        pe=16,
+        max_inputs=1152,
+        weight_words=1536,
+        parameter_words=1024,
+        parameter_lanes=4,
+        max_sum_bits=18,
+    ),
+    answers_in_luts=True,
+    clock_hz=60_000_000,
 )
 
 PARTS = {
@@ -101,7 +140,7 @@ PARTS = {
             max_sum_bits=16,
             overlap_neurons=1024,
         ),
-        clock_hz=24_000_000,
+        clock_hz=30_000_000,
     ),
     "iCE40HX8K": _ICE40_HX8K,
     "iCE40HX4K": _ICE40_HX8K,  # the same die
@@ -117,7 +156,14 @@ PARTS = {
     "LFE5UM5G-85F": _ECP5_85F,
     "GW1NR-9C": Part(
         *(8_640, 26, GOWIN_BLOCK_RAM_BITS),
-        shape=EngineShape(64, 1024, 4096, 1024),
+        shape=EngineShape(
+            simd=64,
+            max_inputs=1024,
+            weight_words=4096,
+            parameter_words=1024,
+            max_sum_bits=16,
+            overlap_neurons=1024,
+        ),
         clock_hz=27_000_000,
     ),
     "GW2A-18C": Part(

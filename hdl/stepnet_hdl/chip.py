@@ -2,11 +2,15 @@
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from stepnet.engine import EngineShape
 from stepnet.identity import shape_fields
+from stepnet.memory_image import memory_image
+from stepnet.network import Network
 from stepnet.protocol import Core
+from stepnet_hdl.cobs import PacketByte
 from stepnet_hdl.endpoint import Endpoint
 from stepnet_hdl.engine import Engine
 from stepnet_hdl.uart import UartReceiver, UartTransmitter, divisor_for
@@ -19,6 +23,8 @@ class Chip(wiring.Component):
     clock_hz: what the chip is clocked with; it only tells the host.
     buffer_bytes: of the receive buffer.
     answers_in_luts: saves a block RAM, see `Endpoint`.
+    network: is loaded from power-on, and over the link replaced like any other; None for none.
+    NetworkError if it does not fit, BuildError if the weights are in single-port RAM.
 
     Members
     -------
@@ -42,11 +48,15 @@ class Chip(wiring.Component):
         buffer_bytes: int = 2048,
         *,
         answers_in_luts: bool = False,
+        network: Network | None = None,
     ) -> None:
         self.shape = shape
         self.clock_hz = clock_hz
         self.buffer_bytes = buffer_bytes
         self.answers_in_luts = answers_in_luts
+        initial = memory_image(network, shape) if network else None
+        self._engine = Engine(shape, initial)
+        self._initial_digest = initial.digest if initial else None
         super().__init__(
             {
                 "rx": In(stream.Signature(8)),
@@ -64,13 +74,19 @@ class Chip(wiring.Component):
             "clock_hz": self.clock_hz,
         }
         m.submodules.endpoint = endpoint = Endpoint(
-            identity, self.buffer_bytes, answers_in_luts=self.answers_in_luts
+            identity,
+            self.buffer_bytes,
+            initial_digest=self._initial_digest,
+            answers_in_luts=self.answers_in_luts,
         )
-        m.submodules.engine = engine = Engine(self.shape)
+        m.submodules.engine = engine = self._engine
         wiring.connect(m, wiring.flipped(self.rx), endpoint.rx)
         wiring.connect(m, endpoint.tx, wiring.flipped(self.tx))
         wiring.connect(m, endpoint.pixels, engine.pixels)
-        wiring.connect(m, endpoint.load, engine.load)
+        # Words of a network may take their time: this keeps a long way out of the clock.
+        m.submodules.load = load = SyncFIFOBuffered(width=PacketByte.size, depth=1)
+        wiring.connect(m, endpoint.load, load.w_stream)
+        wiring.connect(m, load.r_stream, engine.load)
         wiring.connect(m, engine.readings, endpoint.readings)
         m.d.comb += [
             engine.clear.eq(endpoint.clear),
@@ -89,6 +105,7 @@ class SerialChip(wiring.Component):
     """A `Chip` behind a UART: 8 data bits, no parity, 1 stop bit.
 
     baud: bits per second; BuildError if `clock_hz` is too far from a multiple of it.
+    Others: as of `Chip`.
 
     Members
     -------
@@ -114,8 +131,11 @@ class SerialChip(wiring.Component):
         buffer_bytes: int = 2048,
         *,
         answers_in_luts: bool = False,
+        network: Network | None = None,
     ) -> None:
-        self.chip = Chip(shape, clock_hz, buffer_bytes, answers_in_luts=answers_in_luts)
+        self.chip = Chip(
+            shape, clock_hz, buffer_bytes, answers_in_luts=answers_in_luts, network=network
+        )
         self.divisor = divisor_for(clock_hz, baud)
         super().__init__({"rx_pin": In(1), "tx_pin": Out(1), "character": Out(8), "loaded": Out(1)})
 

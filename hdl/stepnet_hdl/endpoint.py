@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value, ValueLike
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, ValueLike
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.crc import Processor
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
@@ -61,7 +61,8 @@ class Endpoint(wiring.Component):
 
     identity: values of `IDENTITY_CONSTANTS`; ValueError if one is missing or unknown.
     buffer_bytes: of the receive buffer; BuildError if it is not in `packet_buffer.BUFFER_BYTES`.
-    initial_digest: of a network that the core's memories hold from the start; None for none.
+    initial_digest: of a network that the core's memories hold at power-on; None for none. It is
+    loaded until the first CLEAR or LOAD; a reset after that leaves nothing loaded.
     answers_in_luts: the plan of the answers takes some 100 LUTs instead of a block RAM.
 
     Members
@@ -187,7 +188,8 @@ class Endpoint(wiring.Component):
         forget_words = Signal()
         m.submodules.digest = ResetInserter(forget_words)(crc)
         forget_network = Signal()
-        digest = self._digest(m, crc, forget_network)
+        untouched = self._untouched(m, forget_network)
+        digest = crc.crc if untouched is None else Mux(untouched, self.initial_digest, crc.crc)
         byte_differs = request.p.data != digest.word_select(byte_index, 8)
         digest_differs = Signal()
         spoiled = Signal()  # words in the digest have not reached the memories
@@ -195,6 +197,12 @@ class Endpoint(wiring.Component):
             m.d.sync += spoiled.eq(0)
 
         loaded = Signal(init=self.initial_digest is not None)
+        if untouched is not None:
+            # A reset after power-on does not bring back what the memories held.
+            starts = Signal(init=1)
+            m.d.sync += starts.eq(0)
+            with m.If(starts):
+                m.d.sync += loaded.eq(untouched)
         kind = Signal(Answer, init=Answer.ACKNOWLEDGE)
         reason = Signal(8)
         m.d.comb += [
@@ -343,11 +351,12 @@ class Endpoint(wiring.Component):
                     m.next = "HEADER"
         return m
 
-    def _digest(self, m: Module, crc: Any, forget_network: Signal) -> Value:
-        """The CRC; if there is an initial digest, that one until the first CLEAR or LOAD."""
+    def _untouched(self, m: Module, forget_network: Signal) -> Signal | None:
+        """Whether the memories hold the initial network: until the first CLEAR or LOAD since
+        power-on; None if there is none."""
         if self.initial_digest is None:
-            return crc.crc
-        untouched = Signal(init=1)
+            return None
+        untouched = Signal(init=1, reset_less=True)
         with m.If(forget_network):
             m.d.sync += untouched.eq(0)
-        return Mux(untouched, self.initial_digest, crc.crc)
+        return untouched

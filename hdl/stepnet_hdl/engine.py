@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.engine import CODE_BITS, IMAGE_BYTES_BITS, EngineShape
+from stepnet.memory_image import MemoryImage
 from stepnet_hdl.cobs import PacketByte
 from stepnet_hdl.collector import Collector
 from stepnet_hdl.core import CYCLES_BITS, CoreReading
@@ -27,6 +28,9 @@ class Engine(wiring.Component):
     last pixels, if the engine was free then. Where the network allows it, its first layer is
     computed while pixels arrive; the next image is received meanwhile in any case.
 
+    initial: what the memories hold at power-on, laid out for `shape`; None for nothing. BuildError
+    if the weights are in single-port RAM, see `WeightMemory`.
+
     Members
     -------
     pixels : stream of 8 bits, in
@@ -47,7 +51,7 @@ class Engine(wiring.Component):
     clear : Signal(1), in
         Forgets all images that have no reading yet; not while words are loaded.
     image_bytes : Signal(16), out
-        Bytes of one image; 0 before a network is loaded.
+        Bytes of one image; 0 before there is a network.
     """
 
     pixels: stream.Interface
@@ -61,8 +65,10 @@ class Engine(wiring.Component):
     clear: Signal
     image_bytes: Signal
 
-    def __init__(self, shape: EngineShape) -> None:
+    def __init__(self, shape: EngineShape, initial: MemoryImage | None = None) -> None:
         self.shape = shape
+        self._initial = initial
+        self._weights = WeightMemory(shape, initial.weight_values if initial else ())
         super().__init__(
             {
                 "pixels": In(stream.Signature(8)),
@@ -81,7 +87,8 @@ class Engine(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape = self.shape
-        m.submodules.intake = intake = Intake(shape)
+        initial_image_bytes = self._initial.image_bytes if self._initial else 0
+        m.submodules.intake = intake = Intake(shape, initial_image_bytes)
         # The rest follows one cycle after the intake: that is far to go.
         forget = Signal()
         m.d.sync += forget.eq(intake.forgotten)
@@ -105,7 +112,7 @@ class Engine(wiring.Component):
             intake.image_done.eq(Mux(forget, 0, sequencer.image_done)),
         ]
 
-        m.submodules.weights = weights = WeightMemory(shape)
+        m.submodules.weights = weights = self._weights
         m.d.comb += [
             weights.write_address.eq(intake.address),
             weights.write_lane.eq(intake.lane),
@@ -145,7 +152,10 @@ class Engine(wiring.Component):
         """Connect the parameter memory; returns the first value of the word read."""
         shape = self.shape
         m.submodules.parameters = parameters = LaneMemory(
-            shape.parameter_bits, shape.parameter_lanes, shape.parameter_words
+            shape.parameter_bits,
+            shape.parameter_lanes,
+            shape.parameter_words,
+            self._initial.parameter_values if self._initial else (),
         )
         first = Signal(shape.parameter_bits)
         m.d.comb += [
@@ -179,7 +189,7 @@ class Engine(wiring.Component):
             # More often than need be, but known at the start of the cycle.
             intake.pixels_blocked.eq(datapath.almost_done),
             activations.write_enable.eq(collector.write | intake.write_pixels),
-            activations.write_data.eq(intake.pixel_word),
+            activations.write_data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
             activations.write_address.eq(Cat(intake.image_word, intake.image_buffer)),
             activations.read_address.eq(sequencer.activation_address),
             activations.read_enable.eq(1),

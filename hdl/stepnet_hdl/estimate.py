@@ -25,8 +25,14 @@ from stepnet_hdl.weight_memory import SPRAM_BITS, SPRAM_WORDS
 LUT_ERROR = 0.15
 """How far the LUTs of a built chip may be from the estimate, either way."""
 
-ANSWER_BLOCK_RAMS = 2
-"""Of every chip: the layouts of answers, and the frame that is being encoded."""
+FRAME_BLOCK_RAMS = 1
+"""Of every chip: the frame that is being encoded."""
+
+ANSWER_BLOCK_RAMS = 1
+"""The layouts of answers, where they do not take LUTs instead."""
+
+ANSWER_LUTS = 100
+"""What they take then, measured on the HX8K."""
 
 LINE_BITS_PER_BYTE = 10
 """Start bit, eight data bits, stop bit."""
@@ -193,13 +199,16 @@ def estimate(shape: EngineShape, part: str) -> Estimate:
             f"There is no estimate for the {part}; choose a board with an iCE40 or an ECP5."
         )
     has_single_port = PARTS[part].single_port_bits > 0
+    answers_in_luts = PARTS[part].answers_in_luts
     found = memories(shape, family, PARTS[part].buffer_bytes, has_single_port=has_single_port)
     return Estimate(
         part=part,
         shape=shape,
-        luts=round(_luts(shape, family, found)),
+        luts=round(_luts(shape, family, found)) + ANSWER_LUTS * answers_in_luts,
         flip_flops=_flip_flops(shape),
-        block_rams=ANSWER_BLOCK_RAMS + sum(memory.block_rams for memory in found),
+        block_rams=FRAME_BLOCK_RAMS
+        + (0 if answers_in_luts else ANSWER_BLOCK_RAMS)
+        + sum(memory.block_rams for memory in found),
         single_port_rams=single_port_rams(shape) if has_single_port else 0,
         frequency_hz=_frequency_hz(shape, part),
     )

@@ -18,6 +18,8 @@ class Intake(wiring.Component):
     Both streams share one shift register: a load while an image is half received drops that image.
     Two images are buffered: `pixels` waits while both are in use.
 
+    initial_image_bytes: those of a network that is there at power-on; 0 for none.
+
     Members
     -------
     pixels : stream of 8 bits, in
@@ -26,7 +28,7 @@ class Intake(wiring.Component):
         The next pixels are an image's last ones.
     load : stream of PacketByte, in
         Address and space as in `protocol.LOAD`, then memory words; only the first byte waits, for
-        one cycle. `load_done` is 1 for one cycle after the last byte of each load, and
+        one cycle. `load_done` is 1 for one cycle, two after the last byte of each load, and
         `load_refusal` is then 0 or the `protocol.Refusal` that stopped it.
     load_done : Signal(1), out
     load_refusal : Signal(8), out
@@ -37,7 +39,8 @@ class Intake(wiring.Component):
     image_bytes : Signal(16), out
         Bytes of one image: parameter word 0.
     word : Signal(max(simd, ...)), out
-        Word being written; shorter words end at its top bit.
+        Word being written, one cycle after its last byte was taken; shorter words end at its top
+        bit.
     address, lane : Signal, out
         Where in weight or parameter memory it goes: word, and lane of the word.
     write_weights, write_parameters : Signal(1), out
@@ -47,7 +50,6 @@ class Intake(wiring.Component):
         Where in the image buffer the next pixel word goes; those before are there.
     image_buffer : Signal(1), out
         Which image buffer it goes to.
-    pixel_word : Signal(8 * weight_bytes), out
     write_pixels : Signal(1), out
         The pixel word is written in this cycle, the next one after its last pixels were taken.
     pixels_blocked : Signal(1), in
@@ -74,14 +76,14 @@ class Intake(wiring.Component):
     loading: Signal
     image_word: Signal
     image_buffer: Signal
-    pixel_word: Signal
     write_pixels: Signal
     pixels_blocked: Signal
     image_complete: Signal
     image_done: Signal
 
-    def __init__(self, shape: EngineShape) -> None:
+    def __init__(self, shape: EngineShape, initial_image_bytes: int = 0) -> None:
         self.shape = shape
+        self.initial_image_bytes = initial_image_bytes
         self.word_bits = 8 * max(shape.weight_bytes, shape.parameter_bytes, LOAD_HEADER_BYTES)
         super().__init__(
             {
@@ -92,7 +94,7 @@ class Intake(wiring.Component):
                 "load_refusal": Out(8),
                 "clear": In(1),
                 "forgotten": Out(1),
-                "image_bytes": Out(IMAGE_BYTES_BITS),
+                "image_bytes": Out(IMAGE_BYTES_BITS, init=initial_image_bytes),
                 "word": Out(self.word_bits),
                 "address": Out(range(max(shape.weight_words, shape.parameter_words))),
                 "lane": Out(range(max(shape.pe, shape.parameter_lanes))),
@@ -101,7 +103,6 @@ class Intake(wiring.Component):
                 "loading": Out(1),
                 "image_word": Out(range(shape.row_words)),
                 "image_buffer": Out(1),
-                "pixel_word": Out(8 * shape.weight_bytes),
                 "write_pixels": Out(1),
                 "pixels_blocked": In(1),
                 "image_complete": Out(2),
@@ -117,21 +118,18 @@ class Intake(wiring.Component):
         m = Module()
         shape = self.shape
 
-        received = Signal(self.word_bits)  # bytes enter at the top
+        shifted = Signal(self.word_bits)  # bytes enter at the top
         begins = Signal()  # the next byte is the first of a word of pixels
         byte = Signal(8)
         take = Signal()
-        m.d.comb += [
-            # What a shorter last word leaves below it has to be 0.
-            self.word.eq(Cat(Mux(begins, 0, received[8:]), byte)),
-            self.pixel_word.eq(received[self.top_bytes(shape.weight_bytes)]),
-        ]
+        # What a shorter last word leaves below it has to be 0.
+        m.d.comb += shifted.eq(Cat(Mux(begins, 0, self.word[8:]), byte))
         with m.If(take):
-            m.d.sync += [received.eq(self.word), begins.eq(0)]
+            m.d.sync += [self.word.eq(shifted), begins.eq(0)]
 
         word_bytes = Signal(range(self.word_bits // 8))  # taken of this word so far
         image_byte = Signal(range(shape.max_inputs // 8))  # taken of this image so far
-        last_image_byte = Signal.like(image_byte)
+        last_image_byte = Signal.like(image_byte, init=max(0, self.initial_image_bytes - 1))
         last_of_image = self.last_pixels
         m.d.sync += last_image_byte.eq(self.image_bytes - 1)
         m.d.comb += last_of_image.eq(image_byte == last_image_byte)
@@ -142,10 +140,11 @@ class Intake(wiring.Component):
         beyond = Signal()  # the address has left its memory
         m.d.sync += [self.load_done.eq(0), self.write_pixels.eq(0), image_ends.eq(0)]
 
-        def end_load_at_last_byte() -> None:
-            with m.If(self.load.valid & self.load.p.last):
-                m.d.sync += [self.load_done.eq(1), word_bytes.eq(0), begins.eq(1)]
-                m.next = "PIXELS"
+        to_weights = space == Space.WEIGHTS
+        whole = Signal()  # a memory word has been received
+        m.d.sync += whole.eq(0)
+        with m.If(whole):
+            self._take_word(m, to_weights, beyond)
 
         with m.FSM():
             with m.State("PIXELS"):
@@ -188,9 +187,9 @@ class Intake(wiring.Component):
                     m.next = "LOAD_ADDRESS"
 
             with m.State("LOAD_ADDRESS"):
-                header = self.word[self.top_bytes(LOAD_HEADER_BYTES)]
+                header = shifted[self.top_bytes(LOAD_HEADER_BYTES)]
                 address, given_space = header[: 8 * ADDRESS_BYTES], header[8 * ADDRESS_BYTES :]
-                to_weights = given_space == Space.WEIGHTS
+                given_weights = given_space == Space.WEIGHTS
                 weight_lane, weight_word = _split(address, shape.weight_lane_bits)
                 parameter_lane, parameter_word = _split(address, shape.parameter_lane_bits)
                 beyond_weights = (weight_word >= shape.weight_words) | (weight_lane >= shape.pe)
@@ -207,27 +206,23 @@ class Intake(wiring.Component):
                     with m.If(word_bytes == LOAD_HEADER_BYTES - 1):
                         m.d.sync += [
                             word_bytes.eq(0),
-                            self.address.eq(Mux(to_weights, weight_word, parameter_word)),
-                            self.lane.eq(Mux(to_weights, weight_lane, parameter_lane)),
+                            self.address.eq(Mux(given_weights, weight_word, parameter_word)),
+                            self.lane.eq(Mux(given_weights, weight_lane, parameter_lane)),
                             space.eq(given_space),
                             beyond.eq(
                                 (given_space > Space.WEIGHTS)
-                                | Mux(to_weights, beyond_weights, beyond_parameters)
+                                | Mux(given_weights, beyond_weights, beyond_parameters)
                             ),
                         ]
                         m.next = "LOAD_WORDS"
                     with m.If(self.load.p.last):
                         m.d.sync += self.load_refusal.eq(Refusal.WRONG_LENGTH)
-                end_load_at_last_byte()
+                        m.next = "LOAD_END"
 
             with m.State("LOAD_WORDS"):
-                to_weights = space == Space.WEIGHTS
                 last_byte = Mux(to_weights, shape.weight_bytes - 1, shape.parameter_bytes - 1)
-                last_address = Mux(to_weights, shape.weight_words - 1, shape.parameter_words - 1)
-                last_lane = Mux(to_weights, shape.pe - 1, shape.parameter_lanes - 1)
-                m.d.comb += self.loading.eq(1)
-                new_image_bytes = self.word[self.top_bytes(shape.parameter_bytes)]
                 m.d.comb += [
+                    self.loading.eq(1),
                     byte.eq(self.load.p.data),
                     self.load.ready.eq(1),
                     take.eq(self.load.valid),
@@ -235,30 +230,16 @@ class Intake(wiring.Component):
                 with m.If(self.load.valid):
                     m.d.sync += word_bytes.eq(word_bytes + 1)
                     with m.If(word_bytes == last_byte):
-                        m.d.comb += [
-                            self.write_weights.eq(~beyond & to_weights),
-                            self.write_parameters.eq(~beyond & ~to_weights),
-                        ]
-                        m.d.sync += [word_bytes.eq(0), self.lane.eq(self.lane + 1)]
-                        with m.If(self.lane == last_lane):
-                            m.d.sync += [
-                                self.lane.eq(0),
-                                self.address.eq(self.address + 1),
-                                beyond.eq(beyond | (self.address == last_address)),
-                            ]
-                        with m.If(beyond):
-                            m.d.sync += self.load_refusal.eq(Refusal.OUT_OF_RANGE)
-                        first_word = (self.address == 0) & (self.lane == 0)
-                        with m.If(self.write_parameters & first_word):
-                            with m.If(
-                                (new_image_bytes == 0) | (new_image_bytes > shape.max_inputs // 8)
-                            ):
-                                m.d.sync += self.load_refusal.eq(Refusal.OUT_OF_RANGE)
-                            with m.Else():
-                                m.d.sync += self.image_bytes.eq(new_image_bytes)
+                        m.d.sync += [word_bytes.eq(0), whole.eq(1)]
                     with m.Elif(self.load.p.last):
                         m.d.sync += self.load_refusal.eq(Refusal.WRONG_LENGTH)
-                end_load_at_last_byte()
+                    with m.If(self.load.p.last):
+                        m.next = "LOAD_END"
+
+            with m.State("LOAD_END"):
+                m.d.comb += self.loading.eq(1)
+                m.d.sync += [self.load_done.eq(1), word_bytes.eq(0), begins.eq(1)]
+                m.next = "PIXELS"
 
         for buffer, complete in enumerate(self.image_complete):
             completed = image_ends & (self.image_buffer == buffer)
@@ -267,6 +248,32 @@ class Intake(wiring.Component):
             with m.If(self.image_done[buffer] | self.forgotten):
                 m.d.sync += complete.eq(0)
         return m
+
+    def _take_word(self, m: Module, to_weights: Value, beyond: Signal) -> None:
+        """Write the memory word that has been received, unless it is `beyond` its memory."""
+        shape = self.shape
+        last_address = Mux(to_weights, shape.weight_words - 1, shape.parameter_words - 1)
+        last_lane = Mux(to_weights, shape.pe - 1, shape.parameter_lanes - 1)
+        m.d.comb += [
+            self.write_weights.eq(~beyond & to_weights),
+            self.write_parameters.eq(~beyond & ~to_weights),
+        ]
+        m.d.sync += self.lane.eq(self.lane + 1)
+        with m.If(self.lane == last_lane):
+            m.d.sync += [
+                self.lane.eq(0),
+                self.address.eq(self.address + 1),
+                beyond.eq(beyond | (self.address == last_address)),
+            ]
+        with m.If(beyond):
+            m.d.sync += self.load_refusal.eq(Refusal.OUT_OF_RANGE)
+        first_word = (self.address == 0) & (self.lane == 0)
+        image_bytes = self.word[self.top_bytes(shape.parameter_bytes)]
+        with m.If(self.write_parameters & first_word):
+            with m.If((image_bytes == 0) | (image_bytes > shape.max_inputs // 8)):
+                m.d.sync += self.load_refusal.eq(Refusal.OUT_OF_RANGE)
+            with m.Else():
+                m.d.sync += self.image_bytes.eq(image_bytes)
 
 
 def _split(address: Value, lane_bits: int) -> tuple[Value, Value]:

@@ -1,5 +1,7 @@
 """Memory whose words are read whole and written lane by lane."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -11,6 +13,8 @@ class LaneMemory(wiring.Component):
     """`depth` words of `lanes` lanes of `width` bits, in block RAM.
 
     A word that is read in the cycle in which it is written means nothing, as of `Ram`.
+
+    init: values of `width` bits at power-on, lane by lane of word by word; the others are 0.
 
     Members
     -------
@@ -32,10 +36,11 @@ class LaneMemory(wiring.Component):
     write_data: Signal
     write_enable: Signal
 
-    def __init__(self, width: int, lanes: int, depth: int) -> None:
+    def __init__(self, width: int, lanes: int, depth: int, init: Sequence[int] = ()) -> None:
         self.width = width
         self.lanes = lanes
         self.depth = depth
+        self.init = init
         super().__init__(
             {
                 "read_address": In(range(depth)),
@@ -52,7 +57,8 @@ class LaneMemory(wiring.Component):
         m = Module()
         lanes: list[Signal] = []
         for lane in range(self.lanes):
-            m.submodules[f"lane_{lane}"] = ram = Ram(self.width, self.depth)
+            of_lane = self.init[lane :: self.lanes]
+            m.submodules[f"lane_{lane}"] = ram = Ram(self.width, self.depth, of_lane)
             m.d.comb += [
                 ram.read_address.eq(self.read_address),
                 ram.read_enable.eq(self.read_enable),

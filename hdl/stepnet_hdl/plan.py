@@ -10,6 +10,7 @@ from functools import cached_property
 
 from amaranth.vendor import GowinPlatform, LatticeECP5Platform
 
+from stepnet.network import Network
 from stepnet_hdl.boards import Board, OpenPlatform
 from stepnet_hdl.top import BoardTop
 
@@ -66,10 +67,12 @@ def make_plan(
     *,
     baud: int,
     clock_hz: int | None = None,
+    network: Network | None = None,
     synthesis_options: Sequence[str] | None = None,
 ) -> Plan:
     """The plan for the chip that suits `board`; raises what `BoardTop` raises.
 
+    network: is built in; None for none.
     synthesis_options: those of `SYNTHESIS_OPTIONS` if None.
     """
     platform = board.platform
@@ -78,7 +81,7 @@ def make_plan(
     if issubclass(platform, GowinPlatform) and platform.family.startswith("GW2A"):
         synthesis_options = [*synthesis_options, "-family", "gw2a"]
     built = platform().prepare(
-        BoardTop(board, baud, clock_hz),
+        BoardTop(board, baud, clock_hz, network),
         name=DESIGN_NAME,
         emit_src=False,
         synth_opts=" ".join(synthesis_options),

@@ -1,5 +1,7 @@
 """Block RAM with one port to write and one to read."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -12,6 +14,8 @@ class Ram(wiring.Component):
     they give, and logic that would make them agree costs more than a LUT per bit. That is why the
     read port is an asynchronous one behind a register, which Yosys merges into the RAM, with the
     attribute that tells it so.
+
+    init: what the first words hold at power-on; the others are 0.
 
     Members
     -------
@@ -31,9 +35,10 @@ class Ram(wiring.Component):
     write_data: Signal
     write_enable: Signal
 
-    def __init__(self, width: int, depth: int) -> None:
+    def __init__(self, width: int, depth: int, init: Sequence[int] = ()) -> None:
         self.width = width
         self.depth = depth
+        self.init = init
         super().__init__(
             {
                 "read_address": In(range(depth)),
@@ -48,7 +53,7 @@ class Ram(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.words = words = memory.Memory(
-            shape=self.width, depth=self.depth, init=[], attrs={"no_rw_check": "1"}
+            shape=self.width, depth=self.depth, init=self.init, attrs={"no_rw_check": "1"}
         )
         read, write = words.read_port(domain="comb"), words.write_port()
         m.d.comb += [

@@ -6,6 +6,7 @@ from amaranth.build.res import ResourceError
 from amaranth.hdl import Module
 from amaranth.lib import io, wiring
 
+from stepnet.network import Network
 from stepnet_hdl.boards import Board
 from stepnet_hdl.chip import SerialChip
 from stepnet_hdl.clocking import add_clock_domain, pll_for
@@ -17,13 +18,23 @@ class BoardTop(wiring.Component):
     board: decides the engine's shape and the buffer.
     baud: of the serial line; BuildError if the clock does not divide into it.
     clock_hz: of the chip; what suits board and baud if None. BuildError if no PLL makes it.
+    network: is loaded from power-on, see `Chip`; None for none.
     """
 
-    def __init__(self, board: Board, baud: int, clock_hz: int | None = None) -> None:
+    def __init__(
+        self, board: Board, baud: int, clock_hz: int | None = None, network: Network | None = None
+    ) -> None:
         part = board.part
         self.clock_hz = clock_hz or board.clock_hz_for(baud)
         self._pll = pll_for(board.platform(), self.clock_hz)
-        self.chip = SerialChip(part.shape, self.clock_hz, baud, part.buffer_bytes)
+        self.chip = SerialChip(
+            part.shape,
+            self.clock_hz,
+            baud,
+            part.buffer_bytes,
+            answers_in_luts=part.answers_in_luts,
+            network=network,
+        )
         super().__init__({})
 
     def elaborate(self, platform: Any) -> Module:

@@ -1,10 +1,13 @@
 """The memory that holds the weights: block RAM, or RAM with a single port."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import C, Cat, ClockSignal, Instance, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.engine import EngineShape
+from stepnet.errors import BuildError
 from stepnet_hdl.lane_memory import LaneMemory
 
 SPRAM_WORDS = 16384
@@ -18,6 +21,9 @@ class WeightMemory(wiring.Component):
     While `loading` is 1 nothing is read and `read_data` means nothing, whatever the kind of memory.
     On an iCE40 UltraPlus the kind `single_port` becomes SB_SPRAM256KA, elsewhere a memory
     with the same timing.
+
+    init: weights at power-on, `simd` bits each, as `LaneMemory` takes them. BuildError with the
+    kind `single_port`, which no bitstream fills.
 
     Members
     -------
@@ -40,8 +46,14 @@ class WeightMemory(wiring.Component):
     write_enable: Signal
     loading: Signal
 
-    def __init__(self, shape: EngineShape) -> None:
+    def __init__(self, shape: EngineShape, init: Sequence[int] = ()) -> None:
+        if init and shape.weight_memory == "single_port":
+            raise BuildError(
+                "A bitstream cannot fill single-port RAM, so that no network can be built into an "
+                "engine that has its weights there; build it with weights in block RAM."
+            )
         self.shape = shape
+        self.init = init
         super().__init__(
             {
                 "read_address": In(range(shape.weight_words)),
@@ -69,7 +81,7 @@ class WeightMemory(wiring.Component):
 
     def _block(self, m: Module, read_address: Signal, write_address: Signal) -> None:
         shape = self.shape
-        m.submodules.ram = ram = LaneMemory(shape.simd, shape.pe, shape.weight_words)
+        m.submodules.ram = ram = LaneMemory(shape.simd, shape.pe, shape.weight_words, self.init)
         m.d.comb += [
             ram.read_address.eq(read_address),
             ram.read_enable.eq(~self.loading),

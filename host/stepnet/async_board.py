@@ -222,7 +222,7 @@ def _close_opened(opening: Future[Board]) -> None:
 
 def open_board_async(
     where: str = "sim",
-    network: Network | str | os.PathLike[str] = "digits",
+    network: Network | str | os.PathLike[str] | None = "digits",
     *,
     timeout_s: float = 5.0,
     baud: int = DEFAULT_BAUD,

@@ -35,13 +35,15 @@ class Board:
     On opening, the board is asked who it is, and `network` is loaded unless it already holds it.
 
     link: the way to the board; belongs to the board from now on and is closed with it.
+    network: None for the shipped one that the board holds, which is then not loaded.
     timeout_s: how long the board may be silent while an answer is due, and how long a link that
     broke in the middle of a stream may take to come back.
     where: how the board is named in errors.
     reopen: opens the link again after it broke. Without it, a board whose link broke is lost.
 
     Raises NetworkError if the network does not fit (nothing is loaded then), BoardError if the
-    board has another protocol version or core, and as all methods: LinkError if the link breaks and
+    board has another protocol version or core or, without `network`, holds none of the shipped
+    ones, and as all methods: LinkError if the link breaks and
     cannot be opened again or carries nonsense, LinkTimeoutError if the board does not answer,
     RefusedError if it refuses.
     """
@@ -49,7 +51,7 @@ class Board:
     def __init__(
         self,
         link: Link,
-        network: Network,
+        network: Network | None,
         timeout_s: float = 5.0,
         *,
         where: str = "link",
@@ -151,7 +153,7 @@ def _readings(stream: ImageStream) -> Iterator[Reading]:
 
 def open_board(
     where: str = "sim",
-    network: Network | str | os.PathLike[str] = "digits",
+    network: Network | str | os.PathLike[str] | None = "digits",
     *,
     timeout_s: float = 5.0,
     baud: int = DEFAULT_BAUD,
@@ -162,7 +164,8 @@ def open_board(
 
     where: "sim" for the virtual board, the name of another installed board, a serial port such as
     "/dev/ttyUSB1" or "COM3", or "socket://host:port".
-    network: a network, the name of a shipped one, or the path of a .npz file.
+    network: a network, the name of a shipped one, or the path of a .npz file; None for the shipped
+    one that the board holds, such as one that was built in.
     timeout_s: how long the board may be silent while an answer is due, and how long a link that
     broke in the middle of a stream may take to come back.
     baud: bits per second on the wire.
@@ -171,7 +174,7 @@ def open_board(
 
     Raises NetworkError, and what `Board` and `link.open_link` raise.
     """
-    if not isinstance(network, Network):
+    if not (network is None or isinstance(network, Network)):
         network = load_network(network)
     check_timeout(timeout_s)
 

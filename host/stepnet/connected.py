@@ -11,17 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stepnet.errors import BoardError, NetworkError
+from stepnet.errors import BoardError
 from stepnet.exchange import Exchange, Message
+from stepnet.held_network import shipped_network
 from stepnet.identity import Identity, read_identity
 from stepnet.link import SerialLink
 from stepnet.protocol import DEFAULT_BAUD, Request
 
 if TYPE_CHECKING:
     from serial.tools.list_ports_common import ListPortInfo
-
-    from stepnet.engine import EngineShape
-    from stepnet.network import Network
 
 IDENTIFY_TIMEOUT_S = 0.3
 IDENTIFY_ATTEMPTS = 2
@@ -124,7 +122,8 @@ def _examine(port: ListPortInfo, all_ports: bool, baud: int) -> Connected:
     if reason is None or all_ports:
         try:
             identity = identify(port.device, baud=baud)
-            network = _shipped_network(identity)
+            held = shipped_network(identity)
+            network = held and held.name
         except BoardError as error:
             problem = str(error)
     else:
@@ -173,28 +172,3 @@ def identify(where: str, *, baud: int = DEFAULT_BAUD) -> Identity:
     finally:
         link.close()
     return read_identity(answer, where)
-
-
-def _shipped_network(identity: Identity) -> str | None:
-    """The name of the shipped network with the digest that the board has."""
-    from stepnet.networks import load_network, names
-
-    if not identity.loaded:
-        return None
-    try:
-        shape = identity.shape
-    except NetworkError:
-        return None
-    return next(
-        (name for name in names() if _digest(load_network(name), shape) == identity.digest), None
-    )
-
-
-def _digest(network: Network, shape: EngineShape) -> int | None:
-    """What a board of this shape would say; None if it cannot hold the network."""
-    from stepnet.memory_image import memory_image
-
-    try:
-        return memory_image(network, shape).digest
-    except NetworkError:
-        return None

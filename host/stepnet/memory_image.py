@@ -74,6 +74,21 @@ class MemoryImage:
         """
         return zlib.crc32(self.weights.tobytes(), zlib.crc32(self.parameters.tobytes()))
 
+    @property
+    def parameter_values(self) -> list[int]:
+        """What parameter memory holds, lane by lane of word by word."""
+        return [int.from_bytes(value.tobytes(), "little") for value in self.parameters]
+
+    @property
+    def weight_values(self) -> list[int]:
+        """What weight memory holds, lane by lane of word by word; bit 0 is the first weight."""
+        return [int.from_bytes(value.tobytes(), "little") for value in self.weights]
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of one packed image."""
+        return int.from_bytes(self.parameters[0].tobytes(), "little")
+
     def loads(self, max_bytes: int) -> Iterator[Load]:
         """Everything that fills the memories, in pieces of whole values and up to `max_bytes`.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from stepnet.engine import EngineShape
 from stepnet.errors import BoardError, LinkBrokenError, LinkError
 from stepnet.exchange import Exchange, Message
+from stepnet.held_network import held_network
 from stepnet.identity import Identity, read_identity
 from stepnet.link import Link
 from stepnet.loading import send_network
@@ -34,7 +35,7 @@ class Session:
     def __init__(
         self,
         link: Link,
-        network: Network,
+        network: Network | None,
         timeout_s: float,
         where: str,
         reopen: Callable[[], Link] | None,
@@ -54,8 +55,8 @@ class Session:
                     timeout_s=timeout_s / IDENTIFY_ATTEMPTS,
                 )
             )
-            self._network = network
-            self.load(network)
+            self._network = network or held_network(self._identity, where)
+            self.load(self._network)
         except BaseException:
             link.close()
             raise

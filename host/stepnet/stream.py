@@ -17,7 +17,7 @@ from stepnet.errors import LinkBrokenError
 from stepnet.exchange import ATTEMPTS, Message
 from stepnet.images import ImageLike, packer
 from stepnet.memory_image import image_bytes
-from stepnet.protocol import Refusal, Request
+from stepnet.protocol import Request
 from stepnet.reading import Reading, reader
 from stepnet.session import Session
 
@@ -66,6 +66,7 @@ class ImageStream:
         self._pending: deque[Message] = deque()  # without a reading, in order
         self._again: deque[Message] = deque()  # of these, what has to be sent again
         self._troubles_seen = self._exchange.troubles
+        self._loads_seen = self._exchange.tally.loads
         self._refusals = 0
         self._breaks = 0
 
@@ -109,7 +110,12 @@ class ImageStream:
         return readings
 
     def _mend(self) -> None:
-        """Find what was lost or refused, and give a board that lost its network that again."""
+        """Find what was lost or refused, and give a board that lost its network that again.
+
+        Whatever loses an image may be a reset, after which a board with a network built in answers
+        for that one. So the board is asked what it holds; if that is another network, nothing that
+        came after the loss counts.
+        """
         if self._troubles_seen == self._exchange.troubles:
             return
         reasons = {message.refusal: message for message in self._pending}
@@ -118,12 +124,15 @@ class ImageStream:
             self._refusals += 1
             if self._refusals > REFUSALS:
                 raise self._exchange.refused(next(iter(reasons.values())))
-            if Refusal.NOTHING_LOADED in reasons:
-                self._session.restore()
+        self._session.restore()
+        network_was_gone = self._loads_seen != self._exchange.tally.loads
+        self._loads_seen = self._exchange.tally.loads
         self._troubles_seen = self._exchange.troubles
         self._again.clear()
         for message in self._pending:
-            if message.lost or message.refusal is not None:
+            if network_was_gone:
+                message.answer = b""
+            if not message.answer or message.refusal is not None:
                 if message.attempts >= ATTEMPTS:
                     raise self._exchange.given_up(_IMAGE, message.attempts)
                 self._again.append(message)

@@ -77,7 +77,14 @@ class Peer:
             case Request.INFER:
                 if not self.loaded:
                     return refusal(sequence, Refusal.NOTHING_LOADED)
-                return reading(sequence, self.code(payload[protocol.INFER.size :]))
+                image = payload[protocol.INFER.size :]
+                if len(image) != self.image_bytes:
+                    return refusal(sequence, Refusal.WRONG_LENGTH)
+                return reading(sequence, self.code(image))
+
+    @property
+    def image_bytes(self):
+        return int.from_bytes(self.memories[Space.PARAMETERS][:2], "little")
 
     def identity(self, sequence):
         return {
@@ -90,7 +97,7 @@ class Peer:
             "clock_hz": CLOCK_HZ,
             "loaded": int(self.loaded),
             "digest": self.digest,
-            "image_bytes": int.from_bytes(self.memories[Space.PARAMETERS][:2], "little"),
+            "image_bytes": self.image_bytes,
             "dropped_frames": self.frames.dropped % 256,
         }
 
@@ -213,9 +220,34 @@ class Resetting(Peer):
     def answer(self, payload):
         if payload[0] == Request.INFER and self.requests.count(Request.INFER) == self.at:
             self.at = None
-            self.clear()
+            self.reset()
             return b""
         return super().answer(payload)
+
+    def reset(self):
+        self.clear()
+
+
+class BuiltIn(Resetting):
+    """Has a network from the start, which is there again after the reset.
+
+    image: its `MemoryImage`.
+    """
+
+    def __init__(self, image, at=None):
+        super().__init__(at)
+        self.shape = image.shape
+        self.image = image
+        self.start()
+
+    def start(self):
+        self.memories[Space.PARAMETERS][:] = self.image.parameters.tobytes()
+        self.memories[Space.WEIGHTS][:] = self.image.weights.tobytes()
+        self.digest = self.image.digest
+        self.loaded = True
+
+    def reset(self):
+        self.start()
 
 
 class Refusing(Peer):

@@ -25,6 +25,7 @@ from stepnet.errors import (
 )
 from stepnet.loading import LOAD_ATTEMPTS
 from stepnet.memory_image import memory_image
+from stepnet.networks import load_network
 from stepnet.protocol import Answer, Refusal, Request
 from stepnet.statistics import Statistics
 
@@ -51,6 +52,7 @@ def random_images(network, number, seed=1):
 NETWORK = random_network()
 IMAGES = random_images(NETWORK, 40)
 CODES = reference.infer(NETWORK, IMAGES).tolist()
+SHAPE = Peer().shape
 LOAD = [Request.CLEAR, Request.LOAD, Request.LOAD, Request.COMMIT]
 """How `NETWORK` is loaded: parameters and weights fit one message each."""
 
@@ -140,6 +142,44 @@ def test_a_code_outside_the_alphabet_is_unknown():
 
 
 # Loading
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_network_that_is_built_in_is_not_loaded():
+    board_peer = peer.BuiltIn(memory_image(NETWORK, SHAPE))
+    with serving(board_peer) as where, open_board(where, NETWORK) as board:
+        assert codes(board.infer_many(IMAGES)) == CODES
+        assert board.statistics.loads == 0
+    assert board_peer.requests == [Request.IDENTIFY, *[Request.INFER] * len(IMAGES)]
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_network_that_is_built_in_need_not_be_named():
+    digits = load_network("digits")
+    images = random_images(digits, 5)
+    board_peer = peer.BuiltIn(memory_image(digits, EngineShape(64, 1024, 2048, 512)))
+    with serving(board_peer) as where, open_board(where, None) as board:
+        assert board.network.name == "digits"
+        assert codes(board.infer_many(images)) == reference.infer(digits, images).tolist()
+    assert set(board_peer.requests) == {Request.IDENTIFY, Request.INFER}
+
+
+def test_no_network_is_named_and_the_board_holds_none():
+    with serving(Peer()) as where, pytest.raises(BoardError) as caught:
+        open_board(where, None)
+    assert str(caught.value) == (
+        f"The board at {where!r} holds no network; name one for it: a shipped one, or a .npz file."
+    )
+
+
+def test_no_network_is_named_and_the_board_holds_an_unknown_one():
+    image = memory_image(NETWORK, SHAPE)
+    with serving(peer.BuiltIn(image)) as where, pytest.raises(BoardError) as caught:
+        open_board(where, None)
+    assert str(caught.value) == (
+        f"The board at {where!r} holds a network that does not come with Stepnet (digest "
+        f"{image.digest:08x}); name its .npz file."
+    )
 
 
 @pytest.mark.usefixtures("patient")
@@ -798,6 +838,23 @@ def test_a_board_that_is_reset_in_another_stream():
             found.append(reading.code)
             assert board.infer(IMAGES[index]).code == CODES[index]
         assert found == CODES
+        assert board.statistics.loads == 2
+
+
+@pytest.mark.parametrize(
+    "built_in",
+    [random_network(seed=3), random_network(seed=3, sizes=(60, 12, 7))],
+    ids=["images of the same size", "images of another size"],
+)
+@pytest.mark.parametrize("at", [0, 1, 30, 39])
+def test_a_reset_that_brings_another_network_back(at, built_in):
+    """No reading is of the network that was built in, though it answers after the reset."""
+    board_peer = peer.BuiltIn(memory_image(built_in, SHAPE), at)
+    with serving(board_peer, "pty") as where, open_board(where, NETWORK) as board:
+        assert board.statistics.loads == 1
+        assert codes(board.infer_many(IMAGES)) == CODES
+        assert board.statistics.loads == 2
+        assert codes(board.infer_many(IMAGES)) == CODES
         assert board.statistics.loads == 2
 
 

@@ -1,0 +1,51 @@
+"""Which network a board holds, by the digest that it gives of it."""
+
+from __future__ import annotations
+
+from stepnet.engine import EngineShape
+from stepnet.errors import BoardError, NetworkError
+from stepnet.identity import Identity
+from stepnet.memory_image import memory_image
+from stepnet.network import Network
+from stepnet.networks import load_network, names
+
+
+def held_network(identity: Identity, where: str) -> Network:
+    """The shipped network that a board holds.
+
+    where: how the board is named in errors.
+
+    Raises BoardError if it holds none, or one of one's own: its digest does not tell what that is.
+    """
+    if not identity.loaded:
+        raise BoardError(
+            f"The board at {where!r} holds no network; name one for it: a shipped one, or a .npz "
+            "file."
+        )
+    network = shipped_network(identity)
+    if network is None:
+        raise BoardError(
+            f"The board at {where!r} holds a network that does not come with Stepnet (digest "
+            f"{identity.digest:08x}); name its .npz file."
+        )
+    return network
+
+
+def shipped_network(identity: Identity) -> Network | None:
+    """The shipped network with the digest that the board has; None if it holds none of them."""
+    if not identity.loaded:
+        return None
+    try:
+        shape = identity.shape
+    except NetworkError:
+        return None
+    networks = map(load_network, names())
+    return next((found for found in networks if _digest(found, shape) == identity.digest), None)
+
+
+def _digest(network: Network, shape: EngineShape) -> int | None:
+    """What a board of this shape would say; None if it cannot hold the network."""
+    try:
+        return memory_image(network, shape).digest
+    except NetworkError:
+        return None
