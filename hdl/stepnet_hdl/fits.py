@@ -44,9 +44,11 @@ def _misfit(network: Network, board: str, shape: EngineShape) -> str | None:
     except NetworkError as error:
         return str(error).partition(";")[0]
     weight_memory = "single-port RAM" if shape.weight_memory == "single_port" else "block RAM"
+    weight_words = len(image.weights) // shape.pe
+    parameter_words = len(image.parameters) // shape.parameter_lanes
     for needed, has, what in (
-        (len(image.weights), shape.weight_words, f"weight words of {shape.simd} bits"),
-        (len(image.parameters), shape.parameter_words, "parameter words"),
+        (weight_words, shape.weight_words, f"weight words of {shape.simd * shape.pe} bits"),
+        (parameter_words, shape.parameter_words, "parameter words"),
     ):
         if needed > has:
             memory = weight_memory if "weight" in what else "block RAM"

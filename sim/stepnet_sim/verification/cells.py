@@ -149,7 +149,12 @@ module DP16KD(
   wire [10:0] first_a = first(DATA_WIDTH_A, ADA), first_b = first(DATA_WIDTH_B, ADB);
   wire overlap = first_a <= first_b + following(DATA_WIDTH_B)
               && first_b <= first_a + following(DATA_WIDTH_A);
-  wire writes_a = CEA && WEA, writes_b = CEB && WEB;
+  // A wide write without a byte that is enabled writes nothing.
+  function automatic any_byte(input integer width, input [13:0] address);
+    any_byte = width == 36 ? address[3:0] != 0 : width == 18 ? address[1:0] != 0 : 1;
+  endfunction
+  wire writes_a = CEA && WEA && any_byte(DATA_WIDTH_A, ADA);
+  wire writes_b = CEB && WEB && any_byte(DATA_WIDTH_B, ADB);
   reg [35:0] old_a, old_b, new_a, new_b;
 
   // Of a port that is not in use the clock stands at 0.
