@@ -80,7 +80,7 @@ _ICE40_HX8K = Part(
     ),
     buffer_bytes=512,
     answers_in_luts=True,
-    clock_hz=80_000_000,
+    clock_hz=90_000_000,
 )
 _ECP5_25F = Part(
     *(24_288, 56, ECP5_BLOCK_RAM_BITS),

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from stepnet.errors import BuildError
 from stepnet.files import write_text, write_whole
+from stepnet.networks import load_network
 from stepnet.protocol import DEFAULT_BAUD
 from stepnet_hdl.cache import BuildCache, source_key
 from stepnet_hdl.report import BuildReport, report_from_json
 from stepnet_hdl.tools import find_flow_tool
 
 if TYPE_CHECKING:
+    from stepnet.network import Network
     from stepnet_hdl.boards import Board
     from stepnet_hdl.flow import Built, Progress
     from stepnet_hdl.plan import Plan
@@ -41,12 +43,14 @@ class BuildSettings:
     board: its name, or module:Class.
     clock_hz: of the chip; what suits the board if None.
     seeds: of place and route; the best result counts, and the same seeds give the same bytes.
+    network: to build in, a shipped one by name or a .npz file; None for none.
     """
 
     board: str
     baud: int = DEFAULT_BAUD
     clock_hz: int | None = None
     seeds: tuple[int, ...] = (1,)
+    network: str | None = None
 
 
 def build(
@@ -59,9 +63,10 @@ def build(
     """Put bitstream, report and picture of the placement into `folder`, from the cache if the same
     was built before.
 
-    Raises MissingToolError if a tool is missing or too old; BuildError if there is no such board,
-    a tool fails, with its log left in `folder`, or the clock is not met. Then there is no bitstream
-    in `folder`.
+    Raises MissingToolError if a tool is missing or too old; NetworkError if there is no such
+    network; BuildError if there is no such board, the network cannot be built into it, a tool
+    fails, with its log left in `folder`, or the clock is not met. Then there is no bitstream in
+    `folder`.
     """
     _empty(folder)
     entry, report = find_or_build(settings, folder, progress=progress, cache=cache)
@@ -83,15 +88,18 @@ def find_or_build(
     """
     cache = cache or BuildCache()
     # The module of one's own platform may import anything, so that only its plan tells what it is.
-    key = source_key(settings) if ":" not in settings.board else None
+    network = load_network(settings.network) if settings.network is not None else None
+    of_network = network and network.digest
+    key = source_key(settings, of_network) if ":" not in settings.board else None
     entry = cache.recall(key, _tool_in_words) if key else None
     cached = entry is not None
     if entry is None:
-        entry, cached = _build_or_find(settings, folder, key, cache, progress)
+        entry, cached = _build_or_find(settings, network, folder, key, cache, progress)
     report = report_from_json((entry / REPORT).read_text())
     report = dataclasses.replace(
         report,
         board=settings.board,
+        network=network and network.name,
         bitstream=folder / report.bitstream,
         picture=folder / report.picture,
         cached=cached,
@@ -101,6 +109,7 @@ def find_or_build(
 
 def _build_or_find(
     settings: BuildSettings,
+    network: Network | None,
     folder: Path,
     key: str | None,
     cache: BuildCache,
@@ -108,14 +117,17 @@ def _build_or_find(
 ) -> tuple[Path, bool]:
     """The result's folder in the cache, and whether it was there before."""
     from stepnet_hdl.boards import find_board
+    from stepnet_hdl.built_in import check_built_in
     from stepnet_hdl.flow import Progress, ToolFailedError, run_flow
     from stepnet_hdl.plan import make_plan
 
     board = find_board(settings.board)
+    if network is not None:
+        check_built_in(network, board)
     progress(Progress("Generating the chip", 0, 2 + len(settings.seeds)))
     started_s = time.monotonic()
     clock_hz = settings.clock_hz or board.clock_hz_for(settings.baud)
-    plan = make_plan(board, baud=settings.baud, clock_hz=clock_hz)
+    plan = make_plan(board, baud=settings.baud, clock_hz=clock_hz, network=network)
     generating_s = time.monotonic() - started_s
     tools = {name: find_flow_tool(name) for name in plan.tool_names}
     digest = _digest(plan, tools, settings.seeds)

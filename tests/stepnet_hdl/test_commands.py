@@ -2,15 +2,22 @@
 
 import json
 import shlex
+from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from fake_tools import make_tools
-from stepnet.errors import BuildError
+from networks import random_network
+from stepnet.errors import BuildError, NetworkError
+from stepnet.memory_image import layer_weight_words
+from stepnet.networks import load_network
 from stepnet_hdl import build as build_module
 from stepnet_hdl import cache, commands
+from stepnet_hdl.boards import all_boards, find_board
+from stepnet_hdl.fits import fitting_networks
 
 
 @pytest.fixture
@@ -47,6 +54,84 @@ def test_build(run, tmp_path):
     as_json = json.loads(run(f"{line} --json").stdout)
     assert (as_json["seed"], as_json["cached"]) == (5, True)
     assert as_json["bitstream"] == str(tmp_path / "out" / "stepnet.bin")
+
+
+@pytest.mark.usefixtures("fake_flow")
+def test_build_with_a_network(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = "build --board ice40hx8kbevn --seed 5 --clock-mhz 24"
+    plain = json.loads(run(f"{line} --json").stdout)
+    done = json.loads(run(f"{line} --network digits --json").stdout)
+    assert (plain["network"], done["network"]) == (None, "digits")
+    assert done["bitstream"] == str(Path("build", "ice40hx8kbevn-digits", "stepnet.bin"))
+    assert done["plan_digest"] != plain["plan_digest"]
+    assert not done["cached"]
+    again = run(f"{line} --network digits")
+    assert "built in    digits" in again.stdout
+    assert "from the cache" in again.stdout
+
+
+@pytest.mark.usefixtures("fake_flow")
+def test_another_network_in_the_same_file_is_another_build(run, tmp_path):
+    line = (
+        f"build --board ice40hx8kbevn --seed 5 --clock-mhz 24 --network '{tmp_path / 'my.npz'}' "
+        f"--output '{tmp_path / 'out'}' --json"
+    )
+    digests = []
+    for seed in range(2):
+        network = random_network(np.random.default_rng(seed), (64, 16, 7), (1, 1))
+        network.save(tmp_path / "my.npz")
+        done = json.loads(run(line).stdout)
+        assert (done["network"], done["cached"]) == ("random", False)
+        digests.append(done["plan_digest"])
+    assert digests[0] != digests[1]
+
+
+@pytest.mark.usefixtures("fake_flow")
+def test_build_with_a_network_and_single_port_memory(run, tmp_path):
+    with pytest.raises(BuildError) as caught:
+        run(f"build --board icebreaker --network digits-large --output '{tmp_path / 'out'}'")
+    assert str(caught.value) == (
+        "No network can be built into icebreaker, because its weights are in single-port RAM, "
+        "which a bitstream cannot fill; build without --network and load 'digits-large' over the "
+        f"link, or build for {', '.join(boards_that_hold('digits-large'))}."
+    )
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.usefixtures("fake_flow")
+def test_build_with_a_network_that_is_too_large(run, tmp_path):
+    shape = find_board("tangnano9k").part.shape
+    needed = sum(
+        layer_weight_words(load_network("letters"), layer, shape)
+        for layer in load_network("letters").layers
+    )
+    with pytest.raises(BuildError) as caught:
+        run(f"build --board tangnano9k --network letters --output '{tmp_path / 'out'}'")
+    assert str(caught.value) == (
+        f"Network 'letters' does not fit tangnano9k: it needs {needed:,} weight words of "
+        f"{shape.simd * shape.pe} bits, {needed - shape.weight_words:,} more than the "
+        f"{shape.weight_words:,} that the engine has in block RAM; tangnano9k holds "
+        f"{', '.join(fitting_networks(shape))}, and 'letters' fits "
+        f"{', '.join(boards_that_hold('letters'))}."
+    )
+
+
+def test_build_with_a_network_that_is_not_there(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NetworkError, match="There is no network 'none'; choose one of "):
+        run("build --board ulx3s-85f --network none")
+
+
+def boards_that_hold(network):
+    """By name, of those whose weights are in block RAM."""
+    return [
+        board.name
+        for board in all_boards().values()
+        if not board.is_too_small
+        and board.part.shape.weight_memory == "block"
+        and network in fitting_networks(board.part.shape)
+    ]
 
 
 def test_boards(run):

@@ -4,11 +4,13 @@ import random
 import zlib
 
 import pytest
+from amaranth.hdl import ResetInserter, Signal
+from amaranth.sim import Simulator
 
 from stepnet import protocol
 from stepnet.protocol import Answer, Refusal, Request
 from stepnet_hdl.endpoint import IDENTITY_CONSTANTS, Endpoint, check_identity
-from streams import Bench, Driver, Pauses
+from streams import CLOCK_PERIOD_S, Bench, Driver, Pauses
 
 BUFFER_BYTES = 512
 IMAGE_BYTES = 5
@@ -452,6 +454,38 @@ def test_initial_network_is_loaded_until_something_else_is():
         initial_digest=digest,
     )
     assert reasons(session.answers) == [Refusal.NOTHING_LOADED, Refusal.WRONG_DIGEST]
+
+
+def test_reset_brings_no_initial_network_back_that_was_written_over():
+    """The memories keep what they hold when all else is reset."""
+    reset = Signal()
+    dut = Endpoint(IDENTITY, BUFFER_BYTES, initial_digest=0x8BADF00D)
+    loaded = []
+
+    async def send(ctx, frame):
+        await Driver(dut.rx).send(ctx, frame)
+        await ctx.tick().repeat(300)
+        loaded.append(ctx.get(dut.loaded))
+
+    async def reset_it(ctx):
+        ctx.set(reset, 1)
+        await ctx.tick().repeat(3)
+        ctx.set(reset, 0)
+        await ctx.tick().repeat(3)
+        loaded.append(ctx.get(dut.loaded))
+
+    async def testbench(ctx):
+        ctx.set(dut.tx.ready, 1)
+        await send(ctx, request(Request.IDENTIFY, 1))
+        await reset_it(ctx)
+        await send(ctx, request(Request.CLEAR, 2))
+        await reset_it(ctx)
+
+    simulator = Simulator(ResetInserter(reset)(dut))
+    simulator.add_clock(CLOCK_PERIOD_S)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    assert loaded == [1, 1, 0, 0]
 
 
 @pytest.mark.parametrize("seed", range(2))
