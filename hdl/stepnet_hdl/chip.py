@@ -1,5 +1,7 @@
 """The whole chip: an engine behind its link, with a byte stream or with serial pins."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
@@ -85,8 +87,11 @@ class Chip(wiring.Component):
         wiring.connect(m, endpoint.pixels, engine.pixels)
         # Words of a network may take their time: this keeps a long way out of the clock.
         m.submodules.load = load = SyncFIFOBuffered(width=PacketByte.size, depth=1)
-        wiring.connect(m, endpoint.load, load.w_stream)
-        wiring.connect(m, load.r_stream, engine.load)
+        # Typed as Any because amaranth-stubs take a FIFO's streams for their signatures.
+        load_in: Any = load.w_stream
+        load_out: Any = load.r_stream
+        wiring.connect(m, endpoint.load, load_in)
+        wiring.connect(m, load_out, engine.load)
         wiring.connect(m, engine.readings, endpoint.readings)
         m.d.comb += [
             engine.clear.eq(endpoint.clear),
