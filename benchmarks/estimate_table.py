@@ -51,6 +51,8 @@ before anything is built, and picks the one that suits: the fastest that fits, o
 `stepnet_hdl.shape_plan.plan(network, board, target)`; the figures of any shape come from
 `stepnet_hdl.estimate.estimate(shape, part)`.
 
+There are estimates for iCE40 and ECP5 parts.
+
 | figure | how it comes about | how good it is |
 |---|---|---|
 | block RAMs, single-port RAMs | the rule by which Yosys maps memories (`ram_mapping.py`) | exact |

@@ -31,7 +31,7 @@ HEADING = """\
 Measured by `python benchmarks/run_all.py` on {machine}. Frequencies are nextpnr's, of the
 placed and routed chip; cycles are counted by the gateware.
 
-| what | asked for | measured | by |
+| what | target | measured | by |
 |---|---|---|---|
 """
 

@@ -1,6 +1,8 @@
-"""Boards that amaranth-boards does not have: `stepnet build --board own_boards:HandMade`.
+"""Boards that amaranth-boards does not have.
 
-Python has to find this file: run the command in its folder, or set PYTHONPATH.
+    PYTHONPATH=examples stepnet build --board own_boards:HandMade
+
+PYTHONPATH names the folder of this file, so that Python finds it.
 """
 
 from amaranth.build import Attrs, Clock, Pins, Resource

@@ -53,6 +53,12 @@ class LinkTimeoutError(LinkError, TimeoutError):
     """The board did not answer in time; also a `TimeoutError` of Python's own."""
 
 
+class ListenError(LinkError):
+    """An address to offer a board at does not exist, is taken, or is open to other machines."""
+
+    exit_code = 2
+
+
 class RefusedError(BoardError):
     """The board refused a request and said why.
 

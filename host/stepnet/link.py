@@ -13,7 +13,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import serial
 
@@ -214,6 +214,11 @@ def _factory(board: EntryPoint) -> LinkFactory:
 
 
 def _cannot_open(where: str, error: Exception) -> LinkError:
+    if where.startswith("socket://") and not _names_host_and_port(where):
+        return LinkError(
+            f"The address {where!r} names no host and port; write it as socket://host:port, "
+            "with a port from 1 to 65535."
+        )
     match _error_number(error):
         case errno.ENOENT:
             return LinkError(
@@ -249,13 +254,30 @@ def _permission_advice(where: str) -> str:
     )
 
 
+def _names_host_and_port(url: str) -> bool:
+    address = urlsplit(url)
+    try:
+        return bool(address.hostname and address.port)
+    except ValueError:  # no number, or one that is too large
+        return False
+
+
+def _system_error(error: BaseException) -> tuple[int, str] | None:
+    """Number and text of the system's error behind `error`, which pyserial often wraps; that of a
+    host name is negative."""
+    match error.args:
+        case (int(number), str(text)) if number:
+            # pyserial puts a text of its own beside the number.
+            return number, os.strerror(number) if number > 0 else text
+        case _:
+            return _system_error(error.__context__) if error.__context__ else None
+
+
 def _error_number(error: BaseException) -> int | None:
-    """The system's error number behind `error`, which pyserial sometimes wraps without it."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno
-    return _error_number(error.__context__) if error.__context__ else None
+    found = _system_error(error)
+    return found[0] if found else None
 
 
 def _reason(error: Exception) -> str:
-    number = _error_number(error)
-    return os.strerror(number) if number and number > 0 else str(error)
+    found = _system_error(error)
+    return found[1] if found else str(error)

@@ -35,7 +35,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from stepnet.bridge import bridge, drain
-from stepnet.errors import LinkError
+from stepnet.errors import LinkError, ListenError
 from stepnet.link import TOKEN_PREFIX, WELCOME, Link, notice
 
 TOKEN_S = 5.0
@@ -208,8 +208,8 @@ def listen(address: str, *, public: bool = False) -> socket.socket:
 
     public: other machines may reach it. Without it, only a loopback address is taken.
 
-    Raises LinkError if the address is none, is taken, does not belong to this machine, or is not a
-    loopback address and `public` was not given.
+    Raises ListenError if the address is none, is taken, does not belong to this machine, or is not
+    a loopback address and `public` was not given.
     """
     host, port = _parsed(address)
     try:
@@ -217,13 +217,13 @@ def listen(address: str, *, public: bool = False) -> socket.socket:
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except OSError as error:
-        raise LinkError(
+        raise ListenError(
             f"The host {host!r} is not known here; listen at 127.0.0.1 or at another address of "
             "this machine."
         ) from error
     family, _, _, _, place = found[0]
     if not public and not ipaddress.ip_address(str(place[0])).is_loopback:
-        raise LinkError(
+        raise ListenError(
             f"At {address!r} other machines can reach the board; say --public if that is meant, or "
             "listen at 127.0.0.1."
         )
@@ -243,29 +243,29 @@ def _parsed(address: str) -> tuple[str, int]:
     bracketed = host.startswith("[") and host.endswith("]")
     well_formed = colon and port.isascii() and port.isdigit() and (bracketed or ":" not in host)
     if not well_formed or int(port) > 65535:
-        raise LinkError(
+        raise ListenError(
             f"One cannot listen at {address!r}; give host:port, such as 127.0.0.1:4000."
         )
     return host.strip("[]"), int(port)
 
 
-def _cannot_listen(address: str, error: OSError) -> LinkError:
+def _cannot_listen(address: str, error: OSError) -> ListenError:
     match error.errno:
         case errno.EADDRINUSE:
-            return LinkError(
+            return ListenError(
                 f"Another program listens at {address!r}; end it, or choose another port, or port "
                 "0 for any that is free."
             )
         case errno.EADDRNOTAVAIL:
-            return LinkError(
+            return ListenError(
                 f"The address {address!r} does not belong to this machine; listen at 127.0.0.1 or "
                 "at one that does."
             )
         case errno.EACCES:
-            return LinkError(f"You may not listen at {address!r}; choose a port above 1023.")
+            return ListenError(f"You may not listen at {address!r}; choose a port above 1023.")
         case number:
             reason = os.strerror(number) if number else str(error)
-            return LinkError(
+            return ListenError(
                 f"One cannot listen at {address!r} ({reason}); choose another address."
             )
 

@@ -175,7 +175,7 @@ def _verilog(board: Board, source: Path) -> str:
         return routed_verilog(source, board)
     raise BuildError(
         f"The bitstream of {board.name} cannot be simulated, because what unpacks one of its "
-        f"family leaves out the block RAMs; {', '.join(SIMULATED_FAMILIES)} can."
+        f"family leaves out the block RAMs; name a board with an {' or '.join(SIMULATED_FAMILIES)}."
     )
 
 

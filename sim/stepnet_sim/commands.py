@@ -107,7 +107,7 @@ def verify(
     for name in names:
         if name not in LEVELS:
             raise typer.BadParameter(
-                f"there is no level {name!r}; choose of {', '.join(LEVELS)}.",
+                f"there is no level {name!r}; choose one of {', '.join(LEVELS)}.",
                 param_hint="--level",
             )
     if board and "bitstream" not in names:

@@ -45,3 +45,19 @@ def local_files(tmp_path_factory):
         yield SimpleNamespace(folder=folder, url=f"http://127.0.0.1:{server.server_port}/")
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def nobody():
+    """Run as a user who may do little, where the tests run as root."""
+    if os.geteuid():
+        yield
+    else:
+        groups = os.getgroups()
+        os.setgroups([])
+        os.setegid(65534)
+        os.seteuid(65534)
+        yield
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)

@@ -118,6 +118,18 @@ def test_pictures_that_fail_are_named_and_the_others_go_on(infer, folder):
     )
 
 
+def test_a_folder_that_may_not_be_read(infer, folder, request):
+    (folder / "locked").mkdir(mode=0)
+    infer(folder / "b.png")  # imports what the other user might not be able to
+    request.getfixturevalue("nobody")
+    exit_code, out, err = infer(folder / "locked")
+    assert (exit_code, out) == (2, "")
+    assert err == (
+        f"stepnet: What is at {str(folder / 'locked')!r} cannot be seen (Permission denied); "
+        "name pictures and folders that you may read.\n"
+    )
+
+
 def test_a_board_that_disagrees_weighs_more_than_a_picture_that_fails(infer, folder):
     exit_code, out, err = infer(folder / "missing.png", folder / "b.png", peer=Lying)
     assert exit_code == 1
@@ -260,14 +272,27 @@ def test_steps_of_one_picture_only(infer, folder):
     )
 
 
-def test_steps_that_cannot_be_written(infer, folder):
-    path = folder / "absent" / "steps.png"
-    exit_code, _, err = infer(folder / "b.png", "--steps", path)
-    assert (exit_code, err) == (
-        2,
-        f"stepnet: The drawing cannot be written to {str(path)!r} (No such file or directory); "
-        "name a file in a folder that exists and is writable.\n",
-    )
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (
+            "absent/steps.png",
+            "no file can be made in 'absent'; name a file in a folder that exists and is writable.",
+        ),
+        (
+            "steps.jpg",
+            "drawings are PNG files, but 'steps.jpg' ends otherwise; name a file that ends in "
+            ".png.",
+        ),
+        ("folder.png", "'folder.png' is a folder; name a file that ends in .png."),
+    ],
+)
+def test_steps_that_cannot_be_written(infer, folder, monkeypatch, name, sentence):
+    monkeypatch.chdir(folder)
+    (folder / "folder.png").mkdir()
+    exit_code, out, err = infer("b.png", "--steps", name)
+    assert (exit_code, out) == (2, "")
+    assert err.endswith(f"Invalid value for --steps: {sentence}\n")
 
 
 def test_json_has_one_format(infer, folder):

@@ -1,8 +1,10 @@
 """Links over real channels: pseudo-terminals, sockets, and boards that a package brings."""
 
+import errno
 import os
 import pty
 import pwd
+import re
 import socket
 import sys
 import threading
@@ -180,22 +182,6 @@ def test_a_busy_port(pty_ends):
 
 
 @pytest.fixture
-def nobody():
-    """Run as a user who may do little, where the tests run as root."""
-    if os.geteuid():
-        yield
-    else:
-        groups = os.getgroups()
-        os.setgroups([])
-        os.setegid(65534)
-        os.seteuid(65534)
-        yield
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(groups)
-
-
-@pytest.fixture
 def port_of_others(tmp_path_factory, request, monkeypatch):
     """Makes a file with `mode` that seems to belong to `group`, in a folder that all may enter."""
 
@@ -257,6 +243,27 @@ def test_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as server:
         where = f"socket://127.0.0.1:{server.getsockname()[1]}"
     assert sentence_of(where) == cannot_be_opened(where, "Connection refused")
+
+
+def test_a_host_that_nobody_knows():
+    where = "socket://no.such.host.invalid:4000"
+    text = re.escape(cannot_be_opened(where, "...")).replace(re.escape("..."), "[A-Z][a-z -]+")
+    assert re.fullmatch(text, sentence_of(where))
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["socket://lab", "socket://:4000", "socket://lab:0", "socket://lab:65536", "socket://lab:port"],
+)
+def test_a_socket_without_host_or_port(where):
+    assert sentence_of(where) == (
+        f"The address {where!r} names no host and port; write it as socket://host:port, with a "
+        "port from 1 to 65535."
+    )
+
+
+def test_a_device_that_is_no_serial_port():
+    assert sentence_of("/dev/null") == cannot_be_opened("/dev/null", os.strerror(errno.ENOTTY))
 
 
 def test_a_url_of_unknown_kind():

@@ -442,7 +442,7 @@ def test_the_command_says_what_is_wrong(stepnet):
     assert (exit_code, out) == (1, "")
     assert err.startswith("stepnet: There is no port '/dev/nowhere'")
     exit_code, out, err = stepnet("share", "--board", "/dev/nowhere", "--listen", "0.0.0.0:0")
-    assert (exit_code, out) == (1, "")
+    assert (exit_code, out) == (2, "")
     assert err == (
         "stepnet: At '0.0.0.0:0' other machines can reach the board; say --public if that is "
         "meant, or listen at 127.0.0.1.\n"

@@ -78,7 +78,7 @@ def test_other_families_cannot_be_unpacked(tmp_path):
         bitstream_link(board, path, clock_hz=board.clock_hz)
     assert str(caught.value) == (
         "The bitstream of tangnano9k cannot be simulated, because what unpacks one of its family "
-        "leaves out the block RAMs; iCE40, ECP5 can."
+        "leaves out the block RAMs; name a board with an iCE40 or ECP5."
     )
 
 

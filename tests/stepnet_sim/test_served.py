@@ -308,18 +308,18 @@ def test_no_place_to_listen(stepnet):
     with listen("127.0.0.1:0") as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         assert stepnet("sim", "--listen", address) == (
-            1,
+            2,
             "",
             f"stepnet: Another program listens at {address!r}; end it, or choose another port, or "
             "port 0 for any that is free.\n",
         )
     assert stepnet("sim", "--listen", "nonsense") == (
-        1,
+        2,
         "",
         "stepnet: One cannot listen at 'nonsense'; give host:port, such as 127.0.0.1:4000.\n",
     )
     assert stepnet("sim", "--listen", "0.0.0.0:0") == (
-        1,
+        2,
         "",
         "stepnet: At '0.0.0.0:0' other machines can reach the board; say --public if that is "
         "meant, or listen at 127.0.0.1.\n",

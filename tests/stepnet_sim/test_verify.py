@@ -31,7 +31,7 @@ class Canned:
     def __init__(self, *outcomes):
         self.outcomes = outcomes
 
-    def run(self, folder, progress):
+    def run(self, folder, progress, boards=()):
         progress("Looking at known outcomes")
         yield from self.outcomes
 
@@ -79,7 +79,7 @@ def test_disagreement_is_shown_and_ends_with_1(run):
 def test_unknown_level_is_refused_before_any_runs(run):
     result = run("--level", "proofs", "--level", "silicon")
     assert result.exit_code == 2
-    assert "there is no level 'silicon'; choose of blocks, chip, proofs, netlist" in " ".join(
+    assert "there is no level 'silicon'; choose one of blocks, chip, proofs, netlist" in " ".join(
         result.output.replace("│", " ").split()
     )
     assert "Looking" not in result.output

@@ -210,8 +210,12 @@ def test_the_command_records_what_it_reads(monkeypatch, capsys, tmp_path):
         ),
         (
             [SAMPLE, "--waves", "missing/out.fst"],
-            "Invalid value for --waves: there is no folder 'missing'; "
+            "Invalid value for --waves: no file can be made in 'missing'; "
             "name a file in a folder that exists and is writable.",
+        ),
+        (
+            [SAMPLE, "--waves", "folder.fst"],
+            "Invalid value for --waves: 'folder.fst' is a folder; name a file that ends in .fst.",
         ),
         (
             [SAMPLE, "--board", "/dev/ttyUSB1", "--waves", "out.fst"],
@@ -232,6 +236,7 @@ def test_the_command_records_what_it_reads(monkeypatch, capsys, tmp_path):
 )
 def test_the_command_refuses_before_it_infers(monkeypatch, capsys, tmp_path, arguments, sentence):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.fst").mkdir()
     code, out, err = stepnet_infer(monkeypatch, capsys, *arguments)
     assert (code, out) == (2, "")
     assert err.splitlines()[-1] == f"Error: {sentence}"

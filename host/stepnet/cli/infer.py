@@ -6,6 +6,7 @@ import csv
 import enum
 import itertools
 import json
+import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -195,10 +196,13 @@ def infer(
         print(f"stepnet: {error}", file=sys.stderr, flush=True)
 
     paths = list(_expanded(images, refuse))
-    if steps is not None and len(paths) != 1:
-        raise typer.BadParameter(
-            f"{len(paths)} pictures have no one drawing; name one picture.", param_hint="--steps"
-        )
+    if steps is not None:
+        if len(paths) != 1:
+            raise typer.BadParameter(
+                f"{len(paths)} pictures have no one drawing; name one picture.",
+                param_hint="--steps",
+            )
+        _check_output(steps, "--steps", "drawings are PNG", ".png")
     record = _recorder(waves, schedule, board, paths, text)
     prepared = _prepared(paths, loaded, text, steps is not None, refuse)
     batches = iter(lambda: list(itertools.islice(prepared, PICTURES_AT_ONCE)), [])
@@ -232,26 +236,35 @@ def infer(
 
 def _expanded(paths: Iterable[Path], refuse: Callable[[ImageError], None]) -> Iterator[Path]:
     """`paths` with the pictures in a folder, sorted, in the place of the folder."""
-    from PIL import Image
-
     for path in paths:
-        if path == STDIN or not path.is_dir():
-            yield path
-            continue
-        suffixes = Image.registered_extensions()
-        pictures = sorted(
-            inside
-            for inside in path.iterdir()
-            if inside.suffix.lower() in suffixes and inside.is_file()
-        )
-        if not pictures:
+        try:
+            yield from [path] if path == STDIN or not path.is_dir() else _pictures_in(path)
+        except ImageError as error:
+            refuse(error)
+        except OSError as error:
             refuse(
                 ImageError(
-                    f"The folder {str(path)!r} holds no picture; name one with PNG, JPEG or other "
-                    "image files in it."
+                    f"What is at {str(path)!r} cannot be seen ({error.strerror}); "
+                    "name pictures and folders that you may read."
                 )
             )
-        yield from pictures
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    from PIL import Image
+
+    suffixes = Image.registered_extensions()
+    pictures = sorted(
+        inside
+        for inside in folder.iterdir()
+        if inside.suffix.lower() in suffixes and inside.is_file()
+    )
+    if not pictures:
+        raise ImageError(
+            f"The folder {str(folder)!r} holds no picture; name one with PNG, JPEG or other "
+            "image files in it."
+        )
+    return pictures
 
 
 def _prepared(
@@ -435,23 +448,32 @@ def _recorder(
             f"choose --board {' or '.join(sorted(recorders.names)) or 'sim'}.",
             param_hint=option,
         )
-    if waves is not None and waves.suffix.lower() != ".fst":
-        raise typer.BadParameter(
-            f"waveforms are FST files, but {str(waves)!r} ends otherwise; "
-            "name a file that ends in .fst.",
-            param_hint="--waves",
-        )
-    if waves is not None and not waves.parent.is_dir():
-        raise typer.BadParameter(
-            f"there is no folder {str(waves.parent)!r}; "
-            "name a file in a folder that exists and is writable.",
-            param_hint="--waves",
-        )
+    if waves is not None:
+        _check_output(waves, "--waves", "waveforms are FST", ".fst")
     if schedule is not None:
         from stepnet import plots
 
         plots.check(schedule)
     return recorders[board].load()
+
+
+def _check_output(path: Path, option: str, kind: str, suffix: str) -> None:
+    """Refuse a file that cannot be written before anything is inferred."""
+    if path.suffix.lower() != suffix:
+        raise typer.BadParameter(
+            f"{kind} files, but {str(path)!r} ends otherwise; name a file that ends in {suffix}.",
+            param_hint=option,
+        )
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise typer.BadParameter(
+            f"no file can be made in {str(path.parent)!r}; "
+            "name a file in a folder that exists and is writable.",
+            param_hint=option,
+        )
+    if path.is_dir():
+        raise typer.BadParameter(
+            f"{str(path)!r} is a folder; name a file that ends in {suffix}.", param_hint=option
+        )
 
 
 def _save_recording(recording: Recording, waves: Path | None, schedule: Path | None) -> None:

@@ -88,6 +88,8 @@ class LoadDriver:
             assert self._engine.load_done.value == 0
             await self._bytes.send(PacketByte.const({"data": byte, "last": last}).as_value().value)
         await RisingEdge(self._engine.clk)
+        assert self._engine.load_done.value == 0
+        await RisingEdge(self._engine.clk)
         assert self._engine.load_done.value == 1
         refusal = self._engine.load_refusal.value.to_unsigned()
         if refusal:
@@ -254,12 +256,14 @@ async def a_bad_load_is_refused_and_a_half_image_forgotten(
     await bench.loader.load_program(program)
 
     weight, parameter = bytes(shape.weight_bytes), bytes(shape.parameter_bytes)
-    last = shape.weight_words - 1
+    beyond_weights = shape.weight_words << shape.weight_lane_bits
+    beyond_parameters = shape.parameter_words << shape.parameter_lane_bits
+    last = (shape.weight_words - 1 << shape.weight_lane_bits) + shape.pe - 1
     load = bench.loader.load
     assert await load(Space.WEIGHTS, last, weight) == 0
     assert await load(Space.WEIGHTS, last, 2 * weight) == Refusal.OUT_OF_RANGE
-    assert await load(Space.WEIGHTS, last + 1, weight) == Refusal.OUT_OF_RANGE
-    assert await load(Space.PARAMETERS, shape.parameter_words, parameter) == Refusal.OUT_OF_RANGE
+    assert await load(Space.WEIGHTS, beyond_weights, weight) == Refusal.OUT_OF_RANGE
+    assert await load(Space.PARAMETERS, beyond_parameters, parameter) == Refusal.OUT_OF_RANGE
     assert await load(Space.PARAMETERS, 1 << 23, parameter) == Refusal.OUT_OF_RANGE
     assert await load(max(Space) + 1, 0, parameter) == Refusal.OUT_OF_RANGE
     assert await load(Space.PARAMETERS, 1, parameter + parameter[:-1]) == Refusal.WRONG_LENGTH
