@@ -285,7 +285,7 @@ def _own_board(name: str) -> Board:
     except (ImportError, AttributeError) as error:
         raise BuildError(
             f"The platform {name!r} cannot be imported ({error}); name it as module:Class of a "
-            "module that Python finds."
+            "module that Python finds, for instance in a folder that PYTHONPATH names."
         ) from error
     if not (inspect.isclass(platform) and _has_open_part(platform)):
         raise BuildError(

@@ -58,8 +58,7 @@ A platform of Amaranth with one of the parts above and a resource `uart` is all 
 UART of its own, which gets it on a PMOD:
 
 ```sh
-cd examples
-stepnet build --board own_boards:Up5kWithPmodUart
+PYTHONPATH=examples stepnet build --board own_boards:Up5kWithPmodUart
 ```
 
 ```python

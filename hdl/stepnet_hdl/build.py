@@ -8,10 +8,11 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stepnet.errors import BuildError
+from stepnet.errors import BuildError, StepnetError
 from stepnet.files import write_text, write_whole
 from stepnet.networks import load_network
 from stepnet.protocol import DEFAULT_BAUD
@@ -66,12 +67,19 @@ def build(
     Raises MissingToolError if a tool is missing or too old; NetworkError if there is no such
     network; BuildError if there is no such board, the network cannot be built into it, a tool
     fails, with its log left in `folder`, or the clock is not met. Then there is no bitstream in
-    `folder`.
+    `folder`, and no folder that was not there before unless it has a log.
     """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     _empty(folder)
-    entry, report = find_or_build(settings, folder, progress=progress, cache=cache)
-    _check_clock(report)
-    _deliver(entry, report)
+    try:
+        entry, report = find_or_build(settings, folder, progress=progress, cache=cache)
+        _check_clock(report)
+        _deliver(entry, report)
+    except StepnetError:
+        for path in made:
+            with suppress(OSError):  # a log may be there
+                path.rmdir()
+        raise
     return report
 
 

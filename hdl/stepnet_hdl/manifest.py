@@ -90,8 +90,12 @@ def shipped_boards() -> list[str]:
 
 
 def shipped_folder(board: str) -> Path:
-    """The folder of a board's bitstream; BuildError if none comes with Stepnet."""
+    """The folder of a board's bitstream; BuildError if none comes with Stepnet, or if there is no
+    such board."""
     if board not in shipped_boards():
+        from stepnet_hdl.boards import find_board
+
+        find_board(board)
         raise BuildError(
             f"No bitstream for {board!r} comes with Stepnet, only for "
             f"{', '.join(shipped_boards()) or 'no board'}; build one with: stepnet build --board "

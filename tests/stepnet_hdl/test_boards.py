@@ -127,7 +127,8 @@ UART_MISSING = (
         (
             "no_such_module:Board",
             "The platform 'no_such_module:Board' cannot be imported (No module named "
-            "'no_such_module'); name it as module:Class of a module that Python finds.",
+            "'no_such_module'); name it as module:Class of a module that Python finds, for "
+            "instance in a folder that PYTHONPATH names.",
         ),
         (
             "amaranth_boards.arty_a7:ArtyA7_35Platform",

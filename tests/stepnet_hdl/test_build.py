@@ -149,7 +149,14 @@ def test_clock_not_met(use_tools, cache, tmp_path):
             "The clock of icebreaker is not met: it reaches 20.5 MHz of 24 MHz on the path from "
             "chip.a.state to chip.b.sum; try more --seeds or a lower --clock-mhz."
         )
-        assert list((tmp_path / "out").iterdir()) == []
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_build_that_is_refused_leaves_no_folder(tmp_path, cache):
+    with pytest.raises(BuildError) as caught:
+        build(BuildSettings("icebraker"), tmp_path / "build" / "icebraker", cache=cache)
+    assert str(caught.value) == "There is no board 'icebraker'; did you mean icebreaker?"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_failing_tool_is_quoted_and_leaves_no_bitstream(use_tools, cache, tmp_path):

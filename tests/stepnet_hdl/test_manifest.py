@@ -70,6 +70,12 @@ def test_damaged_bitstream_is_noticed(build_of, tmp_path):
         read_manifest(tmp_path)
 
 
+def test_bitstream_of_an_unknown_board():
+    with pytest.raises(BuildError) as caught:
+        shipped_folder("icebraker")
+    assert str(caught.value) == "There is no board 'icebraker'; did you mean icebreaker?"
+
+
 def test_missing_bitstream_names_the_others(build_of, tmp_path, monkeypatch):
     monkeypatch.setattr(manifest, "SHIPPED_FOLDERS", (tmp_path,))
     build_of()
