@@ -221,7 +221,7 @@ def test_the_conversation_loads_this_network_and_reads_its_image():
     reading = said["infer"]["answer"]["fields"]
     assert reading["code"] == reference.infer(NETWORK, image)[0]
     assert reading["margin"] == reference.room(NETWORK, image)[0]
-    assert reading["cycles"] == cycles_per_image(NETWORK, SHAPE)
+    assert reading["cycles"] == cycles_per_image(NETWORK, SHAPE, cycles_per_byte=1)
 
 
 def test_the_conversation_has_every_kind_and_every_refusal():
