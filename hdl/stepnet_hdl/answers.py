@@ -24,7 +24,8 @@ class AnswerWriter(wiring.Component):
     """Sends answers, each as one packet, by a plan in one block RAM, or in LUTs.
 
     The plan has one word per byte of every answer: a constant, or which byte of `fields` to send.
-    The first byte is offered three cycles after `kind` is, further ones every second cycle.
+    The first byte is offered three cycles after `kind` is, further ones every second cycle. `kind`
+    is taken in the cycle after the last byte was: what waits for that lies far from the wire.
 
     constants: values of the fields that never change, by name.
     in_luts: the plan takes LUTs instead of the block RAM.
@@ -32,7 +33,7 @@ class AnswerWriter(wiring.Component):
     Members
     -------
     kind : stream of Answer, in
-        Which answer to send; transferred together with its last byte.
+        Which answer to send; transferred when that is done.
     fields : StructLayout, in
         All other fields of `LAYOUTS`, by name, but not the kind. Read while the answer is sent.
     packets : stream of PacketByte, out
@@ -100,8 +101,10 @@ class AnswerWriter(wiring.Component):
                 with m.If(self.packets.ready):
                     m.next = "SELECT"
                     with m.If(self.packets.p.last):
-                        m.d.comb += self.kind.ready.eq(1)
-                        m.next = "IDLE"
+                        m.next = "DONE"
+            with m.State("DONE"):
+                m.d.comb += self.kind.ready.eq(1)
+                m.next = "IDLE"
         return m
 
     def _plan(self) -> tuple[list[dict[int | str, int]], dict[Answer, int]]:

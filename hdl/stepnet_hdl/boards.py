@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
 import inspect
@@ -80,7 +81,7 @@ _ICE40_HX8K = Part(
     ),
     buffer_bytes=512,
     answers_in_luts=True,
-    clock_hz=90_000_000,
+    clock_hz=96_000_000,
 )
 _ECP5_25F = Part(
     *(24_288, 56, ECP5_BLOCK_RAM_BITS),
@@ -95,7 +96,7 @@ _ECP5_25F = Part(
         overlap_neurons=256,
     ),
     answers_in_luts=True,
-    clock_hz=80_000_000,
+    clock_hz=95_000_000,
 )
 _ECP5_45F = Part(
     *(43_848, 108, ECP5_BLOCK_RAM_BITS),
@@ -140,7 +141,7 @@ PARTS = {
             max_sum_bits=16,
             overlap_neurons=1024,
         ),
-        clock_hz=36_000_000,
+        clock_hz=39_000_000,
     ),
     "iCE40HX8K": _ICE40_HX8K,
     "iCE40HX4K": _ICE40_HX8K,  # the same die
@@ -150,7 +151,7 @@ PARTS = {
     "LFE5UM5G-25F": _ECP5_25F,
     "LFE5U-45F": _ECP5_45F,
     "LFE5UM-45F": _ECP5_45F,
-    "LFE5UM5G-45F": _ECP5_45F,
+    "LFE5UM5G-45F": dataclasses.replace(_ECP5_45F, clock_hz=125_000_000),  # always speed 8
     "LFE5U-85F": _ECP5_85F,
     "LFE5UM-85F": _ECP5_85F,
     "LFE5UM5G-85F": _ECP5_85F,

@@ -43,8 +43,8 @@ class Datapath(wiring.Component):
     need_thresholds : Signal(1), out
         `thresholds` has to follow in the next cycle: once, or so often in a row, per group.
     thresholds : array of parameter_lanes signed(sum_bits), in
-    almost_done : Signal(1), out
-        A group is decided in the next cycle.
+    soon_done : Signal(1), out
+        A group is decided two cycles later.
     done : Signal(1), out
         A group is decided in this cycle.
     margins : array of pe signed(sum_bits + 1), out
@@ -59,7 +59,7 @@ class Datapath(wiring.Component):
     step: data.View
     need_thresholds: Signal
     thresholds: data.View
-    almost_done: Signal
+    soon_done: Signal
     done: Signal
     margins: data.View
     last: Signal
@@ -75,7 +75,7 @@ class Datapath(wiring.Component):
                 "step": In(Step),
                 "need_thresholds": Out(1),
                 "thresholds": In(data.ArrayLayout(signed(shape.sum_bits), shape.parameter_lanes)),
-                "almost_done": Out(1),
+                "soon_done": Out(1),
                 "done": Out(1),
                 "margins": Out(data.ArrayLayout(signed(shape.sum_bits + 1), shape.pe)),
                 "last": Out(1),
@@ -113,10 +113,10 @@ class Datapath(wiring.Component):
             ]
 
         complete = Signal(Step)  # the step whose count `total` holds
-        m.d.comb += self.almost_done.eq(complete.end)
+        m.d.comb += self.soon_done.eq(step.end)
         m.d.sync += [
             complete.eq(step),
-            self.done.eq(self.almost_done),
+            self.done.eq(complete.end),
             self.last.eq(complete.last),
         ]
         return m

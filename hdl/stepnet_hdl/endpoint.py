@@ -55,9 +55,10 @@ class Endpoint(wiring.Component):
 
     The first byte of an answer is offered `2 * size + ANSWER_CYCLES` cycles after the request's
     closing zero was taken, if nothing came before; `size` is that of the answer's layout. Every
-    byte of the request's body adds a cycle, the core its time, and one cycle more is taken by
-    CLEAR, LOAD, COMMIT and by refusals of requests without a body. `rx` waits as `FrameReceiver`
-    says, so behind a UART of 4 cycles per bit and more nothing is lost.
+    byte of the request's body adds a cycle, one of an image that has not been passed on before its
+    frame ended `PIXEL_CYCLES`, the core its time, and one cycle more is taken by CLEAR, LOAD,
+    COMMIT and by refusals of requests without a body. `rx` waits as `FrameReceiver` says, so behind
+    a UART of 4 cycles per bit and more nothing is lost.
 
     identity: values of `IDENTITY_CONSTANTS`; ValueError if one is missing or unknown.
     buffer_bytes: of the receive buffer; BuildError if it is not in `packet_buffer.BUFFER_BYTES`.
@@ -97,6 +98,7 @@ class Endpoint(wiring.Component):
 
     ANSWER_CYCLES = 19
     PREVIEW_CYCLES = 13
+    PIXEL_CYCLES = 2
 
     rx: stream.Interface
     tx: stream.Interface
@@ -166,10 +168,19 @@ class Endpoint(wiring.Component):
             preview.dropped.eq(receiver.dropped),
             preview.last_pixels.eq(self.last_pixels),
             preview.pixels.ready.eq(self.pixels.ready),
-            self.pixels.p.eq(preview.pixels.p),
-            self.pixels.valid.eq(preview.pixels.valid),
             self.tentative.eq(preview.tentative),
         ]
+
+        # Pixels of a whole packet pass through a register, so that nothing from inside the core
+        # reaches the packets in the same cycle.
+        pixels = Signal(8)
+        pixels_valid = Signal()
+        m.d.comb += [
+            self.pixels.p.eq(Mux(pixels_valid, pixels, preview.pixels.p)),
+            self.pixels.valid.eq(pixels_valid | preview.pixels.valid),
+        ]
+        with m.If(self.pixels.ready):
+            m.d.sync += pixels_valid.eq(0)
 
         request = receiver.packets
         taken = request.valid & request.ready
@@ -325,14 +336,9 @@ class Endpoint(wiring.Component):
                 with m.Else():
                     answer(Answer.ACKNOWLEDGE)
             with m.State("PIXELS"):
-                with m.If(preview.done):
-                    m.d.comb += request.ready.eq(1)
-                with m.Else():
-                    m.d.comb += [
-                        self.pixels.p.eq(request.p.data),
-                        self.pixels.valid.eq(request.valid),
-                        request.ready.eq(self.pixels.ready),
-                    ]
+                m.d.comb += request.ready.eq(preview.done | ~pixels_valid)
+                with m.If(taken):
+                    m.d.sync += [pixels.eq(request.p.data), pixels_valid.eq(~preview.done)]
                 with m.If(taken & request.p.last):
                     m.d.comb += preview.forget.eq(1)
                     m.next = "READING"

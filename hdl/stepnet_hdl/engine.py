@@ -187,7 +187,7 @@ class Engine(wiring.Component):
         m.submodules.activations = activations = Ram(shape.simd, regions_words)
         m.d.comb += [
             # More often than need be, but known at the start of the cycle.
-            intake.pixels_blocked.eq(datapath.almost_done),
+            intake.pixels_blocked.eq(datapath.soon_done),
             activations.write_enable.eq(collector.write | intake.write_pixels),
             activations.write_data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
             activations.write_address.eq(Cat(intake.image_word, intake.image_buffer)),
@@ -205,12 +205,12 @@ class Engine(wiring.Component):
         self, m: Module, sequencer: Sequencer, readout: Readout, parameter: Signal, void: Value
     ) -> None:
         cycles = Signal(CYCLES_BITS)
-        # The result is in the register one cycle after it is there, and the image is complete two
+        # The result is in the register one cycle after it is there, and the image is complete three
         # cycles after its last pixels were taken.
         was_complete = Signal()
         m.d.sync += was_complete.eq(sequencer.is_complete)
         with m.If(~sequencer.is_complete):
-            m.d.sync += cycles.eq(3)
+            m.d.sync += cycles.eq(4)
         with m.Elif(sequencer.idle & was_complete):
             m.d.sync += cycles.eq(3)
         with m.Else():

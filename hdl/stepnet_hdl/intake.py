@@ -28,8 +28,9 @@ class Intake(wiring.Component):
         The next pixels are an image's last ones.
     load : stream of PacketByte, in
         Address and space as in `protocol.LOAD`, then memory words; only the first byte waits, for
-        one cycle. `load_done` is 1 for one cycle, two after the last byte of each load, and
-        `load_refusal` is then 0 or the `protocol.Refusal` that stopped it.
+        one cycle, and so does the first one of the words. `load_done` is 1 for one cycle, three
+        after the last byte of each load, and `load_refusal` is then 0 or the `protocol.Refusal`
+        that stopped it.
     load_done : Signal(1), out
     load_refusal : Signal(8), out
     clear : Signal(1), in
@@ -39,7 +40,7 @@ class Intake(wiring.Component):
     image_bytes : Signal(16), out
         Bytes of one image: parameter word 0.
     word : Signal(max(simd, ...)), out
-        Word being written, one cycle after its last byte was taken; shorter words end at its top
+        Word being written, two cycles after its last byte was taken; shorter words end at its top
         bit.
     address, lane : Signal, out
         Where in weight or parameter memory it goes: word, and lane of the word.
@@ -51,9 +52,9 @@ class Intake(wiring.Component):
     image_buffer : Signal(1), out
         Which image buffer it goes to.
     write_pixels : Signal(1), out
-        The pixel word is written in this cycle, the next one after its last pixels were taken.
+        The pixel word is written in this cycle, the second after its last pixels were taken.
     pixels_blocked : Signal(1), in
-        The activation memory is written by someone else in the next cycle: hold the pixels.
+        The activation memory is written by someone else two cycles later: hold the pixels.
     image_complete : Signal(2), out
         Per buffer: holds an image.
     image_done : Signal(2), in
@@ -121,14 +122,22 @@ class Intake(wiring.Component):
         m = Module()
         shape = self.shape
 
+        # A byte is taken in one cycle and enters the word in the next: the word is wide, and what
+        # lets a byte in comes from far.
+        next_byte = Signal(8)
+        take = Signal()
+        byte = Signal(8)
+        taken = Signal()
+        ends_word = Signal()  # `byte` is the last of a word of pixels
+        ends_image = Signal()  # and of its image
+        m.d.sync += [byte.eq(next_byte), taken.eq(take), ends_word.eq(0), ends_image.eq(0)]
+
         shifted = Signal(self.word_bits)  # bytes enter at the top
         begins = Signal()  # the next byte is the first of a word of pixels
-        byte = Signal(8)
-        take = Signal()
         # What a shorter last word leaves below it has to be 0.
         m.d.comb += shifted.eq(Cat(Mux(begins, 0, self.word[8:]), byte))
-        with m.If(take):
-            m.d.sync += [self.word.eq(shifted), begins.eq(0)]
+        with m.If(taken):
+            m.d.sync += [self.word.eq(shifted), begins.eq(ends_word)]
 
         word_bytes = Signal(range(self.word_bits // 8))  # taken of this word so far
         image_byte = Signal(range(shape.max_inputs // 8))  # taken of this image so far
@@ -141,22 +150,33 @@ class Intake(wiring.Component):
 
         space = Signal(Space)
         beyond = Signal()  # the address has left its memory
-        m.d.sync += [self.load_done.eq(0), self.write_pixels.eq(0), image_ends.eq(0)]
+        m.d.sync += [
+            self.load_done.eq(0),
+            self.write_pixels.eq(ends_word),
+            image_ends.eq(ends_image),
+        ]
 
         to_weights = space == Space.WEIGHTS
+        ends_memory_word = Signal()
         whole = Signal()  # a memory word has been received
-        m.d.sync += whole.eq(0)
+        image_bytes = shifted[self.top_bytes(shape.parameter_bytes)]
+        no_image_bytes = Signal()
+        m.d.sync += [
+            ends_memory_word.eq(0),
+            whole.eq(ends_memory_word),
+            no_image_bytes.eq((image_bytes == 0) | (image_bytes > shape.max_inputs // 8)),
+        ]
         with m.If(whole):
-            self._take_word(m, to_weights, beyond)
+            self._take_word(m, to_weights, beyond, no_image_bytes)
 
         with m.FSM():
             with m.State("PIXELS"):
                 free = ~self.image_complete.bit_select(self.image_buffer, 1)
                 full = (word_bytes == shape.weight_bytes - 1) | last_of_image
                 m.d.comb += [
-                    byte.eq(self.pixels.p),
+                    next_byte.eq(self.pixels.p),
                     self.pixels.ready.eq(
-                        free & ~self.pixels_blocked & ~image_ends & ~self.load.valid
+                        free & ~self.pixels_blocked & ~(ends_image | image_ends) & ~self.load.valid
                     ),
                     take_pixel.eq(self.pixels.valid & self.pixels.ready),
                     take.eq(take_pixel),
@@ -164,9 +184,9 @@ class Intake(wiring.Component):
                 with m.If(take_pixel):
                     m.d.sync += [word_bytes.eq(word_bytes + 1), image_byte.eq(image_byte + 1)]
                     with m.If(full):
-                        m.d.sync += [begins.eq(1), word_bytes.eq(0), self.write_pixels.eq(1)]
+                        m.d.sync += [word_bytes.eq(0), ends_word.eq(1)]
                     with m.If(last_of_image):
-                        m.d.sync += [image_byte.eq(0), image_ends.eq(1)]
+                        m.d.sync += [image_byte.eq(0), ends_image.eq(1)]
                 with m.If(self.write_pixels):
                     m.d.sync += self.image_word.eq(self.image_word + 1)
                 with m.If(image_ends):
@@ -177,6 +197,9 @@ class Intake(wiring.Component):
                 m.d.comb += self.forgotten.eq(self.clear | self.load.valid)
                 with m.If(self.forgotten):
                     m.d.sync += [
+                        taken.eq(0),
+                        ends_word.eq(0),
+                        ends_image.eq(0),
                         begins.eq(1),
                         word_bytes.eq(0),
                         self.write_pixels.eq(0),
@@ -190,6 +213,21 @@ class Intake(wiring.Component):
                     m.next = "LOAD_ADDRESS"
 
             with m.State("LOAD_ADDRESS"):
+                m.d.comb += [
+                    next_byte.eq(self.load.p.data),
+                    self.load.ready.eq(1),
+                    take.eq(self.load.valid),
+                ]
+                with m.If(self.load.valid):
+                    m.d.sync += word_bytes.eq(word_bytes + 1)
+                    with m.If(word_bytes == LOAD_HEADER_BYTES - 1):
+                        m.d.sync += word_bytes.eq(0)
+                        m.next = "LOAD_PLACE"
+                    with m.If(self.load.p.last):
+                        m.d.sync += self.load_refusal.eq(Refusal.WRONG_LENGTH)
+                        m.next = "LOAD_END"
+
+            with m.State("LOAD_PLACE"):
                 header = shifted[self.top_bytes(LOAD_HEADER_BYTES)]
                 address, given_space = header[: 8 * ADDRESS_BYTES], header[8 * ADDRESS_BYTES :]
                 given_weights = given_space == Space.WEIGHTS
@@ -199,47 +237,40 @@ class Intake(wiring.Component):
                 beyond_parameters = (parameter_word >= shape.parameter_words) | (
                     parameter_lane >= shape.parameter_lanes
                 )
-                m.d.comb += [
-                    byte.eq(self.load.p.data),
-                    self.load.ready.eq(1),
-                    take.eq(self.load.valid),
+                m.d.sync += [
+                    self.address.eq(Mux(given_weights, weight_word, parameter_word)),
+                    self.lane.eq(Mux(given_weights, weight_lane, parameter_lane)),
+                    space.eq(given_space),
+                    beyond.eq(
+                        (given_space > Space.WEIGHTS)
+                        | Mux(given_weights, beyond_weights, beyond_parameters)
+                    ),
                 ]
-                with m.If(self.load.valid):
-                    m.d.sync += word_bytes.eq(word_bytes + 1)
-                    with m.If(word_bytes == LOAD_HEADER_BYTES - 1):
-                        m.d.sync += [
-                            word_bytes.eq(0),
-                            self.address.eq(Mux(given_weights, weight_word, parameter_word)),
-                            self.lane.eq(Mux(given_weights, weight_lane, parameter_lane)),
-                            space.eq(given_space),
-                            beyond.eq(
-                                (given_space > Space.WEIGHTS)
-                                | Mux(given_weights, beyond_weights, beyond_parameters)
-                            ),
-                        ]
-                        m.next = "LOAD_WORDS"
-                    with m.If(self.load.p.last):
-                        m.d.sync += self.load_refusal.eq(Refusal.WRONG_LENGTH)
-                        m.next = "LOAD_END"
+                m.next = "LOAD_WORDS"
 
             with m.State("LOAD_WORDS"):
                 last_byte = Mux(to_weights, shape.weight_bytes - 1, shape.parameter_bytes - 1)
                 m.d.comb += [
                     self.loading.eq(1),
-                    byte.eq(self.load.p.data),
+                    next_byte.eq(self.load.p.data),
                     self.load.ready.eq(1),
                     take.eq(self.load.valid),
                 ]
                 with m.If(self.load.valid):
                     m.d.sync += word_bytes.eq(word_bytes + 1)
                     with m.If(word_bytes == last_byte):
-                        m.d.sync += [word_bytes.eq(0), whole.eq(1)]
+                        m.d.sync += [word_bytes.eq(0), ends_memory_word.eq(1)]
                     with m.Elif(self.load.p.last):
                         m.d.sync += self.load_refusal.eq(Refusal.WRONG_LENGTH)
                     with m.If(self.load.p.last):
                         m.next = "LOAD_END"
 
+            # The last word is whole one cycle later, and what is said of it is known then.
             with m.State("LOAD_END"):
+                m.d.comb += self.loading.eq(1)
+                m.next = "LOAD_DONE"
+
+            with m.State("LOAD_DONE"):
                 m.d.comb += self.loading.eq(1)
                 m.d.sync += [self.load_done.eq(1), word_bytes.eq(0), begins.eq(1)]
                 m.next = "PIXELS"
@@ -252,8 +283,13 @@ class Intake(wiring.Component):
                 m.d.sync += complete.eq(0)
         return m
 
-    def _take_word(self, m: Module, to_weights: Value, beyond: Signal) -> None:
-        """Write the memory word that has been received, unless it is `beyond` its memory."""
+    def _take_word(
+        self, m: Module, to_weights: Value, beyond: Signal, no_image_bytes: Signal
+    ) -> None:
+        """Write the memory word that has been received, unless it is `beyond` its memory.
+
+        no_image_bytes: it would be no possible `image_bytes`.
+        """
         shape = self.shape
         last_address = Mux(to_weights, shape.weight_words - 1, shape.parameter_words - 1)
         last_lane = Mux(to_weights, shape.pe - 1, shape.parameter_lanes - 1)
@@ -271,12 +307,11 @@ class Intake(wiring.Component):
         with m.If(beyond):
             m.d.sync += self.load_refusal.eq(Refusal.OUT_OF_RANGE)
         first_word = (self.address == 0) & (self.lane == 0)
-        image_bytes = self.word[self.top_bytes(shape.parameter_bytes)]
         with m.If(self.write_parameters & first_word):
-            with m.If((image_bytes == 0) | (image_bytes > shape.max_inputs // 8)):
+            with m.If(no_image_bytes):
                 m.d.sync += self.load_refusal.eq(Refusal.OUT_OF_RANGE)
             with m.Else():
-                m.d.sync += self.image_bytes.eq(image_bytes)
+                m.d.sync += self.image_bytes.eq(self.word[self.top_bytes(shape.parameter_bytes)])
 
 
 def _split(address: Value, lane_bits: int) -> tuple[Value, Value]:

@@ -1,6 +1,6 @@
 """Where received frames wait: all of a good one, nothing of a broken one."""
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -164,22 +164,33 @@ class PacketBuffer(wiring.Component):
     def _read_packets(
         self, m: Module, port: memory.ReadPort, *, read: Signal, available: Value
     ) -> None:
-        # Two registers: the one inside the block RAM, then `byte`, because the first is slow.
+        # Two registers: the one inside the block RAM, then `byte`, because the first is slow. A
+        # byte that `byte` has no room for waits in `spare`, so that nothing from behind `packets`
+        # reaches the block RAM in the same cycle.
         fetched = Signal()
         fetched_byte = Signal(8)
+        spare = Signal(8)
+        spare_valid = Signal()
         byte = Signal(8)
         byte_valid = Signal()
         byte_ready = Signal()
-        byte_free = ~byte_valid | byte_ready
         m.d.comb += port.addr.eq(read)
-        with m.If(~fetched | byte_free):
+        with m.If(~fetched | ~spare_valid):
             m.d.sync += [
                 fetched.eq(available),
                 fetched_byte.eq(port.data),
                 read.eq(read + available),
             ]
-        with m.If(byte_free):
-            m.d.sync += [byte.eq(fetched_byte), byte_valid.eq(fetched)]
+        with m.If(~spare_valid):
+            m.d.sync += spare.eq(fetched_byte)
+        with m.If(~byte_valid | byte_ready):
+            m.d.sync += [
+                byte.eq(Mux(spare_valid, spare, fetched_byte)),
+                byte_valid.eq(spare_valid | fetched),
+                spare_valid.eq(0),
+            ]
+        with m.Elif(fetched):
+            m.d.sync += spare_valid.eq(1)
 
         bytes_after = Signal(range(self.buffer_bytes))
         m.d.comb += [

@@ -86,8 +86,12 @@ class Readout(wiring.Component):
             m.d.comb += [take.eq(self.done), last.eq(self.done & self.last)]
         else:
             self._one_by_one(m, row, take, last)
-        self._collect(m, row, take, last)
-        m.d.sync += self.finished.eq(last)
+        # Margins come from far, and what is made of them is long: one cycle for each.
+        taken_row = Signal.like(row)
+        taken, taken_last = Signal(), Signal()
+        m.d.sync += [taken_row.eq(row), taken.eq(take), taken_last.eq(last)]
+        self._collect(m, taken_row, taken, taken_last)
+        m.d.sync += self.finished.eq(taken_last)
         return m
 
     def _one_by_one(self, m: Module, row: Signal, take: Signal, last: Signal) -> None:

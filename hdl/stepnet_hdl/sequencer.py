@@ -186,7 +186,9 @@ class Sequencer(wiring.Component):
 
         # When the first word of a group may meet it; the others follow it.
         begins_group = by_input | first_of_row
-        word_is_there = ~in_first_layer | self.is_complete | (by_input & (self.image_words > word))
+        # No word is passed before it is there, so that `image_words` is never below `word`.
+        next_word_is_there = by_input & (self.image_words != word)
+        word_is_there = ~in_first_layer | self.is_complete | next_word_is_there
         distance = Signal(range(max(shape.pe, shape.parameter_reads)))  # still to keep
         may_issue = ~begins_group | (word_is_there & (distance == 0))
         with m.If(distance != 0):

@@ -14,7 +14,7 @@ from stepnet.memory_image import (
 )
 from stepnet.network import Layer, Network, Readout
 
-WRITE_CYCLES = 1
+WRITE_CYCLES = 2
 """Until pixels that were taken are in the memory."""
 
 START_CYCLES = 1
@@ -27,7 +27,7 @@ DATAPATH_CYCLES = 4
 """Memory, match, accumulator and comparison registers between a weight word and its activation;
 the popcount comes on top."""
 
-REGISTER_CYCLES = 3
+REGISTER_CYCLES = 4
 """From the last bit of a code to the register."""
 
 LOOKUP_CYCLES = 1

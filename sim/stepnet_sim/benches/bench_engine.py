@@ -87,8 +87,9 @@ class LoadDriver:
             last = number == len(body) - 1
             assert self._engine.load_done.value == 0
             await self._bytes.send(PacketByte.const({"data": byte, "last": last}).as_value().value)
-        await RisingEdge(self._engine.clk)
-        assert self._engine.load_done.value == 0
+        for _ in range(2):
+            await RisingEdge(self._engine.clk)
+            assert self._engine.load_done.value == 0
         await RisingEdge(self._engine.clk)
         assert self._engine.load_done.value == 1
         refusal = self._engine.load_refusal.value.to_unsigned()

@@ -20,6 +20,7 @@ from stepnet.protocol import (
     Request,
     Space,
 )
+from stepnet_hdl.endpoint import Endpoint
 from stepnet_sim.benches.networks import Program
 from stepnet_sim.design import Design
 
@@ -112,7 +113,8 @@ class BoardModel:
             return answer
         fields = READING.unpack(answer)
         program = self._programs[self.digest]
-        assert fields["cycles"] in {program.cycles_at(pace) for pace in (1, self._byte_cycles)}
+        paces = (Endpoint.PIXEL_CYCLES, self._byte_cycles)
+        assert fields["cycles"] in {program.cycles_at(pace) for pace in paces}
         return READING.pack(**{**fields, "cycles": 0})
 
     def _reading(self, program: Program, sequence: int, image: bytes) -> bytes:
