@@ -96,7 +96,7 @@ _ECP5_25F = Part(
         overlap_neurons=256,
     ),
     answers_in_luts=True,
-    clock_hz=95_000_000,
+    clock_hz=90_000_000,
 )
 _ECP5_45F = Part(
     *(43_848, 108, ECP5_BLOCK_RAM_BITS),
