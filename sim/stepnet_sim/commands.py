@@ -46,9 +46,11 @@ def sim(
     The board keeps its network from one client to the next.
     """
     if pty == (listen is not None):
-        raise typer.BadParameter("give one of --listen and --pty.")
+        raise typer.BadParameter("give one of --listen and --pty.", param_hint="--listen")
     if pty and once:
-        raise typer.BadParameter("a terminal has no clients to count; use --once with --listen.")
+        raise typer.BadParameter(
+            "a terminal has no clients to count; use --once with --listen.", param_hint="--once"
+        )
     from contextlib import ExitStack, closing
 
     from stepnet.networks import load_network

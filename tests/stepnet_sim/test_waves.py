@@ -239,7 +239,7 @@ def test_the_command_refuses_before_it_infers(monkeypatch, capsys, tmp_path, arg
     (tmp_path / "folder.fst").mkdir()
     code, out, err = stepnet_infer(monkeypatch, capsys, *arguments)
     assert (code, out) == (2, "")
-    assert err.splitlines()[-1] == f"Error: {sentence}"
+    assert err == f"stepnet: {sentence}\n"
 
 
 def test_the_command_refuses_a_schedule_that_is_no_png(monkeypatch, capsys, tmp_path):

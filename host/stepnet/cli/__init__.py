@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from stepnet.cli import bench, demo, evaluate, infer, networks, share, train, weights
+from stepnet.cli.usage import UsageError, usage_sentence
 from stepnet.errors import StepnetError
 
 COMMANDS_GROUP = "stepnet.commands"
@@ -31,6 +32,7 @@ EXTRAS = {
 }
 """Which extra brings an optional package."""
 
+USAGE_EXIT_CODE = 2
 MISSING_TOOL_EXIT_CODE = 3
 INTERRUPTED_EXIT_CODE = 130
 
@@ -39,16 +41,23 @@ def main() -> None:
     """The command `stepnet`.
 
     Exits with 0, with the exit code of a `StepnetError` after its sentence on stderr, with 2 after
-    wrong usage, with 3 if an optional package is missing, with 130 after Ctrl-C.
+    a sentence on wrong usage, with 3 if an optional package is missing, with 130 after Ctrl-C.
+    Without any words it shows its help.
     """
     if reconfigure := getattr(sys.stdout, "reconfigure", None):
         # A path or a character that the terminal cannot show is no reason to fail.
         reconfigure(errors="backslashreplace")
+    words = sys.argv[1:]
     try:
         try:
-            make_app()(prog_name="stepnet")
+            # What `typer.Exit` carried comes back; otherwise it is what the command returned.
+            returned = make_app()(
+                None if words else ["--help"], prog_name="stepnet", standalone_mode=False
+            )
         finally:
             sys.stdout.flush()
+    except UsageError as error:
+        _fail(usage_sentence(error, words), USAGE_EXIT_CODE)
     except StepnetError as error:
         _fail(str(error), error.exit_code)
     except ModuleNotFoundError as error:
@@ -66,6 +75,8 @@ def main() -> None:
         # Whoever read our output has enough; Python must not try to write the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    else:
+        sys.exit(returned if isinstance(returned, int) else 0)
 
 
 def make_app() -> typer.Typer:
@@ -75,7 +86,6 @@ def make_app() -> typer.Typer:
     """
     app = typer.Typer(
         name="stepnet",
-        no_args_is_help=True,
         add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         # Plain text throughout: messages hold brackets that are not markup, and rich takes time.
