@@ -39,6 +39,8 @@ def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None
     Raises ImageError if the file is missing, a directory, unreadable, no picture, damaged or larger
     than `MAX_MEGAPIXELS`.
     """
+    if source == "":  # which Path takes for the current folder
+        raise ImageError("A picture without a name cannot be read; give its path.")
     name = _name(source) if name is None else name
     called = repr(name) if name else "given"
     file = io.BytesIO(source) if isinstance(source, bytes) else Path(source)

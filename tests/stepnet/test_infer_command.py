@@ -7,6 +7,8 @@ import os
 import pty
 import subprocess
 import sys
+import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +18,7 @@ from PIL import Image
 from peer import CYCLES, MARGIN, Peer, reading, serving
 from stepnet import cli, protocol, reference
 from stepnet.board import Reading
+from stepnet.cli.infer import BATCH_S
 from stepnet.engine import EngineShape
 from stepnet.networks import load_network
 from stepnet.picture import normalise
@@ -24,6 +27,7 @@ from stepnet.samples import sample_pictures
 from stepnet.text_line import read_text
 
 NETWORK = load_network("digits")
+STEPNET = (sys.executable, "-m", "stepnet")
 
 
 class Lying(Peer):
@@ -295,6 +299,45 @@ def test_steps_that_cannot_be_written(infer, folder, monkeypatch, name, sentence
     assert err.endswith(f"Invalid value for --steps: {sentence}\n")
 
 
+def test_no_name_is_no_folder(infer, folder, monkeypatch):
+    """As from a shell variable that is not set; the current folder is `.`."""
+    monkeypatch.chdir(folder)
+    assert infer("", "b.png") == (
+        2,
+        line("b.png"),
+        "stepnet: A picture without a name cannot be read; give its path.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "lines"), [([], 2), (["--format", "jsonl"], 2), (["--format", "csv"], 3)]
+)
+def test_what_is_read_does_not_wait_for_slow_pictures(folder, monkeypatch, options, lines):
+    """Nor in the buffer of a pipe."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    content = (folder / "b.png").read_bytes()
+    slow, slower = folder / "slow.png", folder / "slower.png"
+    os.mkfifo(slow)
+    os.mkfifo(slower)
+    with serving(enough(Peer), "pty") as where:
+        words = [*STEPNET, "infer", folder / "b.png", slow, slower, "--board", where, *options]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        hung = threading.Timer(20, process.kill)
+        hung.start()
+        with slow.open("wb") as end:
+            time.sleep(2 * BATCH_S)
+            end.write(content)
+        # Nobody writes to the last one until the lines of the others are there.
+        written = [process.stdout.readline() for _ in range(lines)]
+        assert "slow.png" in written[-1]
+        slower.write_bytes(content)
+        rest = process.stdout.read()
+        process.stdout.close()
+        assert process.wait() == 0
+        hung.cancel()
+    assert rest.count("\n") == 1
+
+
 def test_json_has_one_format(infer, folder):
     exit_code, out, err = infer(folder, "--json", "--format", "csv")
     assert (exit_code, out) == (2, "")
@@ -308,7 +351,7 @@ def test_a_terminal_shows_how_far_it_is(folder):
     """The bar is on stderr; what goes into a file or a pipe stays clean."""
     terminal, other_end = pty.openpty()
     with serving(enough(Peer), "pty") as where:
-        words = [sys.executable, "-m", "stepnet", "infer", str(folder), "--board", where]
+        words = [*STEPNET, "infer", str(folder), "--board", where]
         process = subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=other_end, env={**os.environ, "TERM": "xterm"}
         )

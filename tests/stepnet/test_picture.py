@@ -357,6 +357,10 @@ def test_a_directory_is_no_picture(tmp_path):
     )
 
 
+def test_no_name_is_no_directory():
+    assert refusal(normalise, "") == "A picture without a name cannot be read; give its path."
+
+
 def test_a_name_that_the_system_refuses(tmp_path):
     path = tmp_path / ("x" * 300 + ".png")
     assert refusal(read_picture, path) == (

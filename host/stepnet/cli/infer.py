@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ RECORDERS_GROUP = "stepnet.recorders"
 """Entry points of boards that can be looked into, by their name. Each is a `Recorder`."""
 
 PICTURES_AT_ONCE = 32
-"""So many pictures are read before they are inferred; no more are kept."""
+BATCH_S = 0.2
+"""So many pictures are read, or as long as that, before they are inferred; no more are kept."""
 
 
 class Recording(Protocol):
@@ -137,7 +139,7 @@ class _Result:
 
 def infer(
     images: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="IMAGE",
             help="Pictures of any size and format, folders of them, or - for stdin.",
@@ -205,7 +207,7 @@ def infer(
         _check_output(steps, "--steps", "drawings are PNG", ".png")
     record = _recorder(waves, schedule, board, paths, text)
     prepared = _prepared(paths, loaded, text, steps is not None, refuse)
-    batches = iter(lambda: list(itertools.islice(prepared, PICTURES_AT_ONCE)), [])
+    batches = _batches(prepared)
     first = next(batches, None)
     if first is None:
         raise typer.Exit(2)
@@ -234,10 +236,13 @@ def infer(
         raise typer.Exit(1 if disagree else 2)
 
 
-def _expanded(paths: Iterable[Path], refuse: Callable[[ImageError], None]) -> Iterator[Path]:
-    """`paths` with the pictures in a folder, sorted, in the place of the folder."""
-    for path in paths:
+def _expanded(names: Iterable[str], refuse: Callable[[ImageError], None]) -> Iterator[Path]:
+    """The pictures' paths; those in a folder, sorted, in its place."""
+    for name in names:
+        path = Path(name)
         try:
+            if not name:  # which Path takes for the current folder
+                raise ImageError("A picture without a name cannot be read; give its path.")
             yield from [path] if path == STDIN or not path.is_dir() else _pictures_in(path)
         except ImageError as error:
             refuse(error)
@@ -281,6 +286,20 @@ def _prepared(
             yield prepare(path, network, with_steps)
         except ImageError as error:
             refuse(error)
+
+
+def _batches(pictures: Iterator[_Prepared]) -> Iterator[list[_Prepared]]:
+    """As many as may be inferred together without keeping anyone waiting."""
+    while True:
+        end_s = time.monotonic() + BATCH_S
+        batch: list[_Prepared] = []
+        for prepared in pictures:
+            batch.append(prepared)
+            if len(batch) == PICTURES_AT_ONCE or time.monotonic() >= end_s:
+                break
+        if not batch:
+            return
+        yield batch
 
 
 def _prepare_character(path: Path, network: Network, with_steps: bool) -> _Prepared:
@@ -350,10 +369,11 @@ def _writer(
                 writer = csv.DictWriter(sys.stdout, row, lineterminator="\n")
                 writer.writeheader()
             writer.writerow(row)
+            sys.stdout.flush()
 
         yield write_row
     else:
-        yield lambda result: print(result)
+        yield lambda result: print(result, flush=True)
 
 
 @contextmanager
