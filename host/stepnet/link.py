@@ -10,9 +10,10 @@ import errno
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import serial
@@ -88,6 +89,7 @@ class SerialLink:
             )
         except (OSError, ValueError) as error:
             raise _cannot_open(where, error) from error
+        _hand_over_at_once(self._port)
         self._channel = channel_of(self._port)
         if token:
             try:
@@ -213,17 +215,33 @@ def _factory(board: EntryPoint) -> LinkFactory:
         ) from error
 
 
+def _hand_over_at_once(port: Any) -> None:
+    """Have the driver not wait for more bytes to hand over together, which FTDI's does for 16 ms.
+
+    Linux alone can be asked, and not for every port.
+    """
+    if ask := getattr(port, "set_low_latency_mode", None):
+        # pyserial's own error is the last one.
+        with suppress(NotImplementedError, OSError, ValueError):
+            ask(True)
+
+
 def _cannot_open(where: str, error: Exception) -> LinkError:
     if where.startswith("socket://") and not _names_host_and_port(where):
         return LinkError(
             f"The address {where!r} names no host and port; write it as socket://host:port, "
             "with a port from 1 to 65535."
         )
+    if where.startswith("socket://"):
+        return LinkError(
+            f"Nobody answers at {where!r} ({_reason(error)}); check the address, and that "
+            "`stepnet share` or `stepnet sim --listen` runs there."
+        )
     match _error_number(error):
         case errno.ENOENT:
             return LinkError(
                 f"There is no port {where!r} and no installed board of that name; "
-                "this lists the ports: python -m serial.tools.list_ports."
+                "this lists the ports: stepnet boards --connected."
             )
         case errno.EACCES | errno.EPERM:
             return LinkError(f"You may not open the port {where!r}{_permission_advice(where)}")
@@ -232,7 +250,7 @@ def _cannot_open(where: str, error: Exception) -> LinkError:
         case _:
             return LinkError(
                 f"The port {where!r} cannot be opened ({_reason(error)}); name a serial port such "
-                "as /dev/ttyUSB1 or COM3, a running socket://host:port, or an installed board."
+                "as /dev/ttyUSB1 or COM3, a socket://host:port, or an installed board."
             )
 
 

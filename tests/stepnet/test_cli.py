@@ -346,7 +346,7 @@ def test_no_board_at_the_port(stepnet, network_file):
         1,
         "",
         "stepnet: There is no port '/dev/ttyNOSUCH1' and no installed board of that name; "
-        "this lists the ports: python -m serial.tools.list_ports.\n",
+        "this lists the ports: stepnet boards --connected.\n",
     )
 
 

@@ -13,6 +13,7 @@ import tty
 from pathlib import Path
 
 import pytest
+import serial
 
 from stepnet.errors import LinkError, LinkTimeoutError, MissingToolError
 from stepnet.link import SerialLink, open_link
@@ -160,6 +161,24 @@ def test_what_came_before_is_dropped(pty_end):
     link.close()
 
 
+@pytest.mark.parametrize("error", [None, ValueError("no"), NotImplementedError, PermissionError])
+def test_the_driver_is_asked_not_to_wait_for_more(pty_end, monkeypatch, error):
+    """Whether it can do that or not."""
+    asked = []
+
+    def ask(port, low_latency):
+        asked.append((port.port, low_latency))
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(serial.Serial, "set_low_latency_mode", ask)
+    link = SerialLink(pty_end.where)
+    pty_end.send(b"answer")
+    assert link.read(1.0) == b"answer"
+    link.close()
+    assert asked == [(pty_end.where, True)]
+
+
 def sentence_of(where, **options):
     with pytest.raises(LinkError) as caught:
         open_link(where, **options)
@@ -170,7 +189,7 @@ def sentence_of(where, **options):
 def test_no_such_port(where):
     assert sentence_of(where) == (
         f"There is no port {where!r} and no installed board of that name; "
-        "this lists the ports: python -m serial.tools.list_ports."
+        "this lists the ports: stepnet boards --connected."
     )
 
 
@@ -230,7 +249,7 @@ def test_a_port_in_a_folder_of_others(tmp_path, request):
 def cannot_be_opened(where, reason):
     return (
         f"The port {where!r} cannot be opened ({reason}); name a serial port such as /dev/ttyUSB1 "
-        "or COM3, a running socket://host:port, or an installed board."
+        "or COM3, a socket://host:port, or an installed board."
     )
 
 
@@ -239,15 +258,22 @@ def test_a_directory_is_no_port(tmp_path):
     assert sentence_of(where) == cannot_be_opened(where, "Is a directory")
 
 
+def nobody_answers(where, reason):
+    return (
+        f"Nobody answers at {where!r} ({reason}); check the address, and that `stepnet share` or "
+        "`stepnet sim --listen` runs there."
+    )
+
+
 def test_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as server:
         where = f"socket://127.0.0.1:{server.getsockname()[1]}"
-    assert sentence_of(where) == cannot_be_opened(where, "Connection refused")
+    assert sentence_of(where) == nobody_answers(where, "Connection refused")
 
 
 def test_a_host_that_nobody_knows():
     where = "socket://no.such.host.invalid:4000"
-    text = re.escape(cannot_be_opened(where, "...")).replace(re.escape("..."), "[A-Z][a-z -]+")
+    text = re.escape(nobody_answers(where, "...")).replace(re.escape("..."), "[A-Z][a-z -]+")
     assert re.fullmatch(text, sentence_of(where))
 
 
