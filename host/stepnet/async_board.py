@@ -70,7 +70,7 @@ class AsyncBoard:
         """As `Board.statistics`."""
         return self._board.statistics
 
-    async def load(self, network: Network) -> None:
+    async def load(self, network: Network | str | os.PathLike[str]) -> None:
         """As `Board.load`; a load that began is finished even if the task is cancelled."""
         await self._run(self._board.load, network)
 

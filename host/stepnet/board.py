@@ -76,15 +76,18 @@ class Board:
         """What has happened since the board was opened."""
         return self._session.statistics
 
-    def load(self, network: Network) -> None:
+    def load(self, network: Network | str | os.PathLike[str]) -> None:
         """Infer `network` from now on; sends it only if the board does not hold it already.
+
+        network: a network, the name of a shipped one, or the path of a .npz file.
 
         A load in which something gets lost starts anew, up to `loading.LOAD_ATTEMPTS` times in all.
         If that does not help, the board is closed, because nobody knows what it holds.
 
-        Raises NetworkError if the network does not fit; the board keeps the one it has.
+        Raises NetworkError if there is no such network or it does not fit; the board keeps the one
+        it has.
         """
-        self._session.load(network)
+        self._session.load(network if isinstance(network, Network) else load_network(network))
 
     def infer(self, image: ImageLike) -> Reading:
         """What the board reads in one image; with retries as in `infer_many`.

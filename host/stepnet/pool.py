@@ -353,8 +353,10 @@ def open_pool(
     Other arguments: as in `open_board`, for each board.
 
     Raises what `open_board` raises, for the first board that cannot be opened; then none stays
-    open.
+    open. Raises BoardError if `wheres` is not several but the name of one.
     """
+    if isinstance(wheres, str):  # whose letters are strings, too
+        raise BoardError(f"A pool takes a list of boards; give [{wheres!r}] for that one.")
     if not isinstance(network, Network):
         network = load_network(network)
     with ExitStack() as opened:

@@ -12,8 +12,9 @@ from stepnet_sim.design import Design
 from stepnet_sim.interpreted import InterpretedChip
 from stepnet_sim.verilated import VerilatedChip, missing_compiler
 
-CYCLES_PER_RUN = 20_000
-"""Cycles between two looks at the clock and at Ctrl-C; some milliseconds when compiled."""
+CYCLES_PER_RUN = 1_000
+"""Cycles between two looks at the clock, at Ctrl-C and at what the host wants; a millisecond when
+compiled, and to look costs some microseconds."""
 
 INTERPRETED_CYCLES_PER_RUN = 50
 

@@ -319,6 +319,19 @@ def test_a_network_that_does_not_fit_leaves_the_other_in_place():
         assert board.infer(IMAGES[0]).code == CODES[0]
 
 
+def test_a_network_is_loaded_by_its_name_or_path(tmp_path):
+    path = NETWORK.save(tmp_path / "small.npz")
+    board_peer = Peer(EngineShape(64, 1024, 16384, 2048))
+    with serving(board_peer, "pty") as where, open_board(where, NETWORK) as board:
+        board.load("digits")
+        assert board.network.name == "digits"
+        board.load(path)
+        assert codes(board.infer_many(IMAGES)) == CODES
+        with pytest.raises(NetworkError, match=r"^There is no network 'digit'; choose one of "):
+            board.load("digit")
+        assert board.network.name == "small"
+
+
 def test_a_failed_load_closes_the_board():
     board_peer = peer.LosingAnswers(Request.COMMIT, times=0)
     with serving(board_peer, "pty") as where:

@@ -359,6 +359,14 @@ def test_a_pool_of_nothing():
         Pool([])
 
 
+def test_a_pool_of_one_name():
+    with pytest.raises(BoardError) as caught:
+        open_pool("/dev/ttyUSB1", NETWORK)
+    assert str(caught.value) == (
+        "A pool takes a list of boards; give ['/dev/ttyUSB1'] for that one."
+    )
+
+
 def test_a_network_that_is_not_there():
     with pytest.raises(NetworkError):
         open_pool(["sim"], "no-such-network")

@@ -163,6 +163,14 @@ class Counting:
         return b""
 
 
+def test_an_image_does_not_wait_for_a_chip_that_idles(link):
+    """What is written while the chip runs is looked at before it could have inferred an image."""
+    chip = link._link.chip
+    before = chip.cycles
+    assert link.read(0.0) == b""
+    assert chip.cycles - before < 1_802  # of `digits`
+
+
 @pytest.mark.parametrize(("cycles_per_byte", "millions"), [(0, 1), (1000, 6)])
 def test_a_chip_at_its_pins_has_time_for_a_full_buffer(cycles_per_byte, millions):
     counting = Counting()
