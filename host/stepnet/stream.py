@@ -82,7 +82,9 @@ class ImageStream:
             try:
                 self._mend()
                 pulled_s = self._fill()
-                if not self._pending:
+                nothing_to_take = self._exhausted or pulled_s == math.inf
+                # Otherwise requests of an earlier stream, or of another one, leave no room yet.
+                if not self._pending and nothing_to_take:
                     return self._end()
                 if pulled_s and pulled_s < self._exchange.round_trip_s:
                     self._exchange.poll()
@@ -140,7 +142,8 @@ class ImageStream:
     def _fill(self) -> float:
         """Send what the board's buffer takes: first what is to be sent again, then new images.
 
-        How long the source took for its last image, if it was slow, and 0 otherwise.
+        How long the source took for its last image, if it was slow, infinity if that is not there
+        yet, and 0 otherwise.
         """
         exchange = self._exchange
         while self._again and exchange.fits(self._again[0]):

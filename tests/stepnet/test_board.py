@@ -3,7 +3,7 @@
 import re
 import time
 import tracemalloc
-from itertools import count, islice, pairwise
+from itertools import count, islice, pairwise, repeat
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from stepnet.errors import (
     NetworkError,
     RefusedError,
 )
+from stepnet.exchange import Message
 from stepnet.loading import LOAD_ATTEMPTS
 from stepnet.memory_image import memory_image
 from stepnet.networks import load_network
@@ -622,13 +623,17 @@ def test_an_image_that_always_gets_lost():
         board.load(random_network(seed=3))
 
 
-def test_a_board_that_was_silent_for_too_long_may_be_asked_again():
-    class Hesitant(Peer):
-        silent = False
+class Hesitant(Peer):
+    """Hears nothing while it is `silent`."""
 
-        def receive(self, data):
-            return super().receive(b"" if self.silent else data)
+    silent = False
 
+    def receive(self, data):
+        return super().receive(b"" if self.silent else data)
+
+
+@pytest.mark.parametrize("sent", [1, 600], ids=["one image", "full buffer"])
+def test_a_board_that_was_silent_for_too_long_may_be_asked_again(sent):
     board_peer = Hesitant()
     with (
         serving(board_peer, "pty") as where,
@@ -636,11 +641,22 @@ def test_a_board_that_was_silent_for_too_long_may_be_asked_again():
     ):
         board_peer.silent = True
         with pytest.raises(LinkTimeoutError) as caught:
-            board.infer(IMAGES[0])
+            list(board.infer_many(repeat(IMAGES[0], sent)))
         assert str(caught.value) == silence(where, "0.25")
         assert isinstance(caught.value, TimeoutError)
         board_peer.silent = False
         assert codes(board.infer_many(IMAGES)) == CODES
+
+
+def test_a_stream_begun_while_others_fill_the_buffer():
+    """As after Ctrl-C: it waits for room, and skips none of its images."""
+    with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
+        exchange = board.stream([])._exchange
+        message = Message(Request.INFER, bytes(4))
+        while exchange.fits(message):
+            exchange.send([message])
+            message = Message(Request.INFER, bytes(4))
+        assert board.infer(IMAGES[0]).code == CODES[0]
 
 
 def test_a_frame_whose_end_is_lost():
