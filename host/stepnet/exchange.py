@@ -77,6 +77,8 @@ class Message:
     body: the payload behind the sequence number.
     buffer_bytes: what it takes in the board's receive buffer.
     answer: the payload that answered it; b"" until then. It may be a refusal.
+    doubtful: it was answered after something was lost or refused, which may have been a reset, and
+    before the board was asked what it holds.
     lost: it was sent, but will not be answered any more.
     attempts: times it was sent.
     wanted: whoever sent it still waits for the answer.
@@ -87,6 +89,7 @@ class Message:
         "attempts",
         "body",
         "buffer_bytes",
+        "doubtful",
         "expected",
         "lost",
         "number",
@@ -100,6 +103,7 @@ class Message:
         self.body = body
         self.expected = _EXPECTED[self.request]
         self.answer = b""
+        self.doubtful = False
         self.lost = False
         self.attempts = 0
         self.buffer_bytes = _HEADER.size + len(body) + MESSAGE_OVERHEAD_BYTES
@@ -124,6 +128,7 @@ class Exchange:
     buffer_bytes: of the board's receive buffer, which requests in flight never overfill; 0 keeps
     one request in flight.
     troubles: goes up when a request is lost or refused.
+    in_doubt: one was, since whoever knows what the board should hold last set this to False.
     tally: what is counted.
 
     All methods raise LinkError if the link breaks or what answers does not speak the protocol,
@@ -135,6 +140,7 @@ class Exchange:
         self.timeout_s = timeout_s
         self.buffer_bytes = 0
         self.troubles = 0
+        self.in_doubt = False
         self.tally = Tally()
         self._link = link
         self._where = where
@@ -384,6 +390,7 @@ class Exchange:
                 self._lose(first)
             self._in_flight_bytes -= message.buffer_bytes
             message.answer = payload
+            message.doubtful = self.in_doubt
             settled = message
         if settled is None:
             return False
@@ -398,7 +405,7 @@ class Exchange:
 
     def _lose(self, message: Message) -> None:
         message.lost = True
-        self.troubles += 1
+        self._trouble()
 
     def _count(self, latency_s: float) -> None:
         self.tally.images += 1
@@ -407,9 +414,13 @@ class Exchange:
             self.tally.worst_latency_s = latency_s
 
     def _count_refusal(self, message: Message) -> None:
-        self.troubles += 1
+        self._trouble()
         if message.request == _IMAGE:
             self.tally.refusals += 1
+
+    def _trouble(self) -> None:
+        self.troubles += 1
+        self.in_doubt = True
 
     def _silence(self, waited_s: float) -> LinkError:
         if self._heard_bytes and not self._understood:

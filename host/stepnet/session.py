@@ -156,6 +156,7 @@ class Session:
 
     def _take_identity(self, answer: bytes) -> None:
         self._identity = read_identity(answer, self._where)
+        self.exchange.in_doubt = False
         self.exchange.buffer_bytes = self._identity.buffer_bytes
 
     def _memory_image(self, network: Network) -> MemoryImage:

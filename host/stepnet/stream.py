@@ -104,11 +104,14 @@ class ImageStream:
         self._exchange.forget(self._pending)
 
     def _ready(self) -> list[Reading]:
-        """The readings at the front."""
+        """The readings at the front that are of this network beyond doubt."""
         readings: list[Reading] = []
         pending = self._pending
-        while pending and pending[0].answer and pending[0].refusal is None:
-            readings.append(self._read(pending.popleft().answer))
+        while pending and (first := pending[0]).answer:
+            if first.doubtful or first.refusal is not None:
+                break
+            pending.popleft()
+            readings.append(self._read(first.answer))
         return readings
 
     def _mend(self) -> None:
@@ -116,9 +119,10 @@ class ImageStream:
 
         Whatever loses an image may be a reset, after which a board with a network built in answers
         for that one. So the board is asked what it holds; if that is another network, nothing that
-        came after the loss counts.
+        came after the loss counts. The image may be of another stream, or of one that nobody takes
+        any more.
         """
-        if self._troubles_seen == self._exchange.troubles:
+        if self._troubles_seen == self._exchange.troubles and not self._exchange.in_doubt:
             return
         reasons = {message.refusal: message for message in self._pending}
         reasons.pop(None, None)
@@ -132,6 +136,7 @@ class ImageStream:
         self._troubles_seen = self._exchange.troubles
         self._again.clear()
         for message in self._pending:
+            message.doubtful = False
             if network_was_gone:
                 message.answer = b""
             if not message.answer or message.refusal is not None:

@@ -887,6 +887,28 @@ def test_a_reset_that_brings_another_network_back(at, built_in):
         assert board.statistics.loads == 2
 
 
+@pytest.mark.parametrize("at", [1, 2, 39])
+def test_a_reset_that_another_stream_notices(at):
+    """One image of the first stream is lost; what comes behind it belongs to the second, too."""
+    board_peer = peer.BuiltIn(memory_image(random_network(seed=3), SHAPE), at)
+    with serving(board_peer, "pty") as where, open_board(where, NETWORK) as board:
+        first, second = board.infer_many(IMAGES), board.infer_many(IMAGES)
+        pairs = [(next(first).code, next(second).code) for _ in IMAGES]
+        assert pairs == list(zip(CODES, CODES, strict=True))
+        assert board.statistics.loads == 2
+
+
+@pytest.mark.parametrize("at", [1, 2, 39])
+def test_a_reset_in_a_stream_that_nobody_takes_any_more(at):
+    board_peer = peer.BuiltIn(memory_image(random_network(seed=3), SHAPE), at)
+    with serving(board_peer, "pty") as where, open_board(where, NETWORK) as board:
+        abandoned = board.infer_many(IMAGES)
+        assert next(abandoned).code == CODES[0]
+        abandoned.close()
+        assert codes(board.infer_many(IMAGES)) == CODES
+        assert board.statistics.loads == 2
+
+
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("reason", [Refusal.NOTHING_LOADED, Refusal.WRONG_LENGTH])
 def test_an_image_that_is_refused_once_is_asked_again(reason):
