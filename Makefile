@@ -23,7 +23,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-bench: $(VENV)/test.stamp  ## The figures of docs/benchmarks.md.
+bench: $(VENV)/bench.stamp  ## The figures of docs/benchmarks.md.
 	$(BIN)/python benchmarks/run_all.py
 
 clean:
@@ -42,4 +42,8 @@ $(VENV)/demo.stamp: $(VENV)/python.stamp pyproject.toml
 
 $(VENV)/test.stamp: $(VENV)/python.stamp pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@
+
+$(VENV)/bench.stamp: $(VENV)/python.stamp pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	@touch $@

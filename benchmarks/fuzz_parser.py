@@ -1,6 +1,6 @@
 """Any bytes into the host's parser, guided by what they make it do.
 
-    pip install atheris
+    pip install ".[bench]"
     python benchmarks/fuzz_parser.py [-runs=N] [-seed=N] [-max_len=N] [CORPUS FOLDER]
 
 What has to hold is in `stepnet_sim.fuzz.parser`. Takes the options of libFuzzer, whose reports go

@@ -1,6 +1,6 @@
 """How well pictures become network input: handwriting fonts, clean and as if photographed.
 
-    pip install hershey-fonts
+    pip install ".[bench]"
     python benchmarks/picture_accuracy.py --network digits --network ascii [--fonts FOLDER] [--json]
 
 Every character of a network's alphabet is drawn in every face. Clean means large, black on white
