@@ -20,14 +20,14 @@ PAGE_WIDTH_PIXELS = 960
 MAX_PANEL_WIDTH_PIXELS = 640
 MAX_PANEL_HEIGHT_PIXELS = 320
 MARGIN_PIXELS = 12
-CAPTION_PIXELS = 18
+CAPTION_PIXELS = 22
 PAGE_COLOUR = "#f3f1ec"
 CAPTION_COLOUR = "#222222"
 BOX_COLOUR = "#d03020"
 SEEN_SCALE = 4
 """Pixels of the result for one that the network sees."""
 
-FONT = ImageFont.load_default()
+FONT = ImageFont.load_default(14)  # in smaller ones a colon is lost
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +65,27 @@ def line_steps(line: Line, seen: Sequence[Seen], ink_threshold: int) -> Image.Im
     ink_threshold: grey value from which a pixel is 1 for the network.
     """
     capital = f"capitals {line.capital_height:.0f} pixels high"
-    turned = f"level (it fell by {line.tilt_degrees:.1f} degrees), {capital}"
+    turned = f"{_levelled(line.tilt_degrees)}, {capital}"
     spaces = sum(glyph.after_space for glyph in line.glyphs)
-    cut = f"{len(line.boxes)} characters, {spaces} space{'' if spaces == 1 else 's'}"
+    cut = f"{_counted(len(line.boxes), 'character')}, {_counted(spaces, 'space')}"
     panels = [
         *_page_panels(line.ink),
-        _panel(f"4 The line {turned}; {cut}", _boxed(_ink_picture(line.level), line.boxes)),
+        _panel(f"4 The line, {turned}; {cut}", _boxed(_ink_picture(line.level), line.boxes)),
         _seen_panel(seen, ink_threshold),
     ]
     return _laid_out(panels)
+
+
+def _levelled(tilt_degrees: float) -> str:
+    if round(tilt_degrees, 1) == 0:
+        return "as it lies"
+    return (
+        f"level (it {'fell' if tilt_degrees > 0 else 'climbed'} by {abs(tilt_degrees):.1f} degrees)"
+    )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _page_panels(ink: Ink) -> list[Image.Image]:

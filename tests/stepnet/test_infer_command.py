@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from peer import CYCLES, MARGIN, Peer, reading, serving
-from stepnet import cli, protocol, reference
+from stepnet import cli, picture_steps, protocol, reference
 from stepnet.board import Reading
 from stepnet.cli.infer import BATCH_S
 from stepnet.engine import EngineShape
@@ -266,6 +266,26 @@ def test_steps_are_drawn(infer, written, tmp_path, options):
     assert picture.shape[2] == 3
     red = (picture[..., 0].astype(int) - picture[..., 1]) > 100
     assert red.any(axis=1).sum() > 20
+
+
+@pytest.mark.parametrize(
+    ("angle", "lies"),
+    [(0, "as it lies"), (6, "level (it climbed by "), (-6, "level (it fell by ")],
+)
+def test_the_steps_of_a_line_say_what_was_found(infer, written, tmp_path, monkeypatch, angle, lies):
+    path, text = written
+    Image.open(path).rotate(angle, expand=True, resample=3).save(path)
+    captions = []
+    monkeypatch.setattr(
+        picture_steps, "_write", lambda picture, place, caption: captions.append(caption)
+    )
+    assert infer(path, "--text", "--steps", tmp_path / "steps.png")[0] == 0
+    assert "3 What is left: the ink" in captions
+    (found,) = [caption for caption in captions if caption.startswith("4 ")]
+    assert found.startswith(f"4 The line, {lies}")
+    assert found.endswith("pixels high; 5 characters, 1 space")
+    for character in text.replace(" ", ""):
+        assert character in captions
 
 
 def test_steps_of_one_picture_only(infer, folder):
