@@ -53,6 +53,10 @@ def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None
         raise ImageError(f"{called} is a directory; name a picture in it.") from None
     except FileNotFoundError:
         raise ImageError(f"There is no picture {called}; check the path.") from None
+    except PermissionError:
+        raise ImageError(
+            f"You may not read the picture {called}; change its permissions or name another."
+        ) from None
     except UnidentifiedImageError:
         raise ImageError(
             f"The file {called} is no picture or is damaged; "
