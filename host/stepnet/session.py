@@ -91,6 +91,7 @@ class Session:
             except BaseException:
                 self.close()
                 raise
+            self.exchange.in_doubt = False
         self._network = network
 
     def restore(self, timeout_s: float | None = None) -> None:
@@ -102,6 +103,7 @@ class Session:
         image = self._memory_image(self._network)
         if not self._holds(image):
             self._send(image)
+        self.exchange.in_doubt = False
 
     def reconnect(self, broke: LinkBrokenError) -> None:
         """Open the link again and `restore`; the board is closed if that fails within the timeout.
@@ -156,7 +158,6 @@ class Session:
 
     def _take_identity(self, answer: bytes) -> None:
         self._identity = read_identity(answer, self._where)
-        self.exchange.in_doubt = False
         self.exchange.buffer_bytes = self._identity.buffer_bytes
 
     def _memory_image(self, network: Network) -> MemoryImage:

@@ -898,6 +898,28 @@ def test_a_reset_that_another_stream_notices(at):
         assert board.statistics.loads == 2
 
 
+def test_a_reset_and_a_load_that_fails():
+    """The network that the reset brought back is still there when the board is asked again."""
+
+    class Deaf(peer.BuiltIn):
+        hears = True
+
+        def answer(self, payload):
+            if payload[0] == Request.CLEAR and self.at is None:  # after the reset
+                self.hears = False
+            return super().answer(payload) if self.hears else b""
+
+    board_peer = Deaf(memory_image(random_network(seed=3), SHAPE), at=1)
+    with (
+        serving(board_peer, "pty") as where,
+        open_board(where, NETWORK, timeout_s=QUICK_S) as board,
+    ):
+        with pytest.raises(LinkTimeoutError):
+            list(board.infer_many(IMAGES))
+        board_peer.hears, board_peer.at = True, -1
+        assert codes(board.infer_many(IMAGES)) == CODES
+
+
 @pytest.mark.parametrize("at", [1, 2, 39])
 def test_a_reset_in_a_stream_that_nobody_takes_any_more(at):
     board_peer = peer.BuiltIn(memory_image(random_network(seed=3), SHAPE), at)
