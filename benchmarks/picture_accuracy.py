@@ -10,6 +10,9 @@ it, with noise, as a JPEG. Both go through the same normalisation; the differenc
 photograph costs. Lines are eight characters in two words, read by `read_text`: a line counts as cut
 right if its characters and spaces are as many, and in the same places, as were drawn.
 
+`--upright` makes single characters upright in one of two ways before they are framed, which
+Stepnet does not do, and tells what that would gain.
+
 `--fonts` adds the outline fonts (.ttf, .otf, .woff) in a folder to the stroke fonts; open ones of
 handwriting come in packages of the npm registry: `npm pack @fontsource/caveat`, unpack it, take
 files/caveat-latin-400-normal.woff.
@@ -21,6 +24,7 @@ import argparse
 import io
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +34,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from stepnet import Network, reference
 from stepnet.errors import ImageError
-from stepnet.framing import framing_of
+from stepnet.framing import cut_out, frame, framing_of
 from stepnet.networks import load_network
-from stepnet.picture import normalise
+from stepnet.paper import find_ink
+from stepnet.picture import grey_values
 from stepnet.text_line import segment_line
 
 HERSHEY_FACES = ("futural", "futuram", "scripts", "cursive", "rowmans")
@@ -181,14 +186,61 @@ class Tally:
         return self.right / max(1, self.of)
 
 
-def read_single(network: Network, pictures: list[Image.Image]) -> NDArray[np.uint8]:
+def as_it_is(ink: Array) -> Array:
+    """What Stepnet does."""
+    return ink
+
+
+def sheared(ink: Array) -> Array:
+    """Leaning until, by its second moments, it does not."""
+    ink = _with_room(ink)
+    down, both, _ = _second_moments(ink)
+    lean, middle = float(np.clip(both / max(down, 1.0), -0.5, 0.5)), ink.shape[0] / 2
+    moved = Image.fromarray(ink).transform(
+        (ink.shape[1], ink.shape[0]),
+        Image.Transform.AFFINE,
+        (1, lean, -lean * middle, 0, 1, 0),
+        Image.Resampling.BICUBIC,
+    )
+    return np.maximum(np.asarray(moved), 0)
+
+
+def turned(ink: Array) -> Array:
+    """Turned until its main axis is upright, by up to `MAX_ANGLE_DEGREES`; what lies stays."""
+    ink = _with_room(ink)
+    down, both, across = _second_moments(ink)
+    axis = float(np.degrees(np.arctan2(2 * both, down - across))) / 2
+    angle = 0.0 if abs(axis) > 45 else float(np.clip(axis, -MAX_ANGLE_DEGREES, MAX_ANGLE_DEGREES))
+    return np.maximum(np.asarray(Image.fromarray(ink).rotate(-angle, Image.Resampling.BICUBIC)), 0)
+
+
+def _with_room(ink: Array) -> Array:
+    """The character alone, with space to lean or to turn in."""
+    ink = cut_out(ink)
+    return np.pad(ink, max(ink.shape))
+
+
+def _second_moments(ink: Array) -> tuple[float, float, float]:
+    """Of the places with strong ink around their middle: down, both, across."""
+    rows, columns = np.nonzero(ink >= 0.3 * ink.max())
+    down, across = rows - rows.mean(), columns - columns.mean()
+    return float((down**2).mean()), float((down * across).mean()), float((across**2).mean())
+
+
+UPRIGHT = {change.__name__: change for change in (as_it_is, sheared, turned)}
+
+
+def read_single(
+    network: Network, pictures: list[Image.Image], upright: Callable[[Array], Array]
+) -> NDArray[np.uint8]:
     """The codes that the reference reads in pictures of one character; 0 where one is refused."""
     shape = network.height, network.width
     images = np.zeros((len(pictures), *shape), np.uint8)
     refused = np.zeros(len(pictures), np.bool_)
     for number, picture in enumerate(pictures):
         try:
-            images[number] = normalise(picture, *shape, framing_of(network))
+            ink = find_ink(*grey_values(picture)).strength
+            images[number] = frame(upright(ink), *shape, framing_of(network))
         except ImageError:
             refused[number] = True
     return np.where(refused, 0, reference.infer(network, images))
@@ -209,7 +261,13 @@ def read_line(network: Network, picture: Image.Image, text: str) -> tuple[bool, 
     return True, int((codes == np.frombuffer(text.replace(" ", "").encode(), np.uint8)).sum())
 
 
-def measure(network: Network, faces: list[Face], repeats: int, seed: int) -> dict[str, float]:
+def measure(
+    network: Network,
+    faces: list[Face],
+    repeats: int,
+    seed: int,
+    upright: Callable[[Array], Array],
+) -> dict[str, float]:
     """Accuracies, each a part of all that were drawn."""
     rng = np.random.default_rng(seed)
     alphabet = sorted(network.alphabet)
@@ -221,10 +279,11 @@ def measure(network: Network, faces: list[Face], repeats: int, seed: int) -> dic
 
     for face in faces:
         drawn = [face.draw(character) for character in alphabet]
-        single = read_single(network, [clean(ink) for ink in drawn]) == codes
+        single = read_single(network, [clean(ink) for ink in drawn], upright) == codes
         count("clean", int(single.sum()), len(codes))
         for _ in range(repeats):
-            found = read_single(network, [photographed(ink, rng) for ink in drawn]) == codes
+            photographs = [photographed(ink, rng) for ink in drawn]
+            found = read_single(network, photographs, upright) == codes
             count("photographed", int(found.sum()), len(codes))
         for _ in range(repeats * 4):
             words = ["".join(rng.choice(alphabet, length)) for length in WORDS_LENGTHS]
@@ -245,6 +304,7 @@ def main() -> None:
     parser.add_argument("--fonts", type=Path, help="folder of .ttf, .otf and .woff files")
     parser.add_argument("--repeats", type=int, default=2, help="photographs of each character")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--upright", choices=UPRIGHT, default="as_it_is", help="single characters")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     faces: list[Face] = [StrokeFace(name) for name in HERSHEY_FACES]
@@ -252,7 +312,13 @@ def main() -> None:
         files = (path for path in arguments.fonts.iterdir() if path.suffix in FONT_SUFFIXES)
         faces += [OutlineFace(path) for path in sorted(files)]
     results = {
-        name: measure(load_network(name), faces, arguments.repeats, arguments.seed)
+        name: measure(
+            load_network(name),
+            faces,
+            arguments.repeats,
+            arguments.seed,
+            UPRIGHT[arguments.upright],
+        )
         for name in arguments.network or ["digits"]
     }
     if arguments.json:

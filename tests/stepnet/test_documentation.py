@@ -32,6 +32,25 @@ def test_commands_and_their_options_exist(page):
         assert {word for word in words if word.startswith("--")} <= options, line
 
 
+@pytest.mark.parametrize(
+    ("command", "page"),
+    [
+        ("infer", "pictures.md"),
+        ("bench", "runtime.md"),
+        ("boards", "runtime.md"),
+        ("share", "runtime.md"),
+        ("sim", "runtime.md"),
+    ],
+)
+def test_every_option_is_on_some_page(command, page):
+    """On that of the command or, for what several share, on that of the runtime."""
+    texts = [(REPOSITORY / "docs" / each).read_text() for each in (page, "runtime.md")]
+    text = "\n".join([*texts, (REPOSITORY / "README.md").read_text()])
+    options = {each.opts[0] for each in get_command(cli.make_app()).commands[command].params}
+    words = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+    assert {option for option in options if option.startswith("--")} <= words
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
