@@ -163,7 +163,8 @@ class Dataset:
         """
         units = np.arange(len(self)) if self.writer is None else self.writer
         members = np.unique(units)
-        count = round(fraction * len(members))
+        # Asked first, as no number of members comes of what is no number.
+        count = round(fraction * len(members)) if 0 < fraction < 1 else 0
         if not 0 < count < len(members):
             what = "images" if self.writer is None else "writers"
             raise DataError(

@@ -63,7 +63,8 @@ def test_the_seed_alone_decides_what_is_held_out():
 
 
 @pytest.mark.parametrize(
-    ("fraction", "writers", "what"), [(0.0, 4, "4 writers"), (1, None, "60 images")]
+    ("fraction", "writers", "what"),
+    [(0.0, 4, "4 writers"), (1, None, "60 images"), (float("nan"), 4, "4 writers")],
 )
 def test_both_parts_hold_something(fraction, writers, what):
     with pytest.raises(DataError) as caught:

@@ -214,7 +214,38 @@ CONFIG_REFUSALS = {
     ),
     "learning rate": (
         {"learning_rate": 0},
-        "The learning rate is 0; give a number greater than 0.",
+        "The learning rate is 0; give a finite number greater than 0.",
+    ),
+    "endless learning rate": (
+        {"learning_rate": float("inf")},
+        "The learning rate is inf; give a finite number greater than 0.",
+    ),
+    "endless augmentation": (
+        {"augmentation": float("inf")},
+        "The setting augmentation is inf; give a finite number.",
+    ),
+    "huge seed": (
+        {"seed": 1 << 63},
+        "The setting seed is 9223372036854775808; give at most 9223372036854775807.",
+    ),
+    "huge layer": (
+        {"hidden": (1 << 40,)},
+        "The hidden layers (1099511627776,) hold one of more than 65536 neurons; give fewer.",
+    ),
+    "learning rate of delta": (
+        {"rule": "delta", "learning_rate": 0.1},
+        "The rule delta knows no setting learning_rate, but it is 0.1; leave it out, or choose "
+        "rule surrogate.",
+    ),
+    "teacher of delta": (
+        {"rule": "delta", "distillation": 0.5},
+        "The rule delta knows no setting distillation, but it is 0.5; leave it out, or choose "
+        "rule surrogate.",
+    ),
+    "slope of sigmoid": (
+        {"rule": "sigmoid", "surrogate": "arctan"},
+        "The rule sigmoid knows no setting surrogate, but it is arctan; leave it out, or choose "
+        "rule surrogate.",
     ),
 }
 

@@ -176,6 +176,53 @@ def test_an_output_folder_that_is_missing_is_named_before_training(bars, tmp_pat
     )
 
 
+def test_an_output_that_is_a_folder_is_refused_before_training(bars, tmp_path):
+    with pytest.raises(TrainingError) as caught:
+        run(*small_training(bars, "--output", tmp_path))
+    assert str(caught.value) == (
+        f"The output {str(tmp_path)!r} is a folder; name a file with --output."
+    )
+    assert not Path("runs").exists()
+
+
+def test_an_output_folder_that_takes_no_files_is_refused_before_training(
+    bars, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
+    with pytest.raises(TrainingError) as caught:
+        run(*small_training(bars, "--output", tmp_path / "made.npz"))
+    assert str(caught.value) == (
+        f"Nothing can be written to the folder {str(tmp_path)!r}; "
+        "name an --output in one that is writable."
+    )
+    assert not Path("runs").exists()
+
+
+def test_a_character_that_is_nowhere_labelled_cleanly_is_named(bars):
+    with np.load(bars) as file:
+        images, labels = file["images"], file["labels"]
+    np.savez("marked.npz", images=images, labels=labels, clean=labels == ord("!"))
+    with pytest.raises(TrainingError) as caught:
+        run("train", "--data", "marked.npz", "--rule", "delta", "--clean")
+    assert str(caught.value) == (
+        "Every image of 'w' is held out or marked as wrongly labelled; choose --characters "
+        "without it, or learn without --hold-out and --clean."
+    )
+    assert not Path("runs").exists()
+
+
+def test_data_from_which_nothing_can_be_learned_leaves_no_run_folder(bars):
+    with np.load(bars) as file:
+        images = file["images"]
+    np.savez("alike.npz", images=images, labels=np.full(len(images), ord("w")))
+    with pytest.raises(TrainingError) as caught:
+        run("train", "--data", "alike.npz", "--rule", "delta")
+    assert str(caught.value) == (
+        "All images show the character 'w'; give a data set with at least two characters."
+    )
+    assert not Path("runs").exists()
+
+
 def test_errors_come_through(bars, tmp_path):
     with pytest.raises(NetworkError):
         run("evaluate", "nothing-shipped", "--data", bars)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -135,12 +136,14 @@ def train(
     if characters is not None:
         alphabet = data_sets.parse_characters(characters)
         learned, measured = learned.showing(alphabet), measured.showing(alphabet)
+    whole = learned
     if hold_out:
         learned, measured = learned.hold_out(hold_out, seed)
         part = f"held-out {hold_out} of the training part"
     if clean:
         learned, measured = learned.cleaned(), measured.cleaned()
         part = f"clean {part}"
+    _check_classes(learned, whole)
     about = {
         "name": name,
         "data": f"{split.name}, {len(learned)} images of the training part",
@@ -188,8 +191,25 @@ def _check_output(path: Path, data: Path) -> None:
         raise TrainingError(
             f"There is no folder {str(path.parent)!r}; name an --output in a folder that exists."
         )
+    if path.is_dir():
+        raise TrainingError(f"The output {str(path)!r} is a folder; name a file with --output.")
+    if not os.access(path.parent, os.W_OK):
+        raise TrainingError(
+            f"Nothing can be written to the folder {str(path.parent)!r}; "
+            "name an --output in one that is writable."
+        )
     if path.resolve() == data.resolve():
         raise TrainingError(f"The output {str(path)!r} is the data file; name another --output.")
+
+
+def _check_classes(learned: Dataset, whole: Dataset) -> None:
+    """Refuse to learn from what has no image left of a character that the whole shows."""
+    for character in whole.alphabet:
+        if character not in learned.alphabet:
+            raise TrainingError(
+                f"Every image of {character!r} is held out or marked as wrongly labelled; choose "
+                "--characters without it, or learn without --hold-out and --clean."
+            )
 
 
 def _open_run(

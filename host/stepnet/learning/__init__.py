@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from stepnet import evaluation
 from stepnet.data import Dataset
-from stepnet.errors import MissingToolError, TrainingError
+from stepnet.errors import MissingToolError
 from stepnet.learning.config import Config, Progress
-from stepnet.learning.learner import Learner
+from stepnet.learning.learner import Learner, check_learnable
 from stepnet.learning.run import Record, Run
 from stepnet.network import Network
 from stepnet.sigmoid import SigmoidNetwork
@@ -44,15 +44,10 @@ def train(
     is learned from them. on_progress: called after every step of the rule; whatever it raises ends
     the run, which loses the pass under way.
 
-    Raises TrainingError if there is one character only or the run fails, and MissingToolError if
+    Raises TrainingError if `check_learnable` does or the run fails, and MissingToolError if
     the rule needs torch and it is not installed.
     """
-    if len(dataset.alphabet) < 2:
-        raise TrainingError(
-            f"All images show the character {dataset.alphabet!r}; "
-            "give a data set with at least two characters."
-        )
-    _check_labels(dataset)
+    check_learnable(dataset)
     learner = _learner(config, dataset)
     if run and run.state is not None:
         learner.restore(run.state)
@@ -65,17 +60,6 @@ def train(
         if run:
             run.keep(record, learner.state())
     return learner.export(name)
-
-
-def _check_labels(dataset: Dataset) -> None:
-    """Refuse labels that are no characters, such as a digit's number in place of its code."""
-    for character in dataset.alphabet:
-        if not character.isprintable():
-            code = ord(character)
-            raise TrainingError(
-                f"The label {code} is the code of no printable character; give character codes, "
-                f"which for the digits 0 to 9 are {ord('0')} to {ord('9')}."
-            )
 
 
 def _pass(learner: Learner, epoch: int, on_progress: Callable[[Progress], None]) -> Record:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 
 from stepnet.errors import TrainingError
 from stepnet.network import MAX_WEIGHT_BITS, Readout
@@ -27,6 +28,26 @@ USUAL_BATCH_SIZE = {"surrogate": 256, "delta": 32, "sigmoid": 32}
 
 DELTA_WEIGHT_BITS = range(4, MAX_WEIGHT_BITS + 1)
 """Fewer leave the delta rule no room for steps of 1."""
+
+MAX_SEED = (1 << 63) - 1
+"""The largest seed that all random generators take."""
+
+MAX_HIDDEN = 1 << 16
+"""Neurons of a hidden layer; more is a slip of the finger, and no memory would hold the weights."""
+
+FOREIGN_SETTINGS = {
+    "surrogate": (),
+    "delta": (
+        "batch_size",
+        "learning_rate",
+        "augmentation",
+        "surrogate",
+        "auxiliary",
+        "distillation",
+    ),
+    "sigmoid": ("surrogate", "auxiliary", "distillation"),
+}
+"""Settings that a rule does not know. Left at their usual values they do nothing."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +80,7 @@ class Config:
     distillation: part of the lesson, 0 to 1, that comes from a teacher instead of the labels.
     teacher_epochs: passes over the training images that the teacher takes before.
 
-    Raises TrainingError if a value is out of its range.
+    Raises TrainingError if a value is out of its range, or given for a rule that does not know it.
     """
 
     rule: str = "surrogate"
@@ -92,6 +113,11 @@ class Config:
                 f"The hidden layers {self.hidden} hold one without neurons; "
                 "give at least 1 for each."
             )
+        if any(neurons > MAX_HIDDEN for neurons in self.hidden):
+            raise TrainingError(
+                f"The hidden layers {self.hidden} hold one of more than {MAX_HIDDEN} neurons; "
+                "give fewer."
+            )
         self._check_weights()
         if not 0 <= self.ink_threshold <= 255:
             raise TrainingError(
@@ -108,14 +134,33 @@ class Config:
         ):
             if not value >= least:
                 raise TrainingError(f"The setting {name} is {value}; give at least {least}.")
-        if not self.peak_rate > 0:
+            if value == math.inf:
+                raise TrainingError(f"The setting {name} is {value}; give a finite number.")
+        if self.seed > MAX_SEED:
+            raise TrainingError(f"The setting seed is {self.seed}; give at most {MAX_SEED}.")
+        if not 0 < self.peak_rate < math.inf:
             raise TrainingError(
-                f"The learning rate is {self.learning_rate}; give a number greater than 0."
+                f"The learning rate is {self.learning_rate}; give a finite number greater than 0."
             )
         if not 0 <= self.distillation <= 1:
             raise TrainingError(
                 f"The setting distillation is {self.distillation}; give a part from 0 to 1."
             )
+        self._check_foreign_settings()
+
+    def _check_foreign_settings(self) -> None:
+        """Refuse settings that would silently do nothing."""
+        usual: dict[str, object] = {
+            **{field.name: field.default for field in fields(self)},
+            "batch_size": USUAL_BATCH_SIZE[self.rule],
+            "learning_rate": USUAL_LEARNING_RATE[self.rule],
+        }
+        for name in FOREIGN_SETTINGS[self.rule]:
+            if getattr(self, name) != usual[name]:
+                raise TrainingError(
+                    f"The rule {self.rule} knows no setting {name}, but it is "
+                    f"{getattr(self, name)}; leave it out, or choose rule surrogate."
+                )
 
     def _check_weights(self) -> None:
         if len(self.weights_per_layer) != self.layer_count:

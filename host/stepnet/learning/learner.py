@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stepnet.data import Dataset
+from stepnet.errors import TrainingError
 from stepnet.learning.config import Progress
 from stepnet.network import Network
 from stepnet.sigmoid import SigmoidNetwork
@@ -39,6 +41,25 @@ class Learner(Protocol):
     def export(self, name: str) -> Network | SigmoidNetwork:
         """The network as it stands, in integers, under this name."""
         ...
+
+
+def check_learnable(dataset: Dataset) -> None:
+    """Raise TrainingError if the data set has one character only, or labels that are none.
+
+    A frequent slip is a digit's number in place of its code.
+    """
+    if len(dataset.alphabet) < 2:
+        raise TrainingError(
+            f"All images show the character {dataset.alphabet!r}; "
+            "give a data set with at least two characters."
+        )
+    for character in dataset.alphabet:
+        if not character.isprintable():
+            code = ord(character)
+            raise TrainingError(
+                f"The label {code} is the code of no printable character; give character codes, "
+                f"which for the digits 0 to 9 are {ord('0')} to {ord('9')}."
+            )
 
 
 def random_state(random: np.random.Generator) -> NDArray[np.uint64]:

@@ -32,7 +32,7 @@ from stepnet.data import Dataset
 from stepnet.errors import MissingToolError, TrainingError
 from stepnet.files import write_text, write_whole
 from stepnet.learning.config import Config
-from stepnet.learning.learner import State
+from stepnet.learning.learner import State, check_learnable
 from stepnet.network import Network
 from stepnet.sigmoid import SigmoidNetwork
 
@@ -66,8 +66,10 @@ class Run:
         about: what else people want to read in config.json, the network's name for instance.
 
         Raises TrainingError if the folder holds a run of another description, a finished one, or a
-        damaged checkpoint, or cannot be made.
+        damaged checkpoint, or cannot be made; and before anything is written if nothing can be
+        learned from `dataset`.
         """
+        check_learnable(dataset)
         run = cls(folder, _describe(config, dataset, about), [])
         told = folder / "config.json"
         try:
