@@ -139,6 +139,23 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     )
 
 
+@pytest.mark.parametrize("rule", ["delta", "sigmoid"])
+def test_the_checkpoint_of_another_run_is_refused(tmp_path, rule):
+    if rule == "sigmoid":
+        pytest.importorskip("torch")
+    for name, neurons in (("narrow", 8), ("wide", 12)):
+        config = Config(rule=rule, hidden=(neurons,), epochs=1)
+        train(config, bars(), run=begin(tmp_path / name, config))
+    checkpoint = tmp_path / "wide" / "checkpoint.npz"
+    checkpoint.write_bytes((tmp_path / "narrow" / "checkpoint.npz").read_bytes())
+    with pytest.raises(TrainingError) as caught:
+        begin(tmp_path / "wide", config)
+    assert str(caught.value) == (
+        f"The checkpoint {str(checkpoint)!r} is of a run with hidden [8] instead of [12]; delete "
+        "it and the run begins anew."
+    )
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     folder = tmp_path / "file" / "run"
@@ -150,8 +167,9 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     )
 
 
-def test_a_damaged_description_is_named(tmp_path):
-    (tmp_path / "config.json").write_text("{")
+@pytest.mark.parametrize("description", ["{", "3"])
+def test_a_damaged_description_is_named(tmp_path, description):
+    (tmp_path / "config.json").write_text(description)
     with pytest.raises(TrainingError) as caught:
         begin(tmp_path, Config(rule="delta"))
     assert str(caught.value) == (

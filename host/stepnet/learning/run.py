@@ -7,8 +7,9 @@
     network.npz      the network
     result.json      how well it reads, how long it took
 
-Every file appears whole or not at all, and the checkpoint carries the log, so a run that is
-stopped at any moment, even by the machine, goes on from its last whole pass as if nothing had been.
+Every file appears whole or not at all, and the checkpoint carries log and description. So a run
+that is stopped at any moment, even by the machine, goes on from its last whole pass as if nothing
+had been.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Run:
         told = folder / "config.json"
         try:
             if told.exists():
-                run._take_up(json.loads(told.read_text(encoding="utf-8")))
+                run._take_up(_read_description(told.read_text(encoding="utf-8")))
             else:
                 folder.mkdir(parents=True, exist_ok=True)
                 write_text(told, json.dumps(run.description, indent=2) + "\n")
@@ -91,14 +92,13 @@ class Run:
         return run
 
     def _take_up(self, told: dict[str, Any]) -> None:
-        for key, value in _flat(self.description).items():
-            other = _flat(told).get(key)
-            if other != value:
-                raise TrainingError(
-                    f"The run in {str(self.folder)!r} was begun with {key} {other!r} instead of "
-                    f"{value!r}; go on with the command it was begun with, or name another "
-                    "folder with --run."
-                )
+        if (other := _other_entry(told, self.description)) is not None:
+            key, theirs, ours = other
+            raise TrainingError(
+                f"The run in {str(self.folder)!r} was begun with {key} {theirs!r} instead of "
+                f"{ours!r}; go on with the command it was begun with, or name another "
+                "folder with --run."
+            )
         if (self.folder / "result.json").exists():
             raise TrainingError(
                 f"The run in {str(self.folder)!r} is done; look at its network.npz, or name "
@@ -110,12 +110,19 @@ class Run:
         try:
             with np.load(checkpoint, allow_pickle=False) as file:
                 content = {key: file[key] for key in file.files}
+            kept_of = _read_description(str(content.pop("description")[()]))
             self.records = json.loads(str(content.pop("records")[()]))
             self.state = {key.removeprefix(_STATE): value for key, value in content.items()}
         except _DAMAGE as error:
             raise TrainingError(
                 f"The checkpoint {str(checkpoint)!r} is damaged; delete it and the run begins anew."
             ) from error
+        if (other := _other_entry(kept_of, self.description)) is not None:
+            key, theirs, ours = other
+            raise TrainingError(
+                f"The checkpoint {str(checkpoint)!r} is of a run with {key} {theirs!r} instead of "
+                f"{ours!r}; delete it and the run begins anew."
+            )
 
     @property
     def seconds(self) -> float:
@@ -131,7 +138,11 @@ class Run:
         write_whole(
             self.folder / "checkpoint.npz",
             lambda file: np.savez(
-                file, allow_pickle=False, records=np.array(json.dumps(self.records)), **arrays
+                file,
+                allow_pickle=False,
+                description=np.array(json.dumps(self.description)),
+                records=np.array(json.dumps(self.records)),
+                **arrays,
             ),
         )
 
@@ -175,6 +186,23 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _read_description(text: str) -> dict[str, Any]:
+    """A description from JSON; ValueError if the text is none."""
+    description = json.loads(text)
+    if not isinstance(description, dict):
+        raise ValueError(f"A description is no {type(description).__name__}.")
+    return cast(dict[str, Any], description)
+
+
+def _other_entry(theirs: dict[str, Any], ours: dict[str, Any]) -> tuple[str, Any, Any] | None:
+    """The first entry of our description that is another in theirs: its name, theirs and ours."""
+    told = _flat(theirs)
+    for key, value in _flat(ours).items():
+        if told.get(key) != value:
+            return key, told.get(key), value
+    return None
 
 
 def _flat(description: dict[str, Any]) -> dict[str, Any]:
