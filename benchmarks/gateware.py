@@ -28,17 +28,20 @@ from stepnet.cycles import cycles_per_image
 from stepnet.engine import EngineShape
 from stepnet.network import Layer, Network
 from stepnet_hdl.chip import SerialChip
+from stepnet_hdl.plan import LARGE_PART_OPTIONS
 from stepnet_hdl.popcount import Popcount
 from stepnet_hdl.tools import find_tool
 from stepnet_hdl.verilog import to_rtlil
 
 BAUD = 1_000_000
 
+_ECP5 = ("--package", "CABGA381", "--speed", "6")
+
 DEVICES = {
     "UP5K": ("ice40", "-device u", ("--up5k", "--package", "sg48")),
     "HX8K": ("ice40", "-device hx", ("--hx8k", "--package", "ct256")),
-    "ECP5-25F-6": ("ecp5", "-nowidelut", ("--25k", "--package", "CABGA381", "--speed", "6")),
-    "ECP5-85F-6": ("ecp5", "-nowidelut", ("--85k", "--package", "CABGA381", "--speed", "6")),
+    "ECP5-25F-6": ("ecp5", "-nowidelut", ("--25k", *_ECP5)),
+    "ECP5-85F-6": ("ecp5", "-nowidelut", ("--85k", *_ECP5, *LARGE_PART_OPTIONS)),
 }
 
 

@@ -22,6 +22,11 @@ SYNTHESIS_OPTIONS = {
 """Beside Amaranth's own, where they help: muxes in front of wide LUTs double the area of a popcount
 on ECP5."""
 
+LARGE_PART_LUTS = 50_000
+LARGE_PART_OPTIONS = ("--router", "router2")
+"""Of place and route, for parts with more LUTs than that: nextpnr's usual router takes hours for
+the many weights per cycle that such a part holds."""
+
 _SCRIPTS = ("build_", DESIGN_NAME + ".debug.v")
 """Starts of the names of files that the flow does not use."""
 
@@ -80,11 +85,13 @@ def make_plan(
         synthesis_options = _usual_options(platform)
     if issubclass(platform, GowinPlatform) and platform.family.startswith("GW2A"):
         synthesis_options = [*synthesis_options, "-family", "gw2a"]
+    is_large = board.fpga.luts > LARGE_PART_LUTS
     built = platform().prepare(
         BoardTop(board, baud, clock_hz, network),
         name=DESIGN_NAME,
         emit_src=False,
         synth_opts=" ".join(synthesis_options),
+        **({"nextpnr_opts": " ".join(LARGE_PART_OPTIONS)} if is_large else {}),
     )
     commands = json.loads(_text(built.files[f"{built.script}.json"]))["commands"]
     synthesis, place_and_route, packing = map(tuple, commands)
