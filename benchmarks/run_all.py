@@ -70,12 +70,17 @@ def script(name: str, *options: str) -> tuple[str, ...]:
     return (sys.executable, str(HERE / f"{name}.py"), *options, "--json")
 
 
-def accuracy(network: str, target: str) -> Benchmark:
-    """How often a network gets the exact code of MNIST's test images."""
+MNIST = ("MNIST's 10,000 test images", ("--data", "mnist"))
+UNIPEN = ("UNIPEN, clean labels of 41 writers never seen", ("--data", "unipen", "--clean"))
+
+
+def accuracy(network: str, target: str, data: tuple[str, tuple[str, ...]] = MNIST) -> Benchmark:
+    """How often a network gets the exact code of a data set's test images."""
+    images, options = data
     return Benchmark(
-        f"`{network}`, exact ASCII code, MNIST's 10,000 test images",
+        f"`{network}`, exact ASCII code, {images}",
         target,
-        (*STEPNET, "evaluate", network, "--data", "mnist", "--json"),
+        (*STEPNET, "evaluate", network, *options, "--json"),
         lambda result: f"{result['accuracy']:.2%}",
     )
 
@@ -108,6 +113,10 @@ BENCHMARKS = (
     accuracy("digits-medium", "97 %"),
     accuracy("digits-large", "98.4 %"),
     accuracy("exercise", "93 %"),
+    accuracy("ascii-nearest", "72 %", UNIPEN),
+    accuracy("ascii", "67 %", UNIPEN),
+    accuracy("ascii-bits", "55 %", UNIPEN),
+    accuracy("letters", "68 %", UNIPEN),
     Benchmark(
         "`make demo`, fresh clone, packages in pip's cache",
         "under 240 s; under 15 s the second time",
