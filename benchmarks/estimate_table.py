@@ -327,9 +327,10 @@ def main() -> None:
     parser.add_argument("--route", action="store_true", help="place and route what is built")
     parser.add_argument("--json", action="store_true", help="print JSON, and leave the page alone")
     arguments = parser.parse_args()
-    built: list[dict[str, Any] | None] = [None] * len(ROWS)
+    built: list[dict[str, Any] | None] = []
     if BUILT.exists():
         built = json.loads(BUILT.read_text())
+    built += [None] * (len(ROWS) - len(built))
     if arguments.build is not None:
         for number in arguments.build or range(len(ROWS)):
             built[number] = build(*ROWS[number], route=arguments.route)
