@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,13 @@ DEVICES = {
     "HX8K": ("ice40", "-device hx", ("--hx8k", "--package", "ct256")),
     "ECP5-25F-6": ("ecp5", "-nowidelut", ("--25k", *_ECP5)),
     "ECP5-85F-6": ("ecp5", "-nowidelut", ("--85k", *_ECP5, *LARGE_PART_OPTIONS)),
+}
+
+PARTS = {
+    "UP5K": "iCE40UP5K",
+    "HX8K": "iCE40HX8K",
+    "ECP5-25F-6": "LFE5U-25F",
+    "ECP5-85F-6": "LFE5U-85F",
 }
 
 
@@ -170,7 +178,8 @@ def results(case: Case, seeds: range) -> Iterator[dict[str, Any]]:
     family, options, chosen = DEVICES[case.device]
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".gateware-") as name:
         folder = Path(name)
-        (folder / "top.il").write_text(to_rtlil(case.component(), "top"))
+        part = SimpleNamespace(device=PARTS[case.device])
+        (folder / "top.il").write_text(to_rtlil(case.component(), "top", part))
         synthesis = (
             "read_rtlil top.il; delete w:$verilog_initial_trigger; "
             f"synth_{family} {options} -top top -json top.json; tee -q -o stat.json stat -json"

@@ -37,7 +37,7 @@ ANSWER_LUTS = 100
 LINE_BITS_PER_BYTE = 10
 """Start bit, eight data bits, stop bit."""
 
-CHIP_FLIP_FLOPS = 720
+CHIP_FLIP_FLOPS = 790
 """Of what does not grow with the engine: link, endpoint, sequencer, readout."""
 
 
@@ -100,9 +100,9 @@ _COEFFICIENTS = {
 """Fitted to the chips of benchmarks/estimate_table.json."""
 
 _SPEEDS = {
-    "iCE40UP": _Speed(base_ns=28.1, doubling_ns=0.6),
-    "iCE40HX": _Speed(base_ns=12.9, doubling_ns=0.1),
-    "LFE5U": _Speed(base_ns=11.7, doubling_ns=0.3),
+    "iCE40UP": _Speed(base_ns=25.0, doubling_ns=0.6),
+    "iCE40HX": _Speed(base_ns=9.9, doubling_ns=0.1),
+    "LFE5U": _Speed(base_ns=9.2, doubling_ns=0.2),
 }
 """By the start of a part's name, for its slowest speed grade; fitted to the same chips."""
 

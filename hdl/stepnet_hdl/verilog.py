@@ -11,12 +11,14 @@ from stepnet.errors import BuildError
 from stepnet_hdl.tools import find_tool
 
 
-def to_rtlil(component: Elaboratable, top: str) -> str:
+def to_rtlil(component: Elaboratable, top: str, platform: object = None) -> str:
     """RTLIL of `component` as module `top`; the same text for the same logic.
+
+    platform: what `elaborate` is given: with a `device`, logic may use the cells of that part.
 
     Source positions are left out, so that moving a line in a file does not make another design.
     """
-    return rtlil.convert(component, name=top, emit_src=False)
+    return rtlil.convert(component, name=top, platform=platform, emit_src=False)
 
 
 def to_verilog(rtlil_text: str) -> str:
