@@ -116,10 +116,10 @@ _ECP5_45F = Part(
 _ECP5_85F = Part(
     *(83_640, 208, ECP5_BLOCK_RAM_BITS),
     shape=EngineShape(
-        simd=144,
+        simd=64,
         pe=16,
         max_inputs=1152,
-        weight_words=1536,
+        weight_words=3072,
         parameter_words=1024,
         parameter_lanes=4,
         max_sum_bits=18,
