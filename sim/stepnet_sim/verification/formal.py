@@ -192,9 +192,8 @@ design.il
 def _counterexample(output: str, folder: Path) -> str:
     """Which assertion fails, in which cycle, and where the trace is."""
     assertion = re.search(r"Assert failed in \S+: (.*)", output)
-    step = re.search(r"failed assertion .* at .* in step (\d+)", output)
-    if step is None:
-        step = re.search(r"in step (\d+)\.\.\n(?:.*\n)?.*BMC failed", output)
+    # From the summary: above it, the lines of base case and induction mix.
+    step = re.search(r"failed assertion .*step (\d+)", output)
     trace = next(iter(sorted(folder.glob(f"{TOP}/engine_0/trace*.vcd"))), None)
     parts = [assertion.group(1) if assertion else "an assertion fails"]
     if step is not None:
