@@ -24,8 +24,8 @@ on ECP5."""
 
 LARGE_PART_LUTS = 50_000
 LARGE_PART_OPTIONS = ("--router", "router2")
-"""Of place and route, for parts with more LUTs than that: nextpnr's usual router takes hours for
-the many weights per cycle that such a part holds."""
+"""Of place and route, for parts with more LUTs than that: nextpnr's usual router takes far longer
+for block RAMs that lie all over such a part."""
 
 _SCRIPTS = ("build_", DESIGN_NAME + ".debug.v")
 """Starts of the names of files that the flow does not use."""
