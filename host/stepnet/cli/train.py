@@ -302,6 +302,7 @@ def _command(
 ) -> str:
     """The command that makes this network again; where data and output lie does not matter."""
     from stepnet.learning import Config
+    from stepnet.learning.config import GRADIENT_SETTINGS
 
     usual = Config(rule=config.rule)
     bits = config.weights_per_layer
@@ -315,16 +316,7 @@ def _command(
         "epochs": config.epochs,
         "seed": config.seed,
     }
-    for setting in (
-        "batch_size",
-        "learning_rate",
-        "augmentation",
-        "surrogate",
-        "auxiliary",
-        "distillation",
-        "teacher_epochs",
-        "threads",
-    ):
+    for setting in (*GRADIENT_SETTINGS, "teacher_epochs", "threads"):
         if getattr(config, setting) != getattr(usual, setting):
             options[setting.replace("_", "-")] = getattr(config, setting)
     options |= {"characters": characters, "hold-out": hold_out or None, "name": name}

@@ -35,16 +35,19 @@ MAX_SEED = (1 << 63) - 1
 MAX_HIDDEN = 1 << 16
 """Neurons of a hidden layer; more is a slip of the finger, and no memory would hold the weights."""
 
+GRADIENT_SETTINGS = (
+    "batch_size",
+    "learning_rate",
+    "augmentation",
+    "surrogate",
+    "auxiliary",
+    "distillation",
+)
+"""Settings that mean nothing without a gradient."""
+
 FOREIGN_SETTINGS = {
     "surrogate": (),
-    "delta": (
-        "batch_size",
-        "learning_rate",
-        "augmentation",
-        "surrogate",
-        "auxiliary",
-        "distillation",
-    ),
+    "delta": GRADIENT_SETTINGS,
     "sigmoid": ("surrogate", "auxiliary", "distillation"),
 }
 """Settings that a rule does not know. Left at their usual values they do nothing."""
