@@ -39,18 +39,12 @@ BAUD = 1_000_000
 _ECP5 = ("--package", "CABGA381", "--speed", "6")
 
 DEVICES = {
-    "UP5K": ("ice40", "-device u", ("--up5k", "--package", "sg48")),
-    "HX8K": ("ice40", "-device hx", ("--hx8k", "--package", "ct256")),
-    "ECP5-25F-6": ("ecp5", "-nowidelut", ("--25k", *_ECP5)),
-    "ECP5-85F-6": ("ecp5", "-nowidelut", ("--85k", *_ECP5, *LARGE_PART_OPTIONS)),
+    "UP5K": ("iCE40UP5K", "ice40", "-device u", ("--up5k", "--package", "sg48")),
+    "HX8K": ("iCE40HX8K", "ice40", "-device hx", ("--hx8k", "--package", "ct256")),
+    "ECP5-25F-6": ("LFE5U-25F", "ecp5", "-nowidelut", ("--25k", *_ECP5)),
+    "ECP5-85F-6": ("LFE5U-85F", "ecp5", "-nowidelut", ("--85k", *_ECP5, *LARGE_PART_OPTIONS)),
 }
-
-PARTS = {
-    "UP5K": "iCE40UP5K",
-    "HX8K": "iCE40HX8K",
-    "ECP5-25F-6": "LFE5U-25F",
-    "ECP5-85F-6": "LFE5U-85F",
-}
+"""Part, family, and the options of synthesis and of nextpnr."""
 
 
 class MatchCount(wiring.Component):
@@ -175,11 +169,11 @@ CASES = (
 
 def results(case: Case, seeds: range) -> Iterator[dict[str, Any]]:
     """What came out for each seed."""
-    family, options, chosen = DEVICES[case.device]
+    part, family, options, chosen = DEVICES[case.device]
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".gateware-") as name:
         folder = Path(name)
-        part = SimpleNamespace(device=PARTS[case.device])
-        (folder / "top.il").write_text(to_rtlil(case.component(), "top", part))
+        platform = SimpleNamespace(device=part)
+        (folder / "top.il").write_text(to_rtlil(case.component(), "top", platform))
         synthesis = (
             "read_rtlil top.il; delete w:$verilog_initial_trigger; "
             f"synth_{family} {options} -top top -json top.json; tee -q -o stat.json stat -json"
