@@ -88,22 +88,66 @@ class _Cell:
 
 
 def _comb(cell: _Cell) -> list[str]:
-    """A LUT, or half of a carry; after Yosys' model CCU2C."""
+    """Whatever its mode makes of it."""
     mode = cell.parameters.get("MODE", "LOGIC")
-    if mode not in ("LOGIC", "CCU2"):
-        raise BuildError(f"The cell {cell.name!r} is in mode {mode}, of which there is no model.")
-    init = cell.parameters["INITVAL"]
+    if mode not in COMB_MODES:
+        raise BuildError(
+            f"The cell {cell.name!r} is in mode {mode}, of which there is no model; verify the "
+            "synthesised netlist instead."
+        )
+    return COMB_MODES[mode](cell)
+
+
+def _table(cell: _Cell) -> str:
     a, b, c, d = (cell.input(port) for port in "ABCD")
-    table = f"16'b{init} >> {{{d}, {c}, {b}, {a}}}"
+    return f"16'b{cell.parameters['INITVAL']} >> {{{d}, {c}, {b}, {a}}}"
+
+
+def _lut(cell: _Cell) -> list[str]:
+    table = _table(cell)
     lines: list[str] = []
-    if mode == "LOGIC":
-        if output := cell.output("F"):
-            lines.append(f"assign {output} = {table};")
-        if output := cell.output("OFX"):
-            low, high = ("FXA", "FXB") if cell.has("FXA") else ("F", "F1")
-            below = cell.input(low) if low == "FXA" else f"1'({table})"
-            lines.append(f"assign {output} = {cell.input('M')} ? {cell.input(high)} : {below};")
-        return lines
+    if output := cell.output("F"):
+        lines.append(f"assign {output} = {table};")
+    if output := cell.output("OFX"):
+        low, high = ("FXA", "FXB") if cell.has("FXA") else ("F", "F1")
+        below = cell.input(low) if low == "FXA" else f"1'({table})"
+        lines.append(f"assign {output} = {cell.input('M')} ? {cell.input(high)} : {below};")
+    return lines
+
+
+def _lut_ram(cell: _Cell) -> list[str]:
+    """A LUT whose table is written at a clock edge and read at any time."""
+    output = cell.output("F")
+    if output is None:
+        return []
+    edge = "negedge" if cell.parameters["WCKMUX"] == "INV" else "posedge"
+    written, read = (
+        ", ".join(cell.input(port) for port in ports)
+        for ports in (("WAD3", "WAD2", "WAD1", "WAD0"), "DCBA")
+    )
+    ram = f"{output}_ram"
+    return [
+        f"reg [15:0] {ram} = 16'b{cell.parameters['INITVAL']};",
+        f"always @({edge} n{cell.connections['WCK'][0]}) "
+        f"if ({cell.input('WRE')}) {ram}[{{{written}}}] <= {cell.input('WD')};",
+        f"assign {output} = {ram}[{{{read}}}];",
+    ]
+
+
+def _lut_ram_write(cell: _Cell) -> list[str]:
+    """What the LUTs of a RAM share: write address and data, as nextpnr wires them through."""
+    return [
+        f"assign {output} = {cell.input(port)};"
+        for name, port in LUT_RAM_WRITE.items()
+        if (output := cell.output(name))
+    ]
+
+
+def _carry(cell: _Cell) -> list[str]:
+    """Half of a carry, after Yosys' model CCU2C."""
+    table, init = _table(cell), cell.parameters["INITVAL"]
+    a, b = cell.input("A"), cell.input("B")
+    lines: list[str] = []
     inject = cell.parameters["CCU2_INJECT1"] == "YES"
     carry = cell.input("FCI")
     if output := cell.output("F"):
@@ -178,8 +222,22 @@ def _clock_buffer(cell: _Cell) -> list[str]:
     return [f"assign {cell.output('CLKO')} = {cell.input('CLKI')};"]
 
 
+COMB_MODES: Mapping[str, Callable[[_Cell], list[str]]] = {
+    "LOGIC": _lut,
+    "CCU2": _carry,
+    "DPRAM": _lut_ram,
+    "RAMW_BLOCK": lambda cell: [],  # its place is taken by a RAM's write port
+}
+
+LUT_RAM_WRITE = {
+    **{"WADO0": "D0", "WADO1": "B0", "WADO2": "C0", "WADO3": "A0"},
+    **{"WDO0": "C1", "WDO1": "A1", "WDO2": "D1", "WDO3": "B1"},
+}
+"""Outputs of a TRELLIS_RAMW, and the inputs that they repeat (nextpnr, ecp5/pack.cc)."""
+
 CELLS: Mapping[str, Callable[[_Cell], list[str]]] = {
     "TRELLIS_COMB": _comb,
+    "TRELLIS_RAMW": _lut_ram_write,
     "TRELLIS_FF": _flip_flop,
     "DP16KD": _block_ram,
     "EHXPLLL": _pll,

@@ -75,6 +75,35 @@ def test_block_ram_has_its_multiplexers_resolved(lines):
     assert ".ADA0(1'b0), .WEA(!1'b1), .CEA(n6), .DOA0(n9)" in instance
 
 
+def test_lut_ram(lines):
+    parameters = {"MODE": "DPRAM", "INITVAL": "0" * 16, "WCKMUX": "INV", "WREMUX": "WRE"}
+    write = {"WCK": 3, "WRE": 6, "WD": 7, "WAD3": 13, "WAD2": 12, "WAD1": 11, "WAD0": 10}
+    ram = cell("TRELLIS_COMB", parameters, {**write, "D": 18, "C": 17, "B": 16, "A": 15}, {"F": 9})
+    assert lines(ram)[1:] == [
+        "reg [15:0] n9_ram = 16'b0000000000000000;",
+        "always @(negedge n3) if (n6) n9_ram[{n13, n12, n11, n10}] <= n7;",
+        "assign n9 = n9_ram[{n18, n17, n16, n15}];",
+    ]
+
+
+def test_write_port_of_a_lut_ram(lines):
+    ports = cell("TRELLIS_RAMW", {}, {"B0": 5, "D1": 6}, {"WADO1": 90, "WDO2": 91, "WDO3": None})
+    assert lines(ports) == ["wire n90;", "wire n91;", "assign n90 = n5;", "assign n91 = n6;"]
+
+
+def test_lut_whose_place_is_taken(lines):
+    assert lines(cell("TRELLIS_COMB", {"MODE": "RAMW_BLOCK"}, {}, {"F": 9})) == ["wire n9;"]
+
+
+def test_mode_without_a_model(lines):
+    with pytest.raises(BuildError) as caught:
+        lines(cell("TRELLIS_COMB", {"MODE": "ROM256"}))
+    assert str(caught.value) == (
+        "The cell 'c' is in mode ROM256, of which there is no model; verify the synthesised "
+        "netlist instead."
+    )
+
+
 def test_cell_without_a_model(lines):
     with pytest.raises(BuildError) as caught:
         lines(cell("MULT18X18D", {}))
