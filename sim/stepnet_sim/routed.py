@@ -116,14 +116,17 @@ def _lut(cell: _Cell) -> list[str]:
 
 
 def _lut_ram(cell: _Cell) -> list[str]:
-    """A LUT whose table is written at a clock edge and read at any time."""
+    """A LUT whose table is written at a clock edge and read at any time.
+
+    Bit 0 of the address is input D, and bit 3 is A, as nextpnr connects them (ecp5/cells.cc).
+    """
     output = cell.output("F")
     if output is None:
         return []
     edge = "negedge" if cell.parameters["WCKMUX"] == "INV" else "posedge"
     written, read = (
         ", ".join(cell.input(port) for port in ports)
-        for ports in (("WAD3", "WAD2", "WAD1", "WAD0"), "DCBA")
+        for ports in (("WAD0", "WAD2", "WAD1", "WAD3"), "DCBA")
     )
     ram = f"{output}_ram"
     return [
@@ -233,7 +236,7 @@ LUT_RAM_WRITE = {
     **{"WADO0": "D0", "WADO1": "B0", "WADO2": "C0", "WADO3": "A0"},
     **{"WDO0": "C1", "WDO1": "A1", "WDO2": "D1", "WDO3": "B1"},
 }
-"""Outputs of a TRELLIS_RAMW, and the inputs that they repeat (nextpnr, ecp5/pack.cc)."""
+"""Outputs of a TRELLIS_RAMW, and the inputs that they repeat (nextpnr, ecp5/cells.cc)."""
 
 CELLS: Mapping[str, Callable[[_Cell], list[str]]] = {
     "TRELLIS_COMB": _comb,

@@ -81,7 +81,7 @@ def test_lut_ram(lines):
     ram = cell("TRELLIS_COMB", parameters, {**write, "D": 18, "C": 17, "B": 16, "A": 15}, {"F": 9})
     assert lines(ram)[1:] == [
         "reg [15:0] n9_ram = 16'b0000000000000000;",
-        "always @(negedge n3) if (n6) n9_ram[{n13, n12, n11, n10}] <= n7;",
+        "always @(negedge n3) if (n6) n9_ram[{n10, n12, n11, n13}] <= n7;",
         "assign n9 = n9_ram[{n18, n17, n16, n15}];",
     ]
 
