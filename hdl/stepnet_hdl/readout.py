@@ -19,7 +19,7 @@ class ReadoutNumber(enum.Enum, shape=2):
 class Readout(wiring.Component):
     """Takes groups of decided neurons, one neuron per cycle, and makes the code of them.
 
-    `finished` comes one cycle after the last neuron was taken: with a PE of 1 that is one cycle
+    `finished` comes two cycles after the last neuron was taken: with a PE of 1 that is two cycles
     after `last`. Groups are at least `pe` cycles apart.
 
     Members
