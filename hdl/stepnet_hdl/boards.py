@@ -93,10 +93,11 @@ _ECP5_25F = Part(
         parameter_words=256,
         parameter_lanes=4,
         max_sum_bits=18,
+        weight_memory="registered",
         overlap_neurons=256,
     ),
     answers_in_luts=True,
-    clock_hz=90_000_000,
+    clock_hz=110_000_000,
 )
 _ECP5_45F = Part(
     *(43_848, 108, ECP5_BLOCK_RAM_BITS),
@@ -108,6 +109,7 @@ _ECP5_45F = Part(
         parameter_words=512,
         parameter_lanes=4,
         max_sum_bits=18,
+        weight_memory="registered",
         overlap_neurons=576,
     ),
     answers_in_luts=True,
@@ -123,6 +125,7 @@ _ECP5_85F = Part(
         parameter_words=1024,
         parameter_lanes=4,
         max_sum_bits=18,
+        weight_memory="registered",
     ),
     answers_in_luts=True,
     clock_hz=60_000_000,
@@ -151,7 +154,7 @@ PARTS = {
     "LFE5UM5G-25F": _ECP5_25F,
     "LFE5U-45F": _ECP5_45F,
     "LFE5UM-45F": _ECP5_45F,
-    "LFE5UM5G-45F": dataclasses.replace(_ECP5_45F, clock_hz=125_000_000),  # always speed 8
+    "LFE5UM5G-45F": dataclasses.replace(_ECP5_45F, clock_hz=150_000_000),  # always speed 8
     "LFE5U-85F": _ECP5_85F,
     "LFE5UM-85F": _ECP5_85F,
     "LFE5UM5G-85F": _ECP5_85F,

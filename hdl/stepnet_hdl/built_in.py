@@ -17,7 +17,7 @@ def check_built_in(network: Network, board: Board) -> None:
     shapes = {
         other.name: other.part.shape
         for other in all_boards().values()
-        if not other.is_too_small and other.part.shape.weight_memory == "block"
+        if not other.is_too_small and other.part.shape.weight_memory != "single_port"
     }
     shape = board.part.shape
     if shape.weight_memory == "single_port":

@@ -71,11 +71,13 @@ class Memory:
     """`lanes` equal memories side by side, each mapped as `ram`.
 
     width: of a lane, in bits.
+    read_cycles: as of `ram.Ram`.
     """
 
     width: int
     lanes: int
     ram: RamMapping
+    read_cycles: int = 1
 
     @property
     def block_rams(self) -> int:
@@ -92,6 +94,13 @@ class Memory:
         """2:1 muxes of one bit that join the banks."""
         return self.lanes * self.width * (self.ram.banks - 1)
 
+    @property
+    def register_bits(self) -> int:
+        """Flip-flops behind what is read, where that is no block RAM by itself."""
+        if self.ram.block_rams and self.ram.banks == 1:
+            return 0
+        return self.lanes * self.width * (self.read_cycles - 1)
+
 
 def memories(
     shape: EngineShape, family: Family, buffer_bytes: int, *, has_single_port: bool
@@ -102,20 +111,22 @@ def memories(
     has_single_port: the part has RAMs with a single port for weights of that kind.
     """
 
-    def memory(width: int, lanes: int, depth: int) -> Memory:
-        return Memory(width, lanes, map_ram(family, width, depth))
+    def memory(width: int, lanes: int, depth: int, read_cycles: int = 1) -> Memory:
+        return Memory(width, lanes, map_ram(family, width, depth), read_cycles)
 
     activation_words = len(Region) << (shape.row_words - 1).bit_length()
     found = [
         memory(8, 1, buffer_bytes),
-        memory(shape.simd, 1, activation_words),
-        memory(shape.parameter_bits, shape.parameter_lanes, shape.parameter_words),
+        memory(shape.simd, 1, activation_words, shape.read_cycles),
+        memory(
+            shape.parameter_bits, shape.parameter_lanes, shape.parameter_words, shape.read_cycles
+        ),
     ]
     if shape.overlap_neurons:
         partial_bits = shape.pe * shape.max_inputs.bit_length()
         found.append(memory(partial_bits, 1, shape.overlap_groups))
-    if shape.weight_memory == "block" or not has_single_port:
-        found.append(memory(shape.simd, shape.pe, shape.weight_words))
+    if shape.weight_memory != "single_port" or not has_single_port:
+        found.append(memory(shape.simd, shape.pe, shape.weight_words, shape.read_cycles))
     return found
 
 

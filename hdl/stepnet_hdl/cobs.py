@@ -76,8 +76,8 @@ class CobsEncoder(wiring.Component):
     """Turns packets of 1 to 254 bytes into frames, the closing zero included.
 
     A packet is gathered in one 256 x 8 block RAM, where each code is written once its block is
-    complete. It takes a byte per cycle; the frame's first byte is offered 4 cycles after the
-    packet's last one was taken, and the others every second cycle. The next packet is
+    complete. It takes a byte per cycle; the frame's first byte is offered 5 cycles after the
+    packet's last one was taken, and the others every third cycle. The next packet is
     taken from the cycle after the closing zero was.
 
     Members
@@ -116,6 +116,8 @@ class CobsEncoder(wiring.Component):
             write_port.data.eq(code),
             read_port.addr.eq(position),
         ]
+        fetched = Signal(8, reset_less=True)  # inside the block RAM, which is slow
+        m.d.sync += fetched.eq(read_port.data)
         with m.FSM():
             with m.State("GATHER"):
                 m.d.comb += self.packets.ready.eq(1)
@@ -141,7 +143,9 @@ class CobsEncoder(wiring.Component):
                 m.d.comb += write_port.en.eq(1)
                 m.next = "FETCH"
             with m.State("FETCH"):
-                m.d.sync += self.bytes.p.eq(read_port.data)
+                m.next = "TAKE"
+            with m.State("TAKE"):
+                m.d.sync += self.bytes.p.eq(fetched)
                 m.next = "OFFER"
             with m.State("OFFER"):
                 m.d.comb += self.bytes.valid.eq(1)

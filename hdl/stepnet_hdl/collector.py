@@ -50,14 +50,25 @@ class Collector(wiring.Component):
         groups = self.shape.groups_per_word
         gathered = Signal(self.shape.simd)
         group = Signal(range(groups))
+        # Known beforehand, because `write` has a long way to go.
+        completes = Signal(init=groups == 1)
         m.d.comb += [
             self.word.eq(Cat(gathered[self.shape.pe :], self.fires)),
-            self.write.eq(self.done & (self.last | (group == groups - 1))),
+            self.write.eq(self.done & (self.last | completes)),
         ]
         with m.If(self.done):
-            m.d.sync += [gathered.eq(self.word), group.eq(group + 1)]
+            m.d.sync += [
+                gathered.eq(self.word),
+                group.eq(group + 1),
+                completes.eq(group == groups - 2),
+            ]
         with m.If(self.write):
-            m.d.sync += [gathered.eq(0), group.eq(0), self.word_address.eq(self.word_address + 1)]
+            m.d.sync += [
+                gathered.eq(0),
+                group.eq(0),
+                completes.eq(groups == 1),
+                self.word_address.eq(self.word_address + 1),
+            ]
         with m.If(self.done & self.last):
             m.d.sync += self.word_address.eq(0)
         return m

@@ -28,8 +28,7 @@ class Datapath(wiring.Component):
 
     Between the words of a layer that is computed by input, sums wait in a memory of their own.
 
-    `margins`, `done` and `last` come `latency_cycles` after the group's last words, those whose
-    `step` has `end`.
+    `margins`, `done` and `last` come `latency_cycles` after the group's last words.
 
     Members
     -------
@@ -39,9 +38,10 @@ class Datapath(wiring.Component):
         The first neuron of the group lowest.
     activations : Signal(simd), in
     step : Signal(Step), in
-        What the words in the same cycle are to their group; all zeros when there are none.
+        What the words are to their group that come `read_cycles - 1` cycles later; all zeros when
+        none come.
     need_thresholds : Signal(1), out
-        `thresholds` has to follow in the next cycle: once, or so often in a row, per group.
+        `thresholds` has to follow `read_cycles` later: once, or so often in a row, per group.
     thresholds : array of parameter_lanes signed(sum_bits), in
     soon_done : Signal(1), out
         A group is decided two cycles later.
@@ -67,6 +67,7 @@ class Datapath(wiring.Component):
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
         self.latency_cycles = shape.popcount_latency_cycles + 3
+        self._wait_cycles = shape.read_cycles - 1
         super().__init__(
             {
                 "xnor": In(1),
@@ -88,7 +89,7 @@ class Datapath(wiring.Component):
 
         # The steps on their way beside the popcount; the last one meets the count.
         steps = [self.step]
-        for _ in range(1 + shape.popcount_latency_cycles):
+        for _ in range(self._wait_cycles + 1 + shape.popcount_latency_cycles):
             delayed = Signal(Step)
             m.d.sync += delayed.eq(steps[-1])
             steps.append(delayed)
@@ -96,7 +97,9 @@ class Datapath(wiring.Component):
 
         thresholds = self._thresholds(m, steps)
         totals = data.ArrayLayout(signed(shape.sum_bits), shape.pe)
-        total = Signal(totals)
+        total = Signal(totals, reset_less=True)
+        margins = Signal.like(self.margins, reset_less=True)
+        m.d.comb += self.margins.eq(margins)
         partial = self._partial_sums(m, steps, total) if shape.overlap_neurons else None
         for neuron in range(shape.pe):
             count = self._count(m, neuron)
@@ -109,7 +112,7 @@ class Datapath(wiring.Component):
             added = Cat(C(1), before[: shape.sum_bits]) + Cat(step.subtract, addend)
             m.d.sync += [
                 total[neuron].eq(added[1:]),
-                self.margins[neuron].eq(total[neuron] - thresholds[neuron]),
+                margins[neuron].eq(total[neuron] - thresholds[neuron]),
             ]
 
         complete = Signal(Step)  # the step whose count `total` holds
@@ -128,20 +131,23 @@ class Datapath(wiring.Component):
         # XNOR and AND differ where both bits are 0.
         both = weights & self.activations
         neither = ~(weights | self.activations)
-        m.d.sync += popcount.bits.eq(both | (neither & self.xnor.replicate(self.shape.simd)))
+        matches = Signal(self.shape.simd, reset_less=True)
+        m.d.sync += matches.eq(both | (neither & self.xnor.replicate(self.shape.simd)))
+        m.d.comb += popcount.bits.eq(matches)
         return popcount.count
 
     def _thresholds(self, m: Module, steps: list[data.View]) -> data.View:
         """All thresholds of a group, in the cycle after the end of its steps: the latest come
         straight from memory, those read before wait here."""
         reads = self.shape.parameter_reads
-        ends = [step.end for step in steps[len(steps) - reads :]]
+        latest = len(steps) - self._wait_cycles
+        ends = [step.end for step in steps[latest - reads : latest]]
         m.d.comb += self.need_thresholds.eq(Cat(ends).any())
         layout = data.ArrayLayout(signed(self.shape.sum_bits), self.shape.pe)
         read = self.thresholds.as_value()
         if reads == 1:
             return data.View(layout, read)
-        waiting = Signal((reads - 1) * len(read))
+        waiting = Signal((reads - 1) * len(read), reset_less=True)
         everything = Cat(waiting, read)
         m.d.sync += waiting.eq(everything[len(read) :])
         return data.View(layout, everything)

@@ -96,8 +96,8 @@ class Endpoint(wiring.Component):
         image is broken: images in progress are void.
     """
 
-    ANSWER_CYCLES = 19
-    PREVIEW_CYCLES = 13
+    ANSWER_CYCLES = 21
+    PREVIEW_CYCLES = 14
     PIXEL_CYCLES = 2
 
     rx: stream.Interface

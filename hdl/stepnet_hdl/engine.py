@@ -156,6 +156,7 @@ class Engine(wiring.Component):
             shape.parameter_lanes,
             shape.parameter_words,
             self._initial.parameter_values if self._initial else (),
+            shape.read_cycles,
         )
         first = Signal(shape.parameter_bits)
         m.d.comb += [
@@ -184,7 +185,9 @@ class Engine(wiring.Component):
     ) -> None:
         shape = self.shape
         regions_words = len(Region) << (shape.row_words - 1).bit_length()
-        m.submodules.activations = activations = Ram(shape.simd, regions_words)
+        m.submodules.activations = activations = Ram(
+            shape.simd, regions_words, read_cycles=shape.read_cycles
+        )
         m.d.comb += [
             # More often than need be, but known at the start of the cycle.
             intake.pixels_blocked.eq(datapath.soon_done),

@@ -205,7 +205,7 @@ def estimate(shape: EngineShape, part: str) -> Estimate:
         part=part,
         shape=shape,
         luts=round(_luts(shape, family, found)) + ANSWER_LUTS * answers_in_luts,
-        flip_flops=_flip_flops(shape),
+        flip_flops=_flip_flops(shape) + sum(memory.register_bits for memory in found),
         block_rams=FRAME_BLOCK_RAMS
         + (0 if answers_in_luts else ANSWER_BLOCK_RAMS)
         + sum(memory.block_rams for memory in found),

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from stepnet.errors import BuildError
-from stepnet_hdl.plan import Plan
+from stepnet_hdl.output_registers import use_output_registers
+from stepnet_hdl.plan import NETLIST, Plan
 from stepnet_hdl.report import Timing, slowest_clock
 from stepnet_hdl.tools import Tool
 
@@ -97,6 +98,8 @@ def run_flow(
     started_s = time.monotonic()
     progress(Progress(f"Synthesis with {tools[plan.synthesis[0]]}", 0, total))
     _run(plan.synthesis, tools, folder)
+    if plan.output_registers:
+        use_output_registers(folder / NETLIST)
     seconds["synthesis"] = time.monotonic() - started_s
 
     started_s = time.monotonic()

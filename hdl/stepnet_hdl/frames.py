@@ -20,7 +20,7 @@ class FrameReceiver(wiring.Component):
 
     `bytes` takes a byte per cycle but waits 3 cycles after a good frame and 1 after a broken one,
     before the second byte of the next; it never waits for `packets`. The first byte of a packet is
-    offered 8 cycles after the closing zero was taken, further ones every cycle, with 2 cycles
+    offered 9 cycles after the closing zero was taken, further ones every cycle, with 2 cycles
     between packets.
 
     Raises BuildError if `buffer_bytes` is not in `packet_buffer.BUFFER_BYTES`.
@@ -101,8 +101,8 @@ class FrameReceiver(wiring.Component):
 class FrameTransmitter(wiring.Component):
     """Sends packets of 1 to 252 bytes as frames.
 
-    A packet is gathered before it is sent: the frame's first byte is offered 6 cycles after the
-    packet's last one was taken, and the others every second cycle. The next packet is taken
+    A packet is gathered before it is sent: the frame's first byte is offered 7 cycles after the
+    packet's last one was taken, and the others every third cycle. The next packet is taken
     from the cycle after the closing zero was.
 
     Members

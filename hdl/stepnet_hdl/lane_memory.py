@@ -15,13 +15,15 @@ class LaneMemory(wiring.Component):
     A word that is read in the cycle in which it is written means nothing, as of `Ram`.
 
     init: values of `width` bits at power-on, lane by lane of word by word; the others are 0.
+    read_cycles: as of `Ram`.
 
     Members
     -------
     read_address : Signal(range(depth)), in
     read_enable : Signal(1), in
     read_data : Signal(lanes * width), out
-        The word at `read_address` in the latest cycle with `read_enable`, the first lane lowest.
+        The word at `read_address` in the latest cycle with `read_enable` that is `read_cycles` ago,
+        the first lane lowest.
     write_address : Signal(range(depth)), in
     write_lane : Signal(range(lanes)), in
     write_data : Signal(width), in
@@ -36,11 +38,14 @@ class LaneMemory(wiring.Component):
     write_data: Signal
     write_enable: Signal
 
-    def __init__(self, width: int, lanes: int, depth: int, init: Sequence[int] = ()) -> None:
+    def __init__(
+        self, width: int, lanes: int, depth: int, init: Sequence[int] = (), read_cycles: int = 1
+    ) -> None:
         self.width = width
         self.lanes = lanes
         self.depth = depth
         self.init = init
+        self.read_cycles = read_cycles
         super().__init__(
             {
                 "read_address": In(range(depth)),
@@ -58,7 +63,9 @@ class LaneMemory(wiring.Component):
         lanes: list[Signal] = []
         for lane in range(self.lanes):
             of_lane = self.init[lane :: self.lanes]
-            m.submodules[f"lane_{lane}"] = ram = Ram(self.width, self.depth, of_lane)
+            m.submodules[f"lane_{lane}"] = ram = Ram(
+                self.width, self.depth, of_lane, self.read_cycles
+            )
             m.d.comb += [
                 ram.read_address.eq(self.read_address),
                 ram.read_enable.eq(self.read_enable),

@@ -33,7 +33,7 @@ class PacketBuffer(wiring.Component):
     `protocol.window` counts: no frame within that window is dropped.
 
     `frames` takes a byte per cycle but waits 4 cycles after the end of a good frame and 2 after
-    that of a broken one; it never waits for `packets`. The first byte of a packet is offered 7
+    that of a broken one; it never waits for `packets`. The first byte of a packet is offered 8
     cycles after its end was taken, further ones every cycle, with 2 cycles between packets.
 
     Raises BuildError if `buffer_bytes` is not in `BUFFER_BYTES`.
@@ -164,21 +164,26 @@ class PacketBuffer(wiring.Component):
     def _read_packets(
         self, m: Module, port: memory.ReadPort, *, read: Signal, available: Value
     ) -> None:
-        # Two registers: the one inside the block RAM, then `byte`, because the first is slow. A
+        # Three registers: one or two inside the block RAM, whose first one is slow, then `byte`. A
         # byte that `byte` has no room for waits in `spare`, so that nothing from behind `packets`
         # reaches the block RAM in the same cycle.
+        read_out = Signal()
+        read_out_byte = Signal(8, reset_less=True)
         fetched = Signal()
-        fetched_byte = Signal(8)
+        fetched_byte = Signal(8, reset_less=True)
         spare = Signal(8)
         spare_valid = Signal()
         byte = Signal(8)
         byte_valid = Signal()
         byte_ready = Signal()
         m.d.comb += port.addr.eq(read)
-        with m.If(~fetched | ~spare_valid):
+        fetch = ~fetched | ~spare_valid
+        with m.If(fetch):
+            m.d.sync += [fetched.eq(read_out), fetched_byte.eq(read_out_byte)]
+        with m.If(fetch | ~read_out):
             m.d.sync += [
-                fetched.eq(available),
-                fetched_byte.eq(port.data),
+                read_out.eq(available),
+                read_out_byte.eq(port.data),
                 read.eq(read + available),
             ]
         with m.If(~spare_valid):
@@ -215,4 +220,5 @@ class PacketBuffer(wiring.Component):
                     m.d.sync += bytes_after.eq(bytes_after - 1)
                     with m.If(self.packets.p.last):
                         m.next = "LENGTH_LOW"
-        m.d.comb += self.empty.eq(~available & ~fetched & ~byte_valid & fsm.ongoing("LENGTH_LOW"))
+        nothing_read = ~read_out & ~fetched & ~byte_valid
+        m.d.comb += self.empty.eq(~available & nothing_read & fsm.ongoing("LENGTH_LOW"))

@@ -15,6 +15,8 @@ from stepnet_hdl.boards import Board, OpenPlatform
 from stepnet_hdl.top import BoardTop
 
 DESIGN_NAME = "stepnet"
+NETLIST = f"{DESIGN_NAME}.json"
+"""What synthesis leaves for place and route."""
 
 SYNTHESIS_OPTIONS = {
     LatticeECP5Platform: ("-nowidelut",),
@@ -36,10 +38,12 @@ class Plan:
     """Files and the three commands that make a bitstream of them.
 
     files: contents by name.
+    output_registers: whether block RAMs of the netlist are to use theirs, see `output_registers`.
     synthesis, place_and_route, packing: a tool, as Amaranth calls it, and its arguments.
     """
 
     files: Mapping[str, str]
+    output_registers: bool
     synthesis: tuple[str, ...]
     place_and_route: tuple[str, ...]
     packing: tuple[str, ...]
@@ -59,7 +63,7 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 of all of it. It knows nothing of source positions, so that a comment or a moved
         line does not make another plan."""
-        text = json.dumps([sorted(self.files.items()), self._commands])
+        text = json.dumps([sorted(self.files.items()), self.output_registers, self._commands])
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -100,7 +104,8 @@ def make_plan(
         for name, content in built.files.items()
         if not name.startswith(_SCRIPTS)
     }
-    return Plan(files, synthesis, place_and_route, packing)
+    registers = issubclass(platform, LatticeECP5Platform)
+    return Plan(files, registers, synthesis, place_and_route, packing)
 
 
 def _usual_options(platform: OpenPlatform) -> tuple[str, ...]:

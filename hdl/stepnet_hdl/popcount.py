@@ -42,7 +42,7 @@ class Popcount(wiring.Component):
 
 def _count(m: Module, bits: Value, latency_cycles: int, leaf_bits: int) -> Value:
     """Add the ones of `bits` in exactly `latency_cycles`."""
-    count = Signal(range(len(bits) + 1))
+    count = Signal(range(len(bits) + 1), reset_less=True)
     if latency_cycles == 1:
         a, b, c = (*bits, *[C(0)] * (3 - len(bits)))
         m.d.sync += count.eq(Cat(a ^ b ^ c, (a & b) | (a & c) | (b & c)))
@@ -54,7 +54,7 @@ def _count(m: Module, bits: Value, latency_cycles: int, leaf_bits: int) -> Value
     half = len(bits) // 2  # the larger one of what is left beside the carry
     carry = bits[-1]
     for _ in range(latency_cycles - 1):
-        delayed = Signal()
+        delayed = Signal(reset_less=True)
         m.d.sync += delayed.eq(carry)
         carry = delayed
     low = _count(m, bits[:half], latency_cycles - 1, leaf_bits)

@@ -16,13 +16,15 @@ class Ram(wiring.Component):
     attribute that tells it so.
 
     init: what the first words hold at power-on; the others are 0.
+    read_cycles: from an address to its word, 1 or 2. With 2 the word passes a second register, which
+        lies in the block RAM where the family has one there.
 
     Members
     -------
     read_address : Signal(range(depth)), in
     read_enable : Signal(1), in
     read_data : Signal(width), out
-        The word at `read_address` in the latest cycle with `read_enable`.
+        The word at `read_address` in the latest cycle with `read_enable` that is `read_cycles` ago.
     write_address : Signal(range(depth)), in
     write_data : Signal(width), in
     write_enable : Signal(1), in
@@ -35,10 +37,13 @@ class Ram(wiring.Component):
     write_data: Signal
     write_enable: Signal
 
-    def __init__(self, width: int, depth: int, init: Sequence[int] = ()) -> None:
+    def __init__(
+        self, width: int, depth: int, init: Sequence[int] = (), read_cycles: int = 1
+    ) -> None:
         self.width = width
         self.depth = depth
         self.init = init
+        self.read_cycles = read_cycles
         super().__init__(
             {
                 "read_address": In(range(depth)),
@@ -62,6 +67,12 @@ class Ram(wiring.Component):
             write.data.eq(self.write_data),
             write.en.eq(self.write_enable),
         ]
+        word = Signal(self.width, reset_less=True)
         with m.If(self.read_enable):
-            m.d.sync += self.read_data.eq(read.data)
+            m.d.sync += word.eq(read.data)
+        for _ in range(self.read_cycles - 1):
+            registered = Signal(self.width, reset_less=True)
+            m.d.sync += registered.eq(word)
+            word = registered
+        m.d.comb += self.read_data.eq(word)
         return m

@@ -37,12 +37,14 @@ class Family:
     name: as Lattice and Gowin call it.
     block_ram, lut_ram: its RAMs; lut_ram is None where LUTs are no RAM.
     luts_per_lut_ram: LUT4 sites that a LUT RAM takes.
+    output_registers: block RAMs have a register behind what they read, and builds use it.
     """
 
     name: str
     block_ram: RamKind
     lut_ram: RamKind | None = None
     luts_per_lut_ram: int = 0
+    output_registers: bool = False
 
 
 _LUT_RAM = RamKind(((4, 16),), byte_bits=4, cost=4)
@@ -51,7 +53,7 @@ _BLOCK_RAM_18K = RamKind(
 )
 
 ICE40 = Family("iCE40", RamKind(((2, 2048), (4, 1024), (8, 512), (16, 256)), byte_bits=1, cost=64))
-ECP5 = Family("ECP5", _BLOCK_RAM_18K, _LUT_RAM, luts_per_lut_ram=6)
+ECP5 = Family("ECP5", _BLOCK_RAM_18K, _LUT_RAM, luts_per_lut_ram=6, output_registers=True)
 GOWIN = Family("Gowin", _BLOCK_RAM_18K, _LUT_RAM, luts_per_lut_ram=4)
 
 _FAMILIES = {"iCE40": ICE40, "LFE5U": ECP5, "GW1N": GOWIN, "GW2A": GOWIN}

@@ -87,7 +87,7 @@ class Readout(wiring.Component):
         else:
             self._one_by_one(m, row, take, last)
         # Margins come from far, and what is made of them is long: one cycle for each.
-        taken_row = Signal.like(row)
+        taken_row = Signal.like(row, reset_less=True)
         taken, taken_last = Signal(), Signal()
         m.d.sync += [taken_row.eq(row), taken.eq(take), taken_last.eq(last)]
         self._collect(m, taken_row, taken, taken_last)
@@ -96,7 +96,7 @@ class Readout(wiring.Component):
 
     def _one_by_one(self, m: Module, row: Signal, take: Signal, last: Signal) -> None:
         """The first neuron of a group passes at once, the others wait their turn."""
-        waiting = Signal(self.margins.shape())
+        waiting = Signal(self.margins.shape(), reset_less=True)
         lane = Signal(range(self.shape.pe))
         chosen_lane = Signal.like(lane)  # of a tree
         in_last_group = Signal()

@@ -26,7 +26,7 @@ class Region(enum.Enum, shape=2):
 class Sequencer(wiring.Component):
     """Walks once through parameter and weight memory per image, one weight word per cycle.
 
-    A layer takes 3 cycles to fetch its headers, one per weight word, and then waits until the
+    A layer takes 2 cycles and `read_cycles` to fetch its headers, one per weight word, and then waits until the
     datapath has decided its last group. Groups whose thresholds take longer to read than their
     weights, and groups of the last layer, which the readout takes neuron by neuron, keep the
     distance that needs. In a tree the walk waits after every row, and two cycles more to find the
@@ -49,16 +49,16 @@ class Sequencer(wiring.Component):
     parameter_enable : Signal(1), out
         Reads the parameter memory.
     parameter : Signal(parameter_bits), in
-        The first value of the word at `parameter_address`, one cycle after `parameter_enable`.
+        The first value of the word at `parameter_address`, `read_cycles` after `parameter_enable`.
     need_thresholds : Signal(1), in
-        The datapath needs the next parameter word in the next cycle.
+        The datapath needs the next parameter word `read_cycles` later.
     weight_address, activation_address : Signal, out
-        The words that meet one cycle later.
+        The words that meet `read_cycles` later.
     write_region : Signal(Region), out
         Where the activations of the current layer go.
     xnor : Signal(1), out
     step : Signal(Step), out
-        One cycle after the addresses, together with the words.
+        One cycle after the addresses.
     decided, last_decided : Signal(1), in
         A group has been decided; the last one of the layer has, and its activations are written.
     fires : Signal(pe), in
@@ -232,8 +232,13 @@ class Sequencer(wiring.Component):
             with m.State("ROW_HEADER"):
                 m.d.comb += fetch.eq(1)
                 m.next = "LAYER_HEADER"
-            with m.State("LAYER_HEADER"):
-                m.d.comb += fetch.eq(1)
+            if shape.read_cycles == 2:
+                with m.State("LAYER_HEADER"):
+                    m.d.comb += fetch.eq(1)
+                    m.next = "DECODE"
+            with m.State("LAYER_HEADER" if shape.read_cycles == 1 else "DECODE"):
+                if shape.read_cycles == 1:
+                    m.d.comb += fetch.eq(1)
                 m.d.sync += [
                     last_word.eq(row.words_per_row_minus_1),
                     last_plane.eq(row.weight_bits_minus_1),
@@ -317,7 +322,10 @@ class Sequencer(wiring.Component):
                     m.next = "LOOK_UP"
             with m.State("LOOK_UP"):
                 m.d.comb += fetch.eq(1)
-                m.next = "RESULT"
+                m.next = "RESULT" if shape.read_cycles == 1 else "LOOKED_UP"
+            if shape.read_cycles == 2:
+                with m.State("LOOKED_UP"):
+                    m.next = "RESULT"
             with m.State("RESULT"):
                 m.d.comb += [
                     self.result.eq(1),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from stepnet.engine import ADDRESS_BITS, HEADER_BITS, MEMORIES, EngineShape
+from stepnet.engine import ADDRESS_BITS, HEADER_BITS, EngineShape
 from stepnet.errors import BuildError, NetworkError
 from stepnet.memory_image import layer_weight_words, memory_image, overlaps, parameter_words
 from stepnet.network import Network
@@ -170,7 +170,9 @@ class _Search:
 
     @property
     def _memories(self) -> tuple[str, ...]:
-        return MEMORIES if self._part.single_port_bits else MEMORIES[:1]
+        if self._family.output_registers:
+            return ("registered",)
+        return ("block", "single_port") if self._part.single_port_bits else ("block",)
 
     @cached_property
     def _widest(self) -> int:

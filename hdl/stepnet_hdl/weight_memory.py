@@ -29,7 +29,7 @@ class WeightMemory(wiring.Component):
     -------
     read_address : Signal(range(weight_words)), in
     read_data : Signal(pe * simd), out
-        The word at `read_address` one cycle before, the first lane lowest.
+        The word at `read_address` `shape.read_cycles` before, the first lane lowest.
     write_address : Signal(range(weight_words)), in
     write_lane : Signal(range(pe)), in
     write_data : Signal(simd), in
@@ -68,7 +68,7 @@ class WeightMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        if self.shape.weight_memory == "block":
+        if self.shape.weight_memory != "single_port":
             self._block(m, self.read_address, self.write_address)
             return m
         address = Signal.like(self.read_address)
@@ -81,7 +81,9 @@ class WeightMemory(wiring.Component):
 
     def _block(self, m: Module, read_address: Signal, write_address: Signal) -> None:
         shape = self.shape
-        m.submodules.ram = ram = LaneMemory(shape.simd, shape.pe, shape.weight_words, self.init)
+        m.submodules.ram = ram = LaneMemory(
+            shape.simd, shape.pe, shape.weight_words, self.init, shape.read_cycles
+        )
         m.d.comb += [
             ram.read_address.eq(read_address),
             ram.read_enable.eq(~self.loading),

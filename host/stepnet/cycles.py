@@ -20,22 +20,19 @@ WRITE_CYCLES = 2
 START_CYCLES = 1
 """To take up an image."""
 
-HEADER_CYCLES = 3
-"""To fetch the two header words of a layer and to prepare it."""
+HEADER_CYCLES = 2
+"""To fetch the two header words of a layer and to prepare it, beside `EngineShape.read_cycles`."""
 
-DATAPATH_CYCLES = 4
-"""Memory, match, accumulator and comparison registers between a weight word and its activation;
-the popcount comes on top."""
+DATAPATH_CYCLES = 3
+"""Match, accumulator and comparison registers between a weight word and its activation; memory and
+popcount come on top."""
 
 REGISTER_CYCLES = 4
 """From the last bit of a code to the register."""
 
-LOOKUP_CYCLES = 1
-"""To look up the code of the nearest row."""
-
-TREE_TURN_CYCLES = 6
-"""From one row of a tree to the next, beside the popcount: the datapath and two cycles to compute
-an address."""
+TREE_TURN_CYCLES = 5
+"""From one row of a tree to the next, beside memory and popcount: the datapath and two cycles to
+compute an address."""
 
 
 def cycles_per_image(
@@ -47,12 +44,14 @@ def cycles_per_image(
     was free, and the cycles count from then on.
 
     The engine issues one weight word per cycle. Beside that a layer takes `HEADER_CYCLES`,
-    `DATAPATH_CYCLES` and the popcount's latency, because it starts when the one before it has
-    written its last activation. The last layer's neurons go into the code one per cycle, so that
+    `DATAPATH_CYCLES`, the popcount's latency and the memory's twice, because it starts when the one
+    before it has written its last activation. The last layer's neurons go into the code one per cycle, so that
     its groups are at least `pe` cycles apart.
     """
     if cycles_per_byte is None:
-        first = START_CYCLES + HEADER_CYCLES + _issue_cycles(network, network.layers[0], shape)
+        first = (
+            START_CYCLES + _header_cycles(shape) + _issue_cycles(network, network.layers[0], shape)
+        )
         return first + _cycles_after_issue(network, shape)
     end_cycle = image_bytes(network) * cycles_per_byte
     return cycles_after(network, shape, range(0, end_cycle, cycles_per_byte))
@@ -64,7 +63,7 @@ def cycles_after(network: Network, shape: EngineShape, arrival_cycles: Sequence[
     word_ends = [*range(shape.weight_bytes - 1, last, shape.weight_bytes), last]
     there = [arrival_cycles[end] - arrival_cycles[last] + WRITE_CYCLES for end in word_ends]
     # The engine takes up the image with the first word.
-    ready = there[0] + START_CYCLES + HEADER_CYCLES
+    ready = there[0] + START_CYCLES + _header_cycles(shape)
     issue_cycles = _issue_cycles(network, network.layers[0], shape)
     if overlaps(network, shape):
         groups = shape.groups(network.sizes[1])
@@ -74,11 +73,16 @@ def cycles_after(network: Network, shape: EngineShape, arrival_cycles: Sequence[
     return max(ready, there[-1]) + issue_cycles + _cycles_after_issue(network, shape)
 
 
+def _header_cycles(shape: EngineShape) -> int:
+    return shape.read_cycles + HEADER_CYCLES
+
+
 def _cycles_after_issue(network: Network, shape: EngineShape) -> int:
     """From the last weight word of the first layer to the register."""
-    cycles = len(network.layers) * (DATAPATH_CYCLES + shape.popcount_latency_cycles)
+    decide_cycles = shape.read_cycles + DATAPATH_CYCLES + shape.popcount_latency_cycles
+    cycles = len(network.layers) * decide_cycles
     for layer in network.layers[1:]:
-        cycles += HEADER_CYCLES + _issue_cycles(network, layer, shape)
+        cycles += _header_cycles(shape) + _issue_cycles(network, layer, shape)
     return cycles + _readout_cycles(network, shape) + REGISTER_CYCLES
 
 
@@ -91,7 +95,8 @@ def _issue_cycles(network: Network, layer: Layer, shape: EngineShape) -> int:
         return (words - 1) * groups + (groups - 1) * shape.parameter_reads + 1
     group_cycles = words * layer.weight_bits
     if is_tree(network, layer):
-        turn_cycles = group_cycles + TREE_TURN_CYCLES + shape.popcount_latency_cycles
+        turn_cycles = shape.read_cycles + TREE_TURN_CYCLES + shape.popcount_latency_cycles
+        turn_cycles += group_cycles
         return (rows_evaluated(network, layer) - 1) * max(turn_cycles, shape.pe) + group_cycles
     last = layer is network.layers[-1]
     distance_cycles = shape.group_distance if last else shape.parameter_reads
@@ -103,4 +108,4 @@ def _readout_cycles(network: Network, shape: EngineShape) -> int:
     if network.readout is Readout.TREE:
         return shape.pe - 1
     cycles = (network.sizes[-1] - 1) % shape.pe
-    return cycles + (LOOKUP_CYCLES if network.readout is Readout.NEAREST else 0)
+    return cycles + (shape.read_cycles if network.readout is Readout.NEAREST else 0)

@@ -38,9 +38,10 @@ HEADER_BITS = 16
 READOUTS = (Readout.BITS, Readout.TREE, Readout.NEAREST)
 """Readouts by their number in `LAYER_HEADER`."""
 
-MEMORIES = ("block", "single_port")
-"""Kinds of weight memory: block RAM, or memory with one port for reading and writing, such as the
-UP5K's 256-kbit SPRAM."""
+MEMORIES = ("block", "single_port", "registered")
+"""Kinds of weight memory, as the link numbers them: block RAM, memory with one port for reading and writing, such as the
+UP5K's 256-kbit SPRAM, or block RAM that is read through a register of its own, which some families
+have in it: faster, and a cycle later."""
 
 MIN_OVERLAP_GROUPS = 4
 """A partial sum is read again after as many cycles as the layer has groups, and has to be written
@@ -161,6 +162,11 @@ class EngineShape:
     def parameter_bytes(self) -> int:
         """Bytes of a value in parameter memory on the link."""
         return -(-self.parameter_bits // 8)
+
+    @property
+    def read_cycles(self) -> int:
+        """From an address of weights, activations or parameters to the word there."""
+        return 2 if self.weight_memory == "registered" else 1
 
     @property
     def weight_bytes(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stepnet import protocol
-from stepnet.engine import EngineShape
+from stepnet.engine import MEMORIES, EngineShape
 from stepnet.errors import BoardError, LinkError, NetworkError
 from stepnet.protocol import PROTOCOL_VERSION, Core
 
@@ -24,7 +24,7 @@ class Identity:
     weight_words: int
     parameter_words: int
     max_weight_bits: int
-    single_port: int
+    weight_memory: int
     pe: int
     parameter_lanes: int
     sum_bits: int
@@ -45,7 +45,9 @@ class Identity:
             weight_words=self.weight_words,
             parameter_words=self.parameter_words,
             max_weight_bits=self.max_weight_bits,
-            weight_memory="single_port" if self.single_port else "block",
+            weight_memory=dict(enumerate(MEMORIES)).get(
+                self.weight_memory, str(self.weight_memory)
+            ),
             pe=self.pe,
             parameter_lanes=self.parameter_lanes,
             max_sum_bits=self.sum_bits,
@@ -61,7 +63,7 @@ def shape_fields(shape: EngineShape) -> dict[str, int]:
         "weight_words": shape.weight_words,
         "parameter_words": shape.parameter_words,
         "max_weight_bits": shape.max_weight_bits,
-        "single_port": int(shape.weight_memory == "single_port"),
+        "weight_memory": MEMORIES.index(shape.weight_memory),
         "pe": shape.pe,
         "parameter_lanes": shape.parameter_lanes,
         "sum_bits": shape.sum_bits,

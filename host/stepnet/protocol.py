@@ -147,7 +147,7 @@ IDENTITY = Layout(
         "weight_words": 4,
         "parameter_words": 4,
         "max_weight_bits": 1,
-        "single_port": 1,
+        "weight_memory": 1,
         "pe": 1,
         "parameter_lanes": 1,
         "sum_bits": 1,

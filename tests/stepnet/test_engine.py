@@ -222,7 +222,7 @@ def test_memory_sizes():
         ),
         (
             {"weight_memory": "tape"},
-            "There is no weight memory 'tape'; choose one of block, single_port.",
+            "There is no weight memory 'tape'; choose one of block, single_port, registered.",
         ),
     ],
 )

@@ -13,7 +13,7 @@ from PIL import Image
 import engine_memory
 from stepnet import Layer, Network, protocol, reference, samples
 from stepnet.cycles import cycles_per_image
-from stepnet.engine import EngineShape
+from stepnet.engine import MEMORIES, EngineShape
 from stepnet.memory_image import memory_image
 from stepnet.protocol import Answer, FrameReader, Refusal, Request, decode_frame, encode_frame
 
@@ -70,7 +70,7 @@ def shape_of(identity):
         weight_words=identity["weight_words"],
         parameter_words=identity["parameter_words"],
         max_weight_bits=identity["max_weight_bits"],
-        weight_memory="single_port" if identity["single_port"] else "block",
+        weight_memory=MEMORIES[identity["weight_memory"]],
         pe=identity["pe"],
         parameter_lanes=identity["parameter_lanes"],
         max_sum_bits=identity["sum_bits"],

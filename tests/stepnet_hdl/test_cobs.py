@@ -124,7 +124,7 @@ def test_longest_packet_fills_the_buffer_of_the_encoder():
 def test_encoder_keeps_its_published_cycles():
     _, bytes_in, bytes_out = encode([b"\x01\0\x02", b"\x03"])
     start = bytes_in.cycles[0]
-    frame_start = start + 2 + 4
-    frame_end = frame_start + 2 * 4
+    frame_start = start + 2 + 5
+    frame_end = frame_start + 3 * 4
     assert bytes_in.cycles == [start, start + 1, start + 2, frame_end + 1]
-    assert bytes_out.cycles[:5] == list(range(frame_start, frame_end + 1, 2))
+    assert bytes_out.cycles[:5] == list(range(frame_start, frame_end + 1, 3))

@@ -129,7 +129,7 @@ def boards_that_hold(network):
         board.name
         for board in all_boards().values()
         if not board.is_too_small
-        and board.part.shape.weight_memory == "block"
+        and board.part.shape.weight_memory != "single_port"
         and network in fitting_networks(board.part.shape)
     ]
 

@@ -21,7 +21,7 @@ IDENTITY = {
     "weight_words": 0x12345,
     "parameter_words": 0x1002,
     "max_weight_bits": 8,
-    "single_port": 1,
+    "weight_memory": 1,
     "pe": 4,
     "parameter_lanes": 2,
     "sum_bits": 19,
@@ -557,6 +557,6 @@ def test_identity_has_to_be_complete():
         check_identity({"core": 1, "speed": 2})
     assert str(error.value) == (
         "The identity gives core, speed; give core, simd, max_inputs, weight_words, "
-        "parameter_words, max_weight_bits, single_port, pe, parameter_lanes, sum_bits, "
+        "parameter_words, max_weight_bits, weight_memory, pe, parameter_lanes, sum_bits, "
         "overlap_neurons, clock_hz."
     )

@@ -104,6 +104,11 @@ SHAPES = {
     "32x8": shape_of(32, pe=8, parameter_lanes=2, max_sum_bits=16),
     "64x12": shape_of(64, pe=12, parameter_lanes=3, overlap_neurons=70),
     "8x8": shape_of(8, pe=8, parameter_lanes=4),
+    "8 registered": shape_of(8, weight_memory="registered"),
+    "16x4 registered": shape_of(16, pe=4, overlap_neurons=64, weight_memory="registered"),
+    "64x12 registered": shape_of(
+        64, pe=12, parameter_lanes=3, overlap_neurons=70, weight_memory="registered"
+    ),
 }
 """By SIMD and PE."""
 

@@ -77,8 +77,8 @@ def test_receiver_keeps_its_published_cycles():
     taken = result.bytes_in.cycles
     out = result.packets_out
     closing_zero = taken[len(frame) - 1]
-    assert out.first_offered[0] == closing_zero + 8
-    assert out.cycles[:12] == list(range(closing_zero + 8, closing_zero + 20))
+    assert out.first_offered[0] == closing_zero + 9
+    assert out.cycles[:12] == list(range(closing_zero + 9, closing_zero + 21))
     ends = [2 * len(frame), 2 * len(frame) + len(broken)]
 
     def cycles_waited(start, end):
@@ -215,4 +215,4 @@ def test_transmitter_frames_as_the_protocol_does(pauses):
         crc = binascii.crc_hqx(content, protocol.CRC_INITIAL)
         assert cobs.decode(frame) == content + crc.to_bytes(2, "big")
     if not pauses:
-        assert bytes_out.cycles[0] == packets_in.cycles[0] + 6
+        assert bytes_out.cycles[0] == packets_in.cycles[0] + 7

@@ -36,6 +36,7 @@ ENGINE_SHAPES = {
         parameter_words=128,
         pe=6,
         parameter_lanes=2,
+        weight_memory="registered",
         overlap_neurons=64,
     ),
 }

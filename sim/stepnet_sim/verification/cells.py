@@ -52,7 +52,7 @@ def _with_includes(path: Path, included: set[Path] | None = None) -> str:
 def dp16kd() -> str:
     """ECP5's 18-kbit block RAM, of which Yosys has no model; after Lattice FPGA-TN-02204.
 
-    Both ports in one clock, no output registers, chip selects at 0. Where one port reads what the
+    Both ports in one clock, chip selects at 0, no reset of output registers. Where one port reads what the
     other one writes in the same cycle, the hardware's answer is undefined; here it is the inverse
     of what was there, so that no design gets away with relying on it.
     """
@@ -90,9 +90,9 @@ module DP16KD(
   wire [17:0] DIB = {{{pins("DIB", bits=18)}}};
   wire [13:0] ADA = {{{pins("ADA", bits=14)}}};
   wire [13:0] ADB = {{{pins("ADB", bits=14)}}};
-  reg [17:0] DOA = 0, DOB = 0;
-  assign {{{pins("DOA", bits=18)}}} = DOA;
-  assign {{{pins("DOB", bits=18)}}} = DOB;
+  reg [17:0] DOA = 0, DOB = 0, output_register_a = 0, output_register_b = 0;
+  assign {{{pins("DOA", bits=18)}}} = REGMODE_A == "OUTREG" ? output_register_a : DOA;
+  assign {{{pins("DOB", bits=18)}}} = REGMODE_B == "OUTREG" ? output_register_b : DOB;
 
   reg [8:0] memory [0:{_BYTES - 1}];
   integer row;
@@ -160,6 +160,8 @@ module DP16KD(
   // Of a port that is not in use the clock stands at 0.
   wire clock = CLKA | CLKB;
   always @(posedge clock) begin
+    if (OCEA) output_register_a <= DOA;
+    if (OCEB) output_register_b <= DOB;
     old_a = fetch(DATA_WIDTH_A, ADA);
     old_b = fetch(DATA_WIDTH_B, ADB);
     if (writes_a) store(DATA_WIDTH_A, ADA, {{DIB, DIA}});

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] -
 from stepnet.errors import BuildError
 from stepnet.networks import load_network
 from stepnet.protocol import DEFAULT_BAUD
+from stepnet_hdl import output_registers
 from stepnet_hdl.boards import Board, find_board
 from stepnet_hdl.plan import make_plan
 from stepnet_hdl.tools import find_flow_tool
@@ -98,31 +100,39 @@ def netlist_library(
     text = rtlil.convert(design.component(), name="chip", platform=board.platform(), emit_src=False)
     synthesis = synthesis_command(board)
     yosys = find_flow_tool("yosys")
-    models = cell_models(synthesis.split()[0].removeprefix("synth_"))
-    plan = "\0".join((text, synthesis, str(yosys), models, CELL_COMPILE_OPTIONS))
+    family = synthesis.split()[0].removeprefix("synth_")
+    models = cell_models(family)
+    moves = inspect.getsource(output_registers) if family == "ecp5" else ""
+    plan = "\0".join((text, synthesis, str(yosys), moves, models, CELL_COMPILE_OPTIONS))
     cache = platformdirs.user_cache_path("stepnet") / "netlist"
     library = cache / f"{hashlib.sha256(plan.encode()).hexdigest()[:32]}.so"
     if library.exists():
         return library
     progress(f"Synthesising for {board.device}")
     (folder / "chip.il").write_text(text)
-    script = f"read_rtlil chip.il\n{synthesis} -top chip\nwrite_verilog -noattr netlist.v\n"
+    _yosys(board, f"read_rtlil chip.il\n{synthesis} -top chip\nwrite_json netlist.json\n", folder)
+    if family == "ecp5":
+        output_registers.use_output_registers(folder / "netlist.json")
+    _yosys(board, "read_json netlist.json\nwrite_verilog -noattr netlist.v\n", folder)
+    netlist = folder / "netlist.v"
+    progress(f"Compiling the netlist for {board.device}")
+    cache.mkdir(parents=True, exist_ok=True)
+    compile_chip(PREAMBLE + netlist.read_text() + models, CELL_COMPILE_OPTIONS, library)
+    return library
+
+
+def _yosys(board: Board, script: str, folder: Path) -> None:
     (folder / "chip.ys").write_text(script)
     log = folder / "synthesis.log"
     done = subprocess.run(
-        [yosys.path, "-q", "-l", log.name, "chip.ys"],
+        [find_flow_tool("yosys").path, "-q", "-l", log.name, "chip.ys"],
         cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
-    netlist = folder / "netlist.v"
-    if done.returncode or not netlist.exists():
+    if done.returncode:
         raise BuildError(f"The synthesis for {board.device} failed; {str(log)!r} says why.")
-    progress(f"Compiling the netlist for {board.device}")
-    cache.mkdir(parents=True, exist_ok=True)
-    compile_chip(PREAMBLE + netlist.read_text() + models, CELL_COMPILE_OPTIONS, library)
-    return library
 
 
 def synthesis_command(board: Board) -> str:
