@@ -16,8 +16,8 @@ class Ram(wiring.Component):
     attribute that tells it so.
 
     init: what the first words hold at power-on; the others are 0.
-    read_cycles: from an address to its word, 1 or 2. With 2 the word passes a second register, which
-        lies in the block RAM where the family has one there.
+    read_cycles: from an address to its word, 1 or 2. With 2 the word passes a second register,
+        which lies in the block RAM where the family has one.
 
     Members
     -------

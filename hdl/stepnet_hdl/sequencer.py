@@ -26,11 +26,11 @@ class Region(enum.Enum, shape=2):
 class Sequencer(wiring.Component):
     """Walks once through parameter and weight memory per image, one weight word per cycle.
 
-    A layer takes 2 cycles and `read_cycles` to fetch its headers, one per weight word, and then waits until the
-    datapath has decided its last group. Groups whose thresholds take longer to read than their
-    weights, and groups of the last layer, which the readout takes neuron by neuron, keep the
-    distance that needs. In a tree the walk waits after every row, and two cycles more to find the
-    next: from node n it goes on to 2n+1 or 2n+2.
+    A layer takes 2 cycles and `read_cycles` to fetch its headers, one per weight word, and then
+    waits until the datapath has decided its last group. Groups whose thresholds take longer to read
+    than their weights, and groups of the last layer, which the readout takes neuron by neuron, keep
+    the distance that needs. In a tree the walk waits after every row, and two cycles more to find
+    the next: from node n it goes on to 2n+1 or 2n+2.
 
     The first image is taken up with its first word, and waits for the others: for each in turn in a
     layer that is computed by input, for all in another.

@@ -45,13 +45,12 @@ def cycles_per_image(
 
     The engine issues one weight word per cycle. Beside that a layer takes `HEADER_CYCLES`,
     `DATAPATH_CYCLES`, the popcount's latency and the memory's twice, because it starts when the one
-    before it has written its last activation. The last layer's neurons go into the code one per cycle, so that
-    its groups are at least `pe` cycles apart.
+    before it has written its last activation. The last layer's neurons go into the code one per
+    cycle, so that its groups are at least `pe` cycles apart.
     """
     if cycles_per_byte is None:
-        first = (
-            START_CYCLES + _header_cycles(shape) + _issue_cycles(network, network.layers[0], shape)
-        )
+        first = START_CYCLES + _header_cycles(shape)
+        first += _issue_cycles(network, network.layers[0], shape)
         return first + _cycles_after_issue(network, shape)
     end_cycle = image_bytes(network) * cycles_per_byte
     return cycles_after(network, shape, range(0, end_cycle, cycles_per_byte))

@@ -39,9 +39,10 @@ READOUTS = (Readout.BITS, Readout.TREE, Readout.NEAREST)
 """Readouts by their number in `LAYER_HEADER`."""
 
 MEMORIES = ("block", "single_port", "registered")
-"""Kinds of weight memory, as the link numbers them: block RAM, memory with one port for reading and writing, such as the
-UP5K's 256-kbit SPRAM, or block RAM that is read through a register of its own, which some families
-have in it: faster, and a cycle later."""
+"""Kinds of weight memory, as the link numbers them: block RAM, memory with one port for reading and
+writing, such as the UP5K's 256-kbit SPRAM, or block RAM that is read through a second register,
+which some families have in it: faster, and a cycle later. With the last kind all memories of the
+engine are read so."""
 
 MIN_OVERLAP_GROUPS = 4
 """A partial sum is read again after as many cycles as the layer has groups, and has to be written

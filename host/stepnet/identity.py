@@ -39,15 +39,14 @@ class Identity:
     @property
     def shape(self) -> EngineShape:
         """The engine's shape; NetworkError if no engine can have it."""
+        memories = dict(enumerate(MEMORIES))
         return EngineShape(
             simd=self.simd,
             max_inputs=self.max_inputs,
             weight_words=self.weight_words,
             parameter_words=self.parameter_words,
             max_weight_bits=self.max_weight_bits,
-            weight_memory=dict(enumerate(MEMORIES)).get(
-                self.weight_memory, str(self.weight_memory)
-            ),
+            weight_memory=memories.get(self.weight_memory, str(self.weight_memory)),
             pe=self.pe,
             parameter_lanes=self.parameter_lanes,
             max_sum_bits=self.sum_bits,

@@ -52,9 +52,9 @@ def _with_includes(path: Path, included: set[Path] | None = None) -> str:
 def dp16kd() -> str:
     """ECP5's 18-kbit block RAM, of which Yosys has no model; after Lattice FPGA-TN-02204.
 
-    Both ports in one clock, chip selects at 0, no reset of output registers. Where one port reads what the
-    other one writes in the same cycle, the hardware's answer is undefined; here it is the inverse
-    of what was there, so that no design gets away with relying on it.
+    Both ports in one clock, chip selects at 0, no reset of output registers. Where one port reads
+    what the other one writes in the same cycle, the hardware's answer is undefined; here it is the
+    inverse of what was there, so that no design gets away with relying on it.
     """
 
     def pins(*names: str, bits: int) -> str:
