@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.engine import EngineShape
+from stepnet_hdl.neighbourhoods import neighbourhoods
 from stepnet_hdl.popcount import Popcount
 from stepnet_hdl.ram import Ram
 
@@ -33,7 +34,8 @@ class Datapath(wiring.Component):
     Members
     -------
     xnor : Signal(1), in
-        1-bit weights: stays as it is while a layer is computed.
+        1-bit weights: stays as it is while a layer is computed, and is there as many cycles before
+        its first words as there are `neighbourhoods`.
     weights : Signal(simd * pe), in
         The first neuron of the group lowest.
     activations : Signal(simd), in
@@ -101,8 +103,17 @@ class Datapath(wiring.Component):
         margins = Signal.like(self.margins, reset_less=True)
         m.d.comb += self.margins.eq(margins)
         partial = self._partial_sums(m, steps, total) if shape.overlap_neurons else None
+        xnor = self.xnor
+        # It stays as it is while a layer is computed, and changes long before its first words.
+        xnors: list[Signal] = []
+        for number, lanes in enumerate(neighbourhoods(shape.pe)):
+            if number:
+                onward = Signal(reset_less=True)
+                m.d.sync += onward.eq(xnor)
+                xnor = onward
+            xnors += [xnor] * len(lanes)
         for neuron in range(shape.pe):
-            count = self._count(m, neuron)
+            count = self._count(m, neuron, xnors[neuron])
             before = Mux(step.plane, total[neuron] << 1, total[neuron])
             if partial is not None:
                 before = Mux(step.partial, partial[neuron], before)
@@ -124,7 +135,7 @@ class Datapath(wiring.Component):
         ]
         return m
 
-    def _count(self, m: Module, neuron: int) -> Value:
+    def _count(self, m: Module, neuron: int, xnor: Signal) -> Value:
         """The matches of one neuron."""
         m.submodules[f"popcount_{neuron}"] = popcount = Popcount(self.shape.simd)
         weights = self.weights.word_select(neuron, self.shape.simd)
@@ -132,7 +143,7 @@ class Datapath(wiring.Component):
         both = weights & self.activations
         neither = ~(weights | self.activations)
         matches = Signal(self.shape.simd, reset_less=True)
-        m.d.sync += matches.eq(both | (neither & self.xnor.replicate(self.shape.simd)))
+        m.d.sync += matches.eq(both | (neither & xnor.replicate(self.shape.simd)))
         m.d.comb += popcount.bits.eq(matches)
         return popcount.count
 

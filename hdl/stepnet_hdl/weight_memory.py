@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from stepnet.engine import EngineShape
 from stepnet.errors import BuildError
 from stepnet_hdl.lane_memory import LaneMemory
+from stepnet_hdl.neighbourhoods import neighbourhoods
 
 SPRAM_WORDS = 16384
 SPRAM_BITS = 16
@@ -31,6 +32,7 @@ class WeightMemory(wiring.Component):
     read_data : Signal(pe * simd), out
         The word at `read_address` `shape.read_cycles` before, the first lane lowest.
     write_address : Signal(range(weight_words)), in
+        Written within `len(neighbourhoods(pe))` cycles.
     write_lane : Signal(range(pe)), in
     write_data : Signal(simd), in
     write_enable : Signal(1), in
@@ -81,18 +83,32 @@ class WeightMemory(wiring.Component):
 
     def _block(self, m: Module, read_address: Signal, write_address: Signal) -> None:
         shape = self.shape
-        m.submodules.ram = ram = LaneMemory(
-            shape.simd, shape.pe, shape.weight_words, self.init, shape.read_cycles
-        )
-        m.d.comb += [
-            ram.read_address.eq(read_address),
-            ram.read_enable.eq(~self.loading),
-            self.read_data.eq(ram.read_data),
-            ram.write_address.eq(write_address),
-            ram.write_lane.eq(self.write_lane),
-            ram.write_data.eq(self.write_data),
-            ram.write_enable.eq(self.write_enable),
-        ]
+        write = [write_address, self.write_lane, self.write_data, self.write_enable]
+        for number, lanes in enumerate(neighbourhoods(shape.pe)):
+            if number:
+                onward = [Signal.like(signal) for signal in write]
+                m.d.sync += [after.eq(before) for after, before in zip(onward, write, strict=True)]
+                write = onward
+            init = [value for i, value in enumerate(self.init) if i % shape.pe in lanes]
+            ram = LaneMemory(
+                *(shape.simd, len(lanes), shape.weight_words),
+                init=init,
+                read_cycles=shape.read_cycles,
+                first_lane=lanes.start,
+                all_lanes=shape.pe,
+            )
+            m.submodules[f"ram_{number}" if number else "ram"] = ram
+            m.d.comb += [
+                ram.read_address.eq(read_address),
+                ram.read_enable.eq(~self.loading),
+                self.read_data[lanes.start * shape.simd :][: len(lanes) * shape.simd].eq(
+                    ram.read_data
+                ),
+                ram.write_address.eq(write[0]),
+                ram.write_lane.eq(write[1]),
+                ram.write_data.eq(write[2]),
+                ram.write_enable.eq(write[3]),
+            ]
 
     def _spram(self, m: Module, address: Signal) -> None:
         """Columns of 16 bits beside each other, banks of 16,384 words above each other."""

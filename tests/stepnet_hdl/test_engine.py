@@ -109,6 +109,10 @@ SHAPES = {
     "64x12 registered": shape_of(
         64, pe=12, parameter_lanes=3, overlap_neurons=70, weight_memory="registered"
     ),
+    "32x20": shape_of(32, pe=20, parameter_lanes=5),
+    "24x24 registered": shape_of(
+        24, pe=24, parameter_lanes=8, overlap_neurons=96, weight_memory="registered"
+    ),
 }
 """By SIMD and PE."""
 
