@@ -156,6 +156,7 @@ ROWS = (
             weight_words=8192,
             parameter_words=1024,
             max_sum_bits=0,
+            weight_memory="registered",
         ),
     ),
     (
@@ -166,11 +167,18 @@ ROWS = (
             weight_words=512,
             parameter_words=512,
             overlap_neurons=1008,
+            weight_memory="registered",
         ),
     ),
     (
         "ulx3s-25f",
-        _shape(128, 8, 2, weight_words=512, parameter_words=512, overlap_neurons=1024),
+        _shape(
+            *(128, 8, 2),
+            weight_words=512,
+            parameter_words=512,
+            overlap_neurons=1024,
+            weight_memory="registered",
+        ),
     ),
     ("ulx3s-25f", _shape(32, 32, 8, weight_words=512, parameter_words=512)),
     (
@@ -181,6 +189,7 @@ ROWS = (
             parameter_words=512,
             max_sum_bits=0,
             overlap_neurons=256,
+            weight_memory="registered",
         ),
     ),
     (
@@ -191,6 +200,7 @@ ROWS = (
             weight_words=512,
             parameter_words=512,
             overlap_neurons=1024,
+            weight_memory="registered",
         ),
     ),
 )

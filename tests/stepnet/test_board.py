@@ -1,5 +1,6 @@
 """`Board` and `open_board`, over real channels to a board in Python that may go wrong."""
 
+import dataclasses
 import re
 import time
 import tracemalloc
@@ -13,7 +14,7 @@ import peer
 from peer import CLOCK_HZ, CYCLES, MARGIN, Peer, serving
 from stepnet import Layer, Network, protocol, reference
 from stepnet.board import Board, Reading, open_board
-from stepnet.engine import EngineShape
+from stepnet.engine import MEMORIES, EngineShape
 from stepnet.errors import (
     BoardError,
     ImageError,
@@ -108,11 +109,19 @@ def test_identity_and_reading():
         assert board.infer(IMAGES[0]) == Reading(chr(CODES[0]), CODES[0], True, MARGIN, CYCLES)
 
 
-def test_single_port_memory_is_part_of_the_shape():
-    shape = EngineShape(64, 1024, 4096, 512, weight_memory="single_port")
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_kind_of_memory_is_part_of_the_shape(memory):
+    shape = EngineShape(64, 1024, 4096, 512, weight_memory=memory)
     with serving(Peer(shape), "pty") as where, open_board(where, NETWORK) as board:
         assert board.identity.shape == shape
         assert codes(board.infer_many(IMAGES)) == CODES
+        strange = dataclasses.replace(board.identity, weight_memory=7)
+        with pytest.raises(NetworkError) as caught:
+            _ = strange.shape
+    assert (
+        str(caught.value)
+        == "There is no weight memory '7'; choose one of block, single_port, registered."
+    )
 
 
 def test_neurons_at_a_time_are_part_of_the_shape():

@@ -125,6 +125,14 @@ def test_the_fastest_that_fits(digits):
     assert found.chosen.estimate.single_port_rams == 4
 
 
+def test_registers_in_block_rams_are_used_where_there_are_some(digits):
+    memories = {
+        name: plan(digits, find_board(name)).chosen.shape.weight_memory
+        for name in ("ice40hx8kbevn", "ulx3s-25f")
+    }
+    assert memories == {"ice40hx8kbevn": "block", "ulx3s-25f": "registered"}
+
+
 def test_overlap_is_taken_where_it_costs_little(digits):
     chosen = plan(digits, find_board("icebreaker")).chosen
     assert overlaps(digits, chosen.shape)
