@@ -118,17 +118,17 @@ _ECP5_45F = Part(
 _ECP5_85F = Part(
     *(83_640, 208, ECP5_BLOCK_RAM_BITS),
     shape=EngineShape(
-        simd=64,
-        pe=16,
+        simd=72,
+        pe=24,
         max_inputs=1152,
-        weight_words=3072,
+        weight_words=2048,
         parameter_words=1024,
         parameter_lanes=4,
         max_sum_bits=18,
         weight_memory="registered",
     ),
     answers_in_luts=True,
-    clock_hz=60_000_000,
+    clock_hz=70_000_000,
 )
 
 PARTS = {
