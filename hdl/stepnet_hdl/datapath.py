@@ -107,7 +107,7 @@ class Datapath(wiring.Component):
         # It stays as it is while a layer is computed, and changes long before its first words.
         xnors: list[Signal] = []
         for number, lanes in enumerate(neighbourhoods(shape.pe)):
-            if number:
+            if number or (shape.read_cycles == 2 and len(lanes) < shape.pe):
                 onward = Signal(reset_less=True)
                 m.d.sync += onward.eq(xnor)
                 xnor = onward

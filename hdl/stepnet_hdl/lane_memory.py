@@ -16,8 +16,6 @@ class LaneMemory(wiring.Component):
 
     init: values of `width` bits at power-on, lane by lane of word by word; the others are 0.
     read_cycles: as of `Ram`.
-    first_lane: the number of the first lane; those before it are somewhere else.
-    all_lanes: how many lanes there are, here and elsewhere; 0 if none follow those here.
 
     Members
     -------
@@ -27,8 +25,7 @@ class LaneMemory(wiring.Component):
         The word at `read_address` in the latest cycle with `read_enable` that is `read_cycles` ago,
         the first lane lowest.
     write_address : Signal(range(depth)), in
-    write_lane : Signal, in
-        Nothing is written if it is none of these.
+    write_lane : Signal(range(lanes)), in
     write_data : Signal(width), in
     write_enable : Signal(1), in
     """
@@ -48,22 +45,19 @@ class LaneMemory(wiring.Component):
         depth: int,
         init: Sequence[int] = (),
         read_cycles: int = 1,
-        first_lane: int = 0,
-        all_lanes: int = 0,
     ) -> None:
         self.width = width
         self.lanes = lanes
         self.depth = depth
         self.init = init
         self.read_cycles = read_cycles
-        self.first_lane = first_lane
         super().__init__(
             {
                 "read_address": In(range(depth)),
                 "read_enable": In(1),
                 "read_data": Out(lanes * width),
                 "write_address": In(range(depth)),
-                "write_lane": In(range(all_lanes or first_lane + lanes)),
+                "write_lane": In(range(lanes)),
                 "write_data": In(width),
                 "write_enable": In(1),
             }
@@ -73,7 +67,6 @@ class LaneMemory(wiring.Component):
         m = Module()
         lanes: list[Signal] = []
         for lane in range(self.lanes):
-            chosen = self.write_lane == self.first_lane + lane
             of_lane = self.init[lane :: self.lanes]
             m.submodules[f"lane_{lane}"] = ram = Ram(
                 self.width, self.depth, of_lane, self.read_cycles
@@ -83,7 +76,7 @@ class LaneMemory(wiring.Component):
                 ram.read_enable.eq(self.read_enable),
                 ram.write_address.eq(self.write_address),
                 ram.write_data.eq(self.write_data),
-                ram.write_enable.eq(self.write_enable & chosen),
+                ram.write_enable.eq(self.write_enable & (self.write_lane == lane)),
             ]
             lanes.append(ram.read_data)
         m.d.comb += self.read_data.eq(Cat(lanes))

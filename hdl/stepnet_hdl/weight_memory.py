@@ -10,6 +10,7 @@ from stepnet.engine import EngineShape
 from stepnet.errors import BuildError
 from stepnet_hdl.lane_memory import LaneMemory
 from stepnet_hdl.neighbourhoods import neighbourhoods
+from stepnet_hdl.ram import Ram
 
 SPRAM_WORDS = 16384
 SPRAM_BITS = 16
@@ -32,7 +33,8 @@ class WeightMemory(wiring.Component):
     read_data : Signal(pe * simd), out
         The word at `read_address` `shape.read_cycles` before, the first lane lowest.
     write_address : Signal(range(weight_words)), in
-        Written within `len(neighbourhoods(pe))` cycles.
+        Written one cycle later, or with several `neighbourhoods` so many cycles later as there are
+        lanes.
     write_lane : Signal(range(pe)), in
     write_data : Signal(simd), in
     write_enable : Signal(1), in
@@ -70,44 +72,60 @@ class WeightMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        block = self._block if len(neighbourhoods(self.shape.pe)) == 1 else self._far_lanes
         if self.shape.weight_memory != "single_port":
-            self._block(m, self.read_address, self.write_address)
+            block(m, self.read_address, self.write_address)
             return m
         address = Signal.like(self.read_address)
         m.d.comb += address.eq(Mux(self.loading, self.write_address, self.read_address))
         if str(getattr(platform, "device", "")).startswith("iCE40UP"):
             self._spram(m, address)
         else:
-            self._block(m, address, address)
+            block(m, address, address)
         return m
 
     def _block(self, m: Module, read_address: Signal, write_address: Signal) -> None:
         shape = self.shape
-        write = [write_address, self.write_lane, self.write_data, self.write_enable]
-        for number, lanes in enumerate(neighbourhoods(shape.pe)):
-            if number:
-                onward = [Signal.like(signal) for signal in write]
-                m.d.sync += [after.eq(before) for after, before in zip(onward, write, strict=True)]
-                write = onward
-            init = [value for i, value in enumerate(self.init) if i % shape.pe in lanes]
-            ram = LaneMemory(
-                *(shape.simd, len(lanes), shape.weight_words),
-                init=init,
-                read_cycles=shape.read_cycles,
-                first_lane=lanes.start,
-                all_lanes=shape.pe,
+        m.submodules.ram = ram = LaneMemory(
+            shape.simd, shape.pe, shape.weight_words, self.init, shape.read_cycles
+        )
+        m.d.comb += [
+            ram.read_address.eq(read_address),
+            ram.read_enable.eq(~self.loading),
+            self.read_data.eq(ram.read_data),
+            ram.write_address.eq(write_address),
+            ram.write_lane.eq(self.write_lane),
+            ram.write_data.eq(self.write_data),
+            ram.write_enable.eq(self.write_enable),
+        ]
+
+    def _far_lanes(self, m: Module, read_address: Signal, write_address: Signal) -> None:
+        """Words that are written go from lane to lane, through a register at each."""
+        shape = self.shape
+        address, lane, data, enable = write_address, self.write_lane, self.write_data, Signal()
+        m.d.comb += enable.eq(self.write_enable)
+        for number in range(shape.pe):
+            ram = Ram(
+                shape.simd, shape.weight_words, self.init[number :: shape.pe], shape.read_cycles
             )
-            m.submodules[f"ram_{number}" if number else "ram"] = ram
+            m.submodules[f"lane_{number}"] = ram
+            before = (address, lane, data, enable)
+            address, lane, data, enable = (Signal.like(signal) for signal in before)
+            here = Signal()
+            m.d.sync += [
+                *(
+                    after.eq(signal)
+                    for after, signal in zip((address, lane, data, enable), before, strict=True)
+                ),
+                here.eq(before[3] & (before[1] == number)),
+            ]
             m.d.comb += [
                 ram.read_address.eq(read_address),
-                ram.read_enable.eq(~self.loading),
-                self.read_data[lanes.start * shape.simd :][: len(lanes) * shape.simd].eq(
-                    ram.read_data
-                ),
-                ram.write_address.eq(write[0]),
-                ram.write_lane.eq(write[1]),
-                ram.write_data.eq(write[2]),
-                ram.write_enable.eq(write[3]),
+                ram.read_enable.eq(1),
+                self.read_data.word_select(number, shape.simd).eq(ram.read_data),
+                ram.write_address.eq(address),
+                ram.write_data.eq(data),
+                ram.write_enable.eq(here),
             ]
 
     def _spram(self, m: Module, address: Signal) -> None:
