@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from stepnet.engine import EngineShape, popcount_latency_cycles
+from stepnet_hdl.neighbourhoods import neighbourhoods
 from stepnet_hdl.ram_mapping import Family, RamMapping, map_ram
 from stepnet_hdl.sequencer import Region
 from stepnet_hdl.weight_memory import SPRAM_BITS, SPRAM_WORDS
@@ -128,6 +129,15 @@ def memories(
     if shape.weight_memory != "single_port" or not has_single_port:
         found.append(memory(shape.simd, shape.pe, shape.weight_words, shape.read_cycles))
     return found
+
+
+def far_lane_flip_flops(shape: EngineShape) -> int:
+    """What takes the words to write to lanes that lie far apart, see `WeightMemory`."""
+    registers = len(neighbourhoods(shape))
+    if registers == 1:
+        return 0
+    bits = shape.simd + (shape.weight_words - 1).bit_length() + shape.weight_lane_bits + 1
+    return registers * bits + shape.pe
 
 
 def single_port_rams(shape: EngineShape) -> int:

@@ -106,7 +106,7 @@ class Datapath(wiring.Component):
         xnor = self.xnor
         # It stays as it is while a layer is computed, and changes long before its first words.
         xnors: list[Signal] = []
-        for number, lanes in enumerate(neighbourhoods(shape.pe)):
+        for number, lanes in enumerate(neighbourhoods(shape)):
             if number or (shape.read_cycles == 2 and len(lanes) < shape.pe):
                 onward = Signal(reset_less=True)
                 m.d.sync += onward.eq(xnor)

@@ -18,7 +18,13 @@ from stepnet.memory_image import image_bytes
 from stepnet.network import Network
 from stepnet.protocol import DEFAULT_BAUD
 from stepnet_hdl.boards import PARTS
-from stepnet_hdl.chip_structure import Memory, memories, popcount_structure, single_port_rams
+from stepnet_hdl.chip_structure import (
+    Memory,
+    far_lane_flip_flops,
+    memories,
+    popcount_structure,
+    single_port_rams,
+)
 from stepnet_hdl.ram_mapping import ECP5, ICE40, Family, family_of
 from stepnet_hdl.weight_memory import SPRAM_BITS, SPRAM_WORDS
 
@@ -205,7 +211,9 @@ def estimate(shape: EngineShape, part: str) -> Estimate:
         part=part,
         shape=shape,
         luts=round(_luts(shape, family, found)) + ANSWER_LUTS * answers_in_luts,
-        flip_flops=_flip_flops(shape) + sum(memory.register_bits for memory in found),
+        flip_flops=_flip_flops(shape)
+        + far_lane_flip_flops(shape)
+        + sum(memory.register_bits for memory in found),
         block_rams=FRAME_BLOCK_RAMS
         + (0 if answers_in_luts else ANSWER_BLOCK_RAMS)
         + sum(memory.block_rams for memory in found),

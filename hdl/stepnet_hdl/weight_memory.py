@@ -33,8 +33,7 @@ class WeightMemory(wiring.Component):
     read_data : Signal(pe * simd), out
         The word at `read_address` `shape.read_cycles` before, the first lane lowest.
     write_address : Signal(range(weight_words)), in
-        Written one cycle later, or with several `neighbourhoods` so many cycles later as there are
-        lanes.
+        Written in the same cycle, or with several `neighbourhoods` within so many.
     write_lane : Signal(range(pe)), in
     write_data : Signal(simd), in
     write_enable : Signal(1), in
@@ -72,7 +71,7 @@ class WeightMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        block = self._block if len(neighbourhoods(self.shape.pe)) == 1 else self._far_lanes
+        block = self._block if len(neighbourhoods(self.shape)) == 1 else self._far_lanes
         if self.shape.weight_memory != "single_port":
             block(m, self.read_address, self.write_address)
             return m
@@ -100,33 +99,28 @@ class WeightMemory(wiring.Component):
         ]
 
     def _far_lanes(self, m: Module, read_address: Signal, write_address: Signal) -> None:
-        """Words that are written go from lane to lane, through a register at each."""
+        """Words that are written go from one neighbourhood to the next through a register."""
         shape = self.shape
         address, lane, data, enable = write_address, self.write_lane, self.write_data, Signal()
         m.d.comb += enable.eq(self.write_enable)
-        for number in range(shape.pe):
-            ram = Ram(
-                shape.simd, shape.weight_words, self.init[number :: shape.pe], shape.read_cycles
-            )
-            m.submodules[f"lane_{number}"] = ram
+        for lanes in neighbourhoods(shape):
             before = (address, lane, data, enable)
-            address, lane, data, enable = (Signal.like(signal) for signal in before)
-            here = Signal()
-            m.d.sync += [
-                *(
-                    after.eq(signal)
-                    for after, signal in zip((address, lane, data, enable), before, strict=True)
-                ),
-                here.eq(before[3] & (before[1] == number)),
-            ]
-            m.d.comb += [
-                ram.read_address.eq(read_address),
-                ram.read_enable.eq(1),
-                self.read_data.word_select(number, shape.simd).eq(ram.read_data),
-                ram.write_address.eq(address),
-                ram.write_data.eq(data),
-                ram.write_enable.eq(here),
-            ]
+            address, lane, data, enable = after = tuple(Signal.like(signal) for signal in before)
+            m.d.sync += [to.eq(signal) for to, signal in zip(after, before, strict=True)]
+            for number in lanes:
+                init = self.init[number :: shape.pe]
+                ram = Ram(shape.simd, shape.weight_words, init, shape.read_cycles)
+                m.submodules[f"lane_{number}"] = ram
+                write = Signal()
+                m.d.sync += write.eq(before[3] & (before[1] == number))
+                m.d.comb += [
+                    ram.read_address.eq(read_address),
+                    ram.read_enable.eq(1),
+                    self.read_data.word_select(number, shape.simd).eq(ram.read_data),
+                    ram.write_address.eq(address),
+                    ram.write_data.eq(data),
+                    ram.write_enable.eq(write),
+                ]
 
     def _spram(self, m: Module, address: Signal) -> None:
         """Columns of 16 bits beside each other, banks of 16,384 words above each other."""
