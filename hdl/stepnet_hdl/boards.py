@@ -128,7 +128,7 @@ _ECP5_85F = Part(
         weight_memory="registered",
     ),
     answers_in_luts=True,
-    clock_hz=65_000_000,
+    clock_hz=55_000_000,
 )
 
 PARTS = {
