@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 
 from stepnet import protocol
 from stepnet.cycles import cycles_per_image
@@ -73,10 +74,12 @@ class _Coefficients:
 
 @dataclass(frozen=True)
 class _Speed:
-    """The period of the slowest clock: `base_ns`, and more for every doubling of SIMD * PE."""
+    """The period of the slowest clock: `base_ns`, more for every doubling of SIMD * PE, and less
+    with memories that are read through a second register."""
 
     base_ns: float
     doubling_ns: float
+    registered_ns: float = 0
 
 
 _COEFFICIENTS = {
@@ -106,11 +109,13 @@ _COEFFICIENTS = {
 """Fitted to the chips of benchmarks/estimate_table.json."""
 
 _SPEEDS = {
-    "iCE40UP": _Speed(base_ns=25.0, doubling_ns=0.6),
-    "iCE40HX": _Speed(base_ns=9.9, doubling_ns=0.1),
-    "LFE5U": _Speed(base_ns=9.2, doubling_ns=0.2),
+    "iCE40UP*": _Speed(base_ns=25.0, doubling_ns=0.6),
+    "iCE40HX*": _Speed(base_ns=9.9, doubling_ns=0.1),
+    "LFE5U*-85F": _Speed(base_ns=13.0, doubling_ns=0.45),
+    "LFE5U*": _Speed(base_ns=9.2, doubling_ns=0.2, registered_ns=1.9),
 }
-"""By the start of a part's name, for its slowest speed grade; fitted to the same chips."""
+"""By the part's name, for its slowest speed grade; fitted to the same chips and, for the 85F, whose
+ways are long, to that of the ULX3S and the largest of benchmarks/gateware.py."""
 
 
 @dataclass(frozen=True)
@@ -278,6 +283,8 @@ def _waiting_threshold_bits(shape: EngineShape) -> int:
 
 
 def _frequency_hz(shape: EngineShape, part: str) -> int:
-    speed = next(speed for start, speed in _SPEEDS.items() if part.startswith(start))
+    speed = next(speed for name, speed in _SPEEDS.items() if fnmatch(part, name))
     period_ns = speed.base_ns + speed.doubling_ns * math.log2(shape.simd * shape.pe / 64)
+    if shape.weight_memory == "registered":
+        period_ns -= speed.registered_ns
     return round(1e9 / period_ns)
