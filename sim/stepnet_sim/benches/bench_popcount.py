@@ -37,6 +37,8 @@ async def every_count_comes_after_the_latency(dut: Any, width: int, idle_share: 
 
     popcount.bits.value = 0
     await start(dut)
+    for _ in range(latency_cycles):  # nothing in it is ever reset
+        await RisingEdge(dut.clk)
     monitor = CountMonitor(popcount)
     one_hot = [1 << bit for bit in range(width)]
     one_cold = [~word & (1 << width) - 1 for word in one_hot]

@@ -41,8 +41,8 @@ _TOO_EARLY = Mutant(
 )
 _MARGIN_WRAPS = Mutant(
     "stepnet_hdl.datapath",
-    "self.margins[neuron].eq(total[neuron] - thresholds[neuron])",
-    "self.margins[neuron].eq((total[neuron] - thresholds[neuron])[:-1].as_signed())",
+    " margins[neuron].eq(total[neuron] - thresholds[neuron])",
+    " margins[neuron].eq((total[neuron] - thresholds[neuron])[:-1].as_signed())",
 )
 _NO_CARRY_TO_NEGATE = Mutant(
     "stepnet_hdl.datapath", "Cat(step.subtract, addend)", "Cat(C(0), addend)"
