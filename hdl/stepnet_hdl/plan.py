@@ -12,6 +12,7 @@ from amaranth.vendor import GowinPlatform, LatticeECP5Platform
 
 from stepnet.network import Network
 from stepnet_hdl.boards import Board, OpenPlatform
+from stepnet_hdl.ram_mapping import family_of
 from stepnet_hdl.top import BoardTop
 
 DESIGN_NAME = "stepnet"
@@ -104,7 +105,7 @@ def make_plan(
         for name, content in built.files.items()
         if not name.startswith(_SCRIPTS)
     }
-    registers = issubclass(platform, LatticeECP5Platform)
+    registers = family_of(board.device).output_registers
     return Plan(files, registers, synthesis, place_and_route, packing)
 
 

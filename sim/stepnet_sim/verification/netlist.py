@@ -19,6 +19,7 @@ from stepnet.protocol import DEFAULT_BAUD
 from stepnet_hdl import output_registers
 from stepnet_hdl.boards import Board, find_board
 from stepnet_hdl.plan import make_plan
+from stepnet_hdl.ram_mapping import family_of
 from stepnet_hdl.tools import find_flow_tool
 from stepnet_sim.bitstream import sample_images
 from stepnet_sim.design import Design
@@ -100,9 +101,9 @@ def netlist_library(
     text = rtlil.convert(design.component(), name="chip", platform=board.platform(), emit_src=False)
     synthesis = synthesis_command(board)
     yosys = find_flow_tool("yosys")
-    family = synthesis.split()[0].removeprefix("synth_")
-    models = cell_models(family)
-    moves = inspect.getsource(output_registers) if family == "ecp5" else ""
+    models = cell_models(synthesis.split()[0].removeprefix("synth_"))
+    has_registers = family_of(board.device).output_registers
+    moves = inspect.getsource(output_registers) if has_registers else ""
     plan = "\0".join((text, synthesis, str(yosys), moves, models, CELL_COMPILE_OPTIONS))
     cache = platformdirs.user_cache_path("stepnet") / "netlist"
     library = cache / f"{hashlib.sha256(plan.encode()).hexdigest()[:32]}.so"
@@ -111,7 +112,7 @@ def netlist_library(
     progress(f"Synthesising for {board.device}")
     (folder / "chip.il").write_text(text)
     _yosys(board, f"read_rtlil chip.il\n{synthesis} -top chip\nwrite_json netlist.json\n", folder)
-    if family == "ecp5":
+    if has_registers:
         output_registers.use_output_registers(folder / "netlist.json")
     _yosys(board, "read_json netlist.json\nwrite_verilog -noattr netlist.v\n", folder)
     netlist = folder / "netlist.v"
