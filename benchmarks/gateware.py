@@ -118,11 +118,11 @@ HX8K = EngineShape(
 )
 ECP5_25F = EngineShape(
     simd=144,
-    pe=8,
+    pe=12,
     max_inputs=1152,
     weight_words=512,
     parameter_words=256,
-    parameter_lanes=4,
+    parameter_lanes=6,
     max_sum_bits=18,
     overlap_neurons=256,
     weight_memory="registered",
@@ -152,7 +152,7 @@ CASES = (
         answers_in_luts=True,
     ),
     Case(
-        "chip, SIMD 144 x PE 8",
+        "chip, SIMD 144 x PE 12",
         "ECP5-25F-6",
         120_000_000,
         ECP5_25F,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from stepnet.engine import EngineShape, popcount_latency_cycles
-from stepnet_hdl.neighbourhoods import neighbourhoods
+from stepnet_hdl.datapath import Step
 from stepnet_hdl.ram_mapping import Family, RamMapping, map_ram
 from stepnet_hdl.sequencer import Region
 from stepnet_hdl.weight_memory import SPRAM_BITS, SPRAM_WORDS
@@ -124,20 +124,34 @@ def memories(
         ),
     ]
     if shape.overlap_neurons:
-        partial_bits = shape.pe * shape.max_inputs.bit_length()
-        found.append(memory(partial_bits, 1, shape.overlap_groups))
+        found += [
+            memory(len(lanes) * shape.max_inputs.bit_length(), 1, shape.overlap_groups)
+            for lanes in shape.neighbourhoods
+        ]
     if shape.weight_memory != "single_port" or not has_single_port:
         found.append(memory(shape.simd, shape.pe, shape.weight_words, shape.read_cycles))
     return found
 
 
-def far_lane_flip_flops(shape: EngineShape) -> int:
-    """What takes the words to write to lanes that lie far apart, see `WeightMemory`."""
-    registers = len(neighbourhoods(shape))
-    if registers == 1:
+def skew_flip_flops(shape: EngineShape) -> int:
+    """What `EngineShape.neighbourhoods` pass on to each other, and what waits for the last."""
+    if not shape.skew_cycles:
         return 0
-    bits = shape.simd + (shape.weight_words - 1).bit_length() + shape.weight_lane_bits + 1
-    return registers * bits + shape.pe
+    address_bits = (shape.weight_words - 1).bit_length()
+    written = shape.simd + address_bits + shape.weight_lane_bits + 1
+    read = shape.simd + address_bits + Step.size
+    waiting = sum(
+        len(lanes) * shape.sum_bits * (shape.skew_cycles - number)
+        for number, lanes in enumerate(shape.neighbourhoods)
+    )
+    kinds_of_weights = len(shape.neighbourhoods)
+    return (
+        len(shape.neighbourhoods) * written
+        + shape.pe  # the lanes' write enables
+        + shape.skew_cycles * read
+        + waiting
+        + kinds_of_weights
+    )
 
 
 def single_port_rams(shape: EngineShape) -> int:

@@ -99,11 +99,19 @@ class CobsEncoder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
 
-        # Like the storage of a `PacketBuffer`: never read and written in the same cycle.
+        # Like the storage of a `PacketBuffer`: no word is read in the cycle in which it is written.
         m.submodules.buffer = buffer = memory.Memory(
             shape=8, depth=256, init=[], attrs={"no_rw_check": "1"}
         )
+        # A cycle after it is decided, because a block RAM may be far away.
         write_port = buffer.write_port()
+        write_enable = Signal()
+        write_address, write_data = Signal(8), Signal(8)
+        m.d.sync += [
+            write_port.en.eq(write_enable),
+            write_port.addr.eq(write_address),
+            write_port.data.eq(write_data),
+        ]
         read_port = buffer.read_port(domain="comb")
 
         end = Signal(8, init=1)  # where the next byte goes
@@ -112,8 +120,8 @@ class CobsEncoder(wiring.Component):
         position = Signal(8)  # of the byte to send
 
         m.d.comb += [
-            write_port.addr.eq(code_at),
-            write_port.data.eq(code),
+            write_address.eq(code_at),
+            write_data.eq(code),
             read_port.addr.eq(position),
         ]
         fetched = Signal(8, reset_less=True)  # inside the block RAM, which is slow
@@ -122,25 +130,25 @@ class CobsEncoder(wiring.Component):
             with m.State("GATHER"):
                 m.d.comb += self.packets.ready.eq(1)
                 with m.If(self.packets.valid):
-                    m.d.comb += write_port.en.eq(1)
+                    m.d.comb += write_enable.eq(1)
                     m.d.sync += end.eq(end + 1)
                     with m.If(self.packets.p.data == 0):
                         m.d.sync += [code_at.eq(end), code.eq(1)]
                     with m.Else():
                         m.d.comb += [
-                            write_port.addr.eq(end),
-                            write_port.data.eq(self.packets.p.data),
+                            write_address.eq(end),
+                            write_data.eq(self.packets.p.data),
                         ]
                         m.d.sync += code.eq(code + 1)
                     with m.If(self.packets.p.last):
                         m.next = "LAST_CODE"
             with m.State("LAST_CODE"):
-                m.d.comb += write_port.en.eq(1)
+                m.d.comb += write_enable.eq(1)
                 m.d.sync += [code_at.eq(end), code.eq(0)]
                 m.next = "CLOSE"
             with m.State("CLOSE"):
                 # The closing zero is written like one more code.
-                m.d.comb += write_port.en.eq(1)
+                m.d.comb += write_enable.eq(1)
                 m.next = "FETCH"
             with m.State("FETCH"):
                 m.next = "TAKE"

@@ -1,6 +1,6 @@
 """Where decided neurons of hidden layers go: into words of activations."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,25 +8,25 @@ from stepnet.engine import EngineShape
 
 
 class Collector(wiring.Component):
-    """Gathers one group of `pe` activations per `done`.
+    """Gathers one group of `pe` activations per `next_done`.
 
-    `word` and `write` are combinational: a word is written in the cycle that completes it. Groups
-    enter at the top; what is below the first one of a word is 0.
+    `word` is combinational: it is written in the cycle that completes it. Groups enter at the top;
+    what is below the first one of a word is 0.
 
     Members
     -------
-    done, last : Signal(1), in
-        A group is decided, and whether it is the last of its layer.
+    next_done, next_last : Signal(1), in
+        A group is decided in the next cycle, and whether it is the last of its layer.
     fires : Signal(pe), in
-        Its activations, the first neuron lowest.
+        Its activations in the next cycle, the first neuron lowest.
     word : Signal(simd), out
     word_address : Signal(range(row_words)), out
     write : Signal(1), out
         `word` is complete.
     """
 
-    done: Signal
-    last: Signal
+    next_done: Signal
+    next_last: Signal
     fires: Signal
     word: Signal
     word_address: Signal
@@ -36,8 +36,8 @@ class Collector(wiring.Component):
         self.shape = shape
         super().__init__(
             {
-                "done": In(1),
-                "last": In(1),
+                "next_done": In(1),
+                "next_last": In(1),
                 "fires": In(shape.pe),
                 "word": Out(shape.simd),
                 "word_address": Out(range(shape.row_words)),
@@ -48,27 +48,25 @@ class Collector(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         groups = self.shape.groups_per_word
-        gathered = Signal(self.shape.simd)
+        done = Signal()  # a group is decided in this cycle
+        begins = Signal()  # with it a word: what was gathered belongs to the one before
+        gathered = Signal(self.shape.simd, reset_less=True)
+        before = gathered[self.shape.pe :] & ~begins.replicate(self.shape.simd - self.shape.pe)
+        m.d.comb += self.word.eq(Cat(before, self.fires))
+        with m.If(done):
+            m.d.sync += gathered.eq(self.word)
+
+        # What happens is settled a cycle before, because it has a long way to go.
         group = Signal(range(groups))
-        # Known beforehand, because `write` has a long way to go.
-        completes = Signal(init=groups == 1)
-        m.d.comb += [
-            self.word.eq(Cat(gathered[self.shape.pe :], self.fires)),
-            self.write.eq(self.done & (self.last | completes)),
-        ]
-        with m.If(self.done):
+        next_address = Signal.like(self.word_address)
+        completes = self.next_last | (group == groups - 1)
+        m.d.sync += [done.eq(self.next_done), self.write.eq(self.next_done & completes)]
+        with m.If(self.next_done):
             m.d.sync += [
-                gathered.eq(self.word),
-                group.eq(group + 1),
-                completes.eq(group == groups - 2),
+                begins.eq(group == 0),
+                group.eq(Mux(completes, 0, group + 1)),
+                self.word_address.eq(next_address),
             ]
-        with m.If(self.write):
-            m.d.sync += [
-                gathered.eq(0),
-                group.eq(0),
-                completes.eq(groups == 1),
-                self.word_address.eq(self.word_address + 1),
-            ]
-        with m.If(self.done & self.last):
-            m.d.sync += self.word_address.eq(0)
+            with m.If(completes):
+                m.d.sync += next_address.eq(Mux(self.next_last, 0, next_address + 1))
         return m

@@ -5,9 +5,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.engine import EngineShape
-from stepnet_hdl.neighbourhoods import neighbourhoods
 from stepnet_hdl.popcount import Popcount
 from stepnet_hdl.ram import Ram
+from stepnet_hdl.registers import delayed
 
 Step = data.StructLayout(
     {"start": 1, "plane": 1, "subtract": 1, "end": 1, "last": 1, "partial": 1, "first_group": 1}
@@ -34,10 +34,11 @@ class Datapath(wiring.Component):
     Members
     -------
     xnor : Signal(1), in
-        1-bit weights: stays as it is while a layer is computed, and is there as many cycles before
-        its first words as there are `neighbourhoods`.
+        1-bit weights: stays as it is while a layer is computed, and is there a cycle before its
+        first words.
     weights : Signal(simd * pe), in
-        The first neuron of the group lowest.
+        The first neuron of the group lowest; those of a neighbourhood a cycle after those of the
+        one before it.
     activations : Signal(simd), in
     step : Signal(Step), in
         What the words are to their group that come `read_cycles - 1` cycles later; all zeros when
@@ -47,12 +48,12 @@ class Datapath(wiring.Component):
     thresholds : array of parameter_lanes signed(sum_bits), in
     soon_done : Signal(1), out
         A group is decided two cycles later.
-    done : Signal(1), out
-        A group is decided in this cycle.
+    next_done, next_last : Signal(1), out
+        A group is decided in the next cycle; it is the last group of its layer.
+    done, last : Signal(1), out
+        The same of this cycle.
     margins : array of pe signed(sum_bits + 1), out
         How far each sum is from its threshold.
-    last : Signal(1), out
-        It is the last group of its layer.
     """
 
     xnor: Signal
@@ -62,14 +63,18 @@ class Datapath(wiring.Component):
     need_thresholds: Signal
     thresholds: data.View
     soon_done: Signal
+    next_done: Signal
+    next_last: Signal
     done: Signal
-    margins: data.View
     last: Signal
+    margins: data.View
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
-        self.latency_cycles = shape.popcount_latency_cycles + 3
+        self.latency_cycles = shape.popcount_latency_cycles + shape.skew_cycles + 3
         self._wait_cycles = shape.read_cycles - 1
+        # From a step to the count of its words.
+        self._count_cycles = self._wait_cycles + 1 + shape.popcount_latency_cycles
         super().__init__(
             {
                 "xnor": In(1),
@@ -79,9 +84,11 @@ class Datapath(wiring.Component):
                 "need_thresholds": Out(1),
                 "thresholds": In(data.ArrayLayout(signed(shape.sum_bits), shape.parameter_lanes)),
                 "soon_done": Out(1),
+                "next_done": Out(1),
+                "next_last": Out(1),
                 "done": Out(1),
-                "margins": Out(data.ArrayLayout(signed(shape.sum_bits + 1), shape.pe)),
                 "last": Out(1),
+                "margins": Out(data.ArrayLayout(signed(shape.sum_bits + 1), shape.pe)),
             }
         )
 
@@ -89,59 +96,76 @@ class Datapath(wiring.Component):
         m = Module()
         shape = self.shape
 
-        # The steps on their way beside the popcount; the last one meets the count.
+        # The steps on their way beside the popcount; the last ones meet the counts, one after the
+        # other in each neighbourhood.
         steps = [self.step]
-        for _ in range(self._wait_cycles + 1 + shape.popcount_latency_cycles):
-            delayed = Signal(Step)
-            m.d.sync += delayed.eq(steps[-1])
-            steps.append(delayed)
-        step = steps[-1]
+        for _ in range(self._count_cycles + shape.skew_cycles):
+            later = Signal(Step)
+            m.d.sync += later.eq(steps[-1])
+            steps.append(later)
 
+        totals: list[Value] = []
+        xnor: Value = self.xnor
+        activations: Value = self.activations
+        for number, lanes in enumerate(shape.neighbourhoods):
+            if number:
+                activations = delayed(m, activations, 1, f"activations_{number}")
+            if shape.skew_cycles:
+                xnor = delayed(m, xnor, 1, f"xnor_{number}")
+            first = self._count_cycles + number
+            found = self._totals(m, lanes, xnor, activations, steps[first - 1 : first + 1])
+            # The neighbourhoods wait for the last of them.
+            totals.append(delayed(m, found, shape.skew_cycles - number, f"totals_{number}"))
+
+        layout = data.ArrayLayout(signed(shape.sum_bits), shape.pe)
+        total = data.View(layout, Cat(totals))
         thresholds = self._thresholds(m, steps)
-        totals = data.ArrayLayout(signed(shape.sum_bits), shape.pe)
-        total = Signal(totals, reset_less=True)
         margins = Signal.like(self.margins, reset_less=True)
         m.d.comb += self.margins.eq(margins)
-        partial = self._partial_sums(m, steps, total) if shape.overlap_neurons else None
-        xnor = self.xnor
-        # It stays as it is while a layer is computed, and changes long before its first words.
-        xnors: list[Signal] = []
-        for number, lanes in enumerate(neighbourhoods(shape)):
-            if number or (shape.read_cycles == 2 and len(lanes) < shape.pe):
-                onward = Signal(reset_less=True)
-                m.d.sync += onward.eq(xnor)
-                xnor = onward
-            xnors += [xnor] * len(lanes)
-        for neuron in range(shape.pe):
-            count = self._count(m, neuron, xnors[neuron])
-            before = Mux(step.plane, total[neuron] << 1, total[neuron])
+        m.d.sync += [
+            margins[neuron].eq(total[neuron] - thresholds[neuron]) for neuron in range(shape.pe)
+        ]
+
+        m.d.comb += self.soon_done.eq(steps[-1].end)
+        m.d.sync += [
+            self.next_done.eq(steps[-1].end),
+            self.next_last.eq(steps[-1].last),
+            self.done.eq(self.next_done),
+            self.last.eq(self.next_last),
+        ]
+        return m
+
+    def _totals(
+        self, m: Module, lanes: range, xnor: Value, activations: Value, steps: list[data.View]
+    ) -> Value:
+        """The sums of a neighbourhood; the last of `steps` meets its counts, after the one before.
+
+        A sum is there a cycle after the last step of its group.
+        """
+        shape = self.shape
+        step = steps[-1]
+        layout = data.ArrayLayout(signed(shape.sum_bits), len(lanes))
+        total = Signal(layout, reset_less=True, name=f"total_{lanes.start}")
+        partial = self._partial_sums(m, lanes, steps, total) if shape.overlap_neurons else None
+        for lane, neuron in enumerate(lanes):
+            count = self._count(m, neuron, xnor, activations)
+            before = Mux(step.plane, total[lane] << 1, total[lane])
             if partial is not None:
-                before = Mux(step.partial, partial[neuron], before)
+                before = Mux(step.partial, partial[lane], before)
             before = Mux(step.start, 0, before)
             # -count is ~count + 1, and the 1 enters as the carry below bit 0.
             addend = count ^ step.subtract.replicate(shape.sum_bits)
             added = Cat(C(1), before[: shape.sum_bits]) + Cat(step.subtract, addend)
-            m.d.sync += [
-                total[neuron].eq(added[1:]),
-                margins[neuron].eq(total[neuron] - thresholds[neuron]),
-            ]
+            m.d.sync += total[lane].eq(added[1:])
+        return total.as_value()
 
-        complete = Signal(Step)  # the step whose count `total` holds
-        m.d.comb += self.soon_done.eq(step.end)
-        m.d.sync += [
-            complete.eq(step),
-            self.done.eq(complete.end),
-            self.last.eq(complete.last),
-        ]
-        return m
-
-    def _count(self, m: Module, neuron: int, xnor: Signal) -> Value:
+    def _count(self, m: Module, neuron: int, xnor: Value, activations: Value) -> Value:
         """The matches of one neuron."""
         m.submodules[f"popcount_{neuron}"] = popcount = Popcount(self.shape.simd)
         weights = self.weights.word_select(neuron, self.shape.simd)
         # XNOR and AND differ where both bits are 0.
-        both = weights & self.activations
-        neither = ~(weights | self.activations)
+        both = weights & activations
+        neither = ~(weights | activations)
         matches = Signal(self.shape.simd, reset_less=True)
         m.d.sync += matches.eq(both | (neither & xnor.replicate(self.shape.simd)))
         m.d.comb += popcount.bits.eq(matches)
@@ -163,12 +187,15 @@ class Datapath(wiring.Component):
         m.d.sync += waiting.eq(everything[len(read) :])
         return data.View(layout, everything)
 
-    def _partial_sums(self, m: Module, steps: list[data.View], total: data.View) -> data.View:
+    def _partial_sums(
+        self, m: Module, lanes: range, steps: list[data.View], total: data.View
+    ) -> data.View:
         """Sums put aside after one word and taken up again with the next."""
         shape = self.shape
-        layout = data.ArrayLayout(range(shape.max_inputs + 1), shape.pe)
-        m.submodules.partial_sums = ram = Ram(layout.size, shape.overlap_groups)
-        before, now = steps[-2], steps[-1]
+        layout = data.ArrayLayout(range(shape.max_inputs + 1), len(lanes))
+        ram = Ram(layout.size, shape.overlap_groups)
+        m.submodules[f"partial_sums_{lanes.start}"] = ram
+        before, now = steps
         group = Signal(range(shape.overlap_groups))
         next_group = Signal.like(group)
         m.d.comb += group.eq(Mux(before.first_group, 0, next_group))
@@ -181,5 +208,5 @@ class Datapath(wiring.Component):
         m.d.sync += [now_group.eq(group), ram.write_address.eq(now_group), added.eq(now.partial)]
         m.d.comb += ram.write_enable.eq(added)
         sums = data.View(layout, ram.write_data)
-        m.d.comb += [sums[neuron].eq(total[neuron]) for neuron in range(shape.pe)]
+        m.d.comb += [sums[lane].eq(total[lane]) for lane in range(len(lanes))]
         return data.View(layout, ram.read_data)

@@ -21,10 +21,10 @@ from stepnet.protocol import DEFAULT_BAUD
 from stepnet_hdl.boards import PARTS
 from stepnet_hdl.chip_structure import (
     Memory,
-    far_lane_flip_flops,
     memories,
     popcount_structure,
     single_port_rams,
+    skew_flip_flops,
 )
 from stepnet_hdl.ram_mapping import ECP5, ICE40, Family, family_of
 from stepnet_hdl.weight_memory import SPRAM_BITS, SPRAM_WORDS
@@ -217,7 +217,7 @@ def estimate(shape: EngineShape, part: str) -> Estimate:
         shape=shape,
         luts=round(_luts(shape, family, found)) + ANSWER_LUTS * answers_in_luts,
         flip_flops=_flip_flops(shape)
-        + far_lane_flip_flops(shape)
+        + skew_flip_flops(shape)
         + sum(memory.register_bits for memory in found),
         block_rams=FRAME_BLOCK_RAMS
         + (0 if answers_in_luts else ANSWER_BLOCK_RAMS)
@@ -262,7 +262,7 @@ def _luts(shape: EngineShape, family: Family, found: Sequence[Memory]) -> float:
         per.chip
         + per.word_bit * shape.simd
         + shape.pe * neuron
-        + per.delay * _waiting_threshold_bits(shape)
+        + per.delay * (_waiting_threshold_bits(shape) + skew_flip_flops(shape))
         + per.mux_bit * sum(memory.mux_bits for memory in found)
         + family.luts_per_lut_ram * sum(memory.lut_rams for memory in found)
     )

@@ -24,10 +24,12 @@ class Readout(wiring.Component):
 
     Members
     -------
-    done, last : Signal(1), in
-        A group of the last layer is decided, and whether it is the last one.
+    next_done, next_last : Signal(1), in
+        A group is decided in the next cycle, and whether it is the last one of its layer.
+    last_layer : Signal(1), in
+        That is the last layer; groups of others do not count.
     margins : array of pe signed(sum_bits + 1), in
-        A neuron fires if its margin is not negative.
+        Of the group, in the next cycle. A neuron fires if its margin is not negative.
     rows_left : Signal, in
         How many neurons follow the first of the last group.
     kind : Signal(ReadoutNumber), in
@@ -46,8 +48,9 @@ class Readout(wiring.Component):
     finished : Signal(1), out
     """
 
-    done: Signal
-    last: Signal
+    next_done: Signal
+    next_last: Signal
+    last_layer: Signal
     margins: data.View
     rows_left: Signal
     kind: Signal
@@ -62,8 +65,9 @@ class Readout(wiring.Component):
         self.shape = shape
         super().__init__(
             {
-                "done": In(1),
-                "last": In(1),
+                "next_done": In(1),
+                "next_last": In(1),
+                "last_layer": In(1),
                 "margins": In(data.ArrayLayout(signed(shape.sum_bits + 1), shape.pe)),
                 "rows_left": In(range(shape.pe)),
                 "kind": In(ReadoutNumber),
@@ -81,11 +85,16 @@ class Readout(wiring.Component):
         row = Signal(signed(self.shape.sum_bits + 1))
         take = Signal()
         last = Signal()
+        done, done_last = Signal(), Signal()
+        m.d.sync += [
+            done.eq(self.next_done & self.last_layer),
+            done_last.eq(self.next_done & self.last_layer & self.next_last),
+        ]
         m.d.comb += row.eq(self.margins[0])
         if self.shape.pe == 1:
-            m.d.comb += [take.eq(self.done), last.eq(self.done & self.last)]
+            m.d.comb += [take.eq(done), last.eq(done_last)]
         else:
-            self._one_by_one(m, row, take, last)
+            self._one_by_one(m, done, done_last, row, take, last)
         # Margins come from far, and what is made of them is long: one cycle for each.
         taken_row = Signal.like(row, reset_less=True)
         taken, taken_last = Signal(), Signal()
@@ -94,22 +103,31 @@ class Readout(wiring.Component):
         m.d.sync += self.finished.eq(taken_last)
         return m
 
-    def _one_by_one(self, m: Module, row: Signal, take: Signal, last: Signal) -> None:
+    def _one_by_one(
+        self,
+        m: Module,
+        done: Signal,
+        done_last: Signal,
+        row: Signal,
+        take: Signal,
+        last: Signal,
+    ) -> None:
         """The first neuron of a group passes at once, the others wait their turn."""
         waiting = Signal(self.margins.shape(), reset_less=True)
         lane = Signal(range(self.shape.pe))
         chosen_lane = Signal.like(lane)  # of a tree
         in_last_group = Signal()
-        is_tree = self.kind == ReadoutNumber.TREE
+        is_tree = Signal()  # the kind is there long before
+        m.d.sync += is_tree.eq(self.kind == ReadoutNumber.TREE)
         last_lane = Mux(is_tree, self.shape.pe - 1, self.rows_left)
         ends = lane == last_lane
-        with m.If(self.done):
-            m.d.comb += [take.eq(~is_tree | (self.lane == 0)), last.eq(self.last & ends)]
+        with m.If(done):
+            m.d.comb += [take.eq(~is_tree | (self.lane == 0)), last.eq(done_last & ends)]
             m.d.sync += [
                 waiting.eq(Value.cast(self.margins) >> len(row)),
                 lane.eq(1),
                 chosen_lane.eq(self.lane),
-                in_last_group.eq(self.last),
+                in_last_group.eq(done_last),
             ]
         with m.Elif(lane != 0):
             m.d.comb += [

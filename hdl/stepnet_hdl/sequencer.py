@@ -164,7 +164,6 @@ class Sequencer(wiring.Component):
         in_last_group = Mux(is_tree, rows_left == 0, rows_left < shape.pe)
         m.d.comb += [
             self.activation_address.eq(Cat(word, read_region)),
-            self.xnor.eq(last_plane == 0),
             self.is_complete.eq(self.image_complete.bit_select(image_buffer, 1)),
             self.rows_left.eq(rows_left),
         ]
@@ -176,7 +175,7 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             step.start.eq(first_of_row),
             step.plane.eq(word == 0),
-            step.subtract.eq((plane == last_plane) & (last_plane != 0)),
+            step.subtract.eq((plane == last_plane) & ~self.xnor),
             step.end.eq(last_of_row),
             step.last.eq(last_of_row & in_last_group),
             step.partial.eq(by_input),
@@ -214,10 +213,23 @@ class Sequencer(wiring.Component):
             self.lane.eq(walk.lane),
         ]
 
+        def decode_row() -> None:
+            m.d.sync += [
+                last_word.eq(row.words_per_row_minus_1),
+                last_plane.eq(row.weight_bits_minus_1),
+                plane.eq(row.weight_bits_minus_1),
+                self.xnor.eq(row.weight_bits_minus_1 == 0),
+                self.last_layer.eq(row.last_layer),
+            ]
+            if shape.overlap_neurons:
+                m.d.sync += by_input.eq(row.by_input & (row.weight_bits_minus_1 == 0))
+            m.next = "PREPARE"
+
         with m.FSM():
             with m.State("WAIT"):
                 m.d.comb += self.idle.eq(1)
                 m.d.sync += [
+                    distance.eq(0),
                     self.parameter_address.eq(1),  # word 0 is not for the sequencer
                     self.weight_address.eq(0),
                     exhausted.eq(0),
@@ -232,22 +244,15 @@ class Sequencer(wiring.Component):
             with m.State("ROW_HEADER"):
                 m.d.comb += fetch.eq(1)
                 m.next = "LAYER_HEADER"
-            if shape.read_cycles == 2:
-                with m.State("LAYER_HEADER"):
-                    m.d.comb += fetch.eq(1)
-                    m.next = "DECODE"
-            with m.State("LAYER_HEADER" if shape.read_cycles == 1 else "DECODE"):
+            with m.State("LAYER_HEADER"):
+                m.d.comb += fetch.eq(1)
                 if shape.read_cycles == 1:
-                    m.d.comb += fetch.eq(1)
-                m.d.sync += [
-                    last_word.eq(row.words_per_row_minus_1),
-                    last_plane.eq(row.weight_bits_minus_1),
-                    plane.eq(row.weight_bits_minus_1),
-                    self.last_layer.eq(row.last_layer),
-                ]
-                if shape.overlap_neurons:
-                    m.d.sync += by_input.eq(row.by_input & (row.weight_bits_minus_1 == 0))
-                m.next = "PREPARE"
+                    decode_row()
+                else:
+                    m.next = "DECODE"
+            if shape.read_cycles == 2:
+                with m.State("DECODE"):
+                    decode_row()
             with m.State("PREPARE"):
                 is_tree_next = self.last_layer & (layer.readout == ReadoutNumber.TREE)
                 rows_next = Mux(is_tree_next, tree.rows_minus_1, layer.rows_minus_1)

@@ -1,10 +1,10 @@
 """Where the rows of a tree lie."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import C, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import CODE_BITS, EngineShape
+from stepnet.engine import EngineShape
 
 
 class TreeWalk(wiring.Component):
@@ -65,12 +65,13 @@ class TreeWalk(wiring.Component):
         shape = self.shape
         weight_base = Signal.like(self.weight_start)
         parameter_base = Signal.like(self.parameter_start)
-        group = Signal(CODE_BITS)
-        offset = Signal.like(self.weight_start)  # of the group, in weight words
+        # Of the group, in weight and in parameter words.
+        weight_offset = Signal.like(self.weight_start)
+        parameter_offset = Signal.like(self.parameter_start)
         row_length = Signal(range(shape.row_words * shape.max_weight_bits + 1))
         m.d.comb += [
-            self.weight_address.eq(weight_base + offset),
-            self.parameter_address.eq(parameter_base + group * shape.parameter_reads),
+            self.weight_address.eq(weight_base + weight_offset),
+            self.parameter_address.eq(parameter_base + parameter_offset),
         ]
         with m.If(self.count & self.first_row):
             m.d.sync += row_length.eq(row_length + 1)
@@ -78,21 +79,24 @@ class TreeWalk(wiring.Component):
         child = Signal(range(2 * shape.pe + 1))  # counted from the first lane of group 2g
         m.d.comb += child.eq((self.lane << 1) + 1 + self.bit)
         one_further, two_further = child >= shape.pe, child == 2 * shape.pe
+
+        def groups_further(words: Value) -> Value:
+            return Mux(two_further, words << 1, Mux(one_further, words, 0))
+
         with m.If(self.descend):
             m.d.sync += [
                 self.lane.eq(Mux(two_further, 0, Mux(one_further, child - shape.pe, child))),
-                group.eq((group << 1) + one_further + two_further),
-                offset.eq(
-                    (offset << 1)
-                    + Mux(two_further, row_length << 1, Mux(one_further, row_length, 0))
+                weight_offset.eq((weight_offset << 1) + groups_further(row_length)),
+                parameter_offset.eq(
+                    (parameter_offset << 1) + groups_further(C(shape.parameter_reads))
                 ),
             ]
         with m.If(self.begin):
             m.d.sync += [
                 weight_base.eq(self.weight_start),
                 parameter_base.eq(self.parameter_start),
-                group.eq(0),
-                offset.eq(0),
+                weight_offset.eq(0),
+                parameter_offset.eq(0),
                 row_length.eq(0),
                 self.lane.eq(0),
             ]

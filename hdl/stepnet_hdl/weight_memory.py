@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 from stepnet.engine import EngineShape
 from stepnet.errors import BuildError
 from stepnet_hdl.lane_memory import LaneMemory
-from stepnet_hdl.neighbourhoods import neighbourhoods
 from stepnet_hdl.ram import Ram
+from stepnet_hdl.registers import delayed
 
 SPRAM_WORDS = 16384
 SPRAM_BITS = 16
@@ -71,16 +71,18 @@ class WeightMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        block = self._block if len(neighbourhoods(self.shape)) == 1 else self._far_lanes
+        if self.shape.skew_cycles:
+            self._far_lanes(m)
+            return m
         if self.shape.weight_memory != "single_port":
-            block(m, self.read_address, self.write_address)
+            self._block(m, self.read_address, self.write_address)
             return m
         address = Signal.like(self.read_address)
         m.d.comb += address.eq(Mux(self.loading, self.write_address, self.read_address))
         if str(getattr(platform, "device", "")).startswith("iCE40UP"):
             self._spram(m, address)
         else:
-            block(m, address, address)
+            self._block(m, address, address)
         return m
 
     def _block(self, m: Module, read_address: Signal, write_address: Signal) -> None:
@@ -98,28 +100,34 @@ class WeightMemory(wiring.Component):
             ram.write_enable.eq(self.write_enable),
         ]
 
-    def _far_lanes(self, m: Module, read_address: Signal, write_address: Signal) -> None:
-        """Words that are written go from one neighbourhood to the next through a register."""
+    def _far_lanes(self, m: Module) -> None:
+        """Addresses, and words to write, go from one neighbourhood to the next in registers."""
         shape = self.shape
-        address, lane, data, enable = write_address, self.write_lane, self.write_data, Signal()
-        m.d.comb += enable.eq(self.write_enable)
-        for lanes in neighbourhoods(shape):
-            before = (address, lane, data, enable)
-            address, lane, data, enable = after = tuple(Signal.like(signal) for signal in before)
-            m.d.sync += [to.eq(signal) for to, signal in zip(after, before, strict=True)]
-            for number in lanes:
-                init = self.init[number :: shape.pe]
+        read: Value = self.read_address
+        address: Value = self.write_address
+        lane: Value = self.write_lane
+        word: Value = self.write_data
+        enable: Value = self.write_enable
+        for number, lanes in enumerate(shape.neighbourhoods):
+            if number:
+                read = delayed(m, read, 1, f"read_address_{number}")
+            chosen = Cat(enable & (lane == of_lane) for of_lane in lanes)
+            chosen = delayed(m, chosen, 1, f"chosen_{number}")
+            address = delayed(m, address, 1, f"write_address_{number}")
+            lane = delayed(m, lane, 1, f"write_lane_{number}")
+            word = delayed(m, word, 1, f"write_data_{number}")
+            enable = delayed(m, enable, 1, f"write_enable_{number}")
+            for of_lane, write_enable in zip(lanes, chosen, strict=True):
+                init = self.init[of_lane :: shape.pe]
                 ram = Ram(shape.simd, shape.weight_words, init, shape.read_cycles)
-                m.submodules[f"lane_{number}"] = ram
-                write = Signal()
-                m.d.sync += write.eq(before[3] & (before[1] == number))
+                m.submodules[f"lane_{of_lane}"] = ram
                 m.d.comb += [
-                    ram.read_address.eq(read_address),
+                    ram.read_address.eq(read),
                     ram.read_enable.eq(1),
-                    self.read_data.word_select(number, shape.simd).eq(ram.read_data),
+                    self.read_data.word_select(of_lane, shape.simd).eq(ram.read_data),
                     ram.write_address.eq(address),
-                    ram.write_data.eq(data),
-                    ram.write_enable.eq(write),
+                    ram.write_data.eq(word),
+                    ram.write_enable.eq(write_enable),
                 ]
 
     def _spram(self, m: Module, address: Signal) -> None:

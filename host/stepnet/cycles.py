@@ -76,9 +76,14 @@ def _header_cycles(shape: EngineShape) -> int:
     return shape.read_cycles + HEADER_CYCLES
 
 
+def _word_cycles(shape: EngineShape) -> int:
+    """What a weight word takes that depends on the shape: memory, popcount and neighbourhoods."""
+    return shape.read_cycles + shape.popcount_latency_cycles + shape.skew_cycles
+
+
 def _cycles_after_issue(network: Network, shape: EngineShape) -> int:
     """From the last weight word of the first layer to the register."""
-    decide_cycles = shape.read_cycles + DATAPATH_CYCLES + shape.popcount_latency_cycles
+    decide_cycles = DATAPATH_CYCLES + _word_cycles(shape)
     cycles = len(network.layers) * decide_cycles
     for layer in network.layers[1:]:
         cycles += _header_cycles(shape) + _issue_cycles(network, layer, shape)
@@ -94,8 +99,7 @@ def _issue_cycles(network: Network, layer: Layer, shape: EngineShape) -> int:
         return (words - 1) * groups + (groups - 1) * shape.parameter_reads + 1
     group_cycles = words * layer.weight_bits
     if is_tree(network, layer):
-        turn_cycles = shape.read_cycles + TREE_TURN_CYCLES + shape.popcount_latency_cycles
-        turn_cycles += group_cycles
+        turn_cycles = TREE_TURN_CYCLES + _word_cycles(shape) + group_cycles
         return (rows_evaluated(network, layer) - 1) * max(turn_cycles, shape.pe) + group_cycles
     last = layer is network.layers[-1]
     distance_cycles = shape.group_distance if last else shape.parameter_reads

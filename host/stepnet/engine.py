@@ -48,6 +48,13 @@ MIN_OVERLAP_GROUPS = 4
 """A partial sum is read again after as many cycles as the layer has groups, and has to be written
 by then."""
 
+NEAR_WEIGHTS = 576
+"""Weights per cycle of lanes that lie close enough together to do the same in the same cycle, if
+not more than `MAX_NEIGHBOURHOODS` come of it: on an ECP5 they fill 16 block RAMs."""
+
+MAX_NEIGHBOURHOODS = 6
+"""Each beyond the first costs every layer a cycle."""
+
 ADDRESS_BITS = 24
 """Width of an address on the link."""
 
@@ -209,6 +216,27 @@ class EngineShape:
     def popcount_latency_cycles(self) -> int:
         """Cycles that the popcount of one word takes."""
         return popcount_latency_cycles(self.simd)
+
+    @property
+    def neighbourhoods(self) -> tuple[range, ...]:
+        """The lanes, divided among as many places of a device as are needed.
+
+        On a large part a signal takes longer from one side to the other than a cycle lasts. That is
+        why each neighbourhood works a cycle behind the one before it, and gets from it what it
+        needs, through registers.
+        """
+        if self.weight_memory == "single_port":
+            return (range(self.pe),)
+        places = min(-(-self.simd * self.pe // NEAR_WEIGHTS), MAX_NEIGHBOURHOODS)
+        lanes = -(-self.pe // places)
+        return tuple(
+            range(first, min(first + lanes, self.pe)) for first in range(0, self.pe, lanes)
+        )
+
+    @property
+    def skew_cycles(self) -> int:
+        """How far the last of the `neighbourhoods` works behind the first."""
+        return len(self.neighbourhoods) - 1
 
     @property
     def overlap_groups(self) -> int:

@@ -318,3 +318,27 @@ def test_thresholds_of_the_nearest_rows_are_not_moved_and_have_to_fit():
         "Network 'near' does not fit the engine: its last layer has a threshold of 16384, the "
         "engine holds -16384 to 16383; move all thresholds of the layer by the same amount."
     )
+
+
+@pytest.mark.parametrize(
+    ("simd", "pe", "lanes"),
+    [
+        (64, 9, [9]),
+        (64, 10, [5, 5]),
+        (144, 8, [4, 4]),
+        (72, 24, [8, 8, 8]),
+        (96, 19, [5, 5, 5, 4]),
+        (288, 24, [4, 4, 4, 4, 4, 4]),
+    ],
+)
+def test_lanes_that_lie_far_apart_are_divided_into_neighbourhoods(simd, pe, lanes):
+    shape = EngineShape(simd, max_inputs=simd, pe=pe, parameter_lanes=pe)
+    assert [len(neighbourhood) for neighbourhood in shape.neighbourhoods] == lanes
+    assert [lane for lanes in shape.neighbourhoods for lane in lanes] == list(range(pe))
+    assert shape.skew_cycles == len(lanes) - 1
+
+
+def test_memory_with_a_single_port_is_one_neighbourhood():
+    shape = EngineShape(64, max_inputs=64, pe=64, parameter_lanes=64, weight_memory="single_port")
+    assert shape.neighbourhoods == (range(64),)
+    assert shape.skew_cycles == 0

@@ -109,12 +109,12 @@ SHAPES = {
     "64x12 registered": shape_of(
         64, pe=12, parameter_lanes=3, overlap_neurons=70, weight_memory="registered"
     ),
-    "32x20": shape_of(32, pe=20, parameter_lanes=5),
-    "24x24 registered": shape_of(
-        24, pe=24, parameter_lanes=8, overlap_neurons=96, weight_memory="registered"
+    "32x32": shape_of(32, pe=32, parameter_lanes=16),
+    "64x20 registered": shape_of(
+        64, pe=20, parameter_lanes=10, overlap_neurons=96, weight_memory="registered"
     ),
 }
-"""By SIMD and PE."""
+"""By SIMD and PE; those of more than 576 weights per cycle have several neighbourhoods."""
 
 
 # Every network on three shapes, every shape with four or five networks.
@@ -149,6 +149,26 @@ def test_engine_equals_reference(name, sizes, weight_bits, readout, cycles_per_b
     assert readings == [
         (code, margin, cycles, 0) for code, margin in zip(codes, margins, strict=True)
     ]
+
+
+def test_an_image_does_not_wait_for_the_readout_of_the_one_before():
+    """Groups of the last layer are PE cycles apart, but not those of two images."""
+    rng = np.random.default_rng(3)
+    network = random_network(rng, (20, 7), (1,))
+    shape = SHAPES["32x32"]
+    engine = Engine(shape)
+    images = random_images(rng, network, 2)
+    cycles = []
+
+    async def drive(ctx):
+        await load_network(ctx, engine, network)
+        for pixels in packed(network, images):
+            await send_pixels(ctx, engine, pixels)
+            cycles.append((await take_reading(ctx, engine)).cycles)
+
+    run(engine, drive)
+    assert cycles == [cycles_per_image(network, shape, 1)] * 2
+    assert cycles[0] < shape.pe
 
 
 def test_cycles_are_counted_from_the_last_pixel_to_the_register():
