@@ -14,6 +14,7 @@ from stepnet_hdl.intake import Intake
 from stepnet_hdl.lane_memory import LaneMemory
 from stepnet_hdl.ram import Ram
 from stepnet_hdl.readout import Readout, ReadoutNumber
+from stepnet_hdl.registers import delayed
 from stepnet_hdl.sequencer import Region, Sequencer
 from stepnet_hdl.weight_memory import WeightMemory
 
@@ -160,11 +161,16 @@ class Engine(wiring.Component):
             shape.read_cycles,
         )
         first = Signal(shape.parameter_bits)
+        written = {
+            "write_address": intake.address,
+            "write_lane": intake.lane,
+            "write_data": intake.word[intake.top_bytes(shape.parameter_bytes)],
+            "write_enable": intake.write_parameters,
+        }
+        far_cycles = min(shape.skew_cycles, 1)  # thresholds lie where they are needed
+        for name, value in written.items():
+            m.d.comb += getattr(parameters, name).eq(delayed(m, value, far_cycles, name))
         m.d.comb += [
-            parameters.write_address.eq(intake.address),
-            parameters.write_lane.eq(intake.lane),
-            parameters.write_data.eq(intake.word[intake.top_bytes(shape.parameter_bytes)]),
-            parameters.write_enable.eq(intake.write_parameters),
             parameters.read_address.eq(sequencer.parameter_address),
             parameters.read_enable.eq(sequencer.parameter_enable),
             first.eq(parameters.read_data),

@@ -49,11 +49,8 @@ MIN_OVERLAP_GROUPS = 4
 by then."""
 
 NEAR_WEIGHTS = 576
-"""Weights per cycle of lanes that lie close enough together to do the same in the same cycle, if
-not more than `MAX_NEIGHBOURHOODS` come of it: on an ECP5 they fill 16 block RAMs."""
-
-MAX_NEIGHBOURHOODS = 6
-"""Each beyond the first costs every layer a cycle."""
+"""Weights per cycle of lanes that lie close enough together to do the same in the same cycle: on an
+ECP5 they fill 16 block RAMs."""
 
 ADDRESS_BITS = 24
 """Width of an address on the link."""
@@ -227,7 +224,7 @@ class EngineShape:
         """
         if self.weight_memory == "single_port":
             return (range(self.pe),)
-        places = min(-(-self.simd * self.pe // NEAR_WEIGHTS), MAX_NEIGHBOURHOODS)
+        places = -(-self.simd * self.pe // NEAR_WEIGHTS)
         lanes = -(-self.pe // places)
         return tuple(
             range(first, min(first + lanes, self.pe)) for first in range(0, self.pe, lanes)
