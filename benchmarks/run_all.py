@@ -158,7 +158,7 @@ BENCHMARKS = (
     gateware("chip, SIMD 64, UP5K", "30 MHz, 2,600 LUT4", "UP5K chip", 4),
     gateware("chip, SIMD 16 x PE 4, HX8K, holds `digits`", "80 MHz", "HX8K chip", 4),
     gateware(
-        "chip, 1,152 weights per cycle, ECP5-25F speed 6",
+        "chip, 1,728 weights per cycle, ECP5-25F speed 6",
         "100 MHz at 1,024 weights per cycle",
         "25F-6 chip",
         2,
