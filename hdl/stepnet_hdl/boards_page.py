@@ -75,8 +75,7 @@ clock. This works for every iCE40 board.
 
 No tool turns an ECP5 bitstream back into a netlist. For these boards the same command runs the
 netlist that nextpnr placed and routed, the very one that the bitstream is packed from: its look-up
-tables, carries, flip-flops and RAMs with every multiplexer as it is configured. The ULX3S 85F's has
-a hardware multiplier besides, of which there is no model, so that it is refused.
+tables, carries, flip-flops and RAMs with every multiplexer as it is configured.
 
 What gowin_unpack gives for Gowin lacks the block RAMs, where the network is, so that a Gowin
 bitstream cannot be run; the synthesised netlists of the other two families have to stand for it:

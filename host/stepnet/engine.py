@@ -48,9 +48,9 @@ MIN_OVERLAP_GROUPS = 4
 """A partial sum is read again after as many cycles as the layer has groups, and has to be written
 by then."""
 
-NEAR_WEIGHTS = 576
-"""Weights per cycle of lanes that lie close enough together to do the same in the same cycle: on an
-ECP5 they fill 16 block RAMs."""
+NEAR_WEIGHT_BITS = 16 * 18 * 1024
+"""Weight memory of lanes that lie close enough together to do the same in the same cycle: 16 block
+RAMs of an ECP5."""
 
 ADDRESS_BITS = 24
 """Width of an address on the link."""
@@ -224,7 +224,8 @@ class EngineShape:
         """
         if self.weight_memory == "single_port":
             return (range(self.pe),)
-        places = -(-self.simd * self.pe // NEAR_WEIGHTS)
+        weight_bits = self.simd * self.pe * self.weight_words
+        places = -(-weight_bits // NEAR_WEIGHT_BITS)
         lanes = -(-self.pe // places)
         return tuple(
             range(first, min(first + lanes, self.pe)) for first in range(0, self.pe, lanes)

@@ -321,18 +321,19 @@ def test_thresholds_of_the_nearest_rows_are_not_moved_and_have_to_fit():
 
 
 @pytest.mark.parametrize(
-    ("simd", "pe", "lanes"),
+    ("simd", "pe", "weight_words", "lanes"),
     [
-        (64, 9, [9]),
-        (64, 10, [5, 5]),
-        (144, 8, [4, 4]),
-        (72, 24, [8, 8, 8]),
-        (96, 19, [5, 5, 5, 4]),
-        (288, 24, [4, 4, 4, 4, 4, 4]),
+        (64, 9, 512, [9]),
+        (64, 10, 512, [5, 5]),
+        (64, 1, 16384, [1]),
+        (144, 8, 512, [4, 4]),
+        (72, 24, 2048, [2] * 12),
+        (96, 19, 512, [5, 5, 5, 4]),
+        (288, 24, 512, [2] * 12),
     ],
 )
-def test_lanes_that_lie_far_apart_are_divided_into_neighbourhoods(simd, pe, lanes):
-    shape = EngineShape(simd, max_inputs=simd, pe=pe, parameter_lanes=pe)
+def test_lanes_that_lie_far_apart_are_divided_into_neighbourhoods(simd, pe, weight_words, lanes):
+    shape = EngineShape(simd, max_inputs=simd, weight_words=weight_words, pe=pe, parameter_lanes=pe)
     assert [len(neighbourhood) for neighbourhood in shape.neighbourhoods] == lanes
     assert [lane for lanes in shape.neighbourhoods for lane in lanes] == list(range(pe))
     assert shape.skew_cycles == len(lanes) - 1

@@ -114,7 +114,7 @@ SHAPES = {
         64, pe=20, parameter_lanes=10, overlap_neurons=96, weight_memory="registered"
     ),
 }
-"""By SIMD and PE; those of more than 576 weights per cycle have several neighbourhoods."""
+"""By SIMD and PE; those with more than 288 kbit of weights have several neighbourhoods."""
 
 
 # Every network on three shapes, every shape with four or five networks.
