@@ -111,7 +111,7 @@ _COEFFICIENTS = {
 _SPEEDS = {
     "iCE40UP*": _Speed(base_ns=25.0, doubling_ns=0.6),
     "iCE40HX*": _Speed(base_ns=9.9, doubling_ns=0.1),
-    "LFE5U*-85F": _Speed(base_ns=13.0, doubling_ns=0.45),
+    "LFE5U*-85F": _Speed(base_ns=11.4, doubling_ns=0.2, registered_ns=1.5),
     "LFE5U*": _Speed(base_ns=9.2, doubling_ns=0.2, registered_ns=1.5),
 }
 """By the part's name, for its slowest speed grade; fitted to the same chips and, for the 85F, whose
