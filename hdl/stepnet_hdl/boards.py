@@ -154,7 +154,7 @@ PARTS = {
     "LFE5UM5G-25F": _ECP5_25F,
     "LFE5U-45F": _ECP5_45F,
     "LFE5UM-45F": _ECP5_45F,
-    "LFE5UM5G-45F": dataclasses.replace(_ECP5_45F, clock_hz=180_000_000),  # always speed 8
+    "LFE5UM5G-45F": dataclasses.replace(_ECP5_45F, clock_hz=150_000_000),  # always speed 8
     "LFE5U-85F": _ECP5_85F,
     "LFE5UM-85F": _ECP5_85F,
     "LFE5UM5G-85F": _ECP5_85F,
