@@ -174,7 +174,7 @@ def _decisions(
 ) -> list[Decision]:
     """Groups are decided in the order in which their last words were issued."""
     ended = (issue for issue in issues if issue.ends_group)
-    totals = recording.numbers("engine.datapath.total")
+    totals = _lane_totals(recording, shape)
     margins = recording.numbers("engine.datapath.margins")
     matches_at_0 = [_matches_at_0(layer) for layer in network.layers]
     decisions: list[Decision] = []
@@ -184,12 +184,23 @@ def _decisions(
             neuron = issue.group * shape.pe + lane
             if neuron >= network.layers[issue.layer].n_out:
                 break
-            # The margin comes one cycle after the total that it is made of.
-            total = _signed(totals[cycle - 1], lane, shape.sum_bits)
+            values, place, cycles_before = totals[lane]
+            total = _signed(values[cycle - cycles_before], place, shape.sum_bits)
             margin = _signed(margins[cycle], lane, shape.sum_bits + 1)
             sum_ = total - int(matches_at_0[issue.layer][neuron])
             decisions.append(Decision(cycle, issue.layer, neuron, lane, sum_, margin))
     return decisions
+
+
+def _lane_totals(recording: Recording, shape: EngineShape) -> list[tuple[list[int], int, int]]:
+    """Per lane the sums of its neighbourhood, its place among them, and how many cycles before the
+    margin its own is there: one, and more in those that wait for the last neighbourhood."""
+    found: list[tuple[list[int], int, int]] = []
+    for number, lanes in enumerate(shape.neighbourhoods):
+        values = recording.numbers(f"engine.datapath.total_{lanes.start}")
+        waiting = shape.skew_cycles - number
+        found += [(values, place, 1 + waiting) for place in range(len(lanes))]
+    return found
 
 
 def _matches_at_0(layer: Layer) -> NDArray[np.int64]:
