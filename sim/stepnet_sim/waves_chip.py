@@ -111,13 +111,19 @@ def _contents(
     """What weight and parameter memory hold when a network is loaded."""
     shape = image.shape
     for place, lanes, values in (
-        (("engine", "weights", "ram"), shape.pe, image.weights),
+        (("engine", "weights"), shape.pe, image.weights),
         (("engine", "parameters"), shape.parameter_lanes, image.parameters),
     ):
         for lane in range(lanes):
             words = [int.from_bytes(value.tobytes(), "little") for value in values[lane::lanes]]
             mask = (1 << shape.parameter_bits) - 1 if "parameters" in place else -1
-            yield memories[*place, f"lane_{lane}", "words"], [word & mask for word in words]
+            # Lanes that lie far apart are memories of their own, others lie in one module.
+            (data,) = (
+                data
+                for at, data in memories.items()
+                if at[: len(place)] == place and f"lane_{lane}" in at
+            )
+            yield data, [word & mask for word in words]
 
 
 def _loading(image: MemoryImage) -> Iterator[bytes]:

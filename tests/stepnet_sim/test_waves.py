@@ -20,6 +20,7 @@ from stepnet_sim.waves import record_waves
 
 ONE_BY_ONE = EngineShape(8, 64, 512, 128, 4, weight_memory="single_port", overlap_neurons=20)
 IN_GROUPS = EngineShape(16, 64, 512, 128, 4, pe=4, parameter_lanes=2, max_sum_bits=0)
+FAR_APART = EngineShape(64, 64, 512, 128, 4, "registered", pe=10, parameter_lanes=5)
 
 CASES = {
     "bits, first layer by input": (ONE_BY_ONE, (40, 12, 9, 7), (1, 1, 3), Readout.BITS),
@@ -27,6 +28,7 @@ CASES = {
     "bits, in groups": (IN_GROUPS, (40, 13, 7), (2, 1), Readout.BITS),
     "tree, in groups": (IN_GROUPS, (40, 13, 15), (1, 2), Readout.TREE),
     "nearest, in groups": (IN_GROUPS, (40, 9, 11), (1, 1), Readout.NEAREST),
+    "bits, in neighbourhoods": (FAR_APART, (40, 13, 7), (2, 1), Readout.BITS),
 }
 
 
