@@ -31,9 +31,10 @@ class WeightMemory(wiring.Component):
     -------
     read_address : Signal(range(weight_words)), in
     read_data : Signal(pe * simd), out
-        The word at `read_address` `shape.read_cycles` before, the first lane lowest.
+        The word at `read_address` `shape.read_cycles` before, the first lane lowest; the lanes of
+        every neighbourhood after the first a cycle after those of the one before it.
     write_address : Signal(range(weight_words)), in
-        Written in the same cycle, or with several `neighbourhoods` within so many.
+        Written in the same cycle, or with several `shape.neighbourhoods` within so many.
     write_lane : Signal(range(pe)), in
     write_data : Signal(simd), in
     write_enable : Signal(1), in

@@ -216,7 +216,7 @@ class EngineShape:
 
     @property
     def neighbourhoods(self) -> tuple[range, ...]:
-        """The lanes, divided among as many places of a device as are needed.
+        """Lane numbers, in order, divided among as many places of a device as are needed.
 
         On a large part a signal takes longer from one side to the other than a cycle lasts. That is
         why each neighbourhood works a cycle behind the one before it, and gets from it what it
@@ -233,7 +233,7 @@ class EngineShape:
 
     @property
     def skew_cycles(self) -> int:
-        """How far the last of the `neighbourhoods` works behind the first."""
+        """Cycles that the last of the `neighbourhoods` works behind the first."""
         return len(self.neighbourhoods) - 1
 
     @property
