@@ -49,21 +49,25 @@ class Collector(wiring.Component):
         m = Module()
         groups = self.shape.groups_per_word
         done = Signal()  # a group is decided in this cycle
-        begins = Signal()  # with it a word: what was gathered belongs to the one before
+        clears = Signal(init=1)  # after a word, and before the first one
         gathered = Signal(self.shape.simd, reset_less=True)
-        before = gathered[self.shape.pe :] & ~begins.replicate(self.shape.simd - self.shape.pe)
-        m.d.comb += self.word.eq(Cat(before, self.fires))
+        m.d.comb += self.word.eq(Cat(gathered[self.shape.pe :], self.fires))
         with m.If(done):
             m.d.sync += gathered.eq(self.word)
+        with m.If(clears):
+            m.d.sync += gathered.eq(0)
 
         # What happens is settled a cycle before, because it has a long way to go.
         group = Signal(range(groups))
         next_address = Signal.like(self.word_address)
         completes = self.next_last | (group == groups - 1)
-        m.d.sync += [done.eq(self.next_done), self.write.eq(self.next_done & completes)]
+        m.d.sync += [
+            done.eq(self.next_done),
+            self.write.eq(self.next_done & completes),
+            clears.eq(self.next_done & completes),
+        ]
         with m.If(self.next_done):
             m.d.sync += [
-                begins.eq(group == 0),
                 group.eq(Mux(completes, 0, group + 1)),
                 self.word_address.eq(next_address),
             ]

@@ -56,9 +56,9 @@ class Endpoint(wiring.Component):
     The first byte of an answer is offered `2 * size + ANSWER_CYCLES` cycles after the request's
     closing zero was taken, if nothing came before; `size` is that of the answer's layout. Every
     byte of the request's body adds a cycle, one of an image that has not been passed on before its
-    frame ended `PIXEL_CYCLES`, the core its time, and one cycle more is taken by CLEAR, LOAD,
-    COMMIT and by refusals of requests without a body. `rx` waits as `FrameReceiver` says, so behind
-    a UART of 4 cycles per bit and more nothing is lost.
+    frame ended `PIXEL_CYCLES`, the core its time, and one cycle more is taken by CLEAR, COMMIT and
+    by refusals of requests without a body, two by LOAD. `rx` waits as `FrameReceiver` says, so
+    behind a UART of 4 cycles per bit and more nothing is lost.
 
     identity: values of `IDENTITY_CONSTANTS`; ValueError if one is missing or unknown.
     buffer_bytes: of the receive buffer; BuildError if it is not in `packet_buffer.BUFFER_BYTES`.
@@ -97,7 +97,7 @@ class Endpoint(wiring.Component):
     """
 
     ANSWER_CYCLES = 21
-    PREVIEW_CYCLES = 14
+    PREVIEW_CYCLES = 13
     PIXEL_CYCLES = 2
 
     rx: stream.Interface
@@ -188,7 +188,8 @@ class Endpoint(wiring.Component):
         byte_index = Signal(2)  # in the header, the target or the digest
         m.d.sync += byte_index.eq(byte_index + taken)
 
-        # What follows the header, known from its last byte on.
+        # What is asked and what follows the header, known from its last byte on.
+        asks = {kind: Signal(name=f"asks_{kind.name.lower()}") for kind in Request}
         has_body = Signal()
         body_is_words = Signal()
         body_is_digest = Signal()
@@ -224,7 +225,6 @@ class Endpoint(wiring.Component):
             crc.data.eq(request.p.data),
             self.load.p.eq(request.p),
             self.loaded.eq(loaded),
-            self.clear.eq(forget_network | preview.abort),
             answers.kind.p.eq(kind),
             answers.fields.loaded.eq(loaded),
             answers.fields.digest.eq(digest),
@@ -236,6 +236,8 @@ class Endpoint(wiring.Component):
             answers.fields.cycles.eq(self.readings.p.cycles),
             answers.fields.reason.eq(reason),
         ]
+
+        m.d.sync += self.clear.eq(forget_network | preview.abort)
 
         def answer(answer_kind: Answer) -> None:
             m.d.sync += kind.eq(answer_kind)
@@ -258,6 +260,7 @@ class Endpoint(wiring.Component):
                 with m.If(request.valid):
                     m.d.sync += [
                         header.eq(Cat(header.as_value()[8:], request.p.data)),
+                        *(asks[kind].eq(header.as_value()[8:16] == kind) for kind in Request),
                         has_body.eq(~request.p.last),
                         body_is_words.eq(receiver.bytes_after > _TARGET_BYTES),
                         body_is_digest.eq(receiver.bytes_after == _DIGEST_BYTES),
@@ -266,42 +269,41 @@ class Endpoint(wiring.Component):
                     with m.If(byte_index == HEADER.size - 1):
                         m.d.sync += byte_index.eq(0)
                         m.next = "CHECK"
-            with m.State("CHECK"), m.Switch(header.kind):
-                with m.Case(Request.IDENTIFY):
+            with m.State("CHECK"):
+                with m.If(asks[Request.IDENTIFY]):
                     with m.If(has_body):
                         refuse_unread(Refusal.WRONG_LENGTH)
                     with m.Else():
                         answer(Answer.IDENTITY)
-                with m.Case(Request.CLEAR):
+                with m.Elif(asks[Request.CLEAR]):
                     with m.If(has_body):
                         refuse_unread(Refusal.WRONG_LENGTH)
                     with m.Else():
-                        m.d.comb += forget_words.eq(1)
                         m.next = "FORGET"
-                with m.Case(Request.LOAD):
+                with m.Elif(asks[Request.LOAD]):
                     with m.If(~body_is_words):
                         refuse_unread(Refusal.WRONG_LENGTH)
                     with m.Else():
                         m.next = "FORGET"
-                with m.Case(Request.COMMIT):
+                with m.Elif(asks[Request.COMMIT]):
                     m.d.sync += digest_differs.eq(spoiled)
                     with m.If(~body_is_digest):
                         refuse_unread(Refusal.WRONG_LENGTH)
                     with m.Else():
                         m.next = "DIGEST"
-                with m.Case(Request.INFER):
+                with m.Elif(asks[Request.INFER]):
                     with m.If(~loaded):
                         refuse_unread(Refusal.NOTHING_LOADED)
                     with m.Elif(~(has_body & body_is_image)):
                         refuse_unread(Refusal.WRONG_LENGTH)
                     with m.Else():
                         m.next = "PIXELS"
-                with m.Default():
+                with m.Else():
                     refuse_unread(Refusal.UNKNOWN_KIND)
             with m.State("FORGET"):
-                m.d.comb += forget_network.eq(1)
+                m.d.comb += [forget_network.eq(1), forget_words.eq(asks[Request.CLEAR])]
                 m.d.sync += loaded.eq(0)
-                with m.If(header.kind == Request.LOAD):
+                with m.If(asks[Request.LOAD]):
                     m.next = "LOAD_TARGET"
                 with m.Else():
                     answer(Answer.ACKNOWLEDGE)
@@ -318,9 +320,12 @@ class Endpoint(wiring.Component):
                 with m.If(taken & request.p.last):
                     m.next = "LOAD_END"
             with m.State("LOAD_END"), m.If(self.load_done):
-                with m.If(self.load_refusal != 0):
+                m.d.sync += reason.eq(self.load_refusal)
+                m.next = "LOADED"
+            with m.State("LOADED"):
+                with m.If(reason != 0):
                     m.d.sync += spoiled.eq(1)
-                    refuse(self.load_refusal)
+                    answer(Answer.REFUSAL)
                 with m.Else():
                     answer(Answer.ACKNOWLEDGE)
             with m.State("DIGEST"):

@@ -50,7 +50,8 @@ class Engine(wiring.Component):
     load_refusal : Signal(8), out
         The end of a load, and why it failed: see `Intake`.
     clear : Signal(1), in
-        Forgets all images that have no reading yet; not while words are loaded.
+        Forgets all images that have no reading yet, but for one that is ready in this cycle; not
+        while words are loaded.
     image_bytes : Signal(16), out
         Bytes of one image; 0 before there is a network.
     """
@@ -109,6 +110,7 @@ class Engine(wiring.Component):
             self.last_pixels.eq(intake.last_pixels),
             self.image_bytes.eq(intake.image_bytes),
             sequencer.image_complete.eq(intake.image_complete),
+            sequencer.image_complete_next.eq(intake.image_complete_next),
             sequencer.image_words.eq(intake.image_word),
             intake.image_done.eq(Mux(forget, 0, sequencer.image_done)),
         ]
@@ -145,7 +147,7 @@ class Engine(wiring.Component):
             sequencer.finished.eq(readout.finished),
             sequencer.winner.eq(readout.winner),
         ]
-        self._result(m, sequencer, readout, parameter, forget | intake.forgotten)
+        self._result(m, sequencer, readout, parameter, forget)
         return m
 
     def _parameters(

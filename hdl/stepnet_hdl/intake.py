@@ -55,8 +55,8 @@ class Intake(wiring.Component):
         The pixel word is written in this cycle, the second after its last pixels were taken.
     pixels_blocked : Signal(1), in
         The activation memory is written by someone else two cycles later: hold the pixels.
-    image_complete : Signal(2), out
-        Per buffer: holds an image.
+    image_complete, image_complete_next : Signal(2), out
+        Per buffer: holds an image; will do so in the next cycle.
     image_done : Signal(2), in
         Per buffer, for one cycle: the image is no longer needed.
     """
@@ -80,6 +80,7 @@ class Intake(wiring.Component):
     write_pixels: Signal
     pixels_blocked: Signal
     image_complete: Signal
+    image_complete_next: Signal
     image_done: Signal
 
     def __init__(self, shape: EngineShape, initial_image_bytes: int = 0) -> None:
@@ -110,6 +111,7 @@ class Intake(wiring.Component):
                 "write_pixels": Out(1),
                 "pixels_blocked": In(1),
                 "image_complete": Out(2),
+                "image_complete_next": Out(2),
                 "image_done": In(2),
             }
         )
@@ -169,15 +171,21 @@ class Intake(wiring.Component):
         with m.If(whole):
             self._take_word(m, to_weights, beyond, no_image_bytes)
 
+        # The next pixels have a buffer to go to. A register, because `ready` goes far.
+        is_open = Signal(init=1)
+        m.d.comb += self.pixels.ready.eq(is_open & ~self.pixels_blocked)
+        next_buffer = Mux(image_ends, ~self.image_buffer, self.image_buffer)
+        is_done = self.image_done.bit_select(next_buffer, 1)
+        with m.If(is_done):
+            m.d.sync += is_open.eq(1)
+        with m.Elif(image_ends):
+            m.d.sync += is_open.eq(~self.image_complete.bit_select(next_buffer, 1))
+
         with m.FSM():
             with m.State("PIXELS"):
-                free = ~self.image_complete.bit_select(self.image_buffer, 1)
                 full = (word_bytes == shape.weight_bytes - 1) | last_of_image
                 m.d.comb += [
                     next_byte.eq(self.pixels.p),
-                    self.pixels.ready.eq(
-                        free & ~self.pixels_blocked & ~(ends_image | image_ends) & ~self.load.valid
-                    ),
                     take_pixel.eq(self.pixels.valid & self.pixels.ready),
                     take.eq(take_pixel),
                 ]
@@ -186,7 +194,7 @@ class Intake(wiring.Component):
                     with m.If(full):
                         m.d.sync += [word_bytes.eq(0), ends_word.eq(1)]
                     with m.If(last_of_image):
-                        m.d.sync += [image_byte.eq(0), ends_image.eq(1)]
+                        m.d.sync += [image_byte.eq(0), ends_image.eq(1), is_open.eq(0)]
                 with m.If(self.write_pixels):
                     m.d.sync += self.image_word.eq(self.image_word + 1)
                 with m.If(image_ends):
@@ -207,9 +215,10 @@ class Intake(wiring.Component):
                         image_byte.eq(0),
                         self.image_word.eq(0),
                         self.image_buffer.eq(0),
+                        is_open.eq(1),
                     ]
                 with m.If(self.load.valid):
-                    m.d.sync += self.load_refusal.eq(0)
+                    m.d.sync += [self.load_refusal.eq(0), is_open.eq(0)]
                     m.next = "LOAD_ADDRESS"
 
             with m.State("LOAD_ADDRESS"):
@@ -272,15 +281,20 @@ class Intake(wiring.Component):
 
             with m.State("LOAD_DONE"):
                 m.d.comb += self.loading.eq(1)
-                m.d.sync += [self.load_done.eq(1), word_bytes.eq(0), begins.eq(1)]
+                m.d.sync += [
+                    self.load_done.eq(1),
+                    word_bytes.eq(0),
+                    begins.eq(1),
+                    is_open.eq(1),
+                ]
                 m.next = "PIXELS"
 
-        for buffer, complete in enumerate(self.image_complete):
+        for buffer in range(2):
             completed = image_ends & (self.image_buffer == buffer)
-            with m.If(completed):
-                m.d.sync += complete.eq(1)
-            with m.If(self.image_done[buffer] | self.forgotten):
-                m.d.sync += complete.eq(0)
+            complete = self.image_complete[buffer] | completed
+            void = self.image_done[buffer] | self.forgotten
+            m.d.comb += self.image_complete_next[buffer].eq(complete & ~void)
+        m.d.sync += self.image_complete.eq(self.image_complete_next)
         return m
 
     def _take_word(

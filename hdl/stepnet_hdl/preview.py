@@ -28,7 +28,7 @@ class Preview(wiring.Component):
     last_pixels : Signal(1), in
         The next pixels are an image's last ones.
     pixels : stream of 8 bits, out
-        Valid for one cycle only.
+        Valid for one cycle only, the one after the byte was taken.
     tentative : Signal(1), out
         Pixels of a frame that has not ended have been offered.
     abort : Signal(1), out
@@ -68,12 +68,19 @@ class Preview(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Registered, because both come from far and go far.
-        free, abort = Signal(), Signal()
-        m.d.sync += [free.eq(self.free), self.abort.eq(abort)]
-        byte = self.byte_taken & ~self.byte.end
-        end = self.byte_taken & self.byte.end
-        m.d.comb += self.pixels.p.eq(self.byte.data)
+        # Registered, because all of it comes from far and goes far.
+        free, abort, dropped = Signal(), Signal(), Signal()
+        byte, end = Signal(), Signal()
+        data = Signal.like(self.pixels.p, reset_less=True)
+        m.d.sync += [
+            free.eq(self.free),
+            self.abort.eq(abort),
+            dropped.eq(self.dropped),
+            byte.eq(self.byte_taken & ~self.byte.end),
+            end.eq(self.byte_taken & self.byte.end),
+            data.eq(self.byte.data),
+        ]
+        m.d.comb += self.pixels.p.eq(data)
         with m.If(self.forget):
             m.d.sync += self.done.eq(0)
 
@@ -85,7 +92,7 @@ class Preview(wiring.Component):
         with m.FSM():
             with m.State("KIND"), m.If(byte):
                 m.next = "SKIP"
-                with m.If(self.byte.data == Request.INFER):
+                with m.If(data == Request.INFER):
                     m.next = "SEQUENCE_LOW"
             with m.State("SEQUENCE_LOW"):
                 leave_at_the_end()
@@ -128,11 +135,13 @@ class Preview(wiring.Component):
                 with m.If(end):
                     m.next = "OUTCOME"
             with m.State("OUTCOME"):
-                m.d.comb += abort.eq(self.dropped)
-                m.d.sync += [self.done.eq(~self.dropped), self.tentative.eq(self.dropped)]
+                m.d.comb += abort.eq(dropped)
+                m.d.sync += [self.done.eq(~dropped), self.tentative.eq(dropped)]
                 m.next = "KIND"
             with m.State("SKIP"):
                 leave_at_the_end()
-        with m.If(self.abort):
+        aborted = Signal()  # so late, because the engine is told of it through a register
+        m.d.sync += aborted.eq(self.abort)
+        with m.If(aborted):
             m.d.sync += self.tentative.eq(0)
         return m

@@ -1,6 +1,6 @@
 """Where the last layer becomes a character."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -96,10 +96,10 @@ class Readout(wiring.Component):
         else:
             self._one_by_one(m, done, done_last, row, take, last)
         # Margins come from far, and what is made of them is long: one cycle for each.
-        taken_row = Signal.like(row, reset_less=True)
+        opposite = Signal(len(row), reset_less=True)
         taken, taken_last = Signal(), Signal()
-        m.d.sync += [taken_row.eq(row), taken.eq(take), taken_last.eq(last)]
-        self._collect(m, taken_row, taken, taken_last)
+        m.d.sync += [opposite.eq(~row), taken.eq(take), taken_last.eq(last)]
+        self._collect(m, opposite, taken, taken_last)
         m.d.sync += self.finished.eq(taken_last)
         return m
 
@@ -139,19 +139,22 @@ class Readout(wiring.Component):
         with m.If(last | (lane == self.shape.pe - 1)):
             m.d.sync += lane.eq(0)
 
-    def _collect(self, m: Module, row: Signal, take: Signal, last: Signal) -> None:
+    def _collect(self, m: Module, opposite: Signal, take: Signal, last: Signal) -> None:
+        """`opposite` is the complement of the row's margin, which subtracts without inverters."""
         first = Signal(init=1)
-        fires = row >= 0
+        fires = opposite[-1]
         position = Signal(CODE_BITS, init=1)  # of the neuron; 0 from the ninth on
         number = Signal(CODE_BITS)
-        largest = Signal.like(row)
-        behind = Signal(signed(len(row) + 1))
         is_nearest = self.kind == ReadoutNumber.NEAREST
-        m.d.comb += behind.eq(largest - row)
+
+        # With their signs inverted margins compare as unsigned numbers do, by the carry alone.
+        largest = Signal(len(opposite))
+        behind = (Cat(C(1), largest) + Cat(C(1), opposite[:-1], ~fires))[1:]  # largest - row
+        overtakes = ~behind[-1]
         with m.If(take):
             m.d.sync += [first.eq(0), position.eq(position << 1), number.eq(number + 1)]
-            with m.If(first | (behind < 0)):
-                m.d.sync += [largest.eq(row), self.winner.eq(number)]
+            with m.If(first | overtakes):
+                m.d.sync += [largest.eq(Cat(~opposite[:-1], fires)), self.winner.eq(number)]
             with m.If(self.kind == ReadoutNumber.TREE):
                 m.d.sync += self.code.eq(Cat(fires, Mux(first, self.prefix, self.code)))
             with m.Else():
@@ -162,14 +165,15 @@ class Readout(wiring.Component):
 
         # A sum may fall by its distance, or rise by one less: at the threshold a neuron fires, and
         # of equal rows the first one wins.
-        distance = Signal.like(behind)
+        distance, negative = Signal(len(opposite)), Signal()
         taken, alone, overtaken = Signal(), Signal(), Signal()
-        room = (distance ^ distance[-1].replicate(len(distance)))[: len(self.margin)]
+        room = distance ^ negative.replicate(len(distance))
         m.d.sync += [
             taken.eq(take),
-            distance.eq(Mux(is_nearest, behind, row)),
+            distance.eq(Mux(is_nearest, behind[:-1], opposite)),
+            negative.eq(Mux(is_nearest, overtakes, fires)),
             alone.eq(first & is_nearest),
-            overtaken.eq(first | (is_nearest & (behind < 0))),
+            overtaken.eq(first | (is_nearest & overtakes)),
         ]
         with m.If(taken & (overtaken | (room < self.margin))):
             m.d.sync += self.margin.eq(room | alone.replicate(len(self.margin)))

@@ -37,8 +37,9 @@ class Sequencer(wiring.Component):
 
     Members
     -------
-    image_complete : Signal(2), in
-        Per image buffer: an image is there. They are taken in turn, buffer 0 first.
+    image_complete, image_complete_next : Signal(2), in
+        Per image buffer: an image is there; it will be in the next cycle. They are taken in turn,
+        buffer 0 first.
     image_words : Signal, in
         How many words of the image being received are there.
     image_done : Signal(2), out
@@ -79,6 +80,7 @@ class Sequencer(wiring.Component):
     """
 
     image_complete: Signal
+    image_complete_next: Signal
     image_words: Signal
     image_done: Signal
     result_free: Signal
@@ -112,6 +114,7 @@ class Sequencer(wiring.Component):
         super().__init__(
             {
                 "image_complete": In(2),
+                "image_complete_next": In(2),
                 "image_words": In(range(shape.row_words)),
                 "image_done": Out(2),
                 "result_free": In(1),
@@ -161,7 +164,11 @@ class Sequencer(wiring.Component):
         in_first_group = Signal()
         is_tree = self.last_layer & (self.readout == ReadoutNumber.TREE)
         is_nearest = self.last_layer & (self.readout == ReadoutNumber.NEAREST)
-        in_last_group = Mux(is_tree, rows_left == 0, rows_left < shape.pe)
+        # With a PE of 1 `rows_left < 1` would become the carry of `rows_left - 1`, which is slower.
+        is_last_row = rows_left == 0
+        in_last_group = (
+            is_last_row if shape.pe == 1 else Mux(is_tree, is_last_row, rows_left < shape.pe)
+        )
         m.d.comb += [
             self.activation_address.eq(Cat(word, read_region)),
             self.is_complete.eq(self.image_complete.bit_select(image_buffer, 1)),
@@ -184,10 +191,14 @@ class Sequencer(wiring.Component):
         m.d.sync += self.step.eq(0)
 
         # When the first word of a group may meet it; the others follow it.
-        begins_group = by_input | first_of_row
+        at_row = Signal()  # the next word is the first of a row, unless `by_input`
+        begins_group = by_input | at_row
         # No word is passed before it is there, so that `image_words` is never below `word`.
         next_word_is_there = by_input & (self.image_words != word)
-        word_is_there = ~in_first_layer | self.is_complete | next_word_is_there
+        # As `is_complete`, which never changes right before the first word of an image.
+        is_whole = Signal()
+        m.d.sync += is_whole.eq(self.image_complete_next.bit_select(image_buffer, 1))
+        word_is_there = ~in_first_layer | is_whole | next_word_is_there
         distance = Signal(range(max(shape.pe, shape.parameter_reads)))  # still to keep
         may_issue = ~begins_group | (word_is_there & (distance == 0))
         with m.If(distance != 0):
@@ -262,6 +273,7 @@ class Sequencer(wiring.Component):
                     self.readout.eq(layer.readout),
                     self.prefix.eq(tree.prefix),
                     word.eq(0),
+                    at_row.eq(1),
                     in_first_group.eq(1),
                 ]
                 m.d.comb += walk.begin.eq(1)
@@ -270,6 +282,7 @@ class Sequencer(wiring.Component):
                 m.d.comb += walk.count.eq(1)
                 m.d.sync += [
                     self.step.eq(step),
+                    at_row.eq(last_of_row),
                     self.weight_address.eq(self.weight_address + 1),
                 ]
                 with m.If(begins_group & (~by_input | last_of_row)):

@@ -533,7 +533,7 @@ def test_board_keeps_its_published_cycles():
         request(Request.IDENTIFY, 1): cycles(protocol.IDENTITY.size),
         request(Request.CLEAR, 2): cycles(protocol.ACKNOWLEDGE.size, more=1),
         request(Request.LOAD, 3, bytes(4) + WORDS): cycles(
-            protocol.ACKNOWLEDGE.size, 4 + len(WORDS), core=1, more=1
+            protocol.ACKNOWLEDGE.size, 4 + len(WORDS), core=1, more=2
         ),
         request(Request.COMMIT, 4, DIGEST): cycles(protocol.ACKNOWLEDGE.size, 4, more=1),
         request(Request.INFER, 5, IMAGES[1]): cycles(
