@@ -114,7 +114,13 @@ UP5K = EngineShape(
     overlap_neurons=1024,
 )
 HX8K = EngineShape(
-    simd=16, pe=4, max_inputs=1024, weight_words=1792, parameter_words=256, max_sum_bits=16
+    simd=16,
+    pe=4,
+    max_inputs=1024,
+    weight_words=1792,
+    parameter_words=256,
+    max_sum_bits=16,
+    weight_memory="registered",
 )
 ECP5_25F = EngineShape(
     simd=144,

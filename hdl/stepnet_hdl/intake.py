@@ -160,20 +160,15 @@ class Intake(wiring.Component):
 
         to_weights = space == Space.WEIGHTS
         ends_memory_word = Signal()
-        whole = Signal()  # a memory word has been received
-        image_bytes = shifted[self.top_bytes(shape.parameter_bytes)]
-        no_image_bytes = Signal()
-        m.d.sync += [
-            ends_memory_word.eq(0),
-            whole.eq(ends_memory_word),
-            no_image_bytes.eq((image_bytes == 0) | (image_bytes > shape.max_inputs // 8)),
-        ]
-        with m.If(whole):
-            self._take_word(m, to_weights, beyond, no_image_bytes)
+        m.d.sync += ends_memory_word.eq(0)
+        self._take_words(m, ends_memory_word, to_weights, beyond, shifted)
 
-        # The next pixels have a buffer to go to. A register, because `ready` goes far.
+        # There is a buffer for the next pixels, and no load. A register, because `ready` goes far.
         is_open = Signal(init=1)
-        m.d.comb += self.pixels.ready.eq(is_open & ~self.pixels_blocked)
+        m.d.comb += [
+            self.pixels.ready.eq(is_open & ~self.pixels_blocked),
+            take_pixel.eq(self.pixels.valid & self.pixels.ready),
+        ]
         next_buffer = Mux(image_ends, ~self.image_buffer, self.image_buffer)
         is_done = self.image_done.bit_select(next_buffer, 1)
         with m.If(is_done):
@@ -184,11 +179,7 @@ class Intake(wiring.Component):
         with m.FSM():
             with m.State("PIXELS"):
                 full = (word_bytes == shape.weight_bytes - 1) | last_of_image
-                m.d.comb += [
-                    next_byte.eq(self.pixels.p),
-                    take_pixel.eq(self.pixels.valid & self.pixels.ready),
-                    take.eq(take_pixel),
-                ]
+                m.d.comb += [next_byte.eq(self.pixels.p), take.eq(take_pixel)]
                 with m.If(take_pixel):
                     m.d.sync += [word_bytes.eq(word_bytes + 1), image_byte.eq(image_byte + 1)]
                     with m.If(full):
@@ -297,29 +288,32 @@ class Intake(wiring.Component):
         m.d.sync += self.image_complete.eq(self.image_complete_next)
         return m
 
-    def _take_word(
-        self, m: Module, to_weights: Value, beyond: Signal, no_image_bytes: Signal
+    def _take_words(
+        self, m: Module, ends_word: Signal, to_weights: Value, beyond: Signal, word: Signal
     ) -> None:
-        """Write the memory word that has been received, unless it is `beyond` its memory.
+        """Write every memory word that is received, unless it is `beyond` its memory.
 
-        no_image_bytes: it would be no possible `image_bytes`.
+        ends_word: the last byte of one is entering; `word` is what comes of it.
         """
         shape = self.shape
+        whole = Signal()  # a word has been received
+        ends_lanes = self.lane == Mux(to_weights, shape.pe - 1, shape.parameter_lanes - 1)
         last_address = Mux(to_weights, shape.weight_words - 1, shape.parameter_words - 1)
-        last_lane = Mux(to_weights, shape.pe - 1, shape.parameter_lanes - 1)
-        m.d.comb += [
-            self.write_weights.eq(~beyond & to_weights),
-            self.write_parameters.eq(~beyond & ~to_weights),
+        goes_beyond = beyond | (whole & ends_lanes & (self.address == last_address))
+        first_bytes = word[self.top_bytes(shape.parameter_bytes)]
+        no_image_bytes = Signal()
+        m.d.sync += [
+            whole.eq(ends_word),
+            self.write_weights.eq(ends_word & to_weights & ~goes_beyond),
+            self.write_parameters.eq(ends_word & ~to_weights & ~goes_beyond),
+            no_image_bytes.eq((first_bytes == 0) | (first_bytes > shape.max_inputs // 8)),
         ]
-        m.d.sync += self.lane.eq(self.lane + 1)
-        with m.If(self.lane == last_lane):
-            m.d.sync += [
-                self.lane.eq(0),
-                self.address.eq(self.address + 1),
-                beyond.eq(beyond | (self.address == last_address)),
-            ]
-        with m.If(beyond):
-            m.d.sync += self.load_refusal.eq(Refusal.OUT_OF_RANGE)
+        with m.If(whole):
+            m.d.sync += [self.lane.eq(self.lane + 1), beyond.eq(goes_beyond)]
+            with m.If(ends_lanes):
+                m.d.sync += [self.lane.eq(0), self.address.eq(self.address + 1)]
+            with m.If(beyond):
+                m.d.sync += self.load_refusal.eq(Refusal.OUT_OF_RANGE)
         first_word = (self.address == 0) & (self.lane == 0)
         with m.If(self.write_parameters & first_word):
             with m.If(no_image_bytes):

@@ -84,6 +84,12 @@ class Preview(wiring.Component):
         with m.If(self.forget):
             m.d.sync += self.done.eq(0)
 
+        outcome = Signal()  # of a frame whose pixels were taken: `dropped` speaks of it
+        m.d.sync += outcome.eq(0)
+        with m.If(outcome):
+            m.d.comb += abort.eq(dropped)
+            m.d.sync += [self.done.eq(~dropped), self.tentative.eq(dropped)]
+
         def leave_at_the_end() -> None:
             with m.If(end):
                 m.d.comb += abort.eq(self.tentative)
@@ -101,25 +107,17 @@ class Preview(wiring.Component):
             with m.State("SEQUENCE_HIGH"):
                 leave_at_the_end()
                 with m.If(byte):
-                    m.next = "FIRST_PIXELS"
-            with m.State("FIRST_PIXELS"):
-                leave_at_the_end()
-                with m.If(byte):
-                    m.d.comb += self.pixels.valid.eq(free)
-                    m.next = "SKIP"
-                    with m.If(free & self.pixels.ready):
-                        m.d.sync += self.tentative.eq(1)
-                        m.next = "PIXELS"
-                        with m.If(self.last_pixels):
-                            m.next = "CRC_HIGH"
+                    m.next = "PIXELS"
             with m.State("PIXELS"):
                 leave_at_the_end()
-                with m.If(byte):
-                    m.d.comb += [self.pixels.valid.eq(1), abort.eq(~self.pixels.ready)]
-                    with m.If(~self.pixels.ready):
-                        m.next = "SKIP"
-                    with m.Elif(self.last_pixels):
+                m.d.comb += self.pixels.valid.eq(byte & (free | self.tentative))
+                with m.If(self.pixels.valid & self.pixels.ready):
+                    m.d.sync += self.tentative.eq(1)
+                    with m.If(self.last_pixels):
                         m.next = "CRC_HIGH"
+                with m.Elif(byte):
+                    m.d.comb += abort.eq(self.tentative)
+                    m.next = "SKIP"
             with m.State("CRC_HIGH"):
                 leave_at_the_end()
                 with m.If(byte):
@@ -133,11 +131,8 @@ class Preview(wiring.Component):
                     m.d.comb += abort.eq(1)
                     m.next = "SKIP"
                 with m.If(end):
-                    m.next = "OUTCOME"
-            with m.State("OUTCOME"):
-                m.d.comb += abort.eq(dropped)
-                m.d.sync += [self.done.eq(~dropped), self.tentative.eq(dropped)]
-                m.next = "KIND"
+                    m.d.sync += outcome.eq(1)
+                    m.next = "KIND"
             with m.State("SKIP"):
                 leave_at_the_end()
         aborted = Signal()  # so late, because the engine is told of it through a register

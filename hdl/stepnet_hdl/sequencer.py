@@ -162,13 +162,10 @@ class Sequencer(wiring.Component):
         rows = Signal(LAYER_HEADER["rows_minus_1"])  # after the first of the layer
         rows_left = Signal.like(rows)  # after the first of the group
         in_first_group = Signal()
+        in_last_group = Signal()
+        is_only_group = Signal()
         is_tree = self.last_layer & (self.readout == ReadoutNumber.TREE)
         is_nearest = self.last_layer & (self.readout == ReadoutNumber.NEAREST)
-        # With a PE of 1 `rows_left < 1` would become the carry of `rows_left - 1`, which is slower.
-        is_last_row = rows_left == 0
-        in_last_group = (
-            is_last_row if shape.pe == 1 else Mux(is_tree, is_last_row, rows_left < shape.pe)
-        )
         m.d.comb += [
             self.activation_address.eq(Cat(word, read_region)),
             self.is_complete.eq(self.image_complete.bit_select(image_buffer, 1)),
@@ -267,9 +264,12 @@ class Sequencer(wiring.Component):
             with m.State("PREPARE"):
                 is_tree_next = self.last_layer & (layer.readout == ReadoutNumber.TREE)
                 rows_next = Mux(is_tree_next, tree.rows_minus_1, layer.rows_minus_1)
+                fits_group = Mux(is_tree_next, rows_next == 0, rows_next < shape.pe)
                 m.d.sync += [
                     rows.eq(rows_next),
                     rows_left.eq(rows_next),
+                    in_last_group.eq(fits_group),
+                    is_only_group.eq(fits_group),
                     self.readout.eq(layer.readout),
                     self.prefix.eq(tree.prefix),
                     word.eq(0),
@@ -298,9 +298,18 @@ class Sequencer(wiring.Component):
                 with m.If(ends_group):
                     m.d.sync += [plane.eq(last_plane), in_first_group.eq(0)]
                     with m.If(~in_last_group):
-                        m.d.sync += rows_left.eq(rows_left - Mux(is_tree, 1, shape.pe))
+                        m.d.sync += [
+                            rows_left.eq(rows_left - Mux(is_tree, 1, shape.pe)),
+                            in_last_group.eq(
+                                Mux(is_tree, rows_left == 1, rows_left < 2 * shape.pe)
+                            ),
+                        ]
                     with m.Elif(~last_of_row):
-                        m.d.sync += [rows_left.eq(rows), in_first_group.eq(1)]
+                        m.d.sync += [
+                            rows_left.eq(rows),
+                            in_first_group.eq(1),
+                            in_last_group.eq(is_only_group),
+                        ]
                 with m.If(step.last | (step.end & is_tree)):
                     m.next = "DRAIN"
             with m.State("DRAIN"):
