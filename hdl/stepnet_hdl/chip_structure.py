@@ -73,12 +73,14 @@ class Memory:
 
     width: of a lane, in bits.
     read_cycles: as of `ram.Ram`.
+    output_registers: block RAMs have a register behind what they read.
     """
 
     width: int
     lanes: int
     ram: RamMapping
-    read_cycles: int = 1
+    read_cycles: int
+    output_registers: bool
 
     @property
     def block_rams(self) -> int:
@@ -97,10 +99,15 @@ class Memory:
 
     @property
     def register_bits(self) -> int:
-        """Flip-flops behind what is read, where that is no block RAM by itself."""
-        if self.ram.block_rams and self.ram.banks == 1:
+        """Flip-flops behind what is read, where no block RAM has them."""
+        if self.output_registers and self.ram.block_rams and self.ram.banks == 1:
             return 0
         return self.lanes * self.width * (self.read_cycles - 1)
+
+    @property
+    def lone_register_bits(self) -> int:
+        """Those of `register_bits` that have no mux in front of them."""
+        return self.register_bits if self.ram.banks == 1 else 0
 
 
 def memories(
@@ -113,7 +120,8 @@ def memories(
     """
 
     def memory(width: int, lanes: int, depth: int, read_cycles: int = 1) -> Memory:
-        return Memory(width, lanes, map_ram(family, width, depth), read_cycles)
+        ram = map_ram(family, width, depth)
+        return Memory(width, lanes, ram, read_cycles, family.output_registers)
 
     activation_words = len(Region) << (shape.row_words - 1).bit_length()
     found = [

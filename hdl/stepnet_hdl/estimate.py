@@ -26,7 +26,7 @@ from stepnet_hdl.chip_structure import (
     single_port_rams,
     skew_flip_flops,
 )
-from stepnet_hdl.ram_mapping import ECP5, ICE40, Family, family_of
+from stepnet_hdl.ram_mapping import ECP5, ICE40, Family, family_of, map_ram
 from stepnet_hdl.weight_memory import SPRAM_BITS, SPRAM_WORDS
 
 LUT_ERROR = 0.15
@@ -74,12 +74,16 @@ class _Coefficients:
 
 @dataclass(frozen=True)
 class _Speed:
-    """The period of the slowest clock: `base_ns`, more for every doubling of SIMD * PE, and less
-    with memories that are read through a second register."""
+    """The period of the slowest clock: `base_ns` and more for every doubling of SIMD * PE.
+
+    registered_ns: less with memories that are read through a second register.
+    banks_ns: more without, where a mux joins banks of weights.
+    """
 
     base_ns: float
     doubling_ns: float
     registered_ns: float = 0
+    banks_ns: float = 0
 
 
 _COEFFICIENTS = {
@@ -110,7 +114,7 @@ _COEFFICIENTS = {
 
 _SPEEDS = {
     "iCE40UP*": _Speed(base_ns=25.0, doubling_ns=0.6),
-    "iCE40HX*": _Speed(base_ns=9.9, doubling_ns=0.1),
+    "iCE40HX*": _Speed(base_ns=9.0, doubling_ns=0.1, banks_ns=0.9),
     "LFE5U*-85F": _Speed(base_ns=11.4, doubling_ns=0.2, registered_ns=1.5),
     "LFE5U*": _Speed(base_ns=9.2, doubling_ns=0.2, registered_ns=1.5),
 }
@@ -262,7 +266,12 @@ def _luts(shape: EngineShape, family: Family, found: Sequence[Memory]) -> float:
         per.chip
         + per.word_bit * shape.simd
         + shape.pe * neuron
-        + per.delay * (_waiting_threshold_bits(shape) + skew_flip_flops(shape))
+        + per.delay
+        * (
+            _waiting_threshold_bits(shape)
+            + skew_flip_flops(shape)
+            + sum(memory.lone_register_bits for memory in found)
+        )
         + per.mux_bit * sum(memory.mux_bits for memory in found)
         + family.luts_per_lut_ram * sum(memory.lut_rams for memory in found)
     )
@@ -287,4 +296,6 @@ def _frequency_hz(shape: EngineShape, part: str) -> int:
     period_ns = speed.base_ns + speed.doubling_ns * math.log2(shape.simd * shape.pe / 64)
     if shape.weight_memory == "registered":
         period_ns -= speed.registered_ns
+    elif map_ram(family_of(part), shape.simd, shape.weight_words).banks > 1:
+        period_ns += speed.banks_ns
     return round(1e9 / period_ns)

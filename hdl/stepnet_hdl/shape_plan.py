@@ -172,7 +172,7 @@ class _Search:
     def _memories(self) -> tuple[str, ...]:
         if self._family.output_registers:
             return ("registered",)
-        return ("block", "single_port") if self._part.single_port_bits else ("block",)
+        return ("block", "single_port" if self._part.single_port_bits else "registered")
 
     @cached_property
     def _widest(self) -> int:
