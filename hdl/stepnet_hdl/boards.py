@@ -78,10 +78,11 @@ _ICE40_HX8K = Part(
         weight_words=1792,
         parameter_words=256,
         max_sum_bits=16,
+        weight_memory="registered",
     ),
     buffer_bytes=512,
     answers_in_luts=True,
-    clock_hz=96_000_000,
+    clock_hz=108_000_000,
 )
 _ECP5_25F = Part(
     *(24_288, 56, ECP5_BLOCK_RAM_BITS),
@@ -97,7 +98,7 @@ _ECP5_25F = Part(
         overlap_neurons=256,
     ),
     answers_in_luts=True,
-    clock_hz=110_000_000,
+    clock_hz=120_000_000,
 )
 _ECP5_45F = Part(
     *(43_848, 108, ECP5_BLOCK_RAM_BITS),
@@ -144,7 +145,7 @@ PARTS = {
             max_sum_bits=16,
             overlap_neurons=1024,
         ),
-        clock_hz=39_000_000,
+        clock_hz=43_500_000,
     ),
     "iCE40HX8K": _ICE40_HX8K,
     "iCE40HX4K": _ICE40_HX8K,  # the same die
@@ -154,7 +155,7 @@ PARTS = {
     "LFE5UM5G-25F": _ECP5_25F,
     "LFE5U-45F": _ECP5_45F,
     "LFE5UM-45F": _ECP5_45F,
-    "LFE5UM5G-45F": dataclasses.replace(_ECP5_45F, clock_hz=150_000_000),  # always speed 8
+    "LFE5UM5G-45F": dataclasses.replace(_ECP5_45F, clock_hz=170_000_000),  # always speed 8
     "LFE5U-85F": _ECP5_85F,
     "LFE5UM-85F": _ECP5_85F,
     "LFE5UM5G-85F": _ECP5_85F,
