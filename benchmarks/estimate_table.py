@@ -34,8 +34,14 @@ HERE = Path(__file__).parent
 BUILT = HERE / "estimate_table.json"
 PAGE = HERE.parent / "docs" / "estimate.md"
 
-ROUTE_MHZ = {"iCE40UP": 40, "iCE40HX": 70, "LFE5U": 120}
+ROUTE_MHZ = {"iCE40UP": 48, "iCE40HX": 120, "LFE5U": 120}
 """More than is reached, because place and route try no harder than they have to."""
+
+_MEMORY_NAMES = {
+    "block": "block RAM",
+    "single_port": "single-port RAM",
+    "registered": "block RAM, registered",
+}
 
 FREQUENCY_LINES = ("set_frequency", "FREQUENCY")
 """Starts of the lines of a constraint file that ask for the board's own clock."""
@@ -62,8 +68,9 @@ There are estimates for iCE40 and ECP5 parts.
 serialisers, muxes behind banks of RAM, and a constant for link, endpoint and sequencer | within \
 15 % over the table below |
 | flip-flops | counted in the same way | within 15 % over the table below |
-| frequency | a line through a few routed chips per family, over the logarithm of SIMD x PE | \
-rough: seeds alone spread by a tenth |
+| frequency | a line through a few routed chips per family, over the logarithm of SIMD x PE, and \
+what a second register behind the memories gives or a mux behind banks takes | rough: seeds alone \
+spread by a tenth |
 
 A shape counts as fitting if it still fits when its LUTs come out 15 % above the estimate. The plan
 gives a network the memory that it needs and what the same RAMs hold beyond. Where that fits, costs
@@ -76,9 +83,9 @@ Made by `python benchmarks/estimate_table.py`; with `--build` it builds the chip
 `--route` it also places and routes them (seed 1). LUTs are what nextpnr counts: ICESTORM_LC on
 iCE40, TRELLIS_COMB on ECP5. Every row is a whole chip, with its link.
 
-| part | SIMD x PE | thresholds per cycle | overlap | LUTs: estimated | built | off by | \
-flip-flops: estimated | built | block RAMs: estimated | built | MHz: estimated | built |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|
+| part | SIMD x PE | weights in | thresholds per cycle | overlap | LUTs: estimated | built | \
+off by | flip-flops: estimated | built | block RAMs: estimated | built | MHz: estimated | built |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -146,6 +153,10 @@ ROWS = (
     (
         "ice40hx8kbevn",
         _shape(256, 1, 1, weight_words=256, parameter_words=256, overlap_neurons=256),
+    ),
+    (
+        "ice40hx8kbevn",
+        _shape(16, 4, 1, weight_words=1792, parameter_words=256, weight_memory="registered"),
     ),
     ("ulx3s-25f", _shape(16, 1, 1, weight_words=8192, parameter_words=1024)),
     (
@@ -316,6 +327,7 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
         cells = (
             row["part"],
             f"{shape['simd']} x {shape['pe']}",
+            _MEMORY_NAMES[shape["weight_memory"]],
             shape["parameter_lanes"],
             "yes" if shape["overlap_neurons"] else "no",
             f"{row['estimated_luts']:,}",

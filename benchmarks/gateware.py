@@ -151,11 +151,11 @@ ECP5_85F = EngineShape(
 CASES = (
     Case("popcount 255, leaves of full adders in LUTs", "UP5K", 90_000_000, leaf_bits=3),
     Case("popcount 255, leaves in carry chains", "UP5K", 90_000_000, leaf_bits=1),
-    Case("chip, SIMD 64", "UP5K", 40_000_000, UP5K, sizes=(784, 128, 64, 7)),
+    Case("chip, SIMD 64", "UP5K", 48_000_000, UP5K, sizes=(784, 128, 64, 7)),
     Case(
         "chip, SIMD 16 x PE 4",
         "HX8K",
-        100_000_000,
+        120_000_000,
         HX8K,
         sizes=(784, 128, 64, 7),
         buffer_bytes=512,

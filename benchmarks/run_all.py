@@ -155,8 +155,8 @@ BENCHMARKS = (
         "at most 2.0 LUT4 per input, 80 MHz",
         "leaves in carry chains",
     ),
-    gateware("chip, SIMD 64, UP5K", "30 MHz, 2,600 LUT4", "UP5K chip", 4),
-    gateware("chip, SIMD 16 x PE 4, HX8K, holds `digits`", "80 MHz", "HX8K chip", 4),
+    gateware("chip, SIMD 64, UP5K", "30 MHz, 2,600 LUT4", "UP5K chip", 8),
+    gateware("chip, SIMD 16 x PE 4, HX8K, holds `digits`", "80 MHz", "HX8K chip", 8),
     gateware(
         "chip, 1,728 weights per cycle, ECP5-25F speed 6",
         "100 MHz at 1,024 weights per cycle",

@@ -98,7 +98,7 @@ _ECP5_25F = Part(
         overlap_neurons=256,
     ),
     answers_in_luts=True,
-    clock_hz=120_000_000,
+    clock_hz=115_000_000,
 )
 _ECP5_45F = Part(
     *(43_848, 108, ECP5_BLOCK_RAM_BITS),
@@ -145,7 +145,7 @@ PARTS = {
             max_sum_bits=16,
             overlap_neurons=1024,
         ),
-        clock_hz=43_500_000,
+        clock_hz=42_000_000,
     ),
     "iCE40HX8K": _ICE40_HX8K,
     "iCE40HX4K": _ICE40_HX8K,  # the same die
