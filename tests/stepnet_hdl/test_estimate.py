@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -12,6 +13,7 @@ from stepnet.cycles import cycles_per_image
 from stepnet.engine import EngineShape
 from stepnet.errors import BuildError, NetworkError
 from stepnet.memory_image import check_fits, memory_image, overlaps
+from stepnet.network import Layer, Network
 from stepnet.networks import load_network
 from stepnet_hdl.boards import PARTS, find_board
 from stepnet_hdl.chip_structure import popcount_structure
@@ -125,12 +127,17 @@ def test_the_fastest_that_fits(digits):
     assert found.chosen.estimate.single_port_rams == 4
 
 
-def test_registers_in_block_rams_are_used_where_there_are_some(digits):
-    memories = {
-        name: plan(digits, find_board(name)).chosen.shape.weight_memory
-        for name in ("ice40hx8kbevn", "ulx3s-25f")
-    }
-    assert memories == {"ice40hx8kbevn": "block", "ulx3s-25f": "registered"}
+def test_a_second_register_is_used_in_block_rams_and_behind_the_mux_of_banks(digits):
+    layer = Layer(np.ones((7, 64), np.int8), np.zeros(7, np.int32))
+    small = Network("small", (layer,), width=8, height=8)
+    memories = [
+        plan(network, find_board(board)).chosen.shape.weight_memory
+        for network, board in (
+            *((digits, "ice40hx8kbevn"), (small, "ice40hx8kbevn")),
+            *((digits, "ulx3s-25f"), (small, "ulx3s-25f")),
+        )
+    ]
+    assert memories == ["registered", "block", "registered", "registered"]
 
 
 def test_overlap_is_taken_where_it_costs_little(digits):
