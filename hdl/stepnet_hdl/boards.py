@@ -145,7 +145,7 @@ PARTS = {
             max_sum_bits=16,
             overlap_neurons=1024,
         ),
-        clock_hz=42_000_000,
+        clock_hz=39_000_000,
     ),
     "iCE40HX8K": _ICE40_HX8K,
     "iCE40HX4K": _ICE40_HX8K,  # the same die
