@@ -92,8 +92,8 @@ class Endpoint(wiring.Component):
     loaded : Signal(1), out
         A network is loaded.
     clear : Signal(1), out
-        1 for one cycle on CLEAR, on LOAD before its first byte, and when the frame of a tentative
-        image is broken: images in progress are void.
+        1 for one cycle on CLEAR, on LOAD before its first byte is taken, and when the frame of a
+        tentative image is broken: images in progress are void.
     """
 
     ANSWER_CYCLES = 21
