@@ -17,13 +17,14 @@ LAYOUTS: Mapping[Answer, Layout] = {
 }
 
 _CONSTANT = 0
-"""Source of a byte that the plan itself holds."""
+"""Stands for a field where the plan itself holds the byte."""
 
 
 class AnswerWriter(wiring.Component):
     """Sends answers, each as one packet, by a plan in one block RAM, or in LUTs.
 
-    The plan has one word per byte of every answer: a constant, or which byte of `fields` to send.
+    The plan has one word per byte of every answer: a constant, or which field to send and which
+    byte of it.
     The first byte is offered three cycles after `kind` is, further ones every second cycle. `kind`
     is taken in the cycle after the last byte was: what waits for that lies far from the wire.
 
@@ -35,12 +36,16 @@ class AnswerWriter(wiring.Component):
     kind : stream of Answer, in
         Which answer to send; transferred when that is done.
     fields : StructLayout, in
-        All other fields of `LAYOUTS`, by name, but not the kind. Read while the answer is sent.
+        Of all other fields of `LAYOUTS`, by name, but the kind, the byte number `byte_index`. Read
+        while the answer is sent.
+    byte_index : Signal(range(...)), out
+        0 for a field of one byte.
     packets : stream of PacketByte, out
     """
 
     kind: stream.Interface
     fields: data.View
+    byte_index: Signal
     packets: stream.Interface
 
     def __init__(self, constants: Mapping[str, int], *, in_luts: bool = False) -> None:
@@ -52,11 +57,13 @@ class AnswerWriter(wiring.Component):
             for name, size in layout.fields.items()
             if name not in constants and name != "kind"
         }
-        field_bits = {name: 8 * size for name, size in self.field_bytes.items()}
+        field_bits = dict.fromkeys(self.field_bytes, 8)
+        self._field_numbers = {name: 1 + number for number, name in enumerate(self.field_bytes)}
         super().__init__(
             {
                 "kind": In(stream.Signature(Answer)),
                 "fields": In(data.StructLayout(field_bits)),
+                "byte_index": Out(range(max(self.field_bytes.values()))),
                 "packets": Out(stream.Signature(PacketByte)),
             }
         )
@@ -64,8 +71,14 @@ class AnswerWriter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
 
-        sources = sum(self.field_bytes.values())
-        word = data.StructLayout({"constant": 8, "source": range(sources + 1), "last": 1})
+        word = data.StructLayout(
+            {
+                "constant": 8,
+                "field": range(len(self.field_bytes) + 1),
+                "byte_index": self.byte_index.shape(),
+                "last": 1,
+            }
+        )
         words, first_word = self._plan()
         m.submodules.plan = plan = memory.Memory(
             shape=word,
@@ -77,7 +90,7 @@ class AnswerWriter(wiring.Component):
         planned = plan_port.data
 
         position = Signal(range(len(words) + 1))
-        m.d.comb += plan_port.addr.eq(position)
+        m.d.comb += [plan_port.addr.eq(position), self.byte_index.eq(planned.byte_index)]
         with m.FSM():
             with m.State("IDLE"):
                 with m.Switch(self.kind.p):
@@ -91,7 +104,7 @@ class AnswerWriter(wiring.Component):
             with m.State("SELECT"):
                 choices = Cat(planned.constant, self.fields)
                 m.d.sync += [
-                    self.packets.p.data.eq(choices.word_select(planned.source, 8)),
+                    self.packets.p.data.eq(choices.word_select(planned.field, 8)),
                     self.packets.p.last.eq(planned.last),
                     position.eq(position + 1),
                 ]
@@ -109,12 +122,6 @@ class AnswerWriter(wiring.Component):
 
     def _plan(self) -> tuple[list[dict[int | str, int]], dict[Answer, int]]:
         """The words of the plan, all answers in turn, and where each answer starts."""
-        source_of: dict[str, int] = {}
-        next_source = _CONSTANT + 1
-        for name, size in self.field_bytes.items():
-            source_of[name] = next_source
-            next_source += size
-
         words: list[dict[int | str, int]] = []
         first_word: dict[Answer, int] = {}
         for kind, layout in LAYOUTS.items():
@@ -123,8 +130,8 @@ class AnswerWriter(wiring.Component):
                 value = kind if name == "kind" else self.constants.get(name)
                 for number in range(size):
                     if value is None:
-                        words.append({"source": source_of[name] + number})
+                        words.append({"field": self._field_numbers[name], "byte_index": number})
                     else:
-                        words.append({"source": _CONSTANT, "constant": value >> 8 * number & 0xFF})
+                        words.append({"field": _CONSTANT, "constant": value >> 8 * number & 0xFF})
             words[-1]["last"] = 1
         return words, first_word

@@ -115,9 +115,16 @@ class CobsEncoder(wiring.Component):
         read_port = buffer.read_port(domain="comb")
 
         end = Signal(8, init=1)  # where the next byte goes
-        code_at = Signal(8)  # where the code of the block in progress goes
+        # Where the code of the block in progress goes; a cycle late after a zero, because it comes
+        # from far.
+        code_at, settled_code_at, zero_at = Signal(8), Signal(8), Signal(8)
+        after_zero = Signal()
+        m.d.comb += code_at.eq(Mux(after_zero, zero_at, settled_code_at))
+        m.d.sync += [settled_code_at.eq(code_at), zero_at.eq(end), after_zero.eq(0)]
         code = Signal(8, init=1)
         position = Signal(8)  # of the byte to send
+        is_last = Signal()  # that is the closing zero
+        m.d.sync += is_last.eq(position == end)
 
         m.d.comb += [
             write_address.eq(code_at),
@@ -133,7 +140,7 @@ class CobsEncoder(wiring.Component):
                     m.d.comb += write_enable.eq(1)
                     m.d.sync += end.eq(end + 1)
                     with m.If(self.packets.p.data == 0):
-                        m.d.sync += [code_at.eq(end), code.eq(1)]
+                        m.d.sync += [after_zero.eq(1), code.eq(1)]
                     with m.Else():
                         m.d.comb += [
                             write_address.eq(end),
@@ -144,7 +151,7 @@ class CobsEncoder(wiring.Component):
                         m.next = "LAST_CODE"
             with m.State("LAST_CODE"):
                 m.d.comb += write_enable.eq(1)
-                m.d.sync += [code_at.eq(end), code.eq(0)]
+                m.d.sync += [settled_code_at.eq(end), code.eq(0)]
                 m.next = "CLOSE"
             with m.State("CLOSE"):
                 # The closing zero is written like one more code.
@@ -153,14 +160,14 @@ class CobsEncoder(wiring.Component):
             with m.State("FETCH"):
                 m.next = "TAKE"
             with m.State("TAKE"):
-                m.d.sync += self.bytes.p.eq(fetched)
+                m.d.sync += [self.bytes.p.eq(fetched), settled_code_at.eq(0), code.eq(1)]
                 m.next = "OFFER"
             with m.State("OFFER"):
                 m.d.comb += self.bytes.valid.eq(1)
                 with m.If(self.bytes.ready):
                     m.d.sync += position.eq(position + 1)
                     m.next = "FETCH"
-                    with m.If(position == end):
-                        m.d.sync += [position.eq(0), end.eq(1), code_at.eq(0), code.eq(1)]
+                    with m.If(is_last):
+                        m.d.sync += [position.eq(0), end.eq(1)]
                         m.next = "GATHER"
         return m

@@ -118,12 +118,14 @@ class Datapath(wiring.Component):
             totals.append(delayed(m, found, shape.skew_cycles - number, f"totals_{number}"))
 
         layout = data.ArrayLayout(signed(shape.sum_bits), shape.pe)
-        total = data.View(layout, Cat(totals))
+        inverted = data.View(layout, Cat(totals))
         thresholds = self._thresholds(m, steps)
-        margins = Signal.like(self.margins, reset_less=True)
-        m.d.comb += self.margins.eq(margins)
+        # ~(sum - threshold) = ~sum + threshold
+        opposites = Signal.like(self.margins, reset_less=True)
+        m.d.comb += self.margins.as_value().eq(~opposites.as_value())
         m.d.sync += [
-            margins[neuron].eq(total[neuron] - thresholds[neuron]) for neuron in range(shape.pe)
+            opposites[neuron].eq(inverted[neuron] + thresholds[neuron])
+            for neuron in range(shape.pe)
         ]
 
         m.d.comb += self.soon_done.eq(steps[-1].end)
@@ -138,26 +140,31 @@ class Datapath(wiring.Component):
     def _totals(
         self, m: Module, lanes: range, xnor: Value, activations: Value, steps: list[data.View]
     ) -> Value:
-        """The sums of a neighbourhood; the last of `steps` meets its counts, after the one before.
+        """The sums of a neighbourhood, inverted; the last of `steps` meets its counts, after the one
+        before.
 
-        A sum is there a cycle after the last step of its group.
+        A sum is there a cycle after the last step of its group. It is kept inverted, because an
+        iCE40 has carry chains that add: what is subtracted takes LUTs to invert it.
         """
         shape = self.shape
         step = steps[-1]
         layout = data.ArrayLayout(signed(shape.sum_bits), len(lanes))
-        total = Signal(layout, reset_less=True, name=f"total_{lanes.start}")
-        partial = self._partial_sums(m, lanes, steps, total) if shape.overlap_neurons else None
+        total = Signal(layout, name=f"total_{lanes.start}")
+        inverted = Signal(layout, reset_less=True, name=f"inverted_{lanes.start}")
+        m.d.comb += total.as_value().eq(~inverted.as_value())
+        partial = self._partial_sums(m, lanes, steps, inverted) if shape.overlap_neurons else None
+        adds = ~step.subtract
         for lane, neuron in enumerate(lanes):
             count = self._count(m, neuron, xnor, activations)
-            before = Mux(step.plane, total[lane] << 1, total[lane])
+            before = Mux(step.plane, Cat(C(1), inverted[lane]), inverted[lane])
             if partial is not None:
                 before = Mux(step.partial, partial[lane], before)
-            before = Mux(step.start, 0, before)
-            # -count is ~count + 1, and the 1 enters as the carry below bit 0.
-            addend = count ^ step.subtract.replicate(shape.sum_bits)
-            added = Cat(C(1), before[: shape.sum_bits]) + Cat(step.subtract, addend)
-            m.d.sync += total[lane].eq(added[1:])
-        return total.as_value()
+            before = Mux(step.start, -1, before)
+            # ~(sum + count) = ~sum + ~count + 1, and the 1 enters as the carry below bit 0.
+            addend = count ^ adds.replicate(shape.sum_bits)
+            added = Cat(C(1), before[: shape.sum_bits]) + Cat(adds, addend)
+            m.d.sync += inverted[lane].eq(added[1:])
+        return inverted.as_value()
 
     def _count(self, m: Module, neuron: int, xnor: Value, activations: Value) -> Value:
         """The matches of one neuron."""
@@ -188,9 +195,9 @@ class Datapath(wiring.Component):
         return data.View(layout, everything)
 
     def _partial_sums(
-        self, m: Module, lanes: range, steps: list[data.View], total: data.View
-    ) -> data.View:
-        """Sums put aside after one word and taken up again with the next."""
+        self, m: Module, lanes: range, steps: list[data.View], inverted: data.View
+    ) -> list[Value]:
+        """Sums, inverted, put aside after one word and taken up again with the next."""
         shape = self.shape
         layout = data.ArrayLayout(range(shape.max_inputs + 1), len(lanes))
         ram = Ram(layout.size, shape.overlap_groups)
@@ -204,9 +211,12 @@ class Datapath(wiring.Component):
         m.d.comb += [ram.read_address.eq(group), ram.read_enable.eq(1)]
 
         now_group = Signal.like(group)
-        added = Signal()  # `total` is the sum of the group to write
+        added = Signal()  # `inverted` is of the group to write
         m.d.sync += [now_group.eq(group), ram.write_address.eq(now_group), added.eq(now.partial)]
         m.d.comb += ram.write_enable.eq(added)
         sums = data.View(layout, ram.write_data)
-        m.d.comb += [sums[lane].eq(total[lane]) for lane in range(len(lanes))]
-        return data.View(layout, ram.read_data)
+        m.d.comb += [sums[lane].eq(inverted[lane]) for lane in range(len(lanes))]
+        # None of them is negative, so that the bits which are not kept are ones.
+        ones = C(1).replicate(shape.sum_bits - layout.size // len(lanes))
+        read = data.View(layout, ram.read_data)
+        return [Cat(read[lane], ones) for lane in range(len(lanes))]

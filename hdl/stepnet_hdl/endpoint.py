@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, ValueLike
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.crc import Processor
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
@@ -25,6 +25,15 @@ IDENTITY_CONSTANTS = ("core", *shape_fields(EngineShape()), "clock_hz")
 _Header = data.StructLayout({name: 8 * size for name, size in HEADER.fields.items()})
 _TARGET_BYTES = LOAD.size - HEADER.size
 _DIGEST_BYTES = COMMIT.fields["digest"]
+
+
+class _Body(enum.Enum, shape=2):
+    """Where the bytes after a header go."""
+
+    DROPPED = 0
+    LOAD = 1
+    DIGEST = 2
+    PIXELS = 3
 
 
 def check_identity(identity: Mapping[str, int]) -> None:
@@ -179,14 +188,15 @@ class Endpoint(wiring.Component):
             self.pixels.p.eq(Mux(pixels_valid, pixels, preview.pixels.p)),
             self.pixels.valid.eq(pixels_valid | preview.pixels.valid),
         ]
+        request = receiver.packets
         with m.If(self.pixels.ready):
             m.d.sync += pixels_valid.eq(0)
+        with m.If(~pixels_valid):
+            m.d.sync += pixels.eq(request.p.data)
 
-        request = receiver.packets
-        taken = request.valid & request.ready
+        ends = request.valid & request.p.last
         header = Signal(_Header)
         byte_index = Signal(2)  # in the header, the target or the digest
-        m.d.sync += byte_index.eq(byte_index + taken)
 
         # What is asked and what follows the header, known from its last byte on.
         asks = {kind: Signal(name=f"asks_{kind.name.lower()}") for kind in Request}
@@ -206,7 +216,10 @@ class Endpoint(wiring.Component):
             digest = Mux(untouched, self.initial_digest, crc.crc)
             with m.If(forget_network):
                 m.d.sync += untouched.eq(0)
-        byte_differs = request.p.data != digest.word_select(byte_index, 8)
+        # One choice among its bytes does for the digest that is received and the one that is sent.
+        digest_index = Mux(asks[Request.COMMIT], byte_index, answers.byte_index)
+        digest_byte = digest.word_select(digest_index, 8)
+        byte_differs = request.p.data != digest_byte
         digest_differs = Signal()
         spoiled = Signal()  # words in the digest have not reached the memories
         with m.If(forget_words):
@@ -227,29 +240,44 @@ class Endpoint(wiring.Component):
             self.loaded.eq(loaded),
             answers.kind.p.eq(kind),
             answers.fields.loaded.eq(loaded),
-            answers.fields.digest.eq(digest),
-            answers.fields.image_bytes.eq(self.image_bytes),
+            answers.fields.digest.eq(digest_byte),
             answers.fields.dropped_frames.eq(receiver.dropped_frames),
-            answers.fields.sequence.eq(header.sequence),
             answers.fields.code.eq(self.readings.p.code),
-            answers.fields.margin.eq(self.readings.p.margin),
-            answers.fields.cycles.eq(self.readings.p.cycles),
             answers.fields.reason.eq(reason),
+            *(
+                getattr(answers.fields, name).eq(value.word_select(answers.byte_index, 8))
+                for name, value in (
+                    ("image_bytes", self.image_bytes),
+                    ("sequence", header.sequence),
+                    ("margin", self.readings.p.margin),
+                    ("cycles", self.readings.p.cycles),
+                )
+            ),
         ]
 
         m.d.sync += self.clear.eq(forget_network | preview.abort)
+
+        body = Signal(_Body)
+        target_taken = Signal()  # of a LOAD; words follow
+
+        is_right = Signal()  # of the request: its length, and for an image that it may come
+        m.d.comb += is_right.eq(
+            ((asks[Request.IDENTIFY] | asks[Request.CLEAR]) & ~has_body)
+            | (asks[Request.LOAD] & body_is_words)
+            | (asks[Request.COMMIT] & body_is_digest)
+            | (asks[Request.INFER] & has_body & body_is_image & loaded)
+        )
 
         def answer(answer_kind: Answer) -> None:
             m.d.sync += kind.eq(answer_kind)
             m.next = "ANSWER"
 
-        def refuse(why: ValueLike) -> None:
-            m.d.sync += reason.eq(why)
-            answer(Answer.REFUSAL)
+        def answer_unless(refused: ValueLike, answer_kind: Answer) -> None:
+            m.d.sync += kind.eq(Mux(refused, Answer.REFUSAL, answer_kind))
+            m.next = "ANSWER"
 
-        def refuse_unread(why: Refusal) -> None:
-            refuse(why)
-            m.next = "DRAIN"
+        # Where there is no body, the next packet is not there before CHECK is over.
+        takes_body = ~pixels_valid & ((body != _Body.LOAD) | self.load.ready)
 
         with m.FSM():
             with m.State("HEADER"):
@@ -259,6 +287,7 @@ class Endpoint(wiring.Component):
                 ]
                 with m.If(request.valid):
                     m.d.sync += [
+                        byte_index.eq(byte_index + 1),
                         header.eq(Cat(header.as_value()[8:], request.p.data)),
                         *(asks[kind].eq(header.as_value()[8:16] == kind) for kind in Request),
                         has_body.eq(~request.p.last),
@@ -267,101 +296,81 @@ class Endpoint(wiring.Component):
                         body_is_image.eq(receiver.bytes_after == self.image_bytes),
                     ]
                     with m.If(byte_index == HEADER.size - 1):
-                        m.d.sync += byte_index.eq(0)
                         m.next = "CHECK"
             with m.State("CHECK"):
-                with m.If(asks[Request.IDENTIFY]):
-                    with m.If(has_body):
-                        refuse_unread(Refusal.WRONG_LENGTH)
-                    with m.Else():
-                        answer(Answer.IDENTITY)
-                with m.Elif(asks[Request.CLEAR]):
-                    with m.If(has_body):
-                        refuse_unread(Refusal.WRONG_LENGTH)
-                    with m.Else():
-                        m.next = "FORGET"
-                with m.Elif(asks[Request.LOAD]):
-                    with m.If(~body_is_words):
-                        refuse_unread(Refusal.WRONG_LENGTH)
-                    with m.Else():
-                        m.next = "FORGET"
+                m.d.sync += [
+                    byte_index.eq(0),
+                    digest_differs.eq(spoiled),
+                    kind.eq(Answer.REFUSAL),
+                    reason.eq(Refusal.WRONG_LENGTH),
+                ]
+                with m.If(~Cat(asks.values()).any()):
+                    m.d.sync += reason.eq(Refusal.UNKNOWN_KIND)
+                with m.If(asks[Request.INFER] & ~loaded):
+                    m.d.sync += reason.eq(Refusal.NOTHING_LOADED)
+                m.next = "BODY"
+                with m.If(~is_right):
+                    m.d.sync += body.eq(_Body.DROPPED)
                 with m.Elif(asks[Request.COMMIT]):
-                    m.d.sync += digest_differs.eq(spoiled)
-                    with m.If(~body_is_digest):
-                        refuse_unread(Refusal.WRONG_LENGTH)
-                    with m.Else():
-                        m.next = "DIGEST"
+                    m.d.sync += body.eq(_Body.DIGEST)
                 with m.Elif(asks[Request.INFER]):
-                    with m.If(~loaded):
-                        refuse_unread(Refusal.NOTHING_LOADED)
-                    with m.Elif(~(has_body & body_is_image)):
-                        refuse_unread(Refusal.WRONG_LENGTH)
-                    with m.Else():
-                        m.next = "PIXELS"
+                    m.d.sync += body.eq(_Body.PIXELS)
                 with m.Else():
-                    refuse_unread(Refusal.UNKNOWN_KIND)
+                    m.d.sync += body.eq(_Body.LOAD)
+                    m.next = "FORGET"
+                    with m.If(asks[Request.IDENTIFY]):
+                        answer(Answer.IDENTITY)
             with m.State("FORGET"):
                 m.d.comb += [forget_network.eq(1), forget_words.eq(asks[Request.CLEAR])]
-                m.d.sync += loaded.eq(0)
+                m.d.sync += [loaded.eq(0), target_taken.eq(0)]
                 with m.If(asks[Request.LOAD]):
-                    m.next = "LOAD_TARGET"
+                    m.next = "BODY"
                 with m.Else():
                     answer(Answer.ACKNOWLEDGE)
-            with m.State("LOAD_TARGET"):
-                m.d.comb += [self.load.valid.eq(request.valid), request.ready.eq(self.load.ready)]
-                with m.If(taken & (byte_index == _TARGET_BYTES - 1)):
-                    m.next = "LOAD_WORDS"
-            with m.State("LOAD_WORDS"):
+            with m.State("BODY"):
                 m.d.comb += [
-                    self.load.valid.eq(request.valid),
-                    request.ready.eq(self.load.ready),
-                    crc.valid.eq(taken),
+                    request.ready.eq(takes_body),
+                    self.load.valid.eq(request.valid & (body == _Body.LOAD)),
+                    crc.valid.eq(self.load.valid & self.load.ready & target_taken),
                 ]
-                with m.If(taken & request.p.last):
-                    m.next = "LOAD_END"
-            with m.State("LOAD_END"), m.If(self.load_done):
+                with m.If(request.valid & takes_body):
+                    m.d.sync += [
+                        byte_index.eq(byte_index + 1),
+                        target_taken.eq(target_taken | (byte_index == _TARGET_BYTES - 1)),
+                        digest_differs.eq(digest_differs | byte_differs),
+                        pixels_valid.eq((body == _Body.PIXELS) & ~preview.done),
+                    ]
+                with m.If(~has_body | (ends & takes_body)), m.Switch(body):
+                    with m.Case(_Body.LOAD):
+                        m.next = "LOAD_END"
+                    with m.Case(_Body.DIGEST):
+                        m.next = "COMMIT"
+                    with m.Case(_Body.PIXELS):
+                        m.next = "READING"
+                    with m.Default():
+                        m.next = "ANSWER"
+            with m.State("LOAD_END"):
                 m.d.sync += reason.eq(self.load_refusal)
-                m.next = "LOADED"
+                with m.If(self.load_done):
+                    m.next = "LOADED"
             with m.State("LOADED"):
                 with m.If(reason != 0):
                     m.d.sync += spoiled.eq(1)
-                    answer(Answer.REFUSAL)
-                with m.Else():
-                    answer(Answer.ACKNOWLEDGE)
-            with m.State("DIGEST"):
-                m.d.comb += request.ready.eq(1)
-                with m.If(request.valid):
-                    m.d.sync += digest_differs.eq(digest_differs | byte_differs)
-                    with m.If(request.p.last):
-                        m.next = "COMMIT"
+                answer_unless(reason != 0, Answer.ACKNOWLEDGE)
             with m.State("COMMIT"):
-                m.d.sync += loaded.eq(~digest_differs)
-                with m.If(digest_differs):
-                    refuse(Refusal.WRONG_DIGEST)
-                with m.Else():
-                    answer(Answer.ACKNOWLEDGE)
-            with m.State("PIXELS"):
-                m.d.comb += request.ready.eq(preview.done | ~pixels_valid)
-                with m.If(taken):
-                    m.d.sync += [pixels.eq(request.p.data), pixels_valid.eq(~preview.done)]
-                with m.If(taken & request.p.last):
-                    m.d.comb += preview.forget.eq(1)
-                    m.next = "READING"
-            with m.State("READING"), m.If(self.readings.valid):
-                with m.If(self.readings.p.overrun):
-                    m.d.comb += self.readings.ready.eq(1)
-                    refuse(Refusal.PROGRAM_OVERRUN)
-                with m.Else():
-                    answer(Answer.READING)
-            with m.State("DRAIN"):
-                m.d.comb += request.ready.eq(has_body)
-                with m.If(~has_body | (taken & request.p.last)):
-                    m.next = "ANSWER"
+                m.d.sync += [loaded.eq(~digest_differs), reason.eq(Refusal.WRONG_DIGEST)]
+                answer_unless(digest_differs, Answer.ACKNOWLEDGE)
+            with m.State("READING"):
+                m.d.comb += preview.forget.eq(1)
+                m.d.sync += reason.eq(Refusal.PROGRAM_OVERRUN)
+                with m.If(self.readings.valid):
+                    m.d.comb += self.readings.ready.eq(self.readings.p.overrun)
+                    answer_unless(self.readings.p.overrun, Answer.READING)
             with m.State("ANSWER"):
                 # The core holds its reading until it is answered, so it is not copied here.
                 m.d.comb += answers.kind.valid.eq(1)
+                m.d.sync += byte_index.eq(0)
                 with m.If(answers.kind.ready):
                     m.d.comb += self.readings.ready.eq(kind == Answer.READING)
-                    m.d.sync += byte_index.eq(0)
                     m.next = "HEADER"
         return m

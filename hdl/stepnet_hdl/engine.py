@@ -4,11 +4,12 @@ from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from stepnet.cycles import most_cycles_per_image
 from stepnet.engine import CODE_BITS, IMAGE_BYTES_BITS, EngineShape
 from stepnet.memory_image import MemoryImage
 from stepnet_hdl.cobs import PacketByte
 from stepnet_hdl.collector import Collector
-from stepnet_hdl.core import CYCLES_BITS, CoreReading
+from stepnet_hdl.core import CoreReading
 from stepnet_hdl.datapath import Datapath
 from stepnet_hdl.intake import Intake
 from stepnet_hdl.lane_memory import LaneMemory
@@ -112,6 +113,7 @@ class Engine(wiring.Component):
             sequencer.image_complete.eq(intake.image_complete),
             sequencer.image_complete_next.eq(intake.image_complete_next),
             sequencer.image_words.eq(intake.image_word),
+            sequencer.image_word_comes.eq(intake.write_pixels),
             intake.image_done.eq(Mux(forget, 0, sequencer.image_done)),
         ]
 
@@ -134,8 +136,8 @@ class Engine(wiring.Component):
             collector.next_last.eq(datapath.next_last),
             collector.fires.eq(Cat(~margin[-1] for margin in datapath.margins)),
             sequencer.fires.eq(collector.fires),
-            sequencer.decided.eq(datapath.done),
-            sequencer.last_decided.eq(datapath.done & datapath.last),
+            sequencer.next_done.eq(datapath.next_done),
+            sequencer.next_last.eq(datapath.next_last),
             readout.next_done.eq(datapath.next_done),
             readout.next_last.eq(datapath.next_last),
             readout.last_layer.eq(sequencer.last_layer),
@@ -216,7 +218,7 @@ class Engine(wiring.Component):
     def _result(
         self, m: Module, sequencer: Sequencer, readout: Readout, parameter: Signal, void: Value
     ) -> None:
-        cycles = Signal(CYCLES_BITS)
+        cycles = Signal(range(most_cycles_per_image(self.shape) + 1))
         # The result is in the register one cycle after it is there, and the image is complete three
         # cycles after its last pixels were taken.
         was_complete = Signal()

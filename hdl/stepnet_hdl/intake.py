@@ -96,10 +96,7 @@ class Intake(wiring.Component):
                 "load_refusal": Out(8),
                 "clear": In(1),
                 "forgotten": Out(1),
-                "image_bytes": Out(
-                    IMAGE_BYTES_BITS,
-                    init=initial_image_bytes,  # pyright: ignore[reportCallIssue] - not in the stubs
-                ),
+                "image_bytes": Out(IMAGE_BYTES_BITS),
                 "word": Out(self.word_bits),
                 "address": Out(range(max(shape.weight_words, shape.parameter_words))),
                 "lane": Out(range(max(shape.pe, shape.parameter_lanes))),
@@ -134,20 +131,25 @@ class Intake(wiring.Component):
         ends_image = Signal()  # and of its image
         m.d.sync += [byte.eq(next_byte), taken.eq(take), ends_word.eq(0), ends_image.eq(0)]
 
-        shifted = Signal(self.word_bits)  # bytes enter at the top
-        begins = Signal()  # the next byte is the first of a word of pixels
-        # What a shorter last word leaves below it has to be 0.
-        m.d.comb += shifted.eq(Cat(Mux(begins, 0, self.word[8:]), byte))
+        # Bytes enter at the top. What a shorter last word leaves below it has to be 0.
+        word = Signal(self.word_bits, reset_less=True)
+        shifted = Signal(self.word_bits)
+        begins = Signal(init=1)  # the next byte is the first of a word of pixels
+        m.d.comb += [
+            shifted.eq(Cat(Mux(begins, 0, word[8:]), byte)),
+            self.word.eq(word),
+        ]
         with m.If(taken):
-            m.d.sync += [self.word.eq(shifted), begins.eq(ends_word)]
+            m.d.sync += [word.eq(shifted), begins.eq(ends_word)]
 
         word_bytes = Signal(range(self.word_bits // 8))  # taken of this word so far
         image_byte = Signal(range(shape.max_inputs // 8))  # taken of this image so far
         last_image_byte = Signal.like(image_byte, init=max(0, self.initial_image_bytes - 1))
         last_of_image = self.last_pixels
-        m.d.sync += last_image_byte.eq(self.image_bytes - 1)
+        image_bytes = Signal(range(shape.max_inputs // 8 + 1), init=self.initial_image_bytes)
+        m.d.comb += self.image_bytes.eq(image_bytes)
+        m.d.sync += last_image_byte.eq(image_bytes - 1)
         m.d.comb += last_of_image.eq(image_byte == last_image_byte)
-        take_pixel = Signal()
         image_ends = Signal()  # with the word that is written in this cycle
 
         space = Signal(Space)
@@ -161,14 +163,12 @@ class Intake(wiring.Component):
         to_weights = space == Space.WEIGHTS
         ends_memory_word = Signal()
         m.d.sync += ends_memory_word.eq(0)
-        self._take_words(m, ends_memory_word, to_weights, beyond, shifted)
+        self._take_words(m, ends_memory_word, to_weights, beyond, shifted, image_bytes)
 
         # There is a buffer for the next pixels, and no load. A register, because `ready` goes far.
         is_open = Signal(init=1)
-        m.d.comb += [
-            self.pixels.ready.eq(is_open & ~self.pixels_blocked),
-            take_pixel.eq(self.pixels.valid & self.pixels.ready),
-        ]
+        take_pixel = self.pixels.valid & self.pixels.ready
+        m.d.comb += self.pixels.ready.eq(is_open & ~self.pixels_blocked)
         next_buffer = Mux(image_ends, ~self.image_buffer, self.image_buffer)
         is_done = self.image_done.bit_select(next_buffer, 1)
         with m.If(is_done):
@@ -176,16 +176,26 @@ class Intake(wiring.Component):
         with m.Elif(image_ends):
             m.d.sync += is_open.eq(~self.image_complete.bit_select(next_buffer, 1))
 
+        loads = Signal()  # if there is a byte to load
+        completes = Signal()  # the next byte is the last of a word
+        m.d.comb += take.eq(take_pixel | (loads & self.load.valid))
+        with m.If(take):
+            m.d.sync += word_bytes.eq(Mux(completes, 0, word_bytes + 1))
+        with m.If(take_pixel):
+            m.d.sync += [
+                image_byte.eq(Mux(last_of_image, 0, image_byte + 1)),
+                ends_word.eq(completes),
+                ends_image.eq(last_of_image),
+            ]
+            with m.If(last_of_image):
+                m.d.sync += is_open.eq(0)
+
         with m.FSM():
             with m.State("PIXELS"):
-                full = (word_bytes == shape.weight_bytes - 1) | last_of_image
-                m.d.comb += [next_byte.eq(self.pixels.p), take.eq(take_pixel)]
-                with m.If(take_pixel):
-                    m.d.sync += [word_bytes.eq(word_bytes + 1), image_byte.eq(image_byte + 1)]
-                    with m.If(full):
-                        m.d.sync += [word_bytes.eq(0), ends_word.eq(1)]
-                    with m.If(last_of_image):
-                        m.d.sync += [image_byte.eq(0), ends_image.eq(1), is_open.eq(0)]
+                m.d.comb += [
+                    next_byte.eq(self.pixels.p),
+                    completes.eq((word_bytes == shape.weight_bytes - 1) | last_of_image),
+                ]
                 with m.If(self.write_pixels):
                     m.d.sync += self.image_word.eq(self.image_word + 1)
                 with m.If(image_ends):
@@ -216,12 +226,11 @@ class Intake(wiring.Component):
                 m.d.comb += [
                     next_byte.eq(self.load.p.data),
                     self.load.ready.eq(1),
-                    take.eq(self.load.valid),
+                    loads.eq(1),
+                    completes.eq(word_bytes == LOAD_HEADER_BYTES - 1),
                 ]
                 with m.If(self.load.valid):
-                    m.d.sync += word_bytes.eq(word_bytes + 1)
                     with m.If(word_bytes == LOAD_HEADER_BYTES - 1):
-                        m.d.sync += word_bytes.eq(0)
                         m.next = "LOAD_PLACE"
                     with m.If(self.load.p.last):
                         m.d.sync += self.load_refusal.eq(Refusal.WRONG_LENGTH)
@@ -254,16 +263,15 @@ class Intake(wiring.Component):
                     self.loading.eq(1),
                     next_byte.eq(self.load.p.data),
                     self.load.ready.eq(1),
-                    take.eq(self.load.valid),
+                    loads.eq(1),
+                    completes.eq(word_bytes == last_byte),
                 ]
                 with m.If(self.load.valid):
-                    m.d.sync += word_bytes.eq(word_bytes + 1)
-                    with m.If(word_bytes == last_byte):
-                        m.d.sync += [word_bytes.eq(0), ends_memory_word.eq(1)]
-                    with m.Elif(self.load.p.last):
-                        m.d.sync += self.load_refusal.eq(Refusal.WRONG_LENGTH)
+                    m.d.sync += ends_memory_word.eq(word_bytes == last_byte)
                     with m.If(self.load.p.last):
                         m.next = "LOAD_END"
+                        with m.If(word_bytes != last_byte):
+                            m.d.sync += self.load_refusal.eq(Refusal.WRONG_LENGTH)
 
             # The last word is whole one cycle later, and what is said of it is known then.
             with m.State("LOAD_END"):
@@ -289,11 +297,18 @@ class Intake(wiring.Component):
         return m
 
     def _take_words(
-        self, m: Module, ends_word: Signal, to_weights: Value, beyond: Signal, word: Signal
+        self,
+        m: Module,
+        ends_word: Signal,
+        to_weights: Value,
+        beyond: Signal,
+        word: Signal,
+        image_bytes: Signal,
     ) -> None:
         """Write every memory word that is received, unless it is `beyond` its memory.
 
         ends_word: the last byte of one is entering; `word` is what comes of it.
+        image_bytes: the first parameter word goes there too.
         """
         shape = self.shape
         whole = Signal()  # a word has been received
@@ -319,7 +334,7 @@ class Intake(wiring.Component):
             with m.If(no_image_bytes):
                 m.d.sync += self.load_refusal.eq(Refusal.OUT_OF_RANGE)
             with m.Else():
-                m.d.sync += self.image_bytes.eq(self.word[self.top_bytes(shape.parameter_bytes)])
+                m.d.sync += image_bytes.eq(self.word[self.top_bytes(shape.parameter_bytes)])
 
 
 def _split(address: Value, lane_bits: int) -> tuple[Value, Value]:

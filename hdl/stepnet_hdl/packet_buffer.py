@@ -86,12 +86,19 @@ class PacketBuffer(wiring.Component):
         position_bits = self.buffer_bytes.bit_length()
         read = Signal(position_bits)  # the next byte to read
         start = Signal(position_bits)  # the length of the frame in progress; packets end before
-        write = Signal(position_bits, init=BUFFER_OVERHEAD_BYTES)  # the next byte to write
+        write = Signal(position_bits)  # the next byte to write
+        reads = Signal()  # `read` moves on
         committing = Signal()  # `start` is past a packet whose length is still being written
 
-        self._write_frames(m, write_port, write=write, start=start, read=read, busy=committing)
-        available = (read != start) & ~committing
-        self._read_packets(m, read_port, read=read, available=available)
+        self._write_frames(
+            m, write_port, write=write, start=start, read=read, reads=reads, busy=committing
+        )
+        # Settled a cycle before, because the comparison is long; `start` moves while committing.
+        unread = Signal()
+        next_read = read + 1
+        m.d.sync += unread.eq(Mux(reads, next_read[:position_bits] != start, read != start))
+        available = unread & ~committing
+        self._read_packets(m, read_port, read=read, available=available, reads=reads)
         # A packet whose length is still being written is in here too.
         with m.If(committing):
             m.d.comb += self.empty.eq(0)
@@ -105,64 +112,79 @@ class PacketBuffer(wiring.Component):
         write: Signal,
         start: Signal,
         read: Signal,
+        reads: Signal,
         busy: Signal,
     ) -> None:
         frame = self.frames.p
-        advance = Signal()
-        used = Signal.like(write)
-        full = Signal()  # registered, because the subtraction is long
-        overflowed = Signal()
-        m.d.comb += used.eq(write - read)
-        m.d.sync += full.eq(used[-1] | (advance & used[:-1].all()))
-        with m.If(advance):
-            m.d.sync += write.eq(write + 1)
+        receiving = Signal()
+        ends = receiving & self.frames.valid & frame.end
 
         # The number of payload bytes after the first, negative until the CRC is past.
         length_init = -(CRC_BYTES + 1)
-        bytes_after = Signal(range(length_init, self.buffer_bytes), init=length_init)
+        bytes_after = Signal(range(length_init, self.buffer_bytes))
         long_enough = Signal()
+        overflowed = Signal()
         good = frame.good & ~overflowed & long_enough
-        m.d.sync += self.dropped.eq(0)
 
-        m.d.comb += [port.addr.eq(write), port.data.eq(frame.data)]
-        with m.FSM():
-            with m.State("RECEIVE"):
-                m.d.comb += self.frames.ready.eq(1)
-                with m.If(self.frames.valid & frame.end):
-                    m.d.sync += [write.eq(start), overflowed.eq(0)]
-                    with m.If(good):
-                        m.d.sync += start.eq(write - CRC_BYTES)
-                        m.next = "LENGTH_LOW"
-                    with m.Else():
-                        m.d.sync += self.dropped.eq(1)
-                        m.next = "RESERVE_LOW"
-                with m.Elif(self.frames.valid & full):
-                    m.d.sync += overflowed.eq(1)
-                with m.Elif(self.frames.valid):
-                    m.d.comb += [port.en.eq(1), advance.eq(1)]
-                    m.d.sync += bytes_after.eq(bytes_after + 1)
-                    with m.If(bytes_after == HEADER.size - 2):
-                        m.d.sync += long_enough.eq(1)
-            with m.State("LENGTH_LOW"):
-                m.d.comb += [port.en.eq(1), port.data.eq(bytes_after[:8])]
-                m.d.comb += [busy.eq(1), advance.eq(1)]
-                m.next = "LENGTH_HIGH"
-            with m.State("LENGTH_HIGH"):
-                m.d.comb += [port.en.eq(1), port.data.eq(bytes_after[8:])]
-                m.d.comb += busy.eq(1)
-                m.d.sync += write.eq(start)
-                m.next = "RESERVE_LOW"
-            # Stepping over the place of the next length costs two cycles and no second adder.
-            with m.State("RESERVE_LOW"):
-                m.d.comb += advance.eq(1)
-                m.d.sync += [bytes_after.eq(length_init), long_enough.eq(0)]
-                m.next = "RESERVE_HIGH"
-            with m.State("RESERVE_HIGH"):
-                m.d.comb += advance.eq(1)
-                m.next = "RECEIVE"
+        # What follows the end of a frame, a cycle for each: the length of a good one is written,
+        # and room for the next length is left. With the latter it starts, so that the other
+        # registers do with 0 at first, which costs an iCE40 no LUTs.
+        length_low, length_high = Signal(), Signal()
+        reserve_low, reserve_high = Signal(init=1), Signal()
+        m.d.sync += [
+            length_low.eq(ends & good),
+            length_high.eq(length_low),
+            reserve_low.eq((ends & ~good) | length_high),
+            reserve_high.eq(reserve_low),
+            self.dropped.eq(ends & ~good),
+        ]
+        with m.If(ends):
+            m.d.sync += receiving.eq(0)
+        with m.If(reserve_high):
+            m.d.sync += receiving.eq(1)
+        m.d.comb += [self.frames.ready.eq(receiving), busy.eq(length_low | length_high)]
+
+        full = Signal()  # `write` is as far from `read` as it may be
+        byte_comes = receiving & self.frames.valid & ~frame.end
+        takes_byte = byte_comes & ~full
+        advance = takes_byte | length_low | reserve_low | reserve_high
+        next_write = Signal.like(write)
+        m.d.comb += next_write.eq(write + 1)
+        with m.If(ends | length_high):
+            m.d.sync += write.eq(start)
+        with m.Elif(advance):
+            m.d.sync += write.eq(next_write)
+        with m.If(ends & good):
+            m.d.sync += start.eq(write - CRC_BYTES)
+
+        has_read = Signal()  # a cycle late, because what lets a byte out comes from far
+        m.d.sync += has_read.eq(reads)
+        with m.If(advance):
+            m.d.sync += full.eq((next_write ^ read) == self.buffer_bytes)
+        with m.Elif(has_read):
+            m.d.sync += full.eq(0)
+
+        with m.If(byte_comes & full):
+            m.d.sync += overflowed.eq(1)
+        with m.If(takes_byte):
+            m.d.sync += bytes_after.eq(bytes_after + 1)
+            with m.If(bytes_after == HEADER.size - 2):
+                m.d.sync += long_enough.eq(1)
+        with m.If(reserve_low):
+            m.d.sync += [bytes_after.eq(length_init), long_enough.eq(0), overflowed.eq(0)]
+
+        m.d.comb += [
+            port.en.eq(takes_byte | length_low | length_high),
+            port.addr.eq(write),
+            port.data.eq(frame.data),
+        ]
+        with m.If(length_low):
+            m.d.comb += port.data.eq(bytes_after[:8])
+        with m.If(length_high):
+            m.d.comb += port.data.eq(bytes_after[8:])
 
     def _read_packets(
-        self, m: Module, port: memory.ReadPort, *, read: Signal, available: Value
+        self, m: Module, port: memory.ReadPort, *, read: Signal, available: Value, reads: Signal
     ) -> None:
         # Three registers: one or two inside the block RAM, whose first one is slow, then `byte`. A
         # byte that `byte` has no room for waits in `spare`, so that nothing from behind `packets`
@@ -181,11 +203,10 @@ class PacketBuffer(wiring.Component):
         with m.If(fetch):
             m.d.sync += [fetched.eq(read_out), fetched_byte.eq(read_out_byte)]
         with m.If(fetch | ~read_out):
-            m.d.sync += [
-                read_out.eq(available),
-                read_out_byte.eq(port.data),
-                read.eq(read + available),
-            ]
+            m.d.comb += reads.eq(available)
+            m.d.sync += [read_out.eq(available), read_out_byte.eq(port.data)]
+        with m.If(reads):
+            m.d.sync += read.eq(read + 1)
         with m.If(~spare_valid):
             m.d.sync += spare.eq(fetched_byte)
         with m.If(~byte_valid | byte_ready):
@@ -197,28 +218,28 @@ class PacketBuffer(wiring.Component):
         with m.Elif(fetched):
             m.d.sync += spare_valid.eq(1)
 
+        in_length_high, in_payload = Signal(), Signal()
         bytes_after = Signal(range(self.buffer_bytes))
+        last = Signal()  # `bytes_after` is 0; no packet is that short to begin with
         m.d.comb += [
             self.bytes_after.eq(bytes_after),
             self.packets.p.data.eq(byte),
-            self.packets.p.last.eq(bytes_after == 0),
-            byte_ready.eq(1),
+            self.packets.p.last.eq(last),
+            self.packets.valid.eq(byte_valid & in_payload),
+            byte_ready.eq(self.packets.ready | ~in_payload),
         ]
-        with m.FSM() as fsm:
-            with m.State("LENGTH_LOW"), m.If(byte_valid):
-                m.d.sync += bytes_after[:8].eq(byte)
-                m.next = "LENGTH_HIGH"
-            with m.State("LENGTH_HIGH"), m.If(byte_valid):
+        with m.If(~in_payload):
+            with m.If(in_length_high):
                 m.d.sync += bytes_after[8:].eq(byte)
-                m.next = "PAYLOAD"
-            with m.State("PAYLOAD"):
-                m.d.comb += [
-                    self.packets.valid.eq(byte_valid),
-                    byte_ready.eq(self.packets.ready),
-                ]
-                with m.If(self.packets.valid & self.packets.ready):
-                    m.d.sync += bytes_after.eq(bytes_after - 1)
-                    with m.If(self.packets.p.last):
-                        m.next = "LENGTH_LOW"
-        nothing_read = ~read_out & ~fetched & ~byte_valid
-        m.d.comb += self.empty.eq(~available & nothing_read & fsm.ongoing("LENGTH_LOW"))
+            with m.Else():
+                m.d.sync += bytes_after[:8].eq(byte)
+            with m.If(byte_valid):
+                m.d.sync += [in_length_high.eq(~in_length_high), in_payload.eq(in_length_high)]
+        with m.Elif(byte_valid & self.packets.ready):
+            m.d.sync += [
+                bytes_after.eq(bytes_after - 1),
+                last.eq(bytes_after == 1),
+                in_payload.eq(~last),
+            ]
+        nothing_read = ~read_out & ~fetched & ~byte_valid & ~in_length_high & ~in_payload
+        m.d.comb += self.empty.eq(~available & nothing_read)

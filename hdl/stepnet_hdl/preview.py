@@ -12,7 +12,7 @@ class Preview(wiring.Component):
     """Offers the pixels of an INFER to the core before the frame's CRC has come.
 
     That is done for a frame that finds the way to the core free: no packet before it waits or is
-    being answered when its first pixel comes. A frame that turns out to be broken, of another
+    being answered right before its first pixel comes. A frame that turns out to be broken, of another
     length, or faster than the core takes pixels, is aborted; where it is a good one it goes the
     usual way.
 
@@ -84,6 +84,9 @@ class Preview(wiring.Component):
         with m.If(self.forget):
             m.d.sync += self.done.eq(0)
 
+        offers = Signal()  # pixels that come, in the state PIXELS only
+        m.d.comb += self.pixels.valid.eq(byte & offers)
+
         outcome = Signal()  # of a frame whose pixels were taken: `dropped` speaks of it
         m.d.sync += outcome.eq(0)
         with m.If(outcome):
@@ -107,16 +110,22 @@ class Preview(wiring.Component):
             with m.State("SEQUENCE_HIGH"):
                 leave_at_the_end()
                 with m.If(byte):
+                    m.d.sync += offers.eq(free)
                     m.next = "PIXELS"
             with m.State("PIXELS"):
                 leave_at_the_end()
-                m.d.comb += self.pixels.valid.eq(byte & (free | self.tentative))
-                with m.If(self.pixels.valid & self.pixels.ready):
+                with m.If(end):
+                    m.d.sync += offers.eq(0)
+                with m.Elif(~byte):
+                    m.d.sync += offers.eq(offers | free)
+                with m.Elif(offers & self.pixels.ready):
                     m.d.sync += self.tentative.eq(1)
                     with m.If(self.last_pixels):
+                        m.d.sync += offers.eq(0)
                         m.next = "CRC_HIGH"
-                with m.Elif(byte):
+                with m.Else():
                     m.d.comb += abort.eq(self.tentative)
+                    m.d.sync += offers.eq(0)
                     m.next = "SKIP"
             with m.State("CRC_HIGH"):
                 leave_at_the_end()

@@ -164,10 +164,11 @@ class Readout(wiring.Component):
             m.d.sync += [first.eq(1), position.eq(1), number.eq(0)]
 
         # A sum may fall by its distance, or rise by one less: at the threshold a neuron fires, and
-        # of equal rows the first one wins.
+        # of equal rows the first one wins. `margin > room` is the carry of a sum again.
         distance, negative = Signal(len(opposite)), Signal()
         taken, alone, overtaken = Signal(), Signal(), Signal()
         room = distance ^ negative.replicate(len(distance))
+        is_closer = (self.margin + ~room)[-1]
         m.d.sync += [
             taken.eq(take),
             distance.eq(Mux(is_nearest, behind[:-1], opposite)),
@@ -175,5 +176,5 @@ class Readout(wiring.Component):
             alone.eq(first & is_nearest),
             overtaken.eq(first | (is_nearest & overtakes)),
         ]
-        with m.If(taken & (overtaken | (room < self.margin))):
+        with m.If(taken & (overtaken | is_closer)):
             m.d.sync += self.margin.eq(room | alone.replicate(len(self.margin)))

@@ -42,6 +42,8 @@ class Sequencer(wiring.Component):
         buffer 0 first.
     image_words : Signal, in
         How many words of the image being received are there.
+    image_word_comes : Signal(1), in
+        There is one more in the next cycle.
     image_done : Signal(2), out
         Per image buffer, for one cycle: it may be overwritten.
     result_free : Signal(1), in
@@ -60,10 +62,10 @@ class Sequencer(wiring.Component):
     xnor : Signal(1), out
     step : Signal(Step), out
         One cycle after the addresses.
-    decided, last_decided : Signal(1), in
-        A group has been decided; the last one of the layer has, and its activations are written.
+    next_done, next_last : Signal(1), in
+        A group is decided in the next cycle, and whether it is the last of its layer.
     fires : Signal(pe), in
-        Its activations.
+        Its activations in the next cycle.
     finished : Signal(1), in
         The readout has all bits of the code, or the winner.
     winner : Signal(8), in
@@ -82,6 +84,7 @@ class Sequencer(wiring.Component):
     image_complete: Signal
     image_complete_next: Signal
     image_words: Signal
+    image_word_comes: Signal
     image_done: Signal
     result_free: Signal
     parameter_address: Signal
@@ -93,8 +96,8 @@ class Sequencer(wiring.Component):
     write_region: Signal
     xnor: Signal
     step: data.View
-    decided: Signal
-    last_decided: Signal
+    next_done: Signal
+    next_last: Signal
     fires: Signal
     finished: Signal
     winner: Signal
@@ -116,6 +119,7 @@ class Sequencer(wiring.Component):
                 "image_complete": In(2),
                 "image_complete_next": In(2),
                 "image_words": In(range(shape.row_words)),
+                "image_word_comes": In(1),
                 "image_done": Out(2),
                 "result_free": In(1),
                 "parameter_address": Out(range(shape.parameter_words)),
@@ -127,8 +131,8 @@ class Sequencer(wiring.Component):
                 "write_region": Out(Region),
                 "xnor": Out(1),
                 "step": Out(Step),
-                "decided": In(1),
-                "last_decided": In(1),
+                "next_done": In(1),
+                "next_last": In(1),
                 "fires": In(shape.pe),
                 "finished": In(1),
                 "winner": In(CODE_BITS),
@@ -158,13 +162,16 @@ class Sequencer(wiring.Component):
         last_word = Signal(self._row_word_bits)  # of a row
         last_plane = Signal(ROW_HEADER["weight_bits_minus_1"])
         word = Signal.like(last_word)
+        word_before_last = Signal.like(last_word)
+        in_last_word = Signal()
+        is_only_word = last_word == 0
         plane = Signal.like(last_plane)  # counts down to the least significant
-        rows = Signal(LAYER_HEADER["rows_minus_1"])  # after the first of the layer
+        rows = Signal(range(shape.max_inputs))  # after the first of the layer
         rows_left = Signal.like(rows)  # after the first of the group
         in_first_group = Signal()
         in_last_group = Signal()
         is_only_group = Signal()
-        is_tree = self.last_layer & (self.readout == ReadoutNumber.TREE)
+        is_tree = Signal()
         is_nearest = self.last_layer & (self.readout == ReadoutNumber.NEAREST)
         m.d.comb += [
             self.activation_address.eq(Cat(word, read_region)),
@@ -174,7 +181,7 @@ class Sequencer(wiring.Component):
 
         # With `by_input` all groups take a word before the next word is theirs.
         first_of_row = (word == 0) & (plane == last_plane)
-        last_of_row = (word == last_word) & (plane == 0)
+        last_of_row = in_last_word & (plane == 0)
         step = Signal(Step)
         m.d.comb += [
             step.start.eq(first_of_row),
@@ -190,32 +197,59 @@ class Sequencer(wiring.Component):
         # When the first word of a group may meet it; the others follow it.
         at_row = Signal()  # the next word is the first of a row, unless `by_input`
         begins_group = by_input | at_row
+        # Only the image after the latest complete one is being received.
+        next_image = image_buffer ^ self.result
+        image_is_there = Signal()  # at least its first word
+        m.d.sync += image_is_there.eq(
+            self.image_complete_next.bit_select(next_image, 1)
+            | self.image_word_comes
+            | (self.image_words != 0)
+        )
         # No word is passed before it is there, so that `image_words` is never below `word`.
-        next_word_is_there = by_input & (self.image_words != word)
-        # As `is_complete`, which never changes right before the first word of an image.
-        is_whole = Signal()
-        m.d.sync += is_whole.eq(self.image_complete_next.bit_select(image_buffer, 1))
-        word_is_there = ~in_first_layer | is_whole | next_word_is_there
+        moves_on = Signal()  # to the next word
+        this_word_is_there = Signal()
+        is_missing = Mux(moves_on, self.image_words == word + 1, self.image_words == word)
+        m.d.sync += this_word_is_there.eq(self.image_word_comes | ~is_missing)
+        # As `is_complete` or not in the first layer, neither of which changes right before the first
+        # word of a layer.
+        all_words_are_there = Signal()
+        m.d.sync += all_words_are_there.eq(
+            self.image_complete_next.bit_select(image_buffer, 1) | ~in_first_layer
+        )
+        word_is_there = all_words_are_there | (by_input & this_word_is_there)
         distance = Signal(range(max(shape.pe, shape.parameter_reads)))  # still to keep
         may_issue = ~begins_group | (word_is_there & (distance == 0))
         with m.If(distance != 0):
             m.d.sync += distance.eq(distance - 1)
 
-        fetch = Signal()
+        m.submodules.walk = walk = TreeWalk(shape)
+        issue, fetch = Signal(), Signal()
+        jump = Signal()  # to the row that a tree goes on with
+        m.d.comb += walk.jump.eq(jump)
+        m.d.sync += jump.eq(walk.descend)
         m.d.comb += self.parameter_enable.eq(fetch | self.need_thresholds)
+        with m.If(issue | jump):
+            m.d.sync += self.weight_address.eq(self.weight_address + walk.weight_stride)
+        # The code of a winner follows as many others.
+        stride = Mux(self.finished, self.winner, walk.parameter_stride)
+        with m.If(self.parameter_enable | jump | self.finished):
+            m.d.sync += self.parameter_address.eq(self.parameter_address + stride)
+        with m.If(self.idle):
+            m.d.sync += [
+                self.weight_address.eq(0),
+                self.parameter_address.eq(1),  # word 0 is not for the sequencer
+            ]
         exhausted = Signal()  # the last word has been read
         with m.If(self.parameter_enable):
             m.d.sync += [
-                self.parameter_address.eq(self.parameter_address + 1),
                 exhausted.eq(self.parameter_address == shape.parameter_words - 1),
                 self.overrun.eq(self.overrun | exhausted),
             ]
 
-        m.submodules.walk = walk = TreeWalk(shape)
         went_right = Signal()
         m.d.comb += [
-            walk.weight_start.eq(self.weight_address),
-            walk.parameter_start.eq(self.parameter_address),
+            walk.count.eq(issue),
+            walk.fetch.eq(self.parameter_enable),
             walk.first_row.eq(in_first_group),
             walk.bit.eq(went_right),
             self.lane.eq(walk.lane),
@@ -225,29 +259,92 @@ class Sequencer(wiring.Component):
             m.d.sync += [
                 last_word.eq(row.words_per_row_minus_1),
                 last_plane.eq(row.weight_bits_minus_1),
-                plane.eq(row.weight_bits_minus_1),
                 self.xnor.eq(row.weight_bits_minus_1 == 0),
                 self.last_layer.eq(row.last_layer),
+                prepare.eq(1),
             ]
             if shape.overlap_neurons:
                 m.d.sync += by_input.eq(row.by_input & (row.weight_bits_minus_1 == 0))
             m.next = "PREPARE"
+
+        prepare, issuing = Signal(), Signal()
+        m.d.sync += prepare.eq(0)
+        m.d.comb += [walk.begin.eq(prepare), issue.eq(issuing & may_issue)]
+        with m.If(issue):
+            m.d.comb += moves_on.eq(Mux(by_input, in_last_group, 1))
+            m.d.sync += [self.step.eq(step), at_row.eq(last_of_row)]
+            with m.If(begins_group & (~by_input | last_of_row)):
+                m.d.sync += distance.eq(
+                    Mux(self.last_layer, shape.group_distance, shape.parameter_reads) - 1
+                )
+            with m.If(moves_on):
+                m.d.sync += [
+                    word.eq(Mux(in_last_word, 0, word + 1)),
+                    in_last_word.eq(Mux(in_last_word, is_only_word, word == word_before_last)),
+                ]
+            with m.If(step.last | (step.end & is_tree)):
+                m.d.sync += issuing.eq(0)
+        with m.If(prepare):
+            m.d.sync += [
+                word.eq(0),
+                word_before_last.eq(last_word - 1),
+                in_last_word.eq(is_only_word),
+                at_row.eq(1),
+            ]
+        with m.If(prepare | jump):
+            m.d.sync += issuing.eq(1)
+
+        ends_group = by_input | last_of_row
+        with m.If(prepare | (issue & ends_group)):
+            m.d.sync += plane.eq(last_plane)
+        with m.Elif(issue & in_last_word):
+            m.d.sync += plane.eq(plane - 1)
+        with m.If(prepare):
+            is_tree_next = self.last_layer & (layer.readout == ReadoutNumber.TREE)
+            rows_next = Mux(is_tree_next, tree.rows_minus_1, layer.rows_minus_1)
+            fits_group = Mux(
+                is_tree_next, tree.rows_minus_1 == 0, layer.rows_minus_1 < shape.pe
+            )
+            m.d.sync += [
+                is_tree.eq(is_tree_next),
+                rows.eq(rows_next),
+                rows_left.eq(rows_next),
+                in_last_group.eq(fits_group),
+                is_only_group.eq(fits_group),
+                in_first_group.eq(1),
+            ]
+        with m.Elif(issue & ends_group & ~step.last):
+            m.d.sync += [
+                rows_left.eq(Mux(in_last_group, rows, rows_left - Mux(is_tree, 1, shape.pe))),
+                in_last_group.eq(
+                    Mux(
+                        in_last_group,
+                        is_only_group,
+                        Mux(is_tree, rows_left == 1, rows_left < 2 * shape.pe),
+                    )
+                ),
+                in_first_group.eq(in_last_group),
+            ]
+
+        # With the last group its activations have been written.
+        layer_is_decided, row_is_decided = Signal(), Signal()
+        m.d.sync += [
+            layer_is_decided.eq(self.next_done & self.next_last),
+            row_is_decided.eq(self.next_done & is_tree),
+        ]
 
         with m.FSM():
             with m.State("WAIT"):
                 m.d.comb += self.idle.eq(1)
                 m.d.sync += [
                     distance.eq(0),
-                    self.parameter_address.eq(1),  # word 0 is not for the sequencer
-                    self.weight_address.eq(0),
                     exhausted.eq(0),
                     self.overrun.eq(0),
                     read_region.eq(Mux(image_buffer, Region.IMAGE_1, Region.IMAGE_0)),
                     self.write_region.eq(Region.EVEN_LAYER),
                     in_first_layer.eq(1),
                 ]
-                # Only the image after the latest complete one is being received.
-                with m.If(self.result_free & (self.is_complete | (self.image_words != 0))):
+                with m.If(self.result_free & image_is_there):
                     m.next = "ROW_HEADER"
             with m.State("ROW_HEADER"):
                 m.d.comb += fetch.eq(1)
@@ -262,59 +359,11 @@ class Sequencer(wiring.Component):
                 with m.State("DECODE"):
                     decode_row()
             with m.State("PREPARE"):
-                is_tree_next = self.last_layer & (layer.readout == ReadoutNumber.TREE)
-                rows_next = Mux(is_tree_next, tree.rows_minus_1, layer.rows_minus_1)
-                fits_group = Mux(is_tree_next, rows_next == 0, rows_next < shape.pe)
-                m.d.sync += [
-                    rows.eq(rows_next),
-                    rows_left.eq(rows_next),
-                    in_last_group.eq(fits_group),
-                    is_only_group.eq(fits_group),
-                    self.readout.eq(layer.readout),
-                    self.prefix.eq(tree.prefix),
-                    word.eq(0),
-                    at_row.eq(1),
-                    in_first_group.eq(1),
-                ]
-                m.d.comb += walk.begin.eq(1)
-                m.next = "ISSUE"
-            with m.State("ISSUE"), m.If(may_issue):
-                m.d.comb += walk.count.eq(1)
-                m.d.sync += [
-                    self.step.eq(step),
-                    at_row.eq(last_of_row),
-                    self.weight_address.eq(self.weight_address + 1),
-                ]
-                with m.If(begins_group & (~by_input | last_of_row)):
-                    m.d.sync += distance.eq(
-                        Mux(self.last_layer, shape.group_distance, shape.parameter_reads) - 1
-                    )
-                next_row = Mux(by_input, in_last_group, 1)  # and so next word of it
-                with m.If(next_row):
-                    m.d.sync += word.eq(word + 1)
-                    with m.If(word == last_word):
-                        m.d.sync += [word.eq(0), plane.eq(plane - 1)]
-                ends_group = by_input | last_of_row
-                with m.If(ends_group):
-                    m.d.sync += [plane.eq(last_plane), in_first_group.eq(0)]
-                    with m.If(~in_last_group):
-                        m.d.sync += [
-                            rows_left.eq(rows_left - Mux(is_tree, 1, shape.pe)),
-                            in_last_group.eq(
-                                Mux(is_tree, rows_left == 1, rows_left < 2 * shape.pe)
-                            ),
-                        ]
-                    with m.Elif(~last_of_row):
-                        m.d.sync += [
-                            rows_left.eq(rows),
-                            in_first_group.eq(1),
-                            in_last_group.eq(is_only_group),
-                        ]
-                with m.If(step.last | (step.end & is_tree)):
-                    m.next = "DRAIN"
-            with m.State("DRAIN"):
+                m.d.sync += [self.readout.eq(layer.readout), self.prefix.eq(tree.prefix)]
+                m.next = "COMPUTE"
+            with m.State("COMPUTE"):
                 m.d.sync += went_right.eq(self.fires.bit_select(walk.lane, 1))
-                with m.If(self.last_decided):
+                with m.If(layer_is_decided):
                     m.d.sync += [
                         in_first_layer.eq(0),
                         read_region.eq(self.write_region),
@@ -331,21 +380,16 @@ class Sequencer(wiring.Component):
                         m.next = "READ_OUT"
                     with m.Elif(self.overrun):
                         m.next = "RESULT"
-                with m.Elif(self.decided & is_tree):
+                with m.Elif(row_is_decided):
                     m.next = "DESCEND"
             with m.State("DESCEND"):
                 m.d.comb += walk.descend.eq(1)
                 m.next = "FIND_ROW"
             with m.State("FIND_ROW"):
-                m.d.sync += [
-                    self.weight_address.eq(walk.weight_address),
-                    self.parameter_address.eq(walk.parameter_address),
-                ]
-                m.next = "ISSUE"
+                m.next = "COMPUTE"
             with m.State("READ_OUT"), m.If(self.finished):
                 m.next = "RESULT"
                 with m.If(is_nearest):
-                    m.d.sync += self.parameter_address.eq(self.parameter_address + self.winner)
                     m.next = "LOOK_UP"
             with m.State("LOOK_UP"):
                 m.d.comb += fetch.eq(1)

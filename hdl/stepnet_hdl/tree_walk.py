@@ -1,6 +1,6 @@
 """Where the rows of a tree lie."""
 
-from amaranth.hdl import C, Module, Mux, Signal, Value
+from amaranth.hdl import C, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,31 +16,34 @@ class TreeWalk(wiring.Component):
     Members
     -------
     begin : Signal(1), in
-        A layer begins: its first words are at `weight_start` and `parameter_start`.
-    weight_start, parameter_start : Signal, in
-    count : Signal(1), in
-        A weight word is issued; those of the first row are counted.
+        A layer begins: its first words come next.
+    count, fetch : Signal(1), in
+        A weight word is issued; a parameter word is read: its address grows by its stride.
     first_row : Signal(1), in
-        It belongs to the first row.
+        The weight word belongs to the first row.
     descend : Signal(1), in
-        Go on to a child; the addresses are its own from the next cycle on.
+        Go on to a child; all words of the row's group have been issued and read.
+    jump : Signal(1), in
+        In the next cycle: both addresses grow by their strides, and are then those of the child's
+        group.
     bit : Signal(1), in
         To the second one.
-    weight_address, parameter_address : Signal, out
-        First words of the group of the current row.
+    weight_stride, parameter_stride : Signal, out
+        What the addresses grow by, modulo their range: 1, or in the cycle after `descend` what
+        leads to the first words of a group.
     lane : Signal(range(pe)), out
         The row's place in its group.
     """
 
     begin: Signal
-    weight_start: Signal
-    parameter_start: Signal
     count: Signal
+    fetch: Signal
     first_row: Signal
     descend: Signal
+    jump: Signal
     bit: Signal
-    weight_address: Signal
-    parameter_address: Signal
+    weight_stride: Signal
+    parameter_stride: Signal
     lane: Signal
 
     def __init__(self, shape: EngineShape) -> None:
@@ -48,14 +51,14 @@ class TreeWalk(wiring.Component):
         super().__init__(
             {
                 "begin": In(1),
-                "weight_start": In(range(shape.weight_words)),
-                "parameter_start": In(range(shape.parameter_words)),
                 "count": In(1),
+                "fetch": In(1),
                 "first_row": In(1),
                 "descend": In(1),
+                "jump": In(1),
                 "bit": In(1),
-                "weight_address": Out(range(shape.weight_words)),
-                "parameter_address": Out(range(shape.parameter_words)),
+                "weight_stride": Out(range(shape.weight_words)),
+                "parameter_stride": Out(range(shape.parameter_words)),
                 "lane": Out(range(shape.pe)),
             }
         )
@@ -63,41 +66,40 @@ class TreeWalk(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape = self.shape
-        weight_base = Signal.like(self.weight_start)
-        parameter_base = Signal.like(self.parameter_start)
-        # Of the group, in weight and in parameter words.
-        weight_offset = Signal.like(self.weight_start)
-        parameter_offset = Signal.like(self.parameter_start)
-        row_length = Signal(range(shape.row_words * shape.max_weight_bits + 1))
-        m.d.comb += [
-            self.weight_address.eq(weight_base + weight_offset),
-            self.parameter_address.eq(parameter_base + parameter_offset),
-        ]
+        # How far the addresses are from where the layer begins.
+        weight_offset = Signal.like(self.weight_stride)
+        parameter_offset = Signal.like(self.parameter_stride)
+        m.d.sync += [self.weight_stride.eq(1), self.parameter_stride.eq(1)]
+        with m.If(self.count | self.jump):
+            m.d.sync += weight_offset.eq(weight_offset + self.weight_stride)
+        with m.If(self.fetch | self.jump):
+            m.d.sync += parameter_offset.eq(parameter_offset + self.parameter_stride)
+
+        length = shape.row_words * shape.max_weight_bits
+        minus_row_length = Signal(signed(length.bit_length() + 1))
         with m.If(self.count & self.first_row):
-            m.d.sync += row_length.eq(row_length + 1)
+            m.d.sync += minus_row_length.eq(minus_row_length - 1)
 
         child = Signal(range(2 * shape.pe + 1))  # counted from the first lane of group 2g
         m.d.comb += child.eq((self.lane << 1) + 1 + self.bit)
         one_further, two_further = child >= shape.pe, child == 2 * shape.pe
 
-        def groups_further(words: Value) -> Value:
-            return Mux(two_further, words << 1, Mux(one_further, words, 0))
+        # The offsets are those of group g + 1, and the child's group is g + 1 of them further, but
+        # for this many words less.
+        def less(words: Value) -> Value:
+            return Mux(two_further, 0, Mux(one_further, words, words << 1))
 
         with m.If(self.descend):
             m.d.sync += [
                 self.lane.eq(Mux(two_further, 0, Mux(one_further, child - shape.pe, child))),
-                weight_offset.eq((weight_offset << 1) + groups_further(row_length)),
-                parameter_offset.eq(
-                    (parameter_offset << 1) + groups_further(C(shape.parameter_reads))
-                ),
+                self.weight_stride.eq(weight_offset + less(minus_row_length)),
+                self.parameter_stride.eq(parameter_offset + less(C(-shape.parameter_reads))),
             ]
         with m.If(self.begin):
             m.d.sync += [
-                weight_base.eq(self.weight_start),
-                parameter_base.eq(self.parameter_start),
                 weight_offset.eq(0),
                 parameter_offset.eq(0),
-                row_length.eq(0),
+                minus_row_length.eq(0),
                 self.lane.eq(0),
             ]
         return m

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stepnet.engine import EngineShape
+from stepnet.engine import CODE_BITS, EngineShape
 from stepnet.memory_image import (
     image_bytes,
     is_tree,
@@ -70,6 +70,27 @@ def cycles_after(network: Network, shape: EngineShape, arrival_cycles: Sequence[
             ready = max(ready, word_there) + groups
         issue_cycles -= (len(there) - 1) * groups
     return max(ready, there[-1]) + issue_cycles + _cycles_after_issue(network, shape)
+
+
+def most_cycles_per_image(shape: EngineShape) -> int:
+    """A bound for `cycles_per_image` of every network that fits `shape`.
+
+    Every weight word is issued at most once, every parameter word belongs to a group or to a
+    layer's headers, and no tree has more rows to evaluate than the code has bits.
+    """
+    groups = shape.parameter_words // shape.parameter_reads
+    layers = shape.parameter_words // 2
+    layer_cycles = _header_cycles(shape) + DATAPATH_CYCLES + _word_cycles(shape)
+    tree_cycles = CODE_BITS * (TREE_TURN_CYCLES + _word_cycles(shape) + shape.pe)
+    readout_cycles = shape.pe + shape.read_cycles + REGISTER_CYCLES
+    return (
+        START_CYCLES
+        + shape.weight_words
+        + groups * shape.group_distance
+        + layers * layer_cycles
+        + tree_cycles
+        + readout_cycles
+    )
 
 
 def _header_cycles(shape: EngineShape) -> int:

@@ -104,7 +104,7 @@ def test_first_difference_names_layer_neuron_and_cycle():
     network = random_network(rng, *NETWORKS[0])
     image = rng.integers(0, 2, (1, 40)) == 1
     # Only the weights of the second layer have two planes, the upper of which counts negative.
-    with broken(Mutant("stepnet_hdl.datapath", "Cat(step.subtract, addend)", "Cat(C(0), addend)")):
+    with broken(Mutant("stepnet_hdl.datapath", "Cat(adds, addend)", "Cat(C(1), addend)")):
         difference = first_difference(network, SHAPE, image)
     assert difference is not None
     assert difference.expected is not None

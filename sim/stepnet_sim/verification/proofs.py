@@ -41,11 +41,11 @@ _TOO_EARLY = Mutant(
 )
 _MARGIN_WRAPS = Mutant(
     "stepnet_hdl.datapath",
-    " margins[neuron].eq(total[neuron] - thresholds[neuron])",
-    " margins[neuron].eq((total[neuron] - thresholds[neuron])[:-1].as_signed())",
+    "opposites[neuron].eq(inverted[neuron] + thresholds[neuron])",
+    "opposites[neuron].eq((inverted[neuron] + thresholds[neuron])[:-1].as_signed())",
 )
 _NO_CARRY_TO_NEGATE = Mutant(
-    "stepnet_hdl.datapath", "Cat(step.subtract, addend)", "Cat(C(0), addend)"
+    "stepnet_hdl.datapath", "Cat(adds, addend)", "Cat(C(1), addend)"
 )
 _SECOND_NEURON_SEES_THE_FIRST = Mutant(
     "stepnet_hdl.datapath", "self.weights.word_select(neuron, ", "self.weights.word_select(0, "
