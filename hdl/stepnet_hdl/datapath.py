@@ -140,11 +140,10 @@ class Datapath(wiring.Component):
     def _totals(
         self, m: Module, lanes: range, xnor: Value, activations: Value, steps: list[data.View]
     ) -> Value:
-        """The sums of a neighbourhood, inverted; the last of `steps` meets its counts, after the one
-        before.
+        """The sums of a neighbourhood; the last of `steps` meets its counts, after the one before.
 
-        A sum is there a cycle after the last step of its group. It is kept inverted, because an
-        iCE40 has carry chains that add: what is subtracted takes LUTs to invert it.
+        A sum is there a cycle after the last step of its group. It is inverted, so that what would
+        be subtracted from it is added: an iCE40 takes LUTs to invert it first.
         """
         shape = self.shape
         step = steps[-1]

@@ -167,8 +167,11 @@ class Intake(wiring.Component):
 
         # There is a buffer for the next pixels, and no load. A register, because `ready` goes far.
         is_open = Signal(init=1)
-        take_pixel = self.pixels.valid & self.pixels.ready
-        m.d.comb += self.pixels.ready.eq(is_open & ~self.pixels_blocked)
+        take_pixel = Signal()
+        m.d.comb += [
+            self.pixels.ready.eq(is_open & ~self.pixels_blocked),
+            take_pixel.eq(self.pixels.valid & self.pixels.ready),
+        ]
         next_buffer = Mux(image_ends, ~self.image_buffer, self.image_buffer)
         is_done = self.image_done.bit_select(next_buffer, 1)
         with m.If(is_done):

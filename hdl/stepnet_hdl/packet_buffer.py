@@ -5,7 +5,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.errors import BuildError
-from stepnet.protocol import BUFFER_OVERHEAD_BYTES, CRC_BYTES, HEADER
+from stepnet.protocol import CRC_BYTES, HEADER
 from stepnet_hdl.cobs import PacketByte
 
 FrameByte = data.StructLayout({"data": 8, "end": 1, "good": 1})
@@ -154,8 +154,11 @@ class PacketBuffer(wiring.Component):
             m.d.sync += write.eq(start)
         with m.Elif(advance):
             m.d.sync += write.eq(next_write)
-        with m.If(ends & good):
-            m.d.sync += start.eq(write - CRC_BYTES)
+        end_of_payload = Signal.like(write)
+        with m.If(ends):
+            m.d.sync += end_of_payload.eq(write - CRC_BYTES)
+        with m.If(length_low):
+            m.d.sync += start.eq(end_of_payload)
 
         has_read = Signal()  # a cycle late, because what lets a byte out comes from far
         m.d.sync += has_read.eq(reads)

@@ -12,7 +12,7 @@ class Preview(wiring.Component):
     """Offers the pixels of an INFER to the core before the frame's CRC has come.
 
     That is done for a frame that finds the way to the core free: no packet before it waits or is
-    being answered right before its first pixel comes. A frame that turns out to be broken, of another
+    being answered right before its first pixel. A frame that turns out to be broken, of another
     length, or faster than the core takes pixels, is aborted; where it is a good one it goes the
     usual way.
 

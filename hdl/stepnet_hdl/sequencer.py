@@ -4,14 +4,13 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import CODE_BITS, LAYER_HEADER, ROW_HEADER, TREE_HEADER, EngineShape
+from stepnet.engine import CODE_BITS, ROW_HEADER, EngineShape
 from stepnet_hdl.datapath import Step
+from stepnet_hdl.layer_walk import LayerHeader, LayerWalk, TreeHeader
 from stepnet_hdl.readout import ReadoutNumber
 from stepnet_hdl.tree_walk import TreeWalk
 
 RowHeader = data.StructLayout(ROW_HEADER)
-LayerHeader = data.StructLayout(LAYER_HEADER)
-TreeHeader = data.StructLayout(TREE_HEADER)
 
 
 class Region(enum.Enum, shape=2):
@@ -27,10 +26,8 @@ class Sequencer(wiring.Component):
     """Walks once through parameter and weight memory per image, one weight word per cycle.
 
     A layer takes 2 cycles and `read_cycles` to fetch its headers, one per weight word, and then
-    waits until the datapath has decided its last group. Groups whose thresholds take longer to read
-    than their weights, and groups of the last layer, which the readout takes neuron by neuron, keep
-    the distance that needs. In a tree the walk waits after every row, and two cycles more to find
-    the next: from node n it goes on to 2n+1 or 2n+2.
+    waits until the datapath has decided its last group: see `LayerWalk`. In a tree it waits after
+    every row, and two cycles more to find the next: from node n it goes on to 2n+1 or 2n+2.
 
     The first image is taken up with its first word, and waits for the others: for each in turn in a
     layer that is computed by input, for all in another.
@@ -151,52 +148,40 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape = self.shape
-        row = data.View(RowHeader, self.parameter[: RowHeader.size])
-        layer = data.View(LayerHeader, self.parameter[: LayerHeader.size])
-        tree = data.View(TreeHeader, self.parameter[: TreeHeader.size])
-
+        m.submodules.layer = words = LayerWalk(shape)
+        m.submodules.walk = walk = TreeWalk(shape)
         image_buffer = Signal()  # the image being computed
         read_region = Signal(Region)
         in_first_layer = Signal()
-        by_input = Signal()
-        last_word = Signal(self._row_word_bits)  # of a row
-        last_plane = Signal(ROW_HEADER["weight_bits_minus_1"])
-        word = Signal.like(last_word)
-        word_before_last = Signal.like(last_word)
-        in_last_word = Signal()
-        is_only_word = last_word == 0
-        plane = Signal.like(last_plane)  # counts down to the least significant
-        rows = Signal(range(shape.max_inputs))  # after the first of the layer
-        rows_left = Signal.like(rows)  # after the first of the group
-        in_first_group = Signal()
-        in_last_group = Signal()
-        is_only_group = Signal()
-        is_tree = Signal()
+        fetch = Signal()  # a header, or a code
+        prepare = Signal()  # the layer: its second header is there
+        jump = Signal()  # to the row that a tree goes on with
+        went_right = Signal()
+        m.d.sync += [prepare.eq(0), jump.eq(walk.descend), self.result.eq(0)]
+
         is_nearest = self.last_layer & (self.readout == ReadoutNumber.NEAREST)
         m.d.comb += [
-            self.activation_address.eq(Cat(word, read_region)),
+            words.begin.eq(prepare),
+            words.resume.eq(jump),
+            words.header.eq(self.parameter),
+            words.xnor.eq(self.xnor),
+            words.last_layer.eq(self.last_layer),
+            words.image_words.eq(self.image_words),
+            words.image_word_comes.eq(self.image_word_comes),
+            walk.begin.eq(prepare),
+            walk.count.eq(words.issue),
+            walk.fetch.eq(self.parameter_enable),
+            walk.first_row.eq(words.first_row),
+            walk.jump.eq(jump),
+            walk.bit.eq(went_right),
+            self.activation_address.eq(Cat(words.word, read_region)),
+            self.step.eq(words.step),
+            self.rows_left.eq(words.rows_left),
+            self.lane.eq(walk.lane),
             self.is_complete.eq(self.image_complete.bit_select(image_buffer, 1)),
-            self.rows_left.eq(rows_left),
+            self.parameter_enable.eq(fetch | self.need_thresholds),
         ]
 
-        # With `by_input` all groups take a word before the next word is theirs.
-        first_of_row = (word == 0) & (plane == last_plane)
-        last_of_row = in_last_word & (plane == 0)
-        step = Signal(Step)
-        m.d.comb += [
-            step.start.eq(first_of_row),
-            step.plane.eq(word == 0),
-            step.subtract.eq((plane == last_plane) & ~self.xnor),
-            step.end.eq(last_of_row),
-            step.last.eq(last_of_row & in_last_group),
-            step.partial.eq(by_input),
-            step.first_group.eq(in_first_group),
-        ]
-        m.d.sync += self.step.eq(0)
-
-        # When the first word of a group may meet it; the others follow it.
-        at_row = Signal()  # the next word is the first of a row, unless `by_input`
-        begins_group = by_input | at_row
         # Only the image after the latest complete one is being received.
         next_image = image_buffer ^ self.result
         image_is_there = Signal()  # at least its first word
@@ -205,54 +190,49 @@ class Sequencer(wiring.Component):
             | self.image_word_comes
             | (self.image_words != 0)
         )
-        # No word is passed before it is there, so that `image_words` is never below `word`.
-        moves_on = Signal()  # to the next word
-        this_word_is_there = Signal()
-        is_missing = Mux(moves_on, self.image_words == word + 1, self.image_words == word)
-        m.d.sync += this_word_is_there.eq(self.image_word_comes | ~is_missing)
-        # As `is_complete` or not in the first layer, neither of which changes right before the first
-        # word of a layer.
+        # Neither changes right before the first word of a layer.
         all_words_are_there = Signal()
         m.d.sync += all_words_are_there.eq(
             self.image_complete_next.bit_select(image_buffer, 1) | ~in_first_layer
         )
-        word_is_there = all_words_are_there | (by_input & this_word_is_there)
-        distance = Signal(range(max(shape.pe, shape.parameter_reads)))  # still to keep
-        may_issue = ~begins_group | (word_is_there & (distance == 0))
-        with m.If(distance != 0):
-            m.d.sync += distance.eq(distance - 1)
+        m.d.comb += words.all_words_are_there.eq(all_words_are_there)
 
-        m.submodules.walk = walk = TreeWalk(shape)
-        issue, fetch = Signal(), Signal()
-        jump = Signal()  # to the row that a tree goes on with
-        m.d.comb += walk.jump.eq(jump)
-        m.d.sync += jump.eq(walk.descend)
-        m.d.comb += self.parameter_enable.eq(fetch | self.need_thresholds)
-        with m.If(issue | jump):
+        with m.If(words.issue | jump):
             m.d.sync += self.weight_address.eq(self.weight_address + walk.weight_stride)
         # The code of a winner follows as many others.
         stride = Mux(self.finished, self.winner, walk.parameter_stride)
         with m.If(self.parameter_enable | jump | self.finished):
             m.d.sync += self.parameter_address.eq(self.parameter_address + stride)
-        with m.If(self.idle):
-            m.d.sync += [
-                self.weight_address.eq(0),
-                self.parameter_address.eq(1),  # word 0 is not for the sequencer
-            ]
         exhausted = Signal()  # the last word has been read
         with m.If(self.parameter_enable):
             m.d.sync += [
                 exhausted.eq(self.parameter_address == shape.parameter_words - 1),
                 self.overrun.eq(self.overrun | exhausted),
             ]
+        with m.If(self.idle):
+            m.d.sync += [
+                self.weight_address.eq(0),
+                self.parameter_address.eq(1),  # word 0 is not for the sequencer
+                exhausted.eq(0),
+                self.overrun.eq(0),
+            ]
 
-        went_right = Signal()
+        # With the last group its activations have been written.
+        layer_is_decided, row_is_decided = Signal(), Signal()
+        m.d.sync += [
+            layer_is_decided.eq(self.next_done & self.next_last),
+            row_is_decided.eq(self.next_done & words.is_tree),
+        ]
+
+        row = data.View(RowHeader, self.parameter[: RowHeader.size])
+        layer = data.View(LayerHeader, self.parameter[: LayerHeader.size])
+        tree = data.View(TreeHeader, self.parameter[: TreeHeader.size])
+        last_word, last_plane = Signal.like(words.last_word), Signal.like(words.last_plane)
+        by_input = Signal()
         m.d.comb += [
-            walk.count.eq(issue),
-            walk.fetch.eq(self.parameter_enable),
-            walk.first_row.eq(in_first_group),
-            walk.bit.eq(went_right),
-            self.lane.eq(walk.lane),
+            words.last_word.eq(last_word),
+            words.last_plane.eq(last_plane),
+            words.by_input.eq(by_input),
         ]
 
         def decode_row() -> None:
@@ -267,79 +247,14 @@ class Sequencer(wiring.Component):
                 m.d.sync += by_input.eq(row.by_input & (row.weight_bits_minus_1 == 0))
             m.next = "PREPARE"
 
-        prepare, issuing = Signal(), Signal()
-        m.d.sync += prepare.eq(0)
-        m.d.comb += [walk.begin.eq(prepare), issue.eq(issuing & may_issue)]
-        with m.If(issue):
-            m.d.comb += moves_on.eq(Mux(by_input, in_last_group, 1))
-            m.d.sync += [self.step.eq(step), at_row.eq(last_of_row)]
-            with m.If(begins_group & (~by_input | last_of_row)):
-                m.d.sync += distance.eq(
-                    Mux(self.last_layer, shape.group_distance, shape.parameter_reads) - 1
-                )
-            with m.If(moves_on):
-                m.d.sync += [
-                    word.eq(Mux(in_last_word, 0, word + 1)),
-                    in_last_word.eq(Mux(in_last_word, is_only_word, word == word_before_last)),
-                ]
-            with m.If(step.last | (step.end & is_tree)):
-                m.d.sync += issuing.eq(0)
-        with m.If(prepare):
-            m.d.sync += [
-                word.eq(0),
-                word_before_last.eq(last_word - 1),
-                in_last_word.eq(is_only_word),
-                at_row.eq(1),
-            ]
-        with m.If(prepare | jump):
-            m.d.sync += issuing.eq(1)
-
-        ends_group = by_input | last_of_row
-        with m.If(prepare | (issue & ends_group)):
-            m.d.sync += plane.eq(last_plane)
-        with m.Elif(issue & in_last_word):
-            m.d.sync += plane.eq(plane - 1)
-        with m.If(prepare):
-            is_tree_next = self.last_layer & (layer.readout == ReadoutNumber.TREE)
-            rows_next = Mux(is_tree_next, tree.rows_minus_1, layer.rows_minus_1)
-            fits_group = Mux(
-                is_tree_next, tree.rows_minus_1 == 0, layer.rows_minus_1 < shape.pe
-            )
-            m.d.sync += [
-                is_tree.eq(is_tree_next),
-                rows.eq(rows_next),
-                rows_left.eq(rows_next),
-                in_last_group.eq(fits_group),
-                is_only_group.eq(fits_group),
-                in_first_group.eq(1),
-            ]
-        with m.Elif(issue & ends_group & ~step.last):
-            m.d.sync += [
-                rows_left.eq(Mux(in_last_group, rows, rows_left - Mux(is_tree, 1, shape.pe))),
-                in_last_group.eq(
-                    Mux(
-                        in_last_group,
-                        is_only_group,
-                        Mux(is_tree, rows_left == 1, rows_left < 2 * shape.pe),
-                    )
-                ),
-                in_first_group.eq(in_last_group),
-            ]
-
-        # With the last group its activations have been written.
-        layer_is_decided, row_is_decided = Signal(), Signal()
-        m.d.sync += [
-            layer_is_decided.eq(self.next_done & self.next_last),
-            row_is_decided.eq(self.next_done & is_tree),
-        ]
+        def end() -> None:
+            m.d.sync += self.result.eq(1)
+            m.next = "RESULT"
 
         with m.FSM():
             with m.State("WAIT"):
                 m.d.comb += self.idle.eq(1)
                 m.d.sync += [
-                    distance.eq(0),
-                    exhausted.eq(0),
-                    self.overrun.eq(0),
                     read_region.eq(Mux(image_buffer, Region.IMAGE_1, Region.IMAGE_0)),
                     self.write_region.eq(Region.EVEN_LAYER),
                     in_first_layer.eq(1),
@@ -375,11 +290,12 @@ class Sequencer(wiring.Component):
                             )
                         ),
                     ]
-                    m.next = "ROW_HEADER"
                     with m.If(self.last_layer):
                         m.next = "READ_OUT"
                     with m.Elif(self.overrun):
-                        m.next = "RESULT"
+                        end()
+                    with m.Else():
+                        m.next = "ROW_HEADER"
                 with m.Elif(row_is_decided):
                     m.next = "DESCEND"
             with m.State("DESCEND"):
@@ -388,20 +304,21 @@ class Sequencer(wiring.Component):
             with m.State("FIND_ROW"):
                 m.next = "COMPUTE"
             with m.State("READ_OUT"), m.If(self.finished):
-                m.next = "RESULT"
                 with m.If(is_nearest):
                     m.next = "LOOK_UP"
+                with m.Else():
+                    end()
             with m.State("LOOK_UP"):
                 m.d.comb += fetch.eq(1)
-                m.next = "RESULT" if shape.read_cycles == 1 else "LOOKED_UP"
+                if shape.read_cycles == 1:
+                    end()
+                else:
+                    m.next = "LOOKED_UP"
             if shape.read_cycles == 2:
                 with m.State("LOOKED_UP"):
-                    m.next = "RESULT"
+                    end()
             with m.State("RESULT"):
-                m.d.comb += [
-                    self.result.eq(1),
-                    self.image_done.eq(Mux(image_buffer, 0b10, 0b01)),
-                ]
+                m.d.comb += self.image_done.eq(Mux(image_buffer, 0b10, 0b01))
                 m.d.sync += image_buffer.eq(~image_buffer)
                 m.next = "WAIT"
         return m

@@ -40,7 +40,7 @@ def rgb(colour):
 
 def test_every_layer_and_state_of_a_tree_is_drawn(waves, tmp_path):
     colours = drawn(waves, tmp_path / "out.png")
-    states = {"ROW_HEADER", "LAYER_HEADER", "PREPARE", "ISSUE", "DRAIN", "DESCEND", "FIND_ROW"}
+    states = {"ROW_HEADER", "LAYER_HEADER", "PREPARE", "COMPUTE", "DESCEND", "FIND_ROW"}
     assert states | {"WAIT", "READ_OUT", "RESULT"} == set(waves.account.states)
     for state in states:
         assert colours.get(rgb(STATE_COLOURS[state]), 0) > 200, state

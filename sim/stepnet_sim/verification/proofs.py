@@ -44,9 +44,7 @@ _MARGIN_WRAPS = Mutant(
     "opposites[neuron].eq(inverted[neuron] + thresholds[neuron])",
     "opposites[neuron].eq((inverted[neuron] + thresholds[neuron])[:-1].as_signed())",
 )
-_NO_CARRY_TO_NEGATE = Mutant(
-    "stepnet_hdl.datapath", "Cat(adds, addend)", "Cat(C(1), addend)"
-)
+_NO_CARRY_TO_NEGATE = Mutant("stepnet_hdl.datapath", "Cat(adds, addend)", "Cat(C(1), addend)")
 _SECOND_NEURON_SEES_THE_FIRST = Mutant(
     "stepnet_hdl.datapath", "self.weights.word_select(neuron, ", "self.weights.word_select(0, "
 )
@@ -59,7 +57,7 @@ _FULL_BLOCK_GIVES_ZERO = Mutant(
     "stepnet_hdl.cobs", "FULL_BLOCK_CODE = 0xFF", "FULL_BLOCK_CODE = 0x1FF"
 )
 _CODE_IS_ONE_MORE = Mutant(
-    "stepnet_hdl.cobs", "code_at.eq(end), code.eq(1)]", "code_at.eq(end), code.eq(2)]"
+    "stepnet_hdl.cobs", "after_zero.eq(1), code.eq(1)]", "after_zero.eq(1), code.eq(2)]"
 )
 _A_BIT_IS_LEFT_OUT = Mutant(
     "amaranth.lib.crc", "if self._matrix_g[j][i]:", "if self._matrix_g[j][i] and i != j:"
@@ -180,8 +178,8 @@ STREAM_BLOCKS = (
         ),
         Mutant(
             "stepnet_hdl.endpoint",
-            "m.d.comb += [self.load.valid.eq(request.valid), ",
-            "m.d.comb += [self.load.valid.eq(request.valid & self.load_done), ",
+            "self.load.valid.eq(request.valid & ",
+            "self.load.valid.eq(request.valid & self.load_done & ",
         ),
         # A preview of pixels comes as the wire gives them, valid for one cycle, and is aborted if
         # the core does not take it: see `stepnet_hdl.preview`.

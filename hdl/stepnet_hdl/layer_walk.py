@@ -1,0 +1,209 @@
+"""Which weight words a layer takes, and when."""
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.engine import HEADER_BITS, LAYER_HEADER, ROW_HEADER, TREE_HEADER, EngineShape
+from stepnet_hdl.datapath import Step
+from stepnet_hdl.readout import ReadoutNumber
+
+LayerHeader = data.StructLayout(LAYER_HEADER)
+TreeHeader = data.StructLayout(TREE_HEADER)
+
+
+class LayerWalk(wiring.Component):
+    """Issues the weight words of a layer, one per cycle.
+
+    That is word by word, bit plane by bit plane and group by group, or with `by_input` group by
+    group for every word in turn. In a tree it stops after every row. Groups whose thresholds take
+    longer to read than their weights, and groups of the last layer, which the readout takes neuron
+    by neuron, keep the distance that needs.
+
+    Members
+    -------
+    begin : Signal(1), in
+        A layer begins; its first word is issued in the next cycle at the earliest.
+    resume : Signal(1), in
+        A further row of a tree begins, in the same way.
+    header : Signal(16), in
+        Second header word of the layer, with `begin`.
+    last_word, last_plane, by_input, xnor, last_layer : Signal, in
+        What the first one says, from `begin` on.
+    all_words_are_there : Signal(1), in
+        Of the activations that the layer takes.
+    image_words : Signal, in
+        Otherwise, `by_input`: how many are, never fewer than have been issued.
+    image_word_comes : Signal(1), in
+        There is one more in the next cycle.
+    issue : Signal(1), out
+        A word is issued.
+    word : Signal, out
+        Which activations it meets.
+    step : Signal(Step), out
+        One cycle later.
+    is_tree : Signal(1), out
+        The layer is one, from the cycle after `begin` on.
+    first_row : Signal(1), out
+        The word belongs to the first group of the layer.
+    rows_left : Signal(range(max_inputs)), out
+        How many rows follow the first one of the group; after the last group it stays.
+    """
+
+    begin: Signal
+    resume: Signal
+    header: Signal
+    last_word: Signal
+    last_plane: Signal
+    by_input: Signal
+    xnor: Signal
+    last_layer: Signal
+    all_words_are_there: Signal
+    image_words: Signal
+    image_word_comes: Signal
+    issue: Signal
+    word: Signal
+    step: data.View
+    is_tree: Signal
+    first_row: Signal
+    rows_left: Signal
+
+    def __init__(self, shape: EngineShape) -> None:
+        self.shape = shape
+        super().__init__(
+            {
+                "begin": In(1),
+                "resume": In(1),
+                "header": In(HEADER_BITS),
+                "last_word": In(range(shape.row_words)),
+                "last_plane": In(ROW_HEADER["weight_bits_minus_1"]),
+                "by_input": In(1),
+                "xnor": In(1),
+                "last_layer": In(1),
+                "all_words_are_there": In(1),
+                "image_words": In(range(shape.row_words)),
+                "image_word_comes": In(1),
+                "issue": Out(1),
+                "word": Out(range(shape.row_words)),
+                "step": Out(Step),
+                "is_tree": Out(1),
+                "first_row": Out(1),
+                "rows_left": Out(range(shape.max_inputs)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        word = self.word
+        in_last_word = Signal()
+        plane = Signal.like(self.last_plane)  # counts down to the least significant
+        in_last_group = Signal()
+        last_of_row = in_last_word & (plane == 0)
+
+        step = Signal(Step)
+        m.d.comb += [
+            step.start.eq((word == 0) & (plane == self.last_plane)),
+            step.plane.eq(word == 0),
+            step.subtract.eq((plane == self.last_plane) & ~self.xnor),
+            step.end.eq(last_of_row),
+            step.last.eq(last_of_row & in_last_group),
+            step.partial.eq(self.by_input),
+            step.first_group.eq(self.first_row),
+        ]
+        m.d.sync += self.step.eq(0)
+        with m.If(self.issue):
+            m.d.sync += self.step.eq(step)
+
+        issuing = Signal()  # words of the layer, or of a row of a tree, are left
+        with m.If(self.issue & (step.last | (step.end & self.is_tree))):
+            m.d.sync += issuing.eq(0)
+        with m.If(self.begin | self.resume):
+            m.d.sync += issuing.eq(1)
+
+        # By input every group takes a word before the next one is theirs.
+        next_word = Signal()
+        m.d.comb += next_word.eq(self.issue & (~self.by_input | in_last_group))
+        self._count_words(m, next_word, in_last_word)
+        may_issue = self._may_issue(m, next_word, last_of_row)
+        m.d.comb += self.issue.eq(issuing & may_issue)
+
+        ends_group = self.by_input | last_of_row
+        with m.If(self.begin | (self.issue & ends_group)):
+            m.d.sync += plane.eq(self.last_plane)
+        with m.Elif(self.issue & in_last_word):
+            m.d.sync += plane.eq(plane - 1)
+        self._count_groups(m, self.issue & ends_group & ~step.last, in_last_group)
+        return m
+
+    def _count_words(self, m: Module, next_word: Signal, in_last_word: Signal) -> None:
+        word = self.word
+        word_before_last = Signal.like(word)
+        is_only_word = self.last_word == 0
+        with m.If(self.begin):
+            m.d.sync += [
+                word.eq(0),
+                word_before_last.eq(self.last_word - 1),
+                in_last_word.eq(is_only_word),
+            ]
+        with m.Elif(next_word):
+            m.d.sync += [
+                word.eq(Mux(in_last_word, 0, word + 1)),
+                in_last_word.eq(Mux(in_last_word, is_only_word, word == word_before_last)),
+            ]
+
+    def _may_issue(self, m: Module, next_word: Signal, last_of_row: Value) -> Value:
+        """The first word of a group waits for activations and for its distance to the group before;
+        the others follow it."""
+        shape = self.shape
+        at_row = Signal()  # the next word is the first of a row, unless `by_input`
+        with m.If(self.begin):
+            m.d.sync += at_row.eq(1)
+        with m.Elif(self.issue):
+            m.d.sync += at_row.eq(last_of_row)
+        begins_group = self.by_input | at_row
+
+        word_is_there = Signal()
+        is_missing = Mux(
+            next_word, self.image_words == self.word + 1, self.image_words == self.word
+        )
+        m.d.sync += word_is_there.eq(self.image_word_comes | ~is_missing)
+
+        distance = Signal(range(max(shape.pe, shape.parameter_reads)))  # still to keep
+        with m.If(self.begin):
+            m.d.sync += distance.eq(0)
+        with m.Elif(self.issue & begins_group & (~self.by_input | last_of_row)):
+            m.d.sync += distance.eq(
+                Mux(self.last_layer, shape.group_distance, shape.parameter_reads) - 1
+            )
+        with m.Elif(distance != 0):
+            m.d.sync += distance.eq(distance - 1)
+
+        is_there = self.all_words_are_there | (self.by_input & word_is_there)
+        return ~begins_group | (is_there & (distance == 0))
+
+    def _count_groups(self, m: Module, next_group: Value, in_last_group: Signal) -> None:
+        shape = self.shape
+        layer = data.View(LayerHeader, self.header[: LayerHeader.size])
+        tree = data.View(TreeHeader, self.header[: TreeHeader.size])
+        is_tree = self.last_layer & (layer.readout == ReadoutNumber.TREE)
+        rows_minus_1 = Mux(is_tree, tree.rows_minus_1, layer.rows_minus_1)
+        fits_group = Mux(is_tree, tree.rows_minus_1 == 0, layer.rows_minus_1 < shape.pe)
+        rows = Signal.like(self.rows_left)  # after the first of the layer
+        is_only_group = Signal()
+        rows_left = self.rows_left
+        with m.If(self.begin):
+            m.d.sync += [
+                self.is_tree.eq(is_tree),
+                rows.eq(rows_minus_1),
+                rows_left.eq(rows_minus_1),
+                is_only_group.eq(fits_group),
+                in_last_group.eq(fits_group),
+                self.first_row.eq(1),
+            ]
+        with m.Elif(next_group):
+            is_next_last = Mux(self.is_tree, rows_left == 1, rows_left < 2 * shape.pe)
+            m.d.sync += [
+                rows_left.eq(Mux(in_last_group, rows, rows_left - Mux(self.is_tree, 1, shape.pe))),
+                in_last_group.eq(Mux(in_last_group, is_only_group, is_next_last)),
+                self.first_row.eq(in_last_group),
+            ]
