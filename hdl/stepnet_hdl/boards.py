@@ -82,7 +82,7 @@ _ICE40_HX8K = Part(
     ),
     buffer_bytes=512,
     answers_in_luts=True,
-    clock_hz=108_000_000,
+    clock_hz=112_000_000,
 )
 _ECP5_25F = Part(
     *(24_288, 56, ECP5_BLOCK_RAM_BITS),
@@ -145,7 +145,7 @@ PARTS = {
             max_sum_bits=16,
             overlap_neurons=1024,
         ),
-        clock_hz=39_000_000,
+        clock_hz=42_000_000,
     ),
     "iCE40HX8K": _ICE40_HX8K,
     "iCE40HX4K": _ICE40_HX8K,  # the same die

@@ -1,6 +1,7 @@
 """The engine's memories, read back by an independent model, and every refusal's whole sentence."""
 
 import zlib
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 import engine_memory
 from stepnet import Layer, Network, Readout, reference
+from stepnet.cycles import cycles_per_image, most_cycles_per_image
 from stepnet.engine import EngineShape, popcount_latency_cycles
 from stepnet.errors import NetworkError
 from stepnet.memory_image import check_fits, memory_image, stored_thresholds
@@ -93,6 +95,24 @@ def test_memories_hold_the_network(shape, inputs, hidden, readout, data):
     images = rng.random((4, 1, inputs)) < 0.5
     expected = reference.infer(network, images).tolist()
     assert codes_from_memory(network, shape, images) == expected
+    assert cycles_per_image(network, shape) <= most_cycles_per_image(shape)
+
+
+def test_no_image_takes_more_cycles_than_the_bound():
+    rng = np.random.default_rng(3)
+    wide = random_network(rng, (64, 64, 55, 7), (1, 1, 1))
+    deep = random_network(rng, (8, *[1] * 19, 2), (1,) * 20, alphabet="ab", readout=Readout.NEAREST)
+    tree = random_network(
+        rng, (64, 127), (7,), alphabet=ALL_CODES, readout=Readout.TREE, code_prefix="0"
+    )
+    for network, shape in (
+        (wide, SMALL),
+        (wide, replace(SMALL, pe=8, parameter_lanes=2)),
+        (deep, SMALL),
+        (tree, replace(SMALL, weight_words=8192, parameter_words=256)),
+    ):
+        assert cycles_per_image(network, shape) <= most_cycles_per_image(shape), network.sizes
+    assert cycles_per_image(wide, SMALL) > most_cycles_per_image(SMALL) / 2
 
 
 @pytest.mark.parametrize("weight_bits", range(1, 9))

@@ -244,6 +244,40 @@ def test_clear_and_a_load_drop_images_on_their_way():
     assert codes == [reference.infer(network, images)[1] for network in (first, second)]
 
 
+def test_a_reading_is_forgotten_unless_it_is_there_when_the_clear_comes():
+    rng = np.random.default_rng(8)
+    network = random_network(rng, (40, 30, 7), (1, 1))
+    engine = Engine(SMALL)
+    images = random_images(rng, network, 2)
+    codes = list(reference.infer(network, images))
+    first, second = packed(network, images)
+    cycles = cycles_per_image(network, SMALL, 1)
+    stayed, seen = [], []
+
+    async def drive(ctx):
+        await load_network(ctx, engine, network)
+        for after in range(cycles - 8, cycles + 2):
+            await send_pixels(ctx, engine, first)
+            await ctx.tick().repeat(after)
+            ctx.set(engine.clear, 1)
+            await ctx.tick()
+            ctx.set(engine.clear, 0)
+            await ctx.tick().repeat(8)
+            stayed.append(ctx.get(engine.readings.valid))
+            if stayed[-1]:
+                seen.append((await take_reading(ctx, engine)).code)
+            await send_pixels(ctx, engine, second)
+            seen.append((await take_reading(ctx, engine)).code)
+            stayed.append(ctx.get(engine.readings.valid))
+
+    run(engine, drive)
+    assert not any(stayed[1::2])
+    kept = stayed[::2]
+    assert kept == sorted(kept)
+    assert 0 < sum(kept) < len(kept)
+    assert seen == codes[1:] * (len(kept) - sum(kept)) + codes * sum(kept)
+
+
 def test_parameters_without_a_last_layer_end_in_an_overrun_and_the_next_network_runs():
     rng = np.random.default_rng(5)
     network = random_network(rng, (40, 30, 7), (1, 1))
