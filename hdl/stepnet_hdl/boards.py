@@ -98,7 +98,7 @@ _ECP5_25F = Part(
         overlap_neurons=256,
     ),
     answers_in_luts=True,
-    clock_hz=115_000_000,
+    clock_hz=120_000_000,
 )
 _ECP5_45F = Part(
     *(43_848, 108, ECP5_BLOCK_RAM_BITS),
@@ -129,7 +129,7 @@ _ECP5_85F = Part(
         weight_memory="registered",
     ),
     answers_in_luts=True,
-    clock_hz=80_000_000,
+    clock_hz=90_000_000,
 )
 
 PARTS = {
