@@ -114,7 +114,7 @@ _COEFFICIENTS = {
 
 _SPEEDS = {
     "iCE40UP*": _Speed(base_ns=21.4, doubling_ns=0.6),
-    "iCE40HX*": _Speed(base_ns=9.4, doubling_ns=0.1, registered_ns=1.0, banks_ns=0.2),
+    "iCE40HX*": _Speed(base_ns=8.4, doubling_ns=0.1, banks_ns=1.1),
     "LFE5U*-85F": _Speed(base_ns=10.4, doubling_ns=0.2, registered_ns=1.5),
     "LFE5U*": _Speed(base_ns=9.0, doubling_ns=0.2, registered_ns=1.9),
 }
