@@ -75,22 +75,25 @@ def cycles_after(network: Network, shape: EngineShape, arrival_cycles: Sequence[
 def most_cycles_per_image(shape: EngineShape) -> int:
     """A bound for `cycles_per_image` of every network that fits `shape`.
 
-    Every weight word is issued at most once, every parameter word belongs to a group or to a
-    layer's headers, and no tree has more rows to evaluate than the code has bits.
+    Without a tree every weight word is issued once, and every parameter word belongs to a group or
+    to a layer's headers. With one the groups before it keep the distance of their thresholds only,
+    but the path may come back to the first group: nodes 0, 1, 3, 7 and so on are in it.
     """
-    groups = shape.parameter_words // shape.parameter_reads
-    layers = shape.parameter_words // 2
     layer_cycles = _header_cycles(shape) + DATAPATH_CYCLES + _word_cycles(shape)
-    tree_cycles = CODE_BITS * (TREE_TURN_CYCLES + _word_cycles(shape) + shape.pe)
-    readout_cycles = shape.pe + shape.read_cycles + REGISTER_CYCLES
-    return (
-        START_CYCLES
-        + shape.weight_words
-        + groups * shape.group_distance
+    groups = shape.parameter_words // shape.parameter_reads
+    without_tree = groups * shape.group_distance + shape.parameter_words // 2 * layer_cycles
+
+    turns = CODE_BITS - 1
+    turns_into_first_group = min(turns, shape.pe.bit_length() - 1)
+    layers = shape.parameter_words // (2 + shape.parameter_reads)  # with a group each, at least
+    with_tree = (
+        groups * shape.parameter_reads
         + layers * layer_cycles
-        + tree_cycles
-        + readout_cycles
+        + turns * max(TREE_TURN_CYCLES + _word_cycles(shape), shape.pe)
+        + turns_into_first_group * shape.row_words * shape.max_weight_bits
     )
+    readout_cycles = shape.pe + shape.read_cycles + REGISTER_CYCLES
+    return START_CYCLES + shape.weight_words + max(without_tree, with_tree) + readout_cycles
 
 
 def _header_cycles(shape: EngineShape) -> int:

@@ -105,11 +105,16 @@ def test_no_image_takes_more_cycles_than_the_bound():
     tree = random_network(
         rng, (64, 127), (7,), alphabet=ALL_CODES, readout=Readout.TREE, code_prefix="0"
     )
+    # Its path stays in the only group, whose words fill the memory.
+    one_group = random_network(
+        rng, (4096, 7), (8,), alphabet="@A", readout=Readout.TREE, code_prefix="01000"
+    )
     for network, shape in (
         (wide, SMALL),
         (wide, replace(SMALL, pe=8, parameter_lanes=2)),
         (deep, SMALL),
         (tree, replace(SMALL, weight_words=8192, parameter_words=256)),
+        (one_group, EngineShape(8, 4096, 4096, 16, pe=8, parameter_lanes=2)),
     ):
         assert cycles_per_image(network, shape) <= most_cycles_per_image(shape), network.sizes
     assert cycles_per_image(wide, SMALL) > most_cycles_per_image(SMALL) / 2
