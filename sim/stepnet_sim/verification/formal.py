@@ -88,6 +88,8 @@ class Proof:
         many cycles; with it, by k-induction over so many, for all time.
     any_state: the block, submodule `dut` of the harness, starts in any state whatever.
     mutants: ways to break the block, each of which the proof has to refuse.
+    lemma: the block with one more claim inside, which the induction needs to know; it is proven
+        together with the others.
     quick: takes seconds.
     """
 
@@ -98,6 +100,7 @@ class Proof:
     unbounded: bool = False
     any_state: bool = False
     mutants: tuple[Mutant, ...] = ()
+    lemma: Mutant | None = None
     quick: bool = False
 
     @property
@@ -132,7 +135,7 @@ def prove(proof: Proof, folder: Path, mutant: Mutant | None = None) -> Verdict:
     start_s = time.monotonic()
     environment = {**os.environ, "PATH": _path_with_solver()}
     folder.mkdir(parents=True, exist_ok=True)
-    with broken(mutant):
+    with broken(proof.lemma), broken(mutant):
         (folder / "design.il").write_text(to_rtlil(proof.harness(), TOP))
     (folder / f"{TOP}.sby").write_text(_configuration(proof))
     command: list[str] = [find_tool("yowasp-sby", "test"), "-f", f"{TOP}.sby"]

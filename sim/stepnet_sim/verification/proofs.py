@@ -32,6 +32,8 @@ from stepnet_sim.verification.mutants import Mutant
 SMALLEST_BUFFER_BYTES = packet_buffer.BUFFER_BYTES[0]
 
 STREAM_DEPTH = 3
+ENDPOINT_DEPTH = 5
+"""From the last byte of a header to the second cycle of what follows it."""
 
 _LOSES_THE_CARRY = Mutant("stepnet_hdl.popcount", "Cat(carry, high)", "Cat(C(0), high)")
 _TOO_EARLY = Mutant(
@@ -58,6 +60,13 @@ _FULL_BLOCK_GIVES_ZERO = Mutant(
 )
 _CODE_IS_ONE_MORE = Mutant(
     "stepnet_hdl.cobs", "after_zero.eq(1), code.eq(1)]", "after_zero.eq(1), code.eq(2)]"
+)
+_NOTHING_COMES_AFTER_THE_LAST = Mutant(
+    "stepnet_hdl.packet_buffer",
+    "        nothing_read = ",
+    "        from amaranth.hdl import Assert\n"
+    "        m.d.comb += Assert(~last | (in_payload & (bytes_after == 0)), '')\n"
+    "        nothing_read = ",
 )
 _A_BIT_IS_LEFT_OUT = Mutant(
     "amaranth.lib.crc", "if self._matrix_g[j][i]:", "if self._matrix_g[j][i] and i != j:"
@@ -114,6 +123,8 @@ class StreamBlock:
     name: str
     make: Callable[[], Component]
     mutant: Mutant
+    depth: int = STREAM_DEPTH
+    lemma: Mutant | None = None
     exempt: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -181,6 +192,8 @@ STREAM_BLOCKS = (
             "self.load.valid.eq(request.valid & ",
             "self.load.valid.eq(request.valid & self.load_done & ",
         ),
+        depth=ENDPOINT_DEPTH,
+        lemma=_NOTHING_COMES_AFTER_THE_LAST,
         # A preview of pixels comes as the wire gives them, valid for one cycle, and is aborted if
         # the core does not take it: see `stepnet_hdl.preview`.
         exempt=("pixels",),
@@ -193,10 +206,11 @@ def _offers(block: StreamBlock) -> Proof:
         f"{block}, offers stay until taken",
         "the stream rules",
         partial(KeepsOffers, block.make, block.exempt),
-        STREAM_DEPTH,
+        block.depth,
         unbounded=True,
         mutants=(block.mutant,),
-        quick=block.name == "COBS decoder",
+        lemma=block.lemma,
+        quick=block.name in ("COBS decoder", "endpoint"),
     )
 
 
