@@ -24,9 +24,9 @@ class AnswerWriter(wiring.Component):
     """Sends answers, each as one packet, by a plan in one block RAM, or in LUTs.
 
     The plan has one word per byte of every answer: a constant, or which field to send and which
-    byte of it.
-    The first byte is offered three cycles after `kind` is, further ones every second cycle. `kind`
-    is taken in the cycle after the last byte was: what waits for that lies far from the wire.
+    byte of it. The first byte is offered three cycles after `kind` is, further ones every second
+    cycle. `kind` is taken in the cycle after the last byte was: what waits for that lies far from
+    the wire.
 
     constants: values of the fields that never change, by name.
     in_luts: the plan takes LUTs instead of the block RAM.
@@ -36,10 +36,10 @@ class AnswerWriter(wiring.Component):
     kind : stream of Answer, in
         Which answer to send; transferred when that is done.
     fields : StructLayout, in
-        Of all other fields of `LAYOUTS`, by name, but the kind, the byte number `byte_index`. Read
-        while the answer is sent.
-    byte_index : Signal(range(...)), out
-        0 for a field of one byte.
+        One byte of every field of `LAYOUTS` that is neither constant nor the kind, by name: the
+        one that `byte_index` asks for in the same cycle. Read while the answer is sent.
+    byte_index : Signal(2), out
+        Counts from the lowest byte of a field; 0 for a field of one byte.
     packets : stream of PacketByte, out
     """
 

@@ -276,7 +276,7 @@ class Endpoint(wiring.Component):
             m.d.sync += kind.eq(Mux(refused, Answer.REFUSAL, answer_kind))
             m.next = "ANSWER"
 
-        # Where there is no body, the next packet is not there before CHECK is over.
+        # Without a body BODY lasts one cycle, and no packet follows another so soon.
         takes_body = ~pixels_valid & ((body != _Body.LOAD) | self.load.ready)
 
         with m.FSM():
