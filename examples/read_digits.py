@@ -9,7 +9,7 @@ import sys
 
 import stepnet
 from stepnet import reference
-from stepnet.picture import normalise, read_picture
+from stepnet.images import network_input
 from stepnet.samples import sample_pictures
 
 
@@ -19,8 +19,8 @@ def main() -> None:
     with stepnet.open_board(where, network="digits") as board:
         network = board.network
         for path, label in sample_pictures():
-            image = normalise(read_picture(path), network.height, network.width)
-            reading = board.infer(image)
+            reading = board.infer(path)
+            image = network_input(network, path)
             expected = chr(reference.infer(network, image[None])[0])
             print(f"{label}: {reading.character} in {reading.cycles} cycles (numpy: {expected})")
 

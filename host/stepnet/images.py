@@ -35,14 +35,19 @@ def packer(network: Network) -> Callable[[ImageLike], bytes]:
         if isinstance(image, np.ndarray) and image.shape == shape and image.dtype == np.uint8:
             # What the lines below do, in half the time.
             return np.packbits(np.greater_equal(image, ink_threshold), None, "little").tobytes()
-        bits = reference.binarise(network, _pixels(network, image)[np.newaxis])
+        bits = reference.binarise(network, network_input(network, image)[np.newaxis])
         return protocol.pack_pixels(bits[0])
 
     return pack
 
 
-def _pixels(network: Network, image: ImageLike) -> NDArray[np.generic]:
-    """An image of the network's size, or what a picture becomes at that size."""
+def network_input(network: Network, image: ImageLike) -> NDArray[np.generic]:
+    """What `network` sees of an image: (height, width) of uint8 grey values or of bool.
+
+    An array stays as it is; a picture is placed as the characters were that the network learned.
+
+    Raises ImageError if an array has another size or the picture cannot be read.
+    """
     if isinstance(image, np.ndarray):
         if image.shape != (network.height, network.width):
             size = " x ".join(map(str, image.shape))

