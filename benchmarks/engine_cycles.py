@@ -23,8 +23,8 @@ from stepnet.engine import EngineShape
 from stepnet.network import Layer, Network
 from stepnet.networks import load_network
 from stepnet.protocol import DEFAULT_BAUD
-from stepnet_sim.design import ICEBREAKER
-from stepnet_sim.virtual_board import open_link
+from stepnet_sim.design import ICEBREAKER, Design
+from stepnet_sim.virtual_board import open_link, start
 
 BITS_PER_BYTE = 10
 
@@ -68,7 +68,7 @@ def measure_steady() -> list[dict[str, object]]:
     results: list[dict[str, object]] = []
     for shape in SHAPES:
         for network in networks:
-            with Board(open_link(shape=shape), network, TIMEOUT_S) as board:
+            with Board(start(Design(shape)), network, TIMEOUT_S) as board:
                 images = np.random.default_rng(1).integers(0, 256, (IMAGES, 28, 28), np.uint8)
                 cycles = max(reading.cycles for reading in board.infer_many(list(images)))
             limit_cycles = network.weight_bits_total / (shape.simd * shape.pe)

@@ -12,6 +12,7 @@ import json
 import sys
 import time
 
+from stepnet_sim.chip_library import chip_library
 from stepnet_sim.design import Design
 from stepnet_sim.fuzz.session import FuzzSession, Tally
 from stepnet_sim.verilated import VerilatedChip
@@ -22,7 +23,9 @@ FRAMES = 1_000_000
 def measure(frames: int, seed: int) -> tuple[Tally, float]:
     """Fuzz the virtual board's chip; the tally, and how long it took in seconds."""
     design = Design()
-    chip = VerilatedChip(design, lambda message: print(f"{message} ...", file=sys.stderr))
+    chip = VerilatedChip(
+        chip_library(design, lambda message: print(f"{message} ...", file=sys.stderr))
+    )
     start_s = time.perf_counter()
     session = FuzzSession(chip, design, seed)
     session.run(frames)

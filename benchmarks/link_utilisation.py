@@ -23,6 +23,7 @@ from stepnet.board import Board
 from stepnet.memory_image import image_bytes
 from stepnet.networks import load_network
 from stepnet.protocol import INFER, encode_frame, window
+from stepnet_sim.chip_library import chip_library
 from stepnet_sim.design import Design
 from stepnet_sim.metered import MeteredLink
 from stepnet_sim.verilated import VerilatedChip
@@ -68,7 +69,9 @@ def measure(baud: int, images: int) -> Iterator[Run]:
     frame_bytes = len(encode_frame(bytes(INFER.size + image_bytes(network))))
 
     design = Design(uart=True, baud=baud)
-    chip = VerilatedChip(design, lambda message: print(f"{message} ...", file=sys.stderr))
+    chip = VerilatedChip(
+        chip_library(design, lambda message: print(f"{message} ...", file=sys.stderr))
+    )
     link = MeteredLink(chip, design)
     limit_images_per_s = design.clock_hz / (link.byte_cycles * frame_bytes)
     with Board(link, network, TIMEOUT_S) as board:

@@ -165,8 +165,8 @@ def open_board(
 ) -> Board:
     """Open a board and see that it holds a network.
 
-    where: "sim" for the virtual board, the name of another installed board, a serial port such as
-    "/dev/ttyUSB1" or "COM3", or "socket://host:port".
+    where: "sim" for the virtual board, "sim:ulx3s-25f" for one like that board, the name of another
+    installed board, a serial port such as "/dev/ttyUSB1" or "COM3", or "socket://host:port".
     network: a network, the name of a shipped one, or the path of a .npz file; None for the shipped
     one that the board holds, such as one that was built in.
     timeout_s: how long the board may be silent while an answer is due, and how long a link that
@@ -182,6 +182,13 @@ def open_board(
     check_timeout(timeout_s)
 
     def open_it() -> Link:
-        return open_link(where, baud=baud, timeout_s=timeout_s, uart=uart, progress=progress)
+        return open_link(
+            where,
+            network=network,
+            baud=baud,
+            timeout_s=timeout_s,
+            uart=uart,
+            progress=progress,
+        )
 
     return Board(open_it(), network, timeout_s, where=without_token(where), reopen=open_it)

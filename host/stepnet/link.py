@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import serial
@@ -21,6 +21,9 @@ import serial
 from stepnet.channel import Channel, channel_of
 from stepnet.errors import LinkBrokenError, LinkError, LinkTimeoutError, MissingToolError
 from stepnet.protocol import DEFAULT_BAUD
+
+if TYPE_CHECKING:
+    from stepnet.network import Network
 
 BOARDS_GROUP = "stepnet.boards"
 """Entry points of boards with a name. Each is a `LinkFactory`; what it needs beside its own package
@@ -58,8 +61,17 @@ class Link(Protocol):
 class LinkFactory(Protocol):
     """Opens the link to a board that has a name."""
 
-    def __call__(self, *, baud: int, uart: bool, progress: Callable[[str], None]) -> Link:
-        """Open it; arguments as in `open_link`."""
+    def __call__(
+        self,
+        *,
+        kind: str,
+        network: Network | None,
+        baud: int,
+        uart: bool,
+        progress: Callable[[str], None],
+    ) -> Link:
+        """Open it; `kind` is what stands behind a colon after its name, other arguments are as in
+        `open_link`."""
         ...
 
 
@@ -172,6 +184,7 @@ def without_token(where: str) -> str:
 def open_link(
     where: str,
     *,
+    network: Network | None = None,
     baud: int = DEFAULT_BAUD,
     timeout_s: float = 5.0,
     uart: bool = False,
@@ -179,8 +192,9 @@ def open_link(
 ) -> Link:
     """The link to a board.
 
-    where: the name of an installed board, such as "sim"; otherwise a serial port or a URL for
-    `SerialLink`, perhaps with a token.
+    where: the name of an installed board, such as "sim", or a kind of it, such as "sim:ulx3s-25f";
+    otherwise a serial port or a URL for `SerialLink`, perhaps with a token.
+    network: that the board is to hold; an installed board may be made so that it can.
     baud: bits per second on the wire.
     timeout_s: how long a write to a port may stay stuck.
     uart: the virtual board is driven at its serial pins instead of the bytes behind them.
@@ -190,8 +204,11 @@ def open_link(
     package that is not installed, and what the board itself raises.
     """
     boards = entry_points(group=BOARDS_GROUP)
-    if where in boards.names:
-        return _factory(boards[where])(baud=baud, uart=uart, progress=progress)
+    name, _, kind = where.partition(":")
+    if name in boards.names:
+        return _factory(boards[name])(
+            kind=kind, network=network, baud=baud, uart=uart, progress=progress
+        )
     return SerialLink(where, baud=baud, timeout_s=timeout_s)
 
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -137,6 +137,37 @@ def check_fits(network: Network, shape: EngineShape) -> None:
             f"engine has {shape.parameter_words}; use a smaller network or an engine of a larger "
             "shape."
         )
+
+
+def enlarged(shape: EngineShape, network: Network) -> EngineShape:
+    """The engine of as many weights per cycle as `shape` that holds `network`: `shape` itself if it
+    does, else one with larger memories, their depths powers of two.
+
+    Raises NetworkError if there is none: a layer has more inputs than any engine takes.
+    """
+    try:
+        check_fits(network, shape)
+        return shape
+    except NetworkError:
+        pass
+    widest = max(max(layer.n_in, layer.n_out) for layer in network.layers)
+    larger = replace(
+        shape,
+        max_inputs=max(shape.max_inputs, -(-widest // shape.simd) * shape.simd),
+        max_weight_bits=max(shape.max_weight_bits, *(each.weight_bits for each in network.layers)),
+        max_sum_bits=0,
+    )
+    weight_words = sum(layer_weight_words(network, each, larger) for each in network.layers)
+    return replace(
+        larger,
+        weight_words=max(shape.weight_words, _power_of_2(weight_words)),
+        parameter_words=max(shape.parameter_words, _power_of_2(parameter_words(network, larger))),
+    )
+
+
+def _power_of_2(count: int) -> int:
+    """The smallest one that is not less than `count`."""
+    return 1 << (count - 1).bit_length()
 
 
 def memory_image(network: Network, shape: EngineShape) -> MemoryImage:

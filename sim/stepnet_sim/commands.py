@@ -31,6 +31,13 @@ def sim(
         str | None,
         typer.Option(help="A shipped network, or a .npz file, that the board holds already."),
     ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            help="Be like a board of `stepnet boards`; if not given, like the iCEBreaker, with "
+            "larger memories where --network needs them."
+        ),
+    ] = None,
     uart: UartOption = False,
     baud: BaudOption = DEFAULT_BAUD,
     public: Annotated[
@@ -53,22 +60,26 @@ def sim(
         )
     from contextlib import ExitStack, closing
 
+    from stepnet.memory_image import check_fits
     from stepnet.networks import load_network
     from stepnet.share import Share, shared_at
     from stepnet.share import listen as listen_at
-    from stepnet_sim.design import ICEBREAKER
+    from stepnet_sim.design import design_for
     from stepnet_sim.served import RestingLink, Terminal, load
-    from stepnet_sim.virtual_board import open_link
+    from stepnet_sim.virtual_board import start
 
     loaded = None if network is None else load_network(network)
+    design = design_for(loaded, like or "", uart=uart, baud=baud)
+    if loaded is not None:
+        check_fits(loaded, design.shape)
     with ExitStack() as stack:
         terminal = stack.enter_context(Terminal()) if pty else None
         listener = None if listen is None else listen_at(listen, public=public)
         if listener is not None:
             stack.enter_context(listener)
         with Progress() as progress:
-            chip = open_link(uart=uart, baud=baud, progress=progress)
-        cycles_per_byte = BITS_PER_BYTE * ICEBREAKER.clock_hz // baud if uart else 0
+            chip = start(design, progress)
+        cycles_per_byte = BITS_PER_BYTE * design.clock_hz // baud if uart else 0
         link = stack.enter_context(closing(RestingLink(chip, cycles_per_byte)))
         if loaded is not None:
             load(link, loaded)

@@ -1,11 +1,14 @@
 """Which chip the virtual board is."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 from stepnet.engine import EngineShape
+from stepnet.memory_image import enlarged
 from stepnet.network import Network
 from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl.boards import PARTS
+from stepnet_hdl.boards import PARTS, find_board
 from stepnet_hdl.chip import Chip, SerialChip
 
 ICEBREAKER = PARTS["iCE40UP5K"]
@@ -33,3 +36,29 @@ class Design:
                 self.shape, self.clock_hz, self.baud, self.buffer_bytes, network=self.network
             )
         return Chip(self.shape, self.clock_hz, self.buffer_bytes, network=self.network)
+
+
+def design_for(
+    network: Network | None = None,
+    like: str = "",
+    *,
+    uart: bool = False,
+    baud: int = DEFAULT_BAUD,
+) -> Design:
+    """The chip that a virtual board is, if nothing else is asked for.
+
+    network: that it is to hold. Where the iCEBreaker's engine is too small, the chip has one with
+    larger memories.
+    like: name of the board whose chip it is, whether that holds the network or not; "" for none.
+    uart, baud: as of `Design`.
+
+    Raises BuildError if there is no such board or no engine fits it, NetworkError if no engine
+    holds the network.
+    """
+    if like:
+        board = find_board(like)
+        part = board.part
+        clock_hz = board.clock_hz_for(baud)
+        return Design(part.shape, clock_hz, part.buffer_bytes, uart=uart, baud=baud)
+    shape = ICEBREAKER.shape if network is None else enlarged(ICEBREAKER.shape, network)
+    return Design(shape, uart=uart, baud=baud)

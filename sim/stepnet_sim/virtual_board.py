@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from stepnet.engine import EngineShape
 from stepnet.errors import LinkError, MissingToolError
+from stepnet.network import Network
 from stepnet.protocol import DEFAULT_BAUD
-from stepnet_sim.design import Design
+from stepnet_sim.chip_library import chip_library
+from stepnet_sim.design import Design, design_for
 from stepnet_sim.interpreted import InterpretedChip
 from stepnet_sim.verilated import VerilatedChip, missing_compiler
 
@@ -59,29 +60,36 @@ def _silent(message: str) -> None:
 
 def open_link(
     *,
-    shape: EngineShape | None = None,
+    kind: str = "",
+    network: Network | None = None,
     uart: bool = False,
     baud: int = DEFAULT_BAUD,
     progress: Callable[[str], None] = _silent,
 ) -> VirtualBoardLink:
-    """Start a virtual board.
+    """Start the virtual board that `design_for` describes.
 
-    shape: of its engine; the iCEBreaker's if None.
+    kind: the name of a board that it is to be like; "" for none.
+    network: that it is to hold, but not loaded; None if that is not known.
     uart: drive the chip's serial pins at `baud`, instead of the byte stream behind the UART.
     progress: is told, in a sentence without a full stop, what takes long.
+
+    Raises what `design_for` and `start` raise.
+    """
+    return start(design_for(network, kind, uart=uart, baud=baud), progress)
+
+
+def start(design: Design, progress: Callable[[str], None] = _silent) -> VirtualBoardLink:
+    """Start a virtual board with the chip of `design`.
 
     Without a C++ compiler the chip runs in Amaranth's own simulator, and `progress` is told so.
 
     Raises MissingToolError if the serial pins are asked for without a compiler, BuildError if the
     chip cannot be built.
     """
-    design = Design(uart=uart, baud=baud)
-    if shape is not None:
-        design = Design(shape=shape, uart=uart, baud=baud)
     missing = missing_compiler()
     if missing is None:
-        return VirtualBoardLink(VerilatedChip(design, progress), CYCLES_PER_RUN)
-    if uart:
+        return VirtualBoardLink(VerilatedChip(chip_library(design, progress)), CYCLES_PER_RUN)
+    if design.uart:
         raise MissingToolError(
             f"The serial pins of the virtual board need {missing}, which this machine lacks; "
             "install g++ and make, or do without the pins."

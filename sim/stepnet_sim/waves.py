@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.engine import EngineShape
 from stepnet.errors import PictureError
 from stepnet.files import write_whole
 from stepnet.network import Network
-from stepnet_sim.design import ICEBREAKER
+from stepnet_sim.design import Design, design_for
 from stepnet_sim.waves_account import Account, account_for
 from stepnet_sim.waves_chip import record
 from stepnet_sim.waves_fst import Track, write_fst
@@ -70,21 +69,22 @@ def record_waves(
     image: NDArray[np.generic],
     *,
     baud: int | None = None,
-    shape: EngineShape = ICEBREAKER.shape,
+    design: Design | None = None,
 ) -> Waves:
     """Infer one image on a chip in Amaranth's simulator, which takes seconds.
 
     image: (height, width) as in `reference.binarise`.
     baud: of the serial line at whose pace the image's bytes arrive; a byte per cycle if None.
-    shape: of the engine; the iCEBreaker's if not given.
+    design: the chip; as `design_for` has it for the network if not given.
 
-    Raises NetworkError if the network does not fit the shape, ImageError if the image does not fit
+    Raises NetworkError if the network does not fit the engine, ImageError if the image does not fit
     the network.
     """
-    clock_hz = ICEBREAKER.clock_hz
-    cycles_per_byte = 1 if baud is None else BITS_PER_BYTE * clock_hz // baud
-    recording = record(network, image, shape, clock_hz, cycles_per_byte)
-    return Waves(network, clock_hz, account_for(recording, network, shape), recording)
+    design = design_for(network) if design is None else design
+    cycles_per_byte = 1 if baud is None else BITS_PER_BYTE * design.clock_hz // baud
+    recording = record(network, image, design.shape, design.clock_hz, cycles_per_byte)
+    account = account_for(recording, network, design.shape)
+    return Waves(network, design.clock_hz, account, recording)
 
 
 def _tracks(account: Account) -> list[Track]:

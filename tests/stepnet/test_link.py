@@ -325,8 +325,10 @@ def package(tmp_path, monkeypatch):
 def test_a_board_that_a_package_brings(package):
     package("def open_rocket(**options): return options")
     told = []
-    link = open_link("rocket", baud=9600, uart=True, progress=told.append)
-    assert link == {"baud": 9600, "uart": True, "progress": told.append}
+    network = object()
+    options = {"network": network, "baud": 9600, "uart": True, "progress": told.append}
+    assert open_link("rocket", **options) == {"kind": "", **options}
+    assert open_link("rocket:saturn-v", **options) == {"kind": "saturn-v", **options}
 
 
 def test_a_board_whose_package_lacks_something(package):

@@ -16,10 +16,10 @@ from stepnet.errors import BuildError, LinkError, MissingToolError
 from stepnet.memory_image import memory_image
 from stepnet.protocol import DEFAULT_BAUD, Answer, Request
 from stepnet_sim.benches.board_model import UART_BITS
-from stepnet_sim.design import ICEBREAKER
+from stepnet_sim.design import ICEBREAKER, Design
 from stepnet_sim.interpreted import InterpretedChip
 from stepnet_sim.verilated import VerilatedChip, missing_compiler
-from stepnet_sim.virtual_board import open_link
+from stepnet_sim.virtual_board import start
 
 SMALL = EngineShape(
     8,
@@ -134,7 +134,7 @@ def assert_equals_reference(link, shape, networks, images_each, byte_cycles=1):
 @needs_compiler
 @pytest.mark.parametrize("uart", [False, True])
 def test_virtual_board_equals_the_reference(cache, uart):
-    link = open_link(shape=SMALL, uart=uart)
+    link = start(Design(SMALL, uart=uart))
     try:
         assert isinstance(link.chip, VerilatedChip)
         assert_equals_reference(
@@ -156,11 +156,11 @@ def test_virtual_board_equals_the_reference(cache, uart):
 
 @needs_compiler
 def test_second_opening_comes_from_the_cache(cache):
-    open_link(shape=SMALL).close()
+    start(Design(SMALL)).close()
     entries = sorted(cache.rglob("*"))
     messages = []
     started_s = time.monotonic()
-    open_link(shape=SMALL, progress=messages.append).close()
+    start(Design(SMALL), messages.append).close()
     assert time.monotonic() - started_s < 5
     assert messages == []
     assert sorted(cache.rglob("*")) == entries
@@ -168,7 +168,7 @@ def test_second_opening_comes_from_the_cache(cache):
 
 @needs_compiler
 def test_silence_ends_with_the_timeout(cache):
-    link = open_link(shape=SMALL)
+    link = start(Design(SMALL))
     started_s = time.monotonic()
     assert link.read(0.05) == b""
     assert 0.05 <= time.monotonic() - started_s < 5
@@ -177,7 +177,7 @@ def test_silence_ends_with_the_timeout(cache):
 
 @needs_compiler
 def test_closed_link_refuses(cache):
-    link = open_link(shape=SMALL)
+    link = start(Design(SMALL))
     link.close()
     link.close()
     for use in (lambda: link.write(b"\0"), lambda: link.read(0.1)):
@@ -195,7 +195,7 @@ def no_compiler(tmp_path, monkeypatch):
 
 def test_without_compiler_the_chip_is_interpreted(no_compiler):
     messages = []
-    link = open_link(shape=SMALL, progress=messages.append)
+    link = start(Design(SMALL), messages.append)
     assert messages == [
         "There is no g++ on this machine, so the virtual board runs in Amaranth's own simulator, "
         "some seconds per image; install g++ and make for the fast one"
@@ -207,7 +207,7 @@ def test_without_compiler_the_chip_is_interpreted(no_compiler):
 
 def test_without_compiler_there_are_no_serial_pins(no_compiler):
     with pytest.raises(MissingToolError) as error:
-        open_link(shape=SMALL, uart=True)
+        start(Design(SMALL, uart=True))
     assert str(error.value) == (
         "The serial pins of the virtual board need g++, which this machine lacks; install g++ and "
         "make, or do without the pins."
@@ -232,10 +232,10 @@ def test_failed_build_says_where_the_log_is_and_leaves_nothing_half_done(
 
     messages = []
     with pytest.raises(BuildError) as error:
-        open_link(shape=SMALL, progress=messages.append)
+        start(Design(SMALL), messages.append)
 
     assert messages == ["Building the virtual board (once; half a minute to two minutes)"]
-    (log,) = (path for path in empty_cache.rglob("*") if path.is_file())
+    (log,) = empty_cache.rglob("*.log")
     assert str(error.value) == (
         f"Verilator could not build the virtual board; {str(log)!r} says why, most often a C++ "
         "compiler that is too old or out of memory."

@@ -15,7 +15,7 @@ from stepnet.engine import EngineShape
 from stepnet.errors import NetworkError, PictureError
 from stepnet.memory_image import words_per_row
 from stepnet.samples import sample_pictures
-from stepnet_sim.design import ICEBREAKER
+from stepnet_sim.design import ICEBREAKER, Design
 from stepnet_sim.waves import record_waves
 
 ONE_BY_ONE = EngineShape(8, 64, 512, 128, 4, weight_memory="single_port", overlap_neurons=20)
@@ -67,7 +67,7 @@ def recorded(request, tmp_path_factory):
     rng = np.random.default_rng(0)
     network = random_network(rng, sizes, weight_bits, readout=readout)
     images = random_images(rng, network, 1)
-    waves = record_waves(network, images[0], shape=shape)
+    waves = record_waves(network, images[0], design=Design(shape))
     path = tmp_path_factory.mktemp("waves") / "out.fst"
     waves.write(path)
     assert list(path.parent.iterdir()) == [path]
@@ -144,7 +144,7 @@ def test_pixels_at_the_pace_of_a_serial_line():
     image = random_images(rng, network, 1)[0]
     cycles_per_byte = 40
     baud = 10 * ICEBREAKER.clock_hz // cycles_per_byte
-    account = record_waves(network, image, baud=baud, shape=ONE_BY_ONE).account
+    account = record_waves(network, image, baud=baud, design=Design(ONE_BY_ONE)).account
     arrivals = account.pixel_cycles.tolist()
     assert len(arrivals) == 5
     assert {after - before for before, after in pairwise(arrivals)} <= {
@@ -159,7 +159,7 @@ def test_pixels_at_the_pace_of_a_serial_line():
 def test_a_network_that_does_not_fit_is_refused():
     network = random_network(np.random.default_rng(0), (80, 7), (1,))
     with pytest.raises(NetworkError, match="layer 0 has 80 inputs, the engine takes up to 64"):
-        record_waves(network, np.zeros((1, 80), np.uint8), shape=ONE_BY_ONE)
+        record_waves(network, np.zeros((1, 80), np.uint8), design=Design(ONE_BY_ONE))
 
 
 def test_a_waveform_that_cannot_be_written_leaves_nothing(recorded, tmp_path):
@@ -183,7 +183,6 @@ def stepnet_infer(monkeypatch, capsys, *arguments):
     return left.value.code or 0, captured.out, captured.err
 
 
-@pytest.mark.xdist_group("virtual_board")
 def test_the_command_records_what_it_reads(monkeypatch, capsys, tmp_path):
     network = random_network(np.random.default_rng(0), (64, 12, 7), (1, 1), height=8)
     network.save(tmp_path / "small.npz")

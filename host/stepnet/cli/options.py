@@ -10,7 +10,9 @@ import typer
 BoardOption = Annotated[
     str,
     typer.Option(
-        "--board", help="sim, a serial port such as /dev/ttyUSB1 or COM3, or socket://host:port."
+        "--board",
+        help="sim, sim:BOARD for a virtual board like BOARD, a serial port such as /dev/ttyUSB1 "
+        "or COM3, or socket://host:port.",
     ),
 ]
 NetworkOption = Annotated[str, typer.Option("--network", help="A shipped network, or a .npz file.")]
