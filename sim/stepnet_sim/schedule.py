@@ -51,18 +51,21 @@ STATE_COLOURS = {
     "WAIT": "#ffffff",
     "ROW_HEADER": "#d9c7a3",
     "LAYER_HEADER": "#c4a96f",
+    "DECODE": "#b6964f",
     "PREPARE": "#a8863f",
     "COMPUTE": "#cfdceb",
     "DESCEND": "#d7bfe0",
     "FIND_ROW": "#b894c8",
     "READ_OUT": "#f3cdb8",
     "LOOK_UP": "#e39d78",
+    "LOOKED_UP": "#d98a60",
     "RESULT": plots.ORANGE,
 }
 
 LAYER_COLOURS = ("#1f5a94", "#2f8f6b", "#8a5aa8", "#b07d1e", "#b0445a", "#4f7f8f")
 
 PIXEL_COLOUR = "#6b6b6b"
+BYTE_COLOUR = "#b5b5b5"
 
 
 @dataclass(frozen=True)
@@ -212,13 +215,15 @@ class _Drawing:
 
 
 def _draw_pixels(drawing: _Drawing, account: Account) -> None:
+    """A box for each byte, with its number. Writing a word, some cycles after its last byte has
+    come, is a box among the activations."""
     cycles = account.pixel_cycles.tolist()
-    drawing.boxes("pixels", [(cycle, 1) for cycle in cycles], "#b5b5b5")
-    writes = set(account.pixel_write_cycles.tolist())
-    drawing.boxes("pixels", [(cycle, 1) for cycle in sorted(writes)], PIXEL_COLOUR)
+    drawing.boxes("pixels", [(cycle, 1) for cycle in cycles], BYTE_COLOUR)
+    filling = {cycles[number] for number in account.filling_bytes}
+    drawing.boxes("pixels", [(cycle, 1) for cycle in sorted(filling)], PIXEL_COLOUR)
     if drawing.panel.is_zoom:
         for number, cycle in enumerate(cycles):
-            colour = "white" if cycle in writes else plots.INK
+            colour = "white" if cycle in filling else plots.INK
             drawing.text("pixels", cycle, 1, str(number), colour)
 
 
@@ -354,7 +359,7 @@ def _legend(figure: Any, account: Account) -> None:
 
     layers = range(max(issue.layer for issue in account.issues) + 1)
     swatches = [(f"layer {n}", LAYER_COLOURS[n % len(LAYER_COLOURS)]) for n in layers]
-    swatches += [("8 pixels", "#b5b5b5"), ("the 8 that fill a word", PIXEL_COLOUR)]
+    swatches += [("8 pixels", BYTE_COLOUR), ("the 8 that fill a word", PIXEL_COLOUR)]
     states = [state for state in STATE_COLOURS if state in account.states and state != "WAIT"]
     swatches += [(state.lower().replace("_", " "), STATE_COLOURS[state]) for state in states]
     figure.legend(

@@ -71,7 +71,7 @@ class Account:
     states: of the sequencer, in every cycle.
     layers: being computed in every cycle; -1 for none.
     pixel_cycles: in which 8 pixels were taken.
-    pixel_write_cycles: in which a word of them was written.
+    pixel_write_cycles: in which a word of them was written, some cycles after its last pixels.
     issues: weight words in the order in which they were issued.
     matches: what the popcount of a group's first neuron gives, in every cycle.
     decisions: in the order in which they came; those of a group share a cycle.
@@ -97,6 +97,12 @@ class Account:
     register: list[int]
     result_cycle: int
     counted_cycles: int
+
+    @property
+    def filling_bytes(self) -> list[int]:
+        """Numbers of the bytes of 8 pixels that fill a word: the image's last one does, too."""
+        count, size = len(self.pixel_cycles), self.shape.weight_bytes
+        return sorted({*range(size - 1, count, size), count - 1})
 
     @property
     def last_pixel_cycle(self) -> int:

@@ -11,7 +11,8 @@ from networks import random_images, random_network
 from stepnet import Readout
 from stepnet.engine import EngineShape
 from stepnet.errors import PictureError
-from stepnet_sim.schedule import LAYER_COLOURS, STATE_COLOURS
+from stepnet_sim.design import Design
+from stepnet_sim.schedule import LAYER_COLOURS, PIXEL_COLOUR, STATE_COLOURS
 from stepnet_sim.waves import record_waves
 
 SHAPE = EngineShape(8, 64, 512, 128, 4, overlap_neurons=20)
@@ -21,7 +22,7 @@ SHAPE = EngineShape(8, 64, 512, 128, 4, overlap_neurons=20)
 def waves():
     rng = np.random.default_rng(0)
     network = random_network(rng, (40, 12, 15), (1, 2), readout=Readout.TREE)
-    return record_waves(network, random_images(rng, network, 1)[0], shape=SHAPE)
+    return record_waves(network, random_images(rng, network, 1)[0], design=Design(SHAPE))
 
 
 def drawn(waves, path):
@@ -47,6 +48,45 @@ def test_every_layer_and_state_of_a_tree_is_drawn(waves, tmp_path):
     for layer in (0, 1):
         assert colours.get(rgb(LAYER_COLOURS[layer]), 0) > 2000, layer
     assert rgb(LAYER_COLOURS[2]) not in colours
+
+
+def test_every_state_of_an_engine_with_registered_memory_is_drawn(tmp_path):
+    rng = np.random.default_rng(1)
+    network = random_network(rng, (40, 12, 10), (1, 2), readout=Readout.NEAREST)
+    shape = replace(SHAPE, weight_memory="registered")
+    recorded = record_waves(network, random_images(rng, network, 1)[0], design=Design(shape))
+    states = set(recorded.account.states)
+    assert {"DECODE", "LOOK_UP", "LOOKED_UP"} < states
+    colours = drawn(recorded, tmp_path / "out.png")
+    for state in states - {"WAIT"}:
+        assert colours.get(rgb(STATE_COLOURS[state]), 0) > 200, state
+
+
+def test_the_bytes_that_fill_a_word_are_marked_and_every_box_has_its_number(tmp_path, monkeypatch):
+    """Words of 2 bytes: 1, 3, 5 and so on fill one, and so does the last of an odd number."""
+    rng = np.random.default_rng(0)
+    network = random_network(rng, (40, 12, 7), (1, 2))
+    shape = EngineShape(16, 64, 512, 128, 4)
+    recorded = record_waves(network, random_images(rng, network, 1)[0], design=Design(shape))
+    boxes, numbers = [], {}
+
+    def note_boxes(axes, spans, lane, **settings):
+        top = lane[0] + lane[1]
+        if axes.get_title("left") == "the start" and 0 < top < 1:
+            boxes.extend((first, settings["facecolors"]) for first, _ in spans)
+
+    def note_text(axes, x, y, text, **settings):
+        if axes.get_title("left") == "the start" and 0 < y < 1:
+            numbers[x - 0.5] = int(text)
+
+    monkeypatch.setattr("matplotlib.axes.Axes.broken_barh", note_boxes)
+    monkeypatch.setattr("matplotlib.axes.Axes.text", note_text)
+    recorded.draw_schedule(tmp_path / "out.png")
+    assert {cycle for cycle, _ in boxes} == set(numbers)
+    marked = {numbers[cycle] for cycle, colour in boxes if colour == PIXEL_COLOUR}
+    shown = sorted(numbers.values())
+    assert len(shown) >= 3
+    assert marked == {number for number in shown if number in (1, 3, 4)}
 
 
 def test_words_that_were_not_issued_are_not_drawn(waves, tmp_path):
