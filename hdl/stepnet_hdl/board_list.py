@@ -15,7 +15,8 @@ class BoardFacts:
     """A board in a line.
 
     memory_kbit: block RAM and single-port RAM together, 1,024 bits each.
-    clock_hz, simd, weight_bits: of the chip that suits it; 0 if the part is too small for any.
+    clock_hz, simd, pe, weight_bits: of the chip that suits it, weight_bits being those that its
+        memory holds; 0 if the part is too small for any.
     baud: that the clock is chosen for.
     networks: shipped ones that it holds, by name.
     """
@@ -27,6 +28,7 @@ class BoardFacts:
     baud: int
     clock_hz: int = 0
     simd: int = 0
+    pe: int = 0
     weight_bits: int = 0
     networks: tuple[str, ...] = ()
 
@@ -51,7 +53,8 @@ def board_facts(baud: int) -> list[BoardFacts]:
                 fact,
                 clock_hz=board.clock_hz_for(baud),
                 simd=shape.simd,
-                weight_bits=shape.simd * shape.weight_words,
+                pe=shape.pe,
+                weight_bits=shape.weight_memory_bits,
                 networks=by_shape[shape],
             )
         facts.append(fact)

@@ -140,7 +140,7 @@ def images_per_s(network: Network, baud: int) -> float:
 
 def _engine(manifest: Manifest) -> str:
     shape = manifest.shape
-    weight_kbit = shape.simd * shape.pe * shape.weight_words / 1024
+    weight_kbit = shape.weight_memory_bits / 1024
     return (
         f"SIMD {shape.simd} x PE {shape.pe}, {weight_kbit:,.0f} kbit of weights of up "
         f"to {shape.max_weight_bits} bits, layers of up to {shape.max_inputs:,} inputs"

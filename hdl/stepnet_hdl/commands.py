@@ -229,8 +229,8 @@ def _show_programmed(board: str, where: str, baud: int, network: str | None) -> 
         identity = identify(where, baud=baud)
         loaded = _loaded_in_words(identity)
     typer.echo(
-        f"{board} at {where}: engine of SIMD {identity.simd} at {identity.clock_hz / 1e6:g} MHz, "
-        f"{loaded}"
+        f"{board} at {where}: engine of SIMD {identity.simd} x PE {identity.pe} at "
+        f"{identity.clock_hz / 1e6:g} MHz, {loaded}"
     )
 
 

@@ -174,6 +174,11 @@ class EngineShape:
         return 2 if self.weight_memory == "registered" else 1
 
     @property
+    def weight_memory_bits(self) -> int:
+        """Bits of weights that the engine holds."""
+        return self.simd * self.pe * self.weight_words
+
+    @property
     def weight_bytes(self) -> int:
         """Bytes of the weights of one neuron in a weight word."""
         return self.simd // 8
@@ -224,8 +229,7 @@ class EngineShape:
         """
         if self.weight_memory == "single_port":
             return (range(self.pe),)
-        weight_bits = self.simd * self.pe * self.weight_words
-        places = -(-weight_bits // NEAR_WEIGHT_BITS)
+        places = -(-self.weight_memory_bits // NEAR_WEIGHT_BITS)
         lanes = -(-self.pe // places)
         return tuple(
             range(first, min(first + lanes, self.pe)) for first in range(0, self.pe, lanes)

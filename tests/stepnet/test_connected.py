@@ -205,8 +205,16 @@ def test_the_command(stepnet):
     assert (exit_code, err) == (0, "Asking the boards at the serial ports.\n")
     heading, row = out.splitlines()
     assert heading.split() == ["port", "board", "USB", "id", "core", "network"]
-    for cell in (where, "iCEBreaker", "0403:6010", "engine, SIMD 16, 64 kbit of weights", "none"):
+    cells = (where, "iCEBreaker", "0403:6010", "none")
+    for cell in (*cells, "engine, SIMD 16 x PE 1, 64 kbit of weights of up to 8 bits, 12 MHz"):
         assert cell in row
+
+
+def test_the_command_counts_the_weights_of_all_lanes(stepnet):
+    shape = EngineShape(144, 1152, 512, 1024, pe=8)
+    with serving(Peer(shape), "pty") as where:
+        _, out, _ = stepnet([icebreaker(where)], "boards", "--connected")
+    assert "engine, SIMD 144 x PE 8, 576 kbit of weights" in out
 
 
 def test_the_command_says_why_a_port_was_not_asked(stepnet):

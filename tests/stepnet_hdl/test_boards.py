@@ -47,11 +47,9 @@ def test_pins():
 def test_memories_fit_their_part():
     for part in PARTS.values():
         if part.shape.weight_memory == "single_port":
-            assert part.shape.simd * part.shape.weight_words <= part.single_port_bits
+            assert part.shape.weight_memory_bits <= part.single_port_bits
         else:
-            # The parity bits of an 18-kbit block are no use to a word of 8 bits.
-            bits = part.block_ram_bits & -4096 if part.block_ram_bits < 8192 else 16384
-            assert part.shape.simd * part.shape.weight_words < part.block_rams * bits
+            assert part.shape.weight_memory_bits < part.block_rams * part.block_ram_bits
 
 
 @pytest.mark.parametrize(
@@ -78,6 +76,10 @@ def test_list_says_what_fits_and_what_is_too_small():
     assert "digits" in facts["icebreaker"].networks
     assert "exercise" not in facts["icebreaker"].networks
     assert facts["icebreaker"].memory_kbit == 120 + 1024
+    engines = {name: (fact.simd, fact.pe, fact.weight_bits // 1024) for name, fact in facts.items()}
+    # 144 x 8 lanes of 512 words on the 25F; the UP5K has four RAMs of 256 kbit.
+    assert engines["ulx3s-25f"] == (144, 8, 576)
+    assert engines["icebreaker"] == (64, 1, 1024)
     assert facts["icestick"].is_too_small
     assert facts["icestick"].networks == ()
 

@@ -55,10 +55,10 @@ def _print_table(found: list[Connected]) -> None:
 
 
 def _core(identity: Identity) -> str:
-    weights_kbit = identity.simd * identity.weight_words / 1024
+    weights_kbit = identity.shape.weight_memory_bits / 1024
     return (
-        f"engine, SIMD {identity.simd}, {weights_kbit:g} kbit of weights of up to "
-        f"{identity.max_weight_bits} bits, {identity.clock_hz / 1e6:g} MHz"
+        f"engine, SIMD {identity.simd} x PE {identity.pe}, {weights_kbit:g} kbit of weights "
+        f"of up to {identity.max_weight_bits} bits, {identity.clock_hz / 1e6:g} MHz"
     )
 
 
