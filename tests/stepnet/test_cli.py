@@ -23,6 +23,7 @@ from peer import CYCLES, MARGIN, Peer, serving
 from stepnet import Layer, Network, cli, reference
 from stepnet.cli.output import Progress
 from stepnet.cli.render import grey_picture, plain_picture
+from stepnet.framing import Framing
 from stepnet.picture import normalise
 from stepnet.protocol import Refusal, Request
 from stepnet.samples import sample_pictures
@@ -450,6 +451,24 @@ def test_demo_disagrees_with_numpy(stepnet, network, network_file):
         f"numpy says 0x{codes[0]:02x}",
     ]
     assert "\n0 of 1 agree with numpy, " in out
+
+
+def test_demo_places_characters_as_the_network_learned_them(stepnet, tmp_path):
+    rng = np.random.default_rng(0)
+    layer = Layer(rng.choice([-1, 1], (7, 784)), rng.integers(-20, 20, 7))
+    alphabet = "".join(map(chr, range(128)))
+    network = Network("placed", (layer,), alphabet=alphabet, card={"data": "unipen, clean"})
+    path = network.save(tmp_path / "placed.npz")
+    with serving(Peer(), "pty") as where:
+        _, out, _ = stepnet("demo", "--board", where, "--network", path, "--json")
+    codes = [entry["code"] for entry in json.loads(out)["images"]]
+
+    def expected(framing):
+        images = [normalise(path, framing=framing) for path, _ in sample_pictures()]
+        return reference.infer(network, np.stack(images)).tolist()
+
+    assert codes == expected(Framing.UNIPEN)
+    assert codes != expected(Framing.MNIST)
 
 
 def test_demo_of_another_image_size(stepnet, tmp_path):

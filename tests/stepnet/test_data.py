@@ -297,7 +297,6 @@ def test_damaged_mnist_is_refused(content, tmp_path):
 
 
 def test_a_failed_download_names_files_and_folder(tmp_path, monkeypatch):
-    pytest.importorskip("pooch")
     monkeypatch.setattr(data, "MNIST_MIRRORS", ("http://127.0.0.1:9/", "http://127.0.0.1:9/two/"))
     for name in MNIST_NAMES[1:]:
         (tmp_path / name).write_bytes(b"")
@@ -321,6 +320,20 @@ def test_a_download_goes_into_the_folder(tmp_path, monkeypatch, local_files):
     assert sorted(path.name for path in (tmp_path / "mnist").iterdir()) == sorted(MNIST_NAMES)
 
 
+def test_what_was_downloaded_is_read_and_not_fetched_again(
+    tmp_path, monkeypatch, local_files, sample_data
+):
+    for path in (sample_data / "mnist").iterdir():
+        path.rename(local_files.folder / path.name)
+    monkeypatch.setattr(data, "MNIST_MIRRORS", (local_files.url,))
+    fetched = data.load("mnist", tmp_path / "fetched")
+    assert fetched.train.labels.tobytes() == b"00112233445566778899"
+    for path in local_files.folder.iterdir():
+        path.unlink()
+    again = data.load("mnist", tmp_path / "fetched")
+    np.testing.assert_array_equal(again.test.images, fetched.test.images)
+
+
 def test_a_download_without_pooch_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(MissingToolError) as caught:
@@ -339,6 +352,20 @@ def test_mnist_is_the_well_known_one(mnist):
     assert mnist.test.labels[:5].tobytes() == b"72104"
     assert mnist.train.alphabet == mnist.test.alphabet == "0123456789"
     assert "CC BY-SA 3.0" in mnist.attribution
+
+
+@pytest.mark.usefixtures("sample_data")
+def test_data_sets_with_a_name_are_read_from_the_folder_in_the_environment():
+    mnist = data.load("mnist")
+    for part in (mnist.train, mnist.test):
+        assert part.images.shape == (20, 28, 28)
+        assert part.alphabet == "0123456789"
+    assert "CC BY-SA 3.0" in mnist.attribution
+    unipen = data.load("unipen")
+    assert (len(unipen.train), len(unipen.test)) == (16, 4)
+    assert set(unipen.train.writer).isdisjoint(unipen.test.writer)
+    assert len(unipen.train.cleaned()) + len(unipen.test.cleaned()) == 18
+    assert "CC BY 4.0" in unipen.attribution
 
 
 def test_cleaned_leaves_out_what_is_marked():

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from stepnet import Layer, Network, reference
-from stepnet.data import Dataset
+from stepnet.data import Dataset, load
 from stepnet.errors import DataError, NetworkError
 from stepnet.evaluation import score
 from stepnet.networks import load_network, names
@@ -82,6 +82,15 @@ def test_the_accuracy_on_the_card_is_measured_again_on_mnist(name, mnist):
 def test_the_accuracy_on_the_card_is_measured_again_on_unipen(name, unipen):
     result = score(load_network(name), unipen.test.cleaned())
     assert load_network(name).card["accuracy"].startswith(f"{result.accuracy:.4f} ")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_samples_are_read_as_data_sets(name, sample_data):
+    """Few enough to be there everywhere; how many are right is what was found."""
+    part = load(SHIPPED[name].data, sample_data).train.cleaned()
+    result = score(load_network(name), part)
+    assert result.images == len(part)
+    assert result.accuracy >= (0.9 if SHIPPED[name].data == "mnist" else 0.5)
 
 
 def test_a_file_is_found_by_its_path(tmp_path):

@@ -251,6 +251,13 @@ def test_mnist_keeps_its_accuracy(mnist):
     assert (reference.infer(network, again) == test.labels).mean() > raw - 0.005
 
 
+def test_samples_keep_their_accuracy():
+    network, images = load_network("digits"), samples()
+    again = np.stack([normalise(image) for image in images])
+    agree = reference.infer(network, again) == reference.infer(network, images)
+    assert np.count_nonzero(agree) >= len(images) - 1
+
+
 def scanned(image, pixels=20):
     """A digit as a scanner sees it: large, dark on light grey paper, noisy, compressed."""
     side = 28 * pixels

@@ -161,10 +161,17 @@ def test_evaluate_shows_how_writers_differ(bars, tmp_path):
     assert answer["case_folded_accuracy"] == 1.0
 
 
-def test_digits_is_measured_on_mnist(mnist):
-    answer = json.loads(run("evaluate", "digits", "--json"))
+def test_digits_is_measured_on_mnist(mnist_folder):
+    answer = json.loads(run("evaluate", "digits", "--data-dir", mnist_folder, "--json"))
     assert answer["images"] == 10_000
     assert answer["accuracy"] >= 0.93
+
+
+@pytest.mark.usefixtures("sample_data")
+def test_digits_is_measured_on_the_samples_as_mnist():
+    answer = json.loads(run("evaluate", "digits", "--json"))
+    assert answer["images"] == 20
+    assert answer["accuracy"] >= 0.9
 
 
 def test_an_output_folder_that_is_missing_is_named_before_training(bars, tmp_path):

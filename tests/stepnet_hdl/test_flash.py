@@ -31,9 +31,12 @@ def test_command_writes_the_flash_memory_unless_told_otherwise(programmer, tmp_p
     assert flash_command("ulx3s-25f", bitstream, keep=False) == volatile
 
 
-def test_success_is_silent(programmer, tmp_path):
-    programmer("Done", 0)
-    flash("icebreaker", flash_command("icebreaker", tmp_path / "stepnet.bin"))
+def test_success_is_silent(programmer, tmp_path, capfd):
+    programmer("Done", 0).write_text(f'#!/bin/sh\necho Done; echo "$@" > {tmp_path}/ran\n')
+    bitstream = tmp_path / "stepnet.bin"
+    flash("icebreaker", flash_command("icebreaker", bitstream))
+    assert (tmp_path / "ran").read_text() == f"-b ice40_generic --write-flash {bitstream}\n"
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Runs the cocotb benches, under every simulator that this machine has."""
 
+import functools
 import shutil
 
 import pytest
@@ -14,22 +15,13 @@ from stepnet_sim.bench_runner import (
     run_bench,
 )
 
-pytestmark = pytest.mark.xdist_group("benches")  # one compilation serves them all
 
-
-@pytest.fixture(scope="module", params=SIMULATORS)
-def built(request, tmp_path_factory):
-    simulator = request.param
+@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("name", BENCHES)
+def test_bench(simulator, name, made_once, tmp_path, monkeypatch):
     if (missing := missing_tool(simulator)) is not None:
         pytest.skip(f"{simulator} needs {missing}, which is not installed")
-    build_dir = tmp_path_factory.mktemp(simulator)
-    build_benches(simulator, build_dir)
-    return simulator, build_dir
-
-
-@pytest.mark.parametrize("name", BENCHES)
-def test_bench(built, name, tmp_path, monkeypatch):
-    simulator, build_dir = built
+    build_dir = made_once(f"benches-{simulator}", functools.partial(build_benches, simulator))
     monkeypatch.chdir(tmp_path)
     assert run_bench(name, simulator, build_dir) > 0
     assert list(tmp_path.iterdir()) == []

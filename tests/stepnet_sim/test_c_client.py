@@ -41,12 +41,9 @@ NO_ANSWER = (
     "client: The board does not answer; check the port, the cable and the board's bitstream.\n"
 )
 
-pytestmark = [
-    pytest.mark.xdist_group("virtual_board"),
-    pytest.mark.skipif(
-        missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
+)
 
 
 @pytest.fixture(scope="module")

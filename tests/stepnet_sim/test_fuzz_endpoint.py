@@ -5,6 +5,7 @@ from contextlib import closing
 import pytest
 
 from stepnet.protocol import Answer, FrameReader, Request, encode_frame
+from stepnet_sim.chip_library import chip_library
 from stepnet_sim.design import Design
 from stepnet_sim.fuzz.frames import WEIGHTS
 from stepnet_sim.fuzz.model import FuzzedBoardModel
@@ -21,10 +22,9 @@ DESIGN = Design()
 SEED = 11
 
 
-@pytest.mark.xdist_group("virtual_board")
 @pytest.mark.skipif(missing_compiler() is not None, reason=f"{missing_compiler()} is not installed")
 def test_the_chip_survives_3000_frames():
-    with closing(VerilatedChip(DESIGN, print)) as chip:
+    with closing(VerilatedChip(chip_library(DESIGN, print))) as chip:
         session = FuzzSession(chip, DESIGN, SEED)
         session.run(3000)
     tally = session.tally

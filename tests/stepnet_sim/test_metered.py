@@ -11,6 +11,7 @@ from stepnet.board import Board
 from stepnet.engine import EngineShape
 from stepnet.memory_image import image_bytes
 from stepnet.protocol import INFER, encode_frame
+from stepnet_sim.chip_library import chip_library
 from stepnet_sim.design import Design
 from stepnet_sim.metered import MeteredLink
 from stepnet_sim.verilated import VerilatedChip, missing_compiler
@@ -24,12 +25,9 @@ DESIGN = Design(
 IMAGES = 100
 TIMEOUT_S = 60.0
 
-pytestmark = [
-    pytest.mark.xdist_group("virtual_board"),
-    pytest.mark.skipif(
-        missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +37,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def link():
-    chip = VerilatedChip(DESIGN, print)
+    chip = VerilatedChip(chip_library(DESIGN, print))
     with closing(MeteredLink(chip, DESIGN)) as link:
         yield link
 

@@ -37,12 +37,9 @@ CODES = reference.infer(NETWORK, IMAGES).tolist()
 
 IDENTIFY = protocol.encode_frame(protocol.HEADER.pack(kind=Request.IDENTIFY, sequence=1))
 
-pytestmark = [
-    pytest.mark.xdist_group("virtual_board"),
-    pytest.mark.skipif(
-        missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
+)
 
 
 def codes(readings):
