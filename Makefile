@@ -5,14 +5,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test verify lint bench clean
+PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup
+
+.PHONY: demo test check verify lint bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo.stamp  ## Shipped handwriting through the gateware on the virtual board.
 	$(BIN)/stepnet demo
 
 test: lint  ## Everything: style, types, arrows, tests and benches.
-	$(BIN)/pytest --numprocesses auto --dist loadgroup
+	$(PYTEST)
+
+check: lint  ## What takes less than a minute: style, types, arrows and the quick tests.
+	$(PYTEST) -m "not slow" --quiet
 
 verify: $(VENV)/test.stamp  ## The whole ladder: benches with coverage, the chip, proofs, netlists.
 	$(BIN)/stepnet verify

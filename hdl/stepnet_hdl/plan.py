@@ -7,7 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from amaranth.hdl import Module
 from amaranth.vendor import GowinPlatform, LatticeECP5Platform
 
 from stepnet.network import Network
@@ -85,19 +87,10 @@ def make_plan(
     network: is built in; None for none.
     synthesis_options: those of `SYNTHESIS_OPTIONS` if None.
     """
-    platform = board.platform
     if synthesis_options is None:
-        synthesis_options = _usual_options(platform)
-    if issubclass(platform, GowinPlatform) and platform.family.startswith("GW2A"):
-        synthesis_options = [*synthesis_options, "-family", "gw2a"]
-    is_large = board.fpga.luts > LARGE_PART_LUTS
-    built = platform().prepare(
-        BoardTop(board, baud, clock_hz, network),
-        name=DESIGN_NAME,
-        emit_src=False,
-        synth_opts=" ".join(synthesis_options),
-        **({"nextpnr_opts": " ".join(LARGE_PART_OPTIONS)} if is_large else {}),
-    )
+        synthesis_options = _usual_options(board.platform)
+    top = BoardTop(board, baud, clock_hz, network)
+    built = _prepared(board, top, synthesis_options)
     commands = json.loads(_text(built.files[f"{built.script}.json"]))["commands"]
     synthesis, place_and_route, packing = map(tuple, commands)
     files = {
@@ -107,6 +100,27 @@ def make_plan(
     }
     registers = family_of(board.device).output_registers
     return Plan(files, registers, synthesis, place_and_route, packing)
+
+
+def synthesis_script(board: Board) -> str:
+    """The script with which Yosys synthesises any chip for `board`."""
+    empty = _prepared(board, Module(), _usual_options(board.platform))
+    return _text(empty.files[f"{DESIGN_NAME}.ys"])
+
+
+def _prepared(board: Board, top: BoardTop | Module, synthesis_options: Sequence[str]) -> Any:
+    """Amaranth's build plan, which its stubs leave out."""
+    platform = board.platform
+    if issubclass(platform, GowinPlatform) and platform.family.startswith("GW2A"):
+        synthesis_options = [*synthesis_options, "-family", "gw2a"]
+    is_large = board.fpga.luts > LARGE_PART_LUTS
+    return platform().prepare(
+        top,
+        name=DESIGN_NAME,
+        emit_src=False,
+        synth_opts=" ".join(synthesis_options),
+        **({"nextpnr_opts": " ".join(LARGE_PART_OPTIONS)} if is_large else {}),
+    )
 
 
 def _usual_options(platform: OpenPlatform) -> tuple[str, ...]:

@@ -1,22 +1,15 @@
 """What several test modules of the host need."""
 
 import functools
-import gzip
-import hashlib
 import http.server
 import os
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from stepnet import data
-from stepnet.framing import Framing
-from stepnet.picture import normalise
-from stepnet.samples import sample_pictures
 
 NEARBY_DATA = Path(__file__).parents[3] / "shared" / "data"
 """Where data sets are looked for if STEPNET_DATA names no folder: beside the clone."""
@@ -46,48 +39,6 @@ def mnist(mnist_folder):
 def unipen():
     """UNIPEN in its two parts, where the data are."""
     return data.load("unipen", real_data(data.UNIPEN_FILE))
-
-
-def samples():
-    """The shipped samples: (20, 28, 28) uint8 grey values and (20,) codes."""
-    images = np.stack([np.asarray(Image.open(path)) for path, _ in sample_pictures()])
-    return images, np.array([ord(label) for _, label in sample_pictures()], np.uint8)
-
-
-@pytest.fixture
-def sample_data(tmp_path, monkeypatch):
-    """A folder of data sets in the form of the real ones, but made of the shipped samples alone:
-    MNIST with all of them in either part, UNIPEN with ten writers. It is in STEPNET_DATA."""
-    folder = tmp_path / "sample-data"
-    write_sample_mnist(folder / "mnist", monkeypatch)
-    images, labels = samples()
-    placed = np.stack([normalise(image, framing=Framing.UNIPEN) for image in images])
-    writer, clean = np.arange(20) // 2, np.arange(20) % 10 > 0
-    columns = {"images": placed, "labels": labels, "writer": writer, "clean": clean}
-    np.savez_compressed(folder / data.UNIPEN_FILE, **columns)
-    monkeypatch.setenv(data.DATA_DIR_VARIABLE, str(folder))
-    return folder
-
-
-def write_sample_mnist(folder, monkeypatch):
-    """The shipped samples as the four files of MNIST, and their digests in the place of those that
-    are expected."""
-    folder.mkdir(parents=True)
-    images, labels = samples()
-    content = {
-        "images": bytes([0, 0, 8, 3]) + np.array(images.shape, ">u4").tobytes() + images.tobytes(),
-        "labels": bytes([0, 0, 8, 1])
-        + np.array(labels.shape, ">u4").tobytes()
-        + (labels - ord("0")).tobytes(),
-    }
-    expected = {}
-    for part, files in data.MNIST_FILES.items():
-        expected[part] = ()
-        for what, file in zip(content, files, strict=True):
-            (folder / file.name).write_bytes(gzip.compress(content[what]))
-            md5 = hashlib.md5(content[what], usedforsecurity=False).hexdigest()
-            expected[part] += (data.IdxFile(file.name, md5),)
-    monkeypatch.setattr(data, "MNIST_FILES", expected)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from fake_tools import make_tools
 from stepnet.errors import BuildError
 from stepnet_hdl import build as build_module
 from stepnet_hdl import plan
-from stepnet_hdl.boards import find_board
 from stepnet_hdl.build import BuildSettings, build
 from stepnet_hdl.cache import BuildCache
 from stepnet_hdl.manifest import read_manifest, shipped_folder
@@ -21,13 +20,6 @@ from stepnet_hdl.report import report_from_json
 ICEBREAKER = BuildSettings("icebreaker", clock_hz=24_000_000)
 
 make_plan_once = functools.cache(plan.make_plan)
-
-
-def test_large_parts_take_the_other_router():
-    boards = {name: find_board(name) for name in ("ulx3s-85f", "icebreaker")}
-    plans = {name: plan.make_plan(board, baud=1_000_000) for name, board in boards.items()}
-    assert "--router router2" in " ".join(plans["ulx3s-85f"].place_and_route)
-    assert "--router" not in plans["icebreaker"].place_and_route
 
 
 @pytest.fixture

@@ -103,3 +103,5 @@ def test_shipped_bitstream_is_of_this_gateware(board):
     }
     plan = make_plan(find_board(board), baud=found.baud, clock_hz=found.clock_hz)
     assert found.source_digest == plan.digest, "build it again: python -m stepnet_hdl.shipped"
+    # Large parts take nextpnr's other router.
+    assert ("--router router2" in " ".join(plan.place_and_route)) == (board == "ulx3s-85f")

@@ -21,7 +21,11 @@ from stepnet_sim.bench_runner import (
 def test_bench(simulator, name, made_once, tmp_path, monkeypatch):
     if (missing := missing_tool(simulator)) is not None:
         pytest.skip(f"{simulator} needs {missing}, which is not installed")
-    build_dir = made_once(f"benches-{simulator}", functools.partial(build_benches, simulator))
+    benches = BENCHES if simulator == "verilator" else (name,)
+    build_dir = made_once(
+        f"{simulator}-{'-'.join(benches)}",
+        functools.partial(build_benches, simulator, benches=benches),
+    )
     monkeypatch.chdir(tmp_path)
     assert run_bench(name, simulator, build_dir) > 0
     assert list(tmp_path.iterdir()) == []

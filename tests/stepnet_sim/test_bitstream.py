@@ -77,7 +77,7 @@ def test_icestorm_is_missing(monkeypatch, tmp_path):
     with pytest.raises(MissingToolError) as caught:
         unpack(tmp_path / "stepnet.bin", find_board("icebreaker"))
     assert str(caught.value) == (
-        "The tool 'icebox_vlog' of Project IceStorm is missing; install it, on Debian with: sudo "
+        "The tool 'iceunpack' of Project IceStorm is missing; install it, on Debian with: sudo "
         "apt-get install fpga-icestorm."
     )
 

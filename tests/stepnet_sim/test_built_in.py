@@ -15,6 +15,7 @@ from stepnet.memory_image import memory_image
 from stepnet.network import Readout
 from stepnet.protocol import Refusal, Request
 from stepnet_hdl.boards import find_board
+from stepnet_sim import verilated
 from stepnet_sim.benches.networks import random_network
 from stepnet_sim.design import Design
 from stepnet_sim.interpreted import InterpretedChip
@@ -100,10 +101,18 @@ def test_a_network_that_does_not_fit():
 
 
 @pytest.mark.skipif(missing_compiler() is not None, reason=f"needs {missing_compiler()}")
-@pytest.mark.parametrize("board", ["ice40hx8kbevn", "ulx3s-25f"])
-def test_synthesis_keeps_it_in_block_ram(board, tmp_path):
+@pytest.mark.parametrize(
+    ("board", "cell"), [("ice40hx8kbevn", "SB_RAM40_4K"), ("ulx3s-25f", "DP16KD")]
+)
+def test_synthesis_keeps_it_in_block_ram_where_another_can_be_loaded(
+    board, cell, tmp_path, monkeypatch
+):
+    # A cache of its own, so that the netlist is made.
+    monkeypatch.setattr(verilated.platformdirs, "user_cache_path", lambda name: tmp_path / "cache")
     design = Design(SHAPES["lanes"], 24_000_000, 256, network=BUILT_IN)
     library = netlist.netlist_library(find_board(board), design, tmp_path, lambda message: None)
+    assert cell in (tmp_path / "netlist.v").read_text()
     with Running(VerilatedChip(library)) as running:
-        answered = compare(running, design, BUILT_IN, images_for(BUILT_IN))
-    assert answered.disagreement == ""
+        for network in (BUILT_IN, OTHER):
+            answered = compare(running, design, network, images_for(network))
+            assert answered.disagreement == ""

@@ -51,16 +51,12 @@ def use_cache(folder, monkeypatch):
         pytest.skip("this system's cache folder does not follow XDG_CACHE_HOME")
 
 
-@pytest.fixture(scope="module")
-def shared_folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def cache(shared_folder, monkeypatch):
+def cache(made_once, monkeypatch):
     """A cache of this module's own, so that the chip is compiled here, and once."""
-    use_cache(shared_folder, monkeypatch)
-    return shared_folder
+    folder = made_once("virtual-board-cache", lambda folder: None)
+    use_cache(folder, monkeypatch)
+    return folder
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from stepnet.networks import load_network
 from stepnet.protocol import DEFAULT_BAUD
 from stepnet_hdl import output_registers
 from stepnet_hdl.boards import Board, find_board
-from stepnet_hdl.plan import make_plan
+from stepnet_hdl.plan import synthesis_script
 from stepnet_hdl.ram_mapping import family_of
 from stepnet_hdl.tools import find_flow_tool
 from stepnet_sim.bitstream import sample_images
@@ -134,6 +134,6 @@ def _yosys(board: Board, script: str, folder: Path) -> None:
 
 def synthesis_command(board: Board) -> str:
     """The command with which a build synthesises for this board, without the name of the top."""
-    script = make_plan(board, baud=DEFAULT_BAUD).files["stepnet.ys"]
-    (command,) = (line for line in script.splitlines() if line.strip().startswith("synth_"))
+    script = synthesis_script(board).splitlines()
+    (command,) = (line for line in script if line.strip().startswith("synth_"))
     return command.partition("-top")[0].strip()
