@@ -58,7 +58,7 @@ before anything is built, and picks the one that suits: the fastest that fits, o
 `stepnet_hdl.shape_plan.plan(network, board, target)`; the figures of any shape come from
 `stepnet_hdl.estimate.estimate(shape, part)`.
 
-There are estimates for iCE40 and ECP5 parts.
+There are estimates for iCE40 and ECP5 parts. [figures.md](figures.md) says which figure is which.
 
 | figure | how it comes about | how good it is |
 |---|---|---|
@@ -69,8 +69,9 @@ serialisers, muxes behind banks of RAM, and a constant for link, endpoint and se
 15 % over the table below |
 | flip-flops | counted in the same way | within 15 % over the table below |
 | frequency | a line through a few routed chips per family, over the logarithm of SIMD x PE, and \
-what a second register behind the memories gives or a mux behind banks takes | rough: seeds alone \
-spread by a tenth |
+what a second register behind the memories gives or a mux behind banks takes | within a tenth of \
+the shipped bitstreams, as seeds alone spread; up to 40 % too high for engines that read the \
+thresholds of many neurons one by one |
 
 A shape counts as fitting if it still fits when its LUTs come out 15 % above the estimate. The plan
 gives a network the memory that it needs and what the same RAMs hold beyond. Where that fits, costs

@@ -29,7 +29,8 @@ HEADING = """\
 # Benchmarks
 
 Measured by `python benchmarks/run_all.py` on {machine}. Frequencies are nextpnr's, of the
-placed and routed chip; cycles are counted by the gateware.
+placed and routed chip; cycles are counted by the gateware. [figures.md](figures.md) says which
+figure is which.
 
 | what | target | measured | by |
 |---|---|---|---|

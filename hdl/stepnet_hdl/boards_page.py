@@ -33,7 +33,9 @@ HEADING = """\
 Made by `python -m stepnet_hdl.boards_page`. A bitstream of each board below is in
 [bitstreams](../bitstreams), with a manifest that says how it was made;
 `stepnet flash --board NAME --network digits` programs it and loads a network. LUTs and frequencies
-are those that nextpnr reports for the placed and routed chip; no board was measured here.
+are those that nextpnr reports for the placed and routed chip; no board was measured here. On iCE40
+a LUT is a logic cell that is occupied, if only by a flip-flop; [figures.md](figures.md) says which
+figure is which.
 
 "Over the link" is what the serial line carries at the manifest's baud rate, one image after the
 other; "in the core" is what the engine would do if images came as fast as it takes them.

@@ -116,10 +116,12 @@ _SPEEDS = {
     "iCE40UP*": _Speed(base_ns=21.4, doubling_ns=0.6),
     "iCE40HX*": _Speed(base_ns=8.4, doubling_ns=0.1, banks_ns=1.1),
     "LFE5U*-85F": _Speed(base_ns=10.4, doubling_ns=0.2, registered_ns=1.5),
+    "LFE5UM5G*": _Speed(base_ns=5.85, doubling_ns=0.13, registered_ns=1.24),
     "LFE5U*": _Speed(base_ns=9.0, doubling_ns=0.2, registered_ns=1.9),
 }
 """By the part's name, for its slowest speed grade; fitted to the same chips and, for the 85F, whose
-ways are long, to that of the ULX3S and the largest of benchmarks/gateware.py."""
+ways are long, to that of the ULX3S and the largest of benchmarks/gateware.py. The LFE5UM5G, which
+has the fastest grade only, is fitted to the one chip of the ECPIX."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from stepnet_hdl.boards import PARTS, find_board
 from stepnet_hdl.chip_structure import popcount_structure
 from stepnet_hdl.estimate import LUT_ERROR, estimate, performance
 from stepnet_hdl.estimate_command import estimate as estimate_command
+from stepnet_hdl.manifest import read_manifest, shipped_boards, shipped_folder
 from stepnet_hdl.ram_mapping import ECP5, GOWIN, ICE40, family_of, map_ram
 from stepnet_hdl.shape_plan import MAX_OVERLAP_LOSS, plan
 from stepnet_hdl.target import Target
@@ -47,6 +48,27 @@ def test_built_chips(row):
     assert expected.flip_flops == pytest.approx(row["flip_flops"], rel=LUT_ERROR)
     assert expected.block_rams == row["block_rams"]
     assert expected.single_port_rams == row["single_port_rams"]
+
+
+ESTIMATED_BOARDS = [
+    name for name in shipped_boards() if family_of(find_board(name).device) in (ICE40, ECP5)
+]
+
+
+@pytest.mark.parametrize("name", ESTIMATED_BOARDS)
+def test_frequency_of_shipped_bitstreams(name):
+    """Seeds alone spread by a tenth."""
+    built = read_manifest(shipped_folder(name))
+    expected = estimate(built.shape, built.part).frequency_hz
+    assert expected == pytest.approx(built.max_frequency_hz, rel=0.1)
+
+
+@pytest.mark.parametrize("row", [row for row in BUILT if "mhz" in row], ids=str)
+def test_frequency_of_built_chips(row):
+    """Those whose thresholds are read one by one for many neurons come out slower."""
+    shape = EngineShape(**row["shape"])
+    error = estimate(shape, row["part"]).frequency_hz / 1e6 / row["mhz"] - 1
+    assert -0.1 < error < (0.1 if shape.parameter_reads < 4 else 0.4)
 
 
 # What `memory_libmap` of Yosys 0.70 made of them, alone in a design: block RAMs, LUT RAMs.
