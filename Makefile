@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup
 
-.PHONY: demo test check verify lint bench clean
+.PHONY: demo test check quick verify lint bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo.stamp  ## Shipped handwriting through the gateware on the virtual board.
@@ -16,8 +16,11 @@ demo: $(VENV)/demo.stamp  ## Shipped handwriting through the gateware on the vir
 test: lint  ## Everything: style, types, arrows, tests and benches.
 	$(PYTEST)
 
-check: lint  ## What takes less than a minute: style, types, arrows and the quick tests.
-	$(PYTEST) -m "not slow" --quiet
+check: $(VENV)/test.stamp  ## What takes less than a minute: style, types, arrows and the quick tests.
+	$(MAKE) --jobs=2 --output-sync=target lint quick
+
+quick: $(VENV)/test.stamp
+	$(PYTEST) --numprocesses 3 -m "not slow" --quiet
 
 verify: $(VENV)/test.stamp  ## The whole ladder: benches with coverage, the chip, proofs, netlists.
 	$(BIN)/stepnet verify

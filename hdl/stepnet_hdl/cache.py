@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import platformdirs
+from filelock import FileLock
 
 import stepnet
 from stepnet.files import write_text
@@ -37,16 +38,19 @@ class BuildCache:
     def add(self, digest: str, fill: Callable[[Path], None]) -> Path:
         """Let `fill` make the files of a result in a folder, which then becomes the entry.
 
-        Whatever `fill` raises leaves the cache as it was.
+        Another process that adds the same waits, and finds the entry. Whatever `fill` raises leaves
+        no entry.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".build-") as temporary:
-            made = Path(temporary, "entry")
-            made.mkdir()
-            fill(made)
-            entry = self._folder / digest
-            if not entry.is_dir():  # another process may have been faster
-                shutil.move(made, entry)
+        locks = self._folder / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        entry = self._folder / digest
+        with FileLock(locks / digest):
+            if not entry.is_dir():
+                with tempfile.TemporaryDirectory(dir=self._folder, prefix=".build-") as temporary:
+                    made = Path(temporary, "entry")
+                    made.mkdir()
+                    fill(made)
+                    shutil.move(made, entry)
         return entry
 
     def remember(self, key: str, digest: str, tools: Iterable[str]) -> None:

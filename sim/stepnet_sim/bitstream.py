@@ -36,8 +36,8 @@ from stepnet_sim.unpacked import icestorm_files, unpack
 from stepnet_sim.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
 from stepnet_sim.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
 
-GATES_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O0"
-"""There is much to compile and little to run."""
+GATES_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O1"
+"""More takes longer to compile than it saves: a load and twenty images run for some seconds."""
 
 UNPACKING_MODULES = ("stepnet_sim.unpacked", "stepnet_sim.icebox_memories", "stepnet_sim.routed")
 """What turns a bitstream, or what nextpnr wrote for it, into Verilog."""

@@ -10,6 +10,8 @@ import peer
 from peer import CLOCK_HZ, CYCLES, serving
 from stepnet import Layer, Network, cli
 
+pytestmark = pytest.mark.slow
+
 REQUEST_BYTES = 3 + 8 + 2 + 1 + 1
 """Header, 64 pixels, CRC, COBS, zero."""
 

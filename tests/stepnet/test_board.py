@@ -950,6 +950,7 @@ def test_an_image_that_is_refused_once_is_asked_again(reason):
         assert board.statistics.loads == 1  # it says that it still has the network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forgets", [False, True])
 @pytest.mark.parametrize("at", [0, 1, 30, 39])
 def test_a_connection_that_comes_back(at, forgets):
@@ -978,6 +979,7 @@ def test_a_cable_that_stays_pulled(at):
     assert str(again.value) == closed(where)
 
 
+@pytest.mark.slow
 def test_a_connection_that_breaks_again_and_again():
     board_peer = peer.Leaving()
     with serving(board_peer, "socket") as where, open_board(where, NETWORK) as board:
@@ -990,6 +992,7 @@ def test_a_connection_that_breaks_again_and_again():
     assert str(again.value) == closed(where)
 
 
+@pytest.mark.slow
 def test_another_board_at_the_same_port():
     """It is loaded with what the other one had; one that is no use ends the stream."""
 

@@ -327,6 +327,7 @@ BOARD_FAULTS = {
 NEVER_ANSWERING = ("silent", "stops answering", "nonsense")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", BOARD_FAULTS)
 @pytest.mark.parametrize("command", ["infer", "demo"])
 def test_boards_that_go_wrong(stepnet, network_file, pictures, command, fault):

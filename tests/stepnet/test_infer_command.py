@@ -329,6 +329,7 @@ def test_no_name_is_no_folder(infer, folder, monkeypatch):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "lines"), [([], 2), (["--format", "jsonl"], 2), (["--format", "csv"], 3)]
 )

@@ -296,6 +296,7 @@ def test_content_that_does_not_match_its_digest_is_refused(what, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_damage_to_any_byte_is_refused_or_without_effect(tmp_path):
     """Some bytes of a zip file, such as times, mean nothing; no other may be wrong unnoticed."""
     original = network()

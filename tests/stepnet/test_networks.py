@@ -71,6 +71,7 @@ def test_a_network_tells_where_it_comes_from(name):
     assert float(card["accuracy"].split()[0]) >= said.accuracy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SHIPPED if SHIPPED[name].data == "mnist"])
 def test_the_accuracy_on_the_card_is_measured_again_on_mnist(name, mnist):
     result = score(load_network(name), mnist.test)
@@ -78,6 +79,7 @@ def test_the_accuracy_on_the_card_is_measured_again_on_mnist(name, mnist):
     assert load_network(name).card["accuracy"].startswith(f"{result.accuracy:.4f} ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SHIPPED if SHIPPED[name].data == "unipen"])
 def test_the_accuracy_on_the_card_is_measured_again_on_unipen(name, unipen):
     result = score(load_network(name), unipen.test.cleaned())

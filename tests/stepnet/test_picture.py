@@ -242,6 +242,7 @@ def test_normalising_twice_changes_nothing():
     np.testing.assert_array_equal(normalise(SEVEN), SEVEN)
 
 
+@pytest.mark.slow
 def test_mnist_keeps_its_accuracy(mnist):
     """Less than half a percent point may be lost on the way of a file."""
     network = load_network("digits")

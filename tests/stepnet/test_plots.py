@@ -9,6 +9,8 @@ from PIL import Image, ImageColor
 from stepnet import Layer, Network, plots
 from stepnet.errors import MissingToolError
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("matplotlib")
 
 ASCII = "".join(map(chr, range(33, 127)))
@@ -107,6 +109,7 @@ def changed(before, after):
     return (top, bottom, left, right), colour
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("characters", ["0123456789", ASCII[:26], ASCII])
 def test_a_rare_confusion_is_seen(tmp_path, characters):
     """One image in a thousand is a cell that stands out from the white around it."""
@@ -251,6 +254,7 @@ def test_a_few_large_weights_do_not_make_the_others_pale(tmp_path):
     assert strong[1] > 0.9 * strong[0]
 
 
+@pytest.mark.slow
 def test_neurons_of_a_large_layer_are_drawn(tmp_path):
     random = np.random.default_rng(0)
     network = one_layer(random.choice([-1, 1], (1024, 784)), 1, height=28)

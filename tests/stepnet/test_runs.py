@@ -10,6 +10,8 @@ from stepnet.data import Dataset
 from stepnet.errors import TrainingError
 from stepnet.learning import Config, Run, train
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = {
     "delta": {"rule": "delta", "hidden": (12,)},
     "surrogate": {"hidden": (12, 8), "batch_size": 100},

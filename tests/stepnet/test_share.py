@@ -137,6 +137,7 @@ def test_a_notice_is_a_frame_that_never_ends():
     assert received == b"\0stepnet: " + BUSY.encode() + b"\n"
 
 
+@pytest.mark.slow
 def test_a_board_that_breaks_is_opened_again_for_the_next_client():
     with serving(Leaving(), "socket") as where, sharing(where) as (url, reports, _):
         for times in (1, 2):
@@ -173,6 +174,7 @@ def test_answers_to_a_client_that_left_do_not_reach_the_next():
         os.close(slave)
 
 
+@pytest.mark.slow
 def test_a_client_that_reads_nothing_holds_nobody_up():
     with serving(Chattering(), "socket") as where, sharing(where) as (url, reports, _):
         host, port = url.removeprefix("socket://").split(":")
@@ -271,6 +273,7 @@ def test_a_client_with_the_token(token, in_url):
         reports.wait_for("CLIENT left")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["secreT", "secre", "secrets", "x"])
 def test_a_client_with_another_token(wrong):
     with serving(Peer(), "pty") as where, sharing(where, token="secret") as (url, reports, _):

@@ -12,6 +12,8 @@ from stepnet.errors import TrainingError  # noqa: E402
 from stepnet.learning.config import Config  # noqa: E402
 from stepnet.learning.sigmoid import SigmoidLearner  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 PRINTABLE = "".join(map(chr, range(33, 127)))
 
 

@@ -7,6 +7,8 @@ from stepnet import Layer, Network, reference
 from stepnet.learning.config import Config
 from stepnet.network import Readout
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch")
 step_model = pytest.importorskip("stepnet.learning.step_model")
 

@@ -13,6 +13,8 @@ from stepnet.learning import Config, train
 from stepnet.learning.config import SURROGATES
 from stepnet.network import Readout
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch")
 augmentation = pytest.importorskip("stepnet.learning.augmentation")
 

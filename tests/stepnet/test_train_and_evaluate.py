@@ -14,6 +14,8 @@ from stepnet.cli.train import train
 from stepnet.errors import DataError, NetworkError, TrainingError
 from stepnet.learning.delta import DeltaLearner
 
+pytestmark = pytest.mark.slow
+
 APP = typer.Typer()
 APP.command()(train)
 APP.command()(evaluate)
@@ -49,6 +51,7 @@ def small_training(bars, *more):
     return ("train", "--data", bars, "--hidden", "8", "--epochs", "60", *more)
 
 
+@pytest.mark.slow
 def test_a_trained_network_is_saved_and_measured(bars, tmp_path):
     pytest.importorskip("torch")
     path = tmp_path / "made.npz"
@@ -68,6 +71,7 @@ def test_a_trained_network_is_saved_and_measured(bars, tmp_path):
     assert trained_on["images"] == 170
 
 
+@pytest.mark.slow
 def test_the_command_on_the_card_makes_the_network_again(bars, tmp_path, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
@@ -81,6 +85,7 @@ def test_the_command_on_the_card_makes_the_network_again(bars, tmp_path, monkeyp
     assert Network.load("again.npz").digest == first.digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("readout", ["bits", "tree", "nearest"])
 @pytest.mark.parametrize("rule", ["surrogate", "delta"])
 def test_rule_and_readout_are_on_the_card(bars, tmp_path, rule, readout):

@@ -43,6 +43,7 @@ def fake_flow(monkeypatch, tmp_path):
     monkeypatch.setattr(build_module, "find_flow_tool", tools.__getitem__)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fake_flow")
 def test_build(run, tmp_path):
     line = (
@@ -56,6 +57,7 @@ def test_build(run, tmp_path):
     assert as_json["bitstream"] == str(tmp_path / "out" / "stepnet.bin")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fake_flow")
 def test_build_with_a_network(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -71,6 +73,7 @@ def test_build_with_a_network(run, tmp_path, monkeypatch):
     assert "from the cache" in again.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fake_flow")
 def test_another_network_in_the_same_file_is_another_build(run, tmp_path):
     line = (
@@ -87,6 +90,7 @@ def test_another_network_in_the_same_file_is_another_build(run, tmp_path):
     assert digests[0] != digests[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fake_flow")
 def test_build_with_a_network_and_single_port_memory(run, tmp_path):
     with pytest.raises(BuildError) as caught:
@@ -99,6 +103,7 @@ def test_build_with_a_network_and_single_port_memory(run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fake_flow")
 def test_build_with_a_network_that_is_too_large(run, tmp_path):
     shape = find_board("tangnano9k").part.shape

@@ -12,6 +12,8 @@ from stepnet.protocol import Answer, Refusal, Request
 from stepnet_hdl.endpoint import IDENTITY_CONSTANTS, Endpoint, check_identity
 from streams import CLOCK_PERIOD_S, Bench, Driver, Pauses
 
+pytestmark = pytest.mark.slow
+
 BUFFER_BYTES = 512
 IMAGE_BYTES = 5
 IDENTITY = {
@@ -488,6 +490,7 @@ def test_reset_brings_no_initial_network_back_that_was_written_over():
     assert loaded == [1, 1, 0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_noise_gets_no_answer_and_hangs_nothing(seed):
     source = random.Random(seed)

@@ -117,7 +117,13 @@ SHAPES = {
 """By SIMD and PE; those with more than 288 kbit of weights have several neighbourhoods."""
 
 
-@pytest.mark.parametrize("number", range(len(SHAPES)), ids=list(SHAPES))
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(number, id=name, marks=[] if name == "16x4" else [pytest.mark.slow])
+        for number, (name, shape) in enumerate(SHAPES.items())
+    ],
+)
 def test_engine_equals_reference(number):
     """Every network on five shapes, every shape with four or five networks, one loaded after the
     other; bytes that come as fast as they can, and slower than the engine."""
@@ -150,6 +156,7 @@ def test_engine_equals_reference(number):
     assert found == expected
 
 
+@pytest.mark.slow
 def test_an_image_does_not_wait_for_the_readout_of_the_one_before():
     """Groups of the last layer are PE cycles apart, but not those of two images."""
     rng = np.random.default_rng(3)
@@ -195,6 +202,7 @@ def test_cycles_are_counted_from_the_last_pixel_to_the_register():
     assert counted == [cycles_per_image(network, SMALL, cycles_per_byte=1)] * 2
 
 
+@pytest.mark.slow
 def test_images_in_a_row_wait_for_each_other_and_for_the_reader():
     rng = np.random.default_rng(3)
     network = random_network(rng, (40, 30, 7), (1, 1))
@@ -313,6 +321,7 @@ def test_a_network_that_fills_the_parameter_memory_is_no_overrun():
     run(engine, drive)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "space", "words", "refusal"),
     [
@@ -345,6 +354,7 @@ def test_loads_outside_the_memories_are_refused(address, space, words, refusal):
     assert answers == [refusal, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "words", "refusal"),
     [
@@ -365,6 +375,7 @@ def test_loads_outside_the_lanes_are_refused(address, words, refusal):
     assert answers == [refusal]
 
 
+@pytest.mark.slow
 def test_a_tentative_image_has_no_reading_before_it_is_certain_and_none_if_it_is_forgotten():
     rng = np.random.default_rng(7)
     network = random_network(rng, (40, 30, 7), (1, 1))

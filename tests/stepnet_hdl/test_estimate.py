@@ -187,6 +187,7 @@ def test_the_smallest_that_keeps_up_with_the_link(digits):
     assert at_100_mbaud == plan(digits, board, baud=100_000_000).chosen
 
 
+@pytest.mark.slow
 def test_large_network_on_a_large_part():
     network = load_network("digits-large")
     chosen = plan(network, find_board("ulx3s-85f")).chosen

@@ -11,6 +11,8 @@ from stepnet_hdl.frames import FrameReceiver, FrameTransmitter
 from stepnet_hdl.packet_buffer import check_buffer_bytes
 from streams import Bench, Driver, Pauses, packet, packets_of
 
+pytestmark = pytest.mark.slow
+
 RANDOM = random.Random(77)
 BUFFER_BYTES = 64
 

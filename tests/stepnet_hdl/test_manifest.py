@@ -93,6 +93,7 @@ def test_all_that_should_ship_does():
     assert shipped_boards() == sorted(BOARDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("board", BOARDS)
 def test_shipped_bitstream_is_of_this_gateware(board):
     found = read_manifest(shipped_folder(board))

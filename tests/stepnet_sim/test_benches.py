@@ -16,6 +16,7 @@ from stepnet_sim.bench_runner import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("simulator", SIMULATORS)
 @pytest.mark.parametrize("name", BENCHES)
 def test_bench(simulator, name, made_once, tmp_path, monkeypatch):
@@ -31,6 +32,7 @@ def test_bench(simulator, name, made_once, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_does_not_compile_is_a_failure_with_its_log(tmp_path, monkeypatch):
     if (missing := missing_tool("verilator")) is not None:
         pytest.skip(f"verilator needs {missing}, which is not installed")

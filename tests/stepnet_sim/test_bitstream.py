@@ -48,6 +48,7 @@ endmodule
 """
 
 
+@pytest.mark.slow
 @needs_icestorm
 @pytest.mark.skipif(missing_compiler() is not None, reason="there is no C++ compiler")
 def test_shipped_bitstream_answers_as_the_reference_does():

@@ -52,6 +52,7 @@ def ask(exchange, request, body=b""):
     return exchange.ask(Message(request, body), timeout_s=TIMEOUT_S)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_it_answers_from_power_on_and_takes_another(shape):
     with chip_link(shape) as link:
@@ -100,6 +101,7 @@ def test_a_network_that_does_not_fit():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(missing_compiler() is not None, reason=f"needs {missing_compiler()}")
 @pytest.mark.parametrize(
     ("board", "cell"), [("ice40hx8kbevn", "SB_RAM40_4K"), ("ulx3s-25f", "DP16KD")]

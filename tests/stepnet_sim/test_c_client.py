@@ -41,9 +41,12 @@ NO_ANSWER = (
     "client: The board does not answer; check the port, the cable and the board's bitstream.\n"
 )
 
-pytestmark = pytest.mark.skipif(
-    missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

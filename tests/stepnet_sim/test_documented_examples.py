@@ -8,6 +8,7 @@ the virtual board is behind one. What cannot run here says so in the first line 
 import ast
 import asyncio
 import contextlib
+import functools
 import inspect
 import io
 import os
@@ -28,6 +29,8 @@ from PIL import Image
 from stepnet import cli
 from stepnet.networks import load_network
 from stepnet.samples import sample_pictures
+from stepnet_hdl import build
+from stepnet_hdl.cache import BuildCache
 from stepnet_sim.verilated import missing_compiler
 
 REPOSITORY = Path(__file__).parents[2]
@@ -45,9 +48,12 @@ LEFT_OUT = {"verify": "takes half an hour in all, and each of its levels has tes
 SERVING = {"sim", "share"}
 READY = "Ctrl-C ends it"
 
-pytestmark = pytest.mark.skipif(
-    missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -120,9 +126,11 @@ def serving(command, **environment):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch, sample_data):
+def folder(tmp_path, monkeypatch, sample_data, made_once):
     """The files that the pages name."""
     monkeypatch.chdir(tmp_path)
+    builds = made_once("builds", lambda folder: None)
+    monkeypatch.setattr(build, "BuildCache", functools.partial(BuildCache, builds))
     pictures = [Image.open(path).resize((280, 280)) for path, _ in sample_pictures()]
     seven = pictures[14]
     for name in ("seven.png", "seven.jpg", "my_seven.png"):
@@ -144,7 +152,6 @@ def free_port():
         return probe.getsockname()[1]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     "block",
@@ -180,7 +187,6 @@ def run(line):
         assert not left.value.code, line
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     "block", [block for block in RUNNING if block.language == "python"], ids=str

@@ -22,6 +22,7 @@ DESIGN = Design()
 SEED = 11
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(missing_compiler() is not None, reason=f"{missing_compiler()} is not installed")
 def test_the_chip_survives_3000_frames():
     with closing(VerilatedChip(chip_library(DESIGN, print))) as chip:

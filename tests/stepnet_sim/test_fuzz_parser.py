@@ -14,6 +14,8 @@ from stepnet.protocol import Answer, encode_frame
 from stepnet_sim.fuzz import parser
 from stepnet_sim.fuzz.parser import NETWORK, ScriptedBoard
 
+pytestmark = pytest.mark.slow
+
 IN_TURN, AGAIN, NO_ANSWER, SOMETHING_ELSE, FLIP, IN_PIECES = 0, 6, 7, 8, 9, 11
 
 BODY_BYTES = (

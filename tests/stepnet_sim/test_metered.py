@@ -25,9 +25,12 @@ DESIGN = Design(
 IMAGES = 100
 TIMEOUT_S = 60.0
 
-pytestmark = pytest.mark.skipif(
-    missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

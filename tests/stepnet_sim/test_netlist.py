@@ -34,6 +34,7 @@ def images():
     return np.random.default_rng(2).integers(0, 2, (IMAGES, 1, 40)) == 1
 
 
+@pytest.mark.slow
 def test_netlist_infers_like_the_reference(network, images, tmp_path, cache):
     """That of an ECP5 is in test_built_in.py."""
     design = Design(SINGLE_PORT, 24_000_000, 256)
@@ -67,6 +68,7 @@ def test_models_are_whole_and_none_is_there_twice():
         assert models.count(f"module {cell}(") == 1
 
 
+@pytest.mark.slow
 def test_disagreement_names_image_and_place(network, images, monkeypatch):
     right = through_link.reference.infer
 

@@ -14,6 +14,7 @@ from stepnet_sim.verification.mutants import Mutant, broken
 QUICK = [proof for proof in proofs.ALL if proof.quick]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proof", QUICK, ids=lambda proof: proof.name)
 def test_block_equals_its_formula_and_a_broken_one_does_not(proof, tmp_path):
     assert proof.mutants
@@ -35,6 +36,7 @@ def test_mutants_are_mutants_of_the_sources_as_they_are():
                 pass
 
 
+@pytest.mark.slow
 def test_counterexample_names_cycle_and_trace(tmp_path):
     proof, mutant = QUICK[0], QUICK[0].mutants[0]
     verdict = prove(proof, tmp_path, mutant)
@@ -44,6 +46,7 @@ def test_counterexample_names_cycle_and_trace(tmp_path):
     assert trace.exists()
 
 
+@pytest.mark.slow
 def test_proof_that_accepts_a_broken_block_is_no_proof(tmp_path):
     harmless = Mutant("stepnet_hdl.popcount", "half = len(bits) // 2  #", "half = len(bits) // 2 #")
     proof = formal.Proof(
@@ -62,6 +65,7 @@ def test_missing_solver_is_named_with_the_command_that_installs_it(tmp_path, mon
     )
 
 
+@pytest.mark.slow
 def test_tool_that_fails_is_no_verdict(tmp_path, monkeypatch):
     monkeypatch.setattr(formal, "SOLVER", "no-such-solver")
     with pytest.raises(ProofError) as error:

@@ -15,6 +15,8 @@ from stepnet_sim.design import Design
 from stepnet_sim.schedule import LAYER_COLOURS, PIXEL_COLOUR, STATE_COLOURS
 from stepnet_sim.waves import record_waves
 
+pytestmark = pytest.mark.slow
+
 SHAPE = EngineShape(8, 64, 512, 128, 4, overlap_neurons=20)
 
 

@@ -37,9 +37,12 @@ CODES = reference.infer(NETWORK, IMAGES).tolist()
 
 IDENTIFY = protocol.encode_frame(protocol.HEADER.pack(kind=Request.IDENTIFY, sequence=1))
 
-pytestmark = pytest.mark.skipif(
-    missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
+    ),
+]
 
 
 def codes(readings):

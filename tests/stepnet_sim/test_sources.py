@@ -18,6 +18,7 @@ print(*(name for name in sys.modules if name.partition(".")[0] in ("stepnet", "s
 """
 
 
+@pytest.mark.slow
 def test_every_module_that_generates_the_chip_decides_what_it_is():
     run = [sys.executable, "-c", MODULES_OF_A_DESIGN]
     loaded = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()

@@ -9,9 +9,12 @@ from stepnet_sim.verilated import missing_compiler
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-pytestmark = pytest.mark.skipif(
-    missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
+    ),
+]
 
 
 def test_the_file_is_what_the_generator_makes():

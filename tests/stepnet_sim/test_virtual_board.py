@@ -33,7 +33,10 @@ SMALL = EngineShape(
 
 TIMEOUT_S = 60.0
 
-pytestmark = pytest.mark.xdist_group("virtual_board")  # one compilation serves them all
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("virtual_board"),  # one looks at the cache that all of them share
+]
 
 needs_compiler = pytest.mark.skipif(
     missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"

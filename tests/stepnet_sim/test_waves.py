@@ -18,6 +18,8 @@ from stepnet.samples import sample_pictures
 from stepnet_sim.design import ICEBREAKER, Design
 from stepnet_sim.waves import record_waves
 
+pytestmark = pytest.mark.slow
+
 ONE_BY_ONE = EngineShape(8, 64, 512, 128, 4, weight_memory="single_port", overlap_neurons=20)
 IN_GROUPS = EngineShape(16, 64, 512, 128, 4, pe=4, parameter_lanes=2, max_sum_bits=0)
 FAR_APART = EngineShape(64, 64, 512, 128, 4, "registered", pe=10, parameter_lanes=5)
