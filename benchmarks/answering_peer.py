@@ -10,11 +10,11 @@ import struct
 import zlib
 from collections import deque
 
-from stepnet import protocol
-from stepnet.engine import EngineShape
-from stepnet.exchange import MESSAGE_OVERHEAD_BYTES, compiled
-from stepnet.identity import shape_fields
-from stepnet.protocol import Answer, Core, FrameReader, Refusal, Request, Space, encode_frame
+from stepnet.boards.identity import shape_fields
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.link import messages as protocol
+from stepnet.link.exchange import MESSAGE_OVERHEAD_BYTES, compiled
+from stepnet.link.messages import Answer, Core, FrameReader, Refusal, Request, Space, encode_frame
 
 _READING = compiled(protocol.READING)
 _HEADER = compiled(protocol.HEADER)

@@ -17,14 +17,14 @@ import json
 
 import numpy as np
 
-from stepnet.board import Board
-from stepnet.cycles import cycles_per_image
-from stepnet.engine import EngineShape
-from stepnet.network import Layer, Network
-from stepnet.networks import load_network
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet_sim.design import ICEBREAKER, Design
-from stepnet_sim.virtual_board import open_link, start
+from stepnet.boards.board import Board
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.networks.network import Layer, Network
+from stepnet.networks.shipped import load_network
+from stepnet_sim.chips.design import ICEBREAKER, Design
+from stepnet_sim.chips.virtual_board import open_link, start
 
 BITS_PER_BYTE = 10
 

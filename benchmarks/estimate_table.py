@@ -20,15 +20,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stepnet.engine import EngineShape
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.files import write_text
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl import report
-from stepnet_hdl.boards import Board, Part, find_board
-from stepnet_hdl.estimate import estimate
-from stepnet_hdl.output_registers import use_output_registers
-from stepnet_hdl.plan import NETLIST, Plan, make_plan
-from stepnet_hdl.tools import find_flow_tool
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet_hdl.boards.catalogue import Board, Part, find_board
+from stepnet_hdl.estimation.size import estimate
+from stepnet_hdl.flow import report
+from stepnet_hdl.flow.build_plan import NETLIST, Plan, make_plan
+from stepnet_hdl.flow.tools import find_flow_tool
+from stepnet_hdl.fpga.ecp5_registers import use_output_registers
 
 HERE = Path(__file__).parent
 BUILT = HERE / "estimate_table.json"
@@ -55,15 +55,15 @@ HEADING = """\
 `stepnet estimate --board BOARD --network NETWORK` tells how large and how fast an engine becomes
 before anything is built, and picks the one that suits: the fastest that fits, or with
 `--target link` the smallest that keeps up with the serial line. In Python it is
-`stepnet_hdl.shape_plan.plan(network, board, target)`; the figures of any shape come from
-`stepnet_hdl.estimate.estimate(shape, part)`.
+`stepnet_hdl.estimation.engine_choice.plan(network, board, target)`; the figures of any shape come
+from `stepnet_hdl.estimation.size.estimate(shape, part)`.
 
 There are estimates for iCE40 and ECP5 parts. [figures.md](figures.md) says which figure is which.
 
 | figure | how it comes about | how good it is |
 |---|---|---|
 | block RAMs, single-port RAMs | the rule by which Yosys maps memories (`ram_mapping.py`) | exact |
-| cycles | the engine's schedule (`stepnet.cycles`) | exact |
+| cycles | the engine's schedule (`stepnet.cores.engine.cycles`) | exact |
 | LUTs | counted from the structure: matches, popcount adders, accumulators, comparisons, \
 serialisers, muxes behind banks of RAM, and a constant for link, endpoint and sequencer | within \
 15 % over the table below |

@@ -25,11 +25,12 @@ import numpy as np
 from answering_peer import AnsweringPeer, checksum_reading
 from numpy.typing import NDArray
 
-from stepnet import protocol, reference
-from stepnet.board import Board
-from stepnet.engine import EngineShape
+from stepnet.boards.board import Board
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import LinkBrokenError, LinkError
-from stepnet.network import Layer, Network
+from stepnet.link import messages
+from stepnet.networks import reference
+from stepnet.networks.network import Layer, Network
 
 SHAPE = EngineShape(64, 1024, 16384, 2048)
 ROUND_TRIP_BYTES = 107 + 16
@@ -134,7 +135,7 @@ class Faults:
 
 
 class FaultyLink:
-    """A `stepnet.link.Link` to `peer` over two wires."""
+    """A `stepnet.link.link.Link` to `peer` over two wires."""
 
     def __init__(self, peer: AnsweringPeer, faults: Faults) -> None:
         self._peer = peer
@@ -228,7 +229,7 @@ def readings(
 ) -> list[tuple[int, int, int]]:
     """What the peer has to answer for each picture."""
     return [
-        checksum_reading(protocol.pack_pixels(bits), digest)
+        checksum_reading(messages.pack_pixels(bits), digest)
         for bits in reference.binarise(network, np.stack(pictures))
     ]
 

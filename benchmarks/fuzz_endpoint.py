@@ -12,10 +12,10 @@ import json
 import sys
 import time
 
-from stepnet_sim.chip_library import chip_library
-from stepnet_sim.design import Design
+from stepnet_sim.chips.chip_library import chip_library
+from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.verilated import VerilatedChip
 from stepnet_sim.fuzz.session import FuzzSession, Tally
-from stepnet_sim.verilated import VerilatedChip
 
 FRAMES = 1_000_000
 

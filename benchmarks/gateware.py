@@ -25,17 +25,17 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.cycles import cycles_per_image
-from stepnet.engine import EngineShape
-from stepnet.network import Layer, Network
-from stepnet_hdl.boards import PARTS
-from stepnet_hdl.chip import SerialChip
-from stepnet_hdl.output_registers import use_output_registers
-from stepnet_hdl.plan import LARGE_PART_OPTIONS
-from stepnet_hdl.popcount import Popcount
-from stepnet_hdl.ram_mapping import family_of
-from stepnet_hdl.tools import find_tool
-from stepnet_hdl.verilog import to_rtlil
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.networks.network import Layer, Network
+from stepnet_hdl.blocks.popcount import Popcount
+from stepnet_hdl.boards.catalogue import PARTS
+from stepnet_hdl.chip.chip import SerialChip
+from stepnet_hdl.flow.build_plan import LARGE_PART_OPTIONS
+from stepnet_hdl.flow.tools import find_tool
+from stepnet_hdl.flow.verilog import to_rtlil
+from stepnet_hdl.fpga.ecp5_registers import use_output_registers
+from stepnet_hdl.fpga.ram_mapping import family_of
 
 BAUD = 1_000_000
 

@@ -22,7 +22,7 @@ import numpy as np
 from answering_peer import AnsweringPeer
 
 import stepnet
-from stepnet.engine import EngineShape
+from stepnet.cores.engine.shape import EngineShape
 
 SHAPE = EngineShape(64, 1024, 16384, 2048)
 DIFFERENT_IMAGES = 256

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from stepnet import networks
 from stepnet.files import write_text
+from stepnet.networks import shipped as networks
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"

@@ -18,15 +18,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stepnet import reference
-from stepnet.board import Board
-from stepnet.memory_image import image_bytes
-from stepnet.networks import load_network
-from stepnet.protocol import INFER, encode_frame, window
-from stepnet_sim.chip_library import chip_library
-from stepnet_sim.design import Design
-from stepnet_sim.metered import MeteredLink
-from stepnet_sim.verilated import VerilatedChip
+from stepnet.boards.board import Board
+from stepnet.cores.engine.memory_image import image_bytes
+from stepnet.link.messages import INFER, encode_frame, window
+from stepnet.networks import reference
+from stepnet.networks.shipped import load_network
+from stepnet_sim.chips.chip_library import chip_library
+from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.metered import MeteredLink
+from stepnet_sim.chips.verilated import VerilatedChip
 
 IMAGES = 300
 BAUDS = (1_000_000, 3_000_000)

@@ -32,13 +32,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from stepnet import Network, reference
+from stepnet import Network
 from stepnet.errors import ImageError
-from stepnet.framing import cut_out, frame, framing_of
-from stepnet.networks import load_network
-from stepnet.paper import find_ink
-from stepnet.picture import grey_values
-from stepnet.text_line import segment_line
+from stepnet.networks import reference
+from stepnet.networks.shipped import load_network
+from stepnet.pictures.paper import find_ink
+from stepnet.pictures.picture import grey_values
+from stepnet.pictures.placing import cut_out, frame, framing_of
+from stepnet.pictures.text_line import segment_line
 
 HERSHEY_FACES = ("futural", "futuram", "scripts", "cursive", "rowmans")
 CAPITAL_PIXELS = 96

@@ -21,7 +21,8 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402 (after the threads are set)
 
-from stepnet import Layer, Network, reference  # noqa: E402
+from stepnet import Layer, Network  # noqa: E402
+from stepnet.networks import reference  # noqa: E402
 
 SIZES = (784, 128, 64, 7)
 BATCH = 10_000

@@ -2,7 +2,8 @@
 
     python benchmarks/synthesis_options.py [--board BOARD] [--seeds N] [--json]
 
-The first row has no options; `stepnet_hdl.plan.SYNTHESIS_OPTIONS` has those that are used.
+The first row has no options; `stepnet_hdl.flow.build_plan.SYNTHESIS_OPTIONS` has those that are
+used.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stepnet.errors import BuildError
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl import report
-from stepnet_hdl.boards import find_board
-from stepnet_hdl.flow import run_flow
-from stepnet_hdl.plan import make_plan
-from stepnet_hdl.tools import find_flow_tool
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.flow import report
+from stepnet_hdl.flow.build_plan import make_plan
+from stepnet_hdl.flow.run import run_flow
+from stepnet_hdl.flow.tools import find_flow_tool
 
 OPTIONS = {
     "iCE40": ((), ("-dff",)),

@@ -19,15 +19,16 @@ import numpy as np
 from cobs import cobs  # pyright: ignore[reportMissingTypeStubs]
 from PIL import Image
 
-from stepnet import Layer, Network, protocol, samples
-from stepnet.engine import ROW_HEADER, EngineShape
+from stepnet import Layer, Network, samples
+from stepnet.boards.identity import shape_fields
+from stepnet.cores.engine.memory_image import memory_image, pack_fields
+from stepnet.cores.engine.shape import ROW_HEADER, EngineShape
 from stepnet.files import write_text
-from stepnet.identity import shape_fields
-from stepnet.link import Link
-from stepnet.memory_image import memory_image, pack_fields
-from stepnet.protocol import Answer, FrameReader, Refusal, Request, Space
-from stepnet_sim.design import Design
-from stepnet_sim.virtual_board import open_link
+from stepnet.link import messages as protocol
+from stepnet.link.link import Link
+from stepnet.link.messages import Answer, FrameReader, Refusal, Request, Space
+from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.virtual_board import open_link
 
 FILE = Path(__file__).with_name("protocol_vectors.json")
 PAGE = Path(__file__).with_name("protocol.md")

@@ -8,8 +8,8 @@ Prints one line per picture: what it shows, what the board reads, and in how man
 import sys
 
 import stepnet
-from stepnet import reference
-from stepnet.images import network_input
+from stepnet.boards.packing import network_input
+from stepnet.networks import reference
 from stepnet.samples import sample_pictures
 
 

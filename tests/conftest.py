@@ -12,9 +12,9 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from stepnet import data
-from stepnet.framing import Framing
-from stepnet.picture import normalise
+from stepnet.data import sets as data
+from stepnet.pictures.picture import normalise
+from stepnet.pictures.placing import Framing
 from stepnet.samples import sample_pictures
 
 # A shell makes its background jobs ignore Ctrl-C, and what they start inherits that; programs that

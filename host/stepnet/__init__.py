@@ -12,9 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stepnet import reference
-    from stepnet.async_board import AsyncBoard, open_board_async
-    from stepnet.board import Board, open_board
+    from stepnet.boards.async_board import AsyncBoard, open_board_async
+    from stepnet.boards.board import Board, open_board
+    from stepnet.boards.identity import Identity
+    from stepnet.boards.pool import Pool, open_pool
+    from stepnet.boards.reading import Reading
+    from stepnet.data import evaluation
     from stepnet.errors import (
         BoardError,
         ImageError,
@@ -26,11 +29,10 @@ if TYPE_CHECKING:
         RefusedError,
         StepnetError,
     )
-    from stepnet.identity import Identity
-    from stepnet.network import Layer, Network, Readout
-    from stepnet.pool import Pool, open_pool
-    from stepnet.reading import Reading
-    from stepnet.statistics import Statistics
+    from stepnet.link.tally import Statistics
+    from stepnet.networks import reference
+    from stepnet.networks.network import Layer, Network, Readout
+    from stepnet.pictures import picture, text_line
 
 __all__ = [
     "AsyncBoard",
@@ -51,15 +53,22 @@ __all__ = [
     "RefusedError",
     "Statistics",
     "StepnetError",
+    "evaluation",
     "open_board",
     "open_board_async",
     "open_pool",
+    "picture",
     "reference",
+    "text_line",
 ]
 
-_MODULES = {
-    "async_board": ("AsyncBoard", "open_board_async"),
-    "board": ("Board", "open_board"),
+_HOMES = {
+    "boards.async_board": ("AsyncBoard", "open_board_async"),
+    "boards.board": ("Board", "open_board"),
+    "boards.identity": ("Identity",),
+    "boards.pool": ("Pool", "open_pool"),
+    "boards.reading": ("Reading",),
+    "data": ("evaluation",),
     "errors": (
         "BoardError",
         "ImageError",
@@ -71,22 +80,22 @@ _MODULES = {
         "RefusedError",
         "StepnetError",
     ),
-    "identity": ("Identity",),
-    "network": ("Layer", "Network", "Readout"),
-    "pool": ("Pool", "open_pool"),
-    "reading": ("Reading",),
-    "statistics": ("Statistics",),
+    "link.tally": ("Statistics",),
+    "networks": ("reference",),
+    "networks.network": ("Layer", "Network", "Readout"),
+    "pictures": ("picture", "text_line"),
 }
-_HOMES = {name: f"stepnet.{module}" for module, names in _MODULES.items() for name in names}
+"""Where the public names are at home; some of them are modules."""
+
+_HOME = {name: f"stepnet.{home}" for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, because numpy alone takes a tenth of a second."""
-    if name == "reference":
-        return import_module("stepnet.reference")
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'stepnet' has no attribute {name!r}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'stepnet' has no attribute {name!r}")
+    home = import_module(_HOME[name])
+    return getattr(home, name, None) or import_module(f"{_HOME[name]}.{name}")
 
 
 def __dir__() -> list[str]:

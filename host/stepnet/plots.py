@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from stepnet.errors import MissingToolError, PictureError
 from stepnet.files import write_whole
-from stepnet.network import Network
+from stepnet.networks.network import Network
 
 DPI = 240
 TEXT_POINTS = 9

@@ -11,7 +11,7 @@ import typer
 
 from stepnet.cli.options import BaudOption, UartOption
 from stepnet.cli.output import Progress
-from stepnet.protocol import DEFAULT_BAUD
+from stepnet.link.messages import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     from stepnet_sim.verification.ladder import Outcome
@@ -60,13 +60,13 @@ def sim(
         )
     from contextlib import ExitStack, closing
 
-    from stepnet.memory_image import check_fits
-    from stepnet.networks import load_network
-    from stepnet.share import Share, shared_at
-    from stepnet.share import listen as listen_at
-    from stepnet_sim.design import design_for
-    from stepnet_sim.served import RestingLink, Terminal, load
-    from stepnet_sim.virtual_board import start
+    from stepnet.cores.engine.memory_image import check_fits
+    from stepnet.link.share import Share, shared_at
+    from stepnet.link.share import listen as listen_at
+    from stepnet.networks.shipped import load_network
+    from stepnet_sim.chips.design import design_for
+    from stepnet_sim.chips.served import RestingLink, Terminal, load
+    from stepnet_sim.chips.virtual_board import start
 
     loaded = None if network is None else load_network(network)
     design = design_for(loaded, like or "", uart=uart, baud=baud)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stepnet.data import Dataset
+from stepnet.data.sets import Dataset
 
 
 def bars(count=600, side=8, spacing=1, seed=0):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from stepnet import data
+from stepnet.data import sets as data
 
 NEARBY_DATA = Path(__file__).parents[3] / "shared" / "data"
 """Where data sets are looked for if STEPNET_DATA names no folder: beside the clone."""

@@ -6,7 +6,7 @@ checked against each other. Bit k of an integer is bit k of a memory word.
 
 from collections.abc import Iterator
 
-from stepnet.engine import EngineShape
+from stepnet.cores.engine.shape import EngineShape
 
 BITS, TREE, NEAREST = range(3)
 

@@ -15,10 +15,10 @@ import zlib
 from contextlib import contextmanager, suppress
 
 import engine_memory
-from stepnet import protocol
-from stepnet.engine import EngineShape
-from stepnet.identity import shape_fields
-from stepnet.protocol import Answer, Core, FrameReader, Refusal, Request, Space, encode_frame
+from stepnet.boards.identity import shape_fields
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.link import messages as protocol
+from stepnet.link.messages import Answer, Core, FrameReader, Refusal, Request, Space, encode_frame
 
 CYCLES = 321
 MARGIN = 5

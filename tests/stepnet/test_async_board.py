@@ -13,11 +13,12 @@ from PIL import Image
 import peer
 import stepnet
 from peer import Peer, serving
-from stepnet import Layer, Network, reference
-from stepnet.async_board import IMAGES_AHEAD
-from stepnet.board import Board
-from stepnet.protocol import Request
-from stepnet.stream import ImageStream
+from stepnet import Layer, Network
+from stepnet.boards.async_board import IMAGES_AHEAD
+from stepnet.boards.board import Board
+from stepnet.boards.image_stream import ImageStream
+from stepnet.link.messages import Request
+from stepnet.networks import reference
 
 QUICK_S = 0.25
 

@@ -12,9 +12,11 @@ from PIL import Image
 
 import peer
 from peer import CLOCK_HZ, CYCLES, MARGIN, Peer, serving
-from stepnet import Layer, Network, protocol, reference
-from stepnet.board import Board, Reading, open_board
-from stepnet.engine import MEMORIES, EngineShape
+from stepnet import Layer, Network
+from stepnet.boards.board import Board, Reading, open_board
+from stepnet.boards.loading import LOAD_ATTEMPTS
+from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.engine.shape import MEMORIES, EngineShape
 from stepnet.errors import (
     BoardError,
     ImageError,
@@ -24,12 +26,12 @@ from stepnet.errors import (
     NetworkError,
     RefusedError,
 )
-from stepnet.exchange import Message
-from stepnet.loading import LOAD_ATTEMPTS
-from stepnet.memory_image import memory_image
-from stepnet.networks import load_network
-from stepnet.protocol import Answer, Refusal, Request
-from stepnet.statistics import Statistics
+from stepnet.link import messages as protocol
+from stepnet.link.exchange import Message
+from stepnet.link.messages import Answer, Refusal, Request
+from stepnet.link.tally import Statistics
+from stepnet.networks import reference
+from stepnet.networks.shipped import load_network
 
 QUICK_S = 0.25
 """A timeout that a peer in the same process keeps to, and that a test can wait for."""
@@ -77,7 +79,7 @@ def taken_until_error(readings):
 @pytest.fixture
 def patient(monkeypatch):
     """No board is asked whether it is still there, however slow this machine is just now."""
-    monkeypatch.setattr("stepnet.round_trip.LEAST_PATIENCE_S", 60.0)
+    monkeypatch.setattr("stepnet.link.round_trip.LEAST_PATIENCE_S", 60.0)
 
 
 def test_the_codes_of_these_tests_differ():
@@ -483,7 +485,7 @@ def test_memory_does_not_grow_with_the_stream(monkeypatch):
         for reading in board.infer_many(IMAGES[index % 40].copy() for index in range(number)):
             del reading
 
-    monkeypatch.setattr("stepnet.reading.READINGS_REMEMBERED", 64)
+    monkeypatch.setattr("stepnet.boards.reading.READINGS_REMEMBERED", 64)
     with serving(Quick(), "socket") as where, open_board(where, NETWORK) as board:
         infer(300)
         tracemalloc.start()
@@ -772,7 +774,7 @@ class Numbered(Peer):
 
 
 def test_sequence_numbers_wrap_around(monkeypatch):
-    monkeypatch.setattr("stepnet.exchange.urandom", lambda size: b"\xec\xff")
+    monkeypatch.setattr("stepnet.link.exchange.urandom", lambda size: b"\xec\xff")
     board_peer = Numbered()
     with serving(board_peer, "pty") as where, open_board(where, NETWORK) as board:
         assert codes(board.infer_many(IMAGES)) == CODES
@@ -783,7 +785,7 @@ def test_sequence_numbers_wrap_around(monkeypatch):
 
 def test_programs_start_at_different_numbers(monkeypatch):
     random_bytes = [b"\x00\x10", b"\x12\x34"]
-    monkeypatch.setattr("stepnet.exchange.urandom", lambda size: random_bytes.pop(0))
+    monkeypatch.setattr("stepnet.link.exchange.urandom", lambda size: random_bytes.pop(0))
     board_peer = Numbered()
     with serving(board_peer) as where:
         open_board(where, NETWORK).close()
@@ -1151,7 +1153,7 @@ def test_images_of_another_form():
                 board.infer(image)
             sentences[name] = str(caught.value)
         assert board.infer(IMAGES[0]).code == CODES[0]
-    fit = "; `stepnet.picture.normalise` makes any picture fit."
+    fit = "; `stepnet.pictures.picture.normalise` makes any picture fit."
     assert sentences == {
         "size": "The image has 7 x 5 pixels, but network 'small' takes 5 x 6" + fit,
         "dimensions": "The image has 1 x 5 x 6 pixels, but network 'small' takes 5 x 6" + fit,
@@ -1167,7 +1169,7 @@ def test_bool_images_are_taken_as_they_are():
 
 
 def test_pictures_are_made_fit(tmp_path):
-    from stepnet.picture import normalise
+    from stepnet.pictures.picture import normalise
 
     network = random_network(sizes=(28 * 28, 20, 7), height=28)
     drawing = np.full((90, 70), 255, np.uint8)

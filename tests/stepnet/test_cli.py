@@ -20,12 +20,13 @@ from PIL import Image
 
 import peer
 from peer import CYCLES, MARGIN, Peer, serving
-from stepnet import Layer, Network, cli, reference
+from stepnet import Layer, Network, cli
 from stepnet.cli.output import Progress
 from stepnet.cli.render import grey_picture, plain_picture
-from stepnet.framing import Framing
-from stepnet.picture import normalise
-from stepnet.protocol import Refusal, Request
+from stepnet.link.messages import Refusal, Request
+from stepnet.networks import reference
+from stepnet.pictures.picture import normalise
+from stepnet.pictures.placing import Framing
 from stepnet.samples import sample_pictures
 
 STEPNET = (sys.executable, "-m", "stepnet")

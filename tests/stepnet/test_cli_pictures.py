@@ -14,8 +14,8 @@ from stepnet.cli.evaluate import evaluate
 from stepnet.cli.networks import networks
 from stepnet.cli.weights import weights
 from stepnet.errors import NetworkError
-from stepnet.networks import load_network, names
-from stepnet.sigmoid import SigmoidLayer, SigmoidNetwork
+from stepnet.networks.shipped import load_network, names
+from stepnet.networks.sigmoid import SigmoidLayer, SigmoidNetwork
 
 APP = typer.Typer(rich_markup_mode=None)
 for command in (evaluate, networks, weights):

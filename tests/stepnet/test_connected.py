@@ -13,10 +13,11 @@ import serial.tools.list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from peer import Claiming, Nonsense, Peer, Silent, serving
-from stepnet import cli, connected
-from stepnet.board import open_board
-from stepnet.connected import connected_boards, identify
-from stepnet.engine import EngineShape
+from stepnet import cli
+from stepnet.boards import search as connected
+from stepnet.boards.board import open_board
+from stepnet.boards.search import connected_boards, identify
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BoardError, LinkTimeoutError
 
 FT2232H = (0x0403, 0x6010)

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from stepnet import data
-from stepnet.data import Dataset
+from stepnet.data import sets as data
+from stepnet.data.sets import Dataset
 from stepnet.errors import DataError, MissingToolError
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import characters
-from stepnet import Network, reference
+from stepnet import Network
 from stepnet.errors import TrainingError
 from stepnet.learning import Config, delta, train
-from stepnet.network import Readout
+from stepnet.networks import reference
+from stepnet.networks.network import Readout
 
 
 def bars(**settings):
@@ -167,7 +168,7 @@ import sys
 sys.modules["torch"] = None
 import numpy as np
 from stepnet import learning
-from stepnet.data import Dataset
+from stepnet.data.sets import Dataset
 from stepnet.errors import MissingToolError
 images = np.zeros((40, 2, 2), np.uint8)
 images[::2] = 255

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import engine_memory
-from stepnet import Layer, Network, Readout, reference
-from stepnet.cycles import cycles_per_image, most_cycles_per_image
-from stepnet.engine import EngineShape, popcount_latency_cycles
+from stepnet import Layer, Network, Readout
+from stepnet.cores.engine.cycles import cycles_per_image, most_cycles_per_image
+from stepnet.cores.engine.memory_image import check_fits, memory_image, stored_thresholds
+from stepnet.cores.engine.shape import EngineShape, popcount_latency_cycles
 from stepnet.errors import NetworkError
-from stepnet.memory_image import check_fits, memory_image, stored_thresholds
-from stepnet.protocol import Space, pack_pixels
+from stepnet.link.messages import Space, pack_pixels
+from stepnet.networks import reference
 
 SMALL = EngineShape(simd=8, max_inputs=64, weight_words=1024, parameter_words=64)
 ALL_CODES = "".join(map(chr, range(128)))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from stepnet import Layer, Network
-from stepnet.data import Dataset
-from stepnet.evaluation import score
-from stepnet.sigmoid import SigmoidLayer, SigmoidNetwork
+from stepnet.data.evaluation import score
+from stepnet.data.sets import Dataset
+from stepnet.networks.sigmoid import SigmoidLayer, SigmoidNetwork
 
 STEP = Network, Layer(np.eye(7), np.ones(7), 2)
 SIGMOID = SigmoidNetwork, SigmoidLayer(np.eye(7), np.full(7, -0.5))

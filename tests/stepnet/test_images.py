@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from stepnet import Layer, Network, protocol, reference
-from stepnet.images import packer
+from stepnet import Layer, Network
+from stepnet.boards.packing import packer
+from stepnet.link import messages
+from stepnet.networks import reference
 
 
 def network(ink_threshold):
@@ -31,4 +33,4 @@ GREY[0, :4] = 0, 127, 128, 255
 def test_a_packed_image_holds_the_bits_of_the_reference(ink_threshold, image):
     small = network(ink_threshold)
     (bits,) = reference.binarise(small, image[np.newaxis])
-    assert packer(small)(image) == protocol.pack_pixels(bits)
+    assert packer(small)(image) == messages.pack_pixels(bits)

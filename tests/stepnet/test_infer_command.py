@@ -16,15 +16,18 @@ import pytest
 from PIL import Image
 
 from peer import CYCLES, MARGIN, Peer, reading, serving
-from stepnet import cli, picture_steps, protocol, reference
-from stepnet.board import Reading
+from stepnet import cli
+from stepnet.boards.board import Reading
 from stepnet.cli.infer import BATCH_S
-from stepnet.engine import EngineShape
-from stepnet.networks import load_network
-from stepnet.picture import normalise
-from stepnet.protocol import Request
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.link import messages as protocol
+from stepnet.link.messages import Request
+from stepnet.networks import reference
+from stepnet.networks.shipped import load_network
+from stepnet.pictures import steps as picture_steps
+from stepnet.pictures.picture import normalise
+from stepnet.pictures.text_line import read_text
 from stepnet.samples import sample_pictures
-from stepnet.text_line import read_text
 
 NETWORK = load_network("digits")
 STEPNET = (sys.executable, "-m", "stepnet")

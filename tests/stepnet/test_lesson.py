@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stepnet.network import Readout
+from stepnet.networks.network import Readout
 
 torch = pytest.importorskip("torch")
 lesson = pytest.importorskip("stepnet.learning.lesson")

@@ -16,7 +16,7 @@ import pytest
 import serial
 
 from stepnet.errors import LinkError, LinkTimeoutError, MissingToolError
-from stepnet.link import SerialLink, open_link
+from stepnet.link.link import SerialLink, open_link
 
 
 class FarEnd:

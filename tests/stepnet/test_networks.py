@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stepnet import Layer, Network, reference
-from stepnet.data import Dataset, load
+from stepnet import Layer, Network
+from stepnet.data.evaluation import score
+from stepnet.data.sets import Dataset, load
 from stepnet.errors import DataError, NetworkError
-from stepnet.evaluation import score
-from stepnet.networks import load_network, names
+from stepnet.networks import reference
+from stepnet.networks.shipped import load_network, names
 from stepnet.samples import sample_pictures
 
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))

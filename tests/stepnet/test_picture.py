@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stepnet import paper, reference
 from stepnet.errors import ImageError
-from stepnet.networks import load_network
-from stepnet.picture import normalise, read_picture
+from stepnet.networks import reference
+from stepnet.networks.shipped import load_network
+from stepnet.pictures import paper
+from stepnet.pictures.picture import normalise, read_picture
 from stepnet.samples import sample_pictures
 
 

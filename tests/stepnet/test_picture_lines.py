@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from stepnet import Layer, Network, reference
-from stepnet.board import Reading
-from stepnet.components import label
+from stepnet import Layer, Network
+from stepnet.boards.board import Reading
 from stepnet.errors import ImageError
-from stepnet.framing import Framing, frame, framing_of
-from stepnet.networks import load_network
+from stepnet.networks import reference
+from stepnet.networks.shipped import load_network
+from stepnet.pictures.pieces import label
+from stepnet.pictures.placing import Framing, frame, framing_of
+from stepnet.pictures.text_line import UNKNOWN_CHARACTER, find_line, read_text, segment_line
 from stepnet.samples import sample_pictures
-from stepnet.text_line import UNKNOWN_CHARACTER, find_line, read_text, segment_line
 
 CAPITAL = 60
 PEN = 7

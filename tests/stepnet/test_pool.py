@@ -12,11 +12,13 @@ import pytest
 
 import peer
 from peer import HangUpError, serving
-from stepnet import Layer, Network, pool, reference
-from stepnet.board import open_board
+from stepnet import Layer, Network
+from stepnet.boards import pool
+from stepnet.boards.board import open_board
+from stepnet.boards.pool import Pool, open_pool
 from stepnet.errors import BoardError, ImageError, LinkError, LinkTimeoutError, NetworkError
-from stepnet.pool import Pool, open_pool
-from stepnet.protocol import Refusal, Request
+from stepnet.link.messages import Refusal, Request
+from stepnet.networks import reference
 
 QUICK_S = 0.25
 

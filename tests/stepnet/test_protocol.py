@@ -11,9 +11,9 @@ from cobs import cobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepnet import protocol
 from stepnet.errors import LinkError
-from stepnet.protocol import (
+from stepnet.link import messages as protocol
+from stepnet.link.messages import (
     Answer,
     FrameReader,
     Layout,

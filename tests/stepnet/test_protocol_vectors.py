@@ -11,11 +11,13 @@ from cobs import cobs
 from PIL import Image
 
 import engine_memory
-from stepnet import Layer, Network, protocol, reference, samples
-from stepnet.cycles import cycles_per_image
-from stepnet.engine import MEMORIES, EngineShape
-from stepnet.memory_image import memory_image
-from stepnet.protocol import Answer, FrameReader, Refusal, Request, decode_frame, encode_frame
+from stepnet import Layer, Network, samples
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.engine.shape import MEMORIES, EngineShape
+from stepnet.link import messages as protocol
+from stepnet.link.messages import Answer, FrameReader, Refusal, Request, decode_frame, encode_frame
+from stepnet.networks import reference
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "protocol.md").read_text()

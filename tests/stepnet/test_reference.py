@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepnet import Layer, Network, reference
+from stepnet import Layer, Network
 from stepnet.errors import ImageError
+from stepnet.networks import reference
 
 
 def naive_activations(network, image):

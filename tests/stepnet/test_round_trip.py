@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepnet.round_trip import FIRST_PATIENCE_S, LEAST_PATIENCE_S, RoundTrip
+from stepnet.link.round_trip import FIRST_PATIENCE_S, LEAST_PATIENCE_S, RoundTrip
 
 
 def measured(*samples_s):

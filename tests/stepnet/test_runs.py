@@ -6,7 +6,7 @@ import pytest
 
 from characters import bars
 from stepnet import Network
-from stepnet.data import Dataset
+from stepnet.data.sets import Dataset
 from stepnet.errors import TrainingError
 from stepnet.learning import Config, Run, train
 

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 from peer import Leaving, Peer, serving
-from stepnet import Layer, Network, cli, reference
-from stepnet.board import open_board
-from stepnet.bridge import bridge, drain
+from stepnet import Layer, Network, cli
+from stepnet.boards.board import open_board
 from stepnet.errors import LinkError, LinkTimeoutError
-from stepnet.link import SerialLink, without_token
-from stepnet.share import Share, SocketVisitor, listen, shared_at
+from stepnet.link.bridge import bridge, drain
+from stepnet.link.link import SerialLink, without_token
+from stepnet.link.share import Share, SocketVisitor, listen, shared_at
+from stepnet.networks import reference
 
 TIMEOUT_S = 20.0
 ADDRESS = r"127\.0\.0\.1:\d+"

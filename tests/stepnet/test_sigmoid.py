@@ -7,9 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from stepnet import Layer, Network, Readout, reference, sigmoid
+from stepnet import Layer, Network, Readout
 from stepnet.errors import ImageError, NetworkError
-from stepnet.sigmoid import SigmoidLayer, SigmoidNetwork
+from stepnet.networks import reference, sigmoid
+from stepnet.networks.sigmoid import SigmoidLayer, SigmoidNetwork
 
 HEIGHT, WIDTH = 4, 5
 

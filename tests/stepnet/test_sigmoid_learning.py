@@ -6,11 +6,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from characters import bars  # noqa: E402
-from stepnet import Readout, sigmoid  # noqa: E402
-from stepnet.data import Dataset  # noqa: E402
+from stepnet import Readout  # noqa: E402
+from stepnet.data.sets import Dataset  # noqa: E402
 from stepnet.errors import TrainingError  # noqa: E402
 from stepnet.learning.config import Config  # noqa: E402
 from stepnet.learning.sigmoid import SigmoidLearner  # noqa: E402
+from stepnet.networks import sigmoid  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

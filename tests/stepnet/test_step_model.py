@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from stepnet import Layer, Network, reference
+from stepnet import Layer, Network
 from stepnet.learning.config import Config
-from stepnet.network import Readout
+from stepnet.networks import reference
+from stepnet.networks.network import Readout
 
 pytestmark = pytest.mark.slow
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from characters import bars
-from stepnet import reference
-from stepnet.data import Dataset
+from stepnet.data.sets import Dataset
 from stepnet.errors import TrainingError
 from stepnet.learning import Config, train
 from stepnet.learning.config import SURROGATES
-from stepnet.network import Readout
+from stepnet.networks import reference
+from stepnet.networks.network import Readout
 
 pytestmark = pytest.mark.slow
 

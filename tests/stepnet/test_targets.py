@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from stepnet import Layer, Network, reference
+from stepnet import Layer, Network
 from stepnet.learning.targets import Targets
-from stepnet.network import Readout
+from stepnet.networks import reference
+from stepnet.networks.network import Readout
 
 DIGITS = "0123456789"
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))

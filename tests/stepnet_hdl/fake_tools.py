@@ -2,7 +2,7 @@
 
 import json
 
-from stepnet_hdl.tools import Tool
+from stepnet_hdl.flow.tools import Tool
 
 NEXTPNR_REPORT = {
     "fmax": {"chip.clk": {"achieved": 34.5, "constraint": 24.0}},

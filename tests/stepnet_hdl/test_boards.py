@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from amaranth_boards.ice40_up5k_b_evn import ICE40UP5KBEVNPlatform
 
-from stepnet.engine import EngineShape
+from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
-from stepnet.memory_image import memory_image
-from stepnet.networks import load_network
-from stepnet_hdl.board_list import board_facts
-from stepnet_hdl.boards import PARTS, all_boards, find_board
-from stepnet_hdl.fits import check_network
-from stepnet_hdl.plan import make_plan
+from stepnet.networks.shipped import load_network
+from stepnet_hdl.boards.capacity import check_network
+from stepnet_hdl.boards.catalogue import PARTS, all_boards, find_board
+from stepnet_hdl.boards.facts import board_facts
+from stepnet_hdl.flow.build_plan import make_plan
 
 
 def test_boards_that_people_own_are_there():

@@ -12,16 +12,16 @@ from PIL import Image
 
 from fake_tools import make_tools
 from stepnet.errors import BuildError
-from stepnet_hdl import build as build_module
-from stepnet_hdl import plan
-from stepnet_hdl.build import BuildSettings, build
-from stepnet_hdl.cache import BuildCache
-from stepnet_hdl.manifest import read_manifest, shipped_folder
-from stepnet_hdl.report import report_from_json
+from stepnet_hdl.flow import build as build_module
+from stepnet_hdl.flow import build_plan
+from stepnet_hdl.flow.build import BuildSettings, build
+from stepnet_hdl.flow.cache import BuildCache
+from stepnet_hdl.flow.report import report_from_json
+from stepnet_hdl.shipping.manifest import read_manifest, shipped_folder
 
 ICEBREAKER = BuildSettings("icebreaker", clock_hz=24_000_000)
 
-make_plan_once = functools.cache(plan.make_plan)
+make_plan_once = functools.cache(build_plan.make_plan)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def use_tools(monkeypatch, tmp_path):
     """Puts fake tools in the place of the real ones; see `make_tools`."""
 
     # The chip is generated once for all tests.
-    monkeypatch.setattr(plan, "make_plan", make_plan_once)
+    monkeypatch.setattr(build_plan, "make_plan", make_plan_once)
 
     def use(**how):
         folder = tmp_path / "tools"

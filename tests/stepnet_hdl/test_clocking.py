@@ -5,8 +5,8 @@ from fractions import Fraction
 import pytest
 
 from stepnet.errors import BuildError
-from stepnet_hdl.boards import find_board
-from stepnet_hdl.clocking import Ecp5Pll, IcePll, divides, fastest_clock_hz, pll_for
+from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.fpga.clocks import Ecp5Pll, IcePll, divides, fastest_clock_hz, pll_for
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import random
 import pytest
 from cobs import cobs
 
-from stepnet_hdl.cobs import MAX_PACKET_BYTES, CobsDecoder, CobsEncoder
+from stepnet_hdl.link.cobs import MAX_PACKET_BYTES, CobsDecoder, CobsEncoder
 from streams import Bench, Driver, Pauses, packet
 
 RANDOM = random.Random(2024)

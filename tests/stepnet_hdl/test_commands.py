@@ -11,13 +11,14 @@ from typer.testing import CliRunner
 
 from fake_tools import make_tools
 from networks import random_network
+from stepnet.cores.engine.memory_image import layer_weight_words
 from stepnet.errors import BuildError, NetworkError
-from stepnet.memory_image import layer_weight_words
-from stepnet.networks import load_network
-from stepnet_hdl import build as build_module
-from stepnet_hdl import cache, commands
-from stepnet_hdl.boards import all_boards, find_board
-from stepnet_hdl.fits import fitting_networks
+from stepnet.networks.shipped import load_network
+from stepnet_hdl.boards.capacity import fitting_networks
+from stepnet_hdl.boards.catalogue import all_boards, find_board
+from stepnet_hdl.cli import commands
+from stepnet_hdl.flow import build as build_module
+from stepnet_hdl.flow import cache
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from stepnet.engine import EngineShape
-from stepnet_hdl.datapath import NO_STEP, Datapath
+from stepnet.cores.engine.shape import EngineShape
+from stepnet_hdl.cores.engine.datapath import NO_STEP, Datapath
 
 
 def word(bits):

@@ -7,9 +7,9 @@ import pytest
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 
-from stepnet import protocol
-from stepnet.protocol import Answer, Refusal, Request
-from stepnet_hdl.endpoint import IDENTITY_CONSTANTS, Endpoint, check_identity
+from stepnet.link import messages as protocol
+from stepnet.link.messages import Answer, Refusal, Request
+from stepnet_hdl.link.endpoint import IDENTITY_CONSTANTS, Endpoint, check_identity
 from streams import CLOCK_PERIOD_S, Bench, Driver, Pauses
 
 pytestmark = pytest.mark.slow

@@ -5,12 +5,13 @@ import pytest
 from amaranth.sim import Simulator
 
 from networks import random_images, random_network
-from stepnet import Readout, reference
-from stepnet.cycles import cycles_per_image
-from stepnet.engine import EngineShape
-from stepnet.memory_image import memory_image
-from stepnet.protocol import Refusal, Space, pack_pixels
-from stepnet_hdl.engine import Engine
+from stepnet import Readout
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.link.messages import Refusal, Space, pack_pixels
+from stepnet.networks import reference
+from stepnet_hdl.cores.engine.engine import Engine
 
 # Weight words of two bytes, and parameter words too.
 SMALL = EngineShape(16, max_inputs=64, weight_words=128, parameter_words=64)

@@ -9,20 +9,20 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from stepnet.cycles import cycles_per_image
-from stepnet.engine import EngineShape
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.cores.engine.memory_image import check_fits, memory_image, overlaps
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError, NetworkError
-from stepnet.memory_image import check_fits, memory_image, overlaps
-from stepnet.network import Layer, Network
-from stepnet.networks import load_network
-from stepnet_hdl.boards import PARTS, find_board
-from stepnet_hdl.chip_structure import popcount_structure
-from stepnet_hdl.estimate import LUT_ERROR, estimate, performance
-from stepnet_hdl.estimate_command import estimate as estimate_command
-from stepnet_hdl.manifest import read_manifest, shipped_boards, shipped_folder
-from stepnet_hdl.ram_mapping import ECP5, GOWIN, ICE40, family_of, map_ram
-from stepnet_hdl.shape_plan import MAX_OVERLAP_LOSS, plan
-from stepnet_hdl.target import Target
+from stepnet.networks.network import Layer, Network
+from stepnet.networks.shipped import load_network
+from stepnet_hdl.boards.catalogue import PARTS, find_board
+from stepnet_hdl.cli.estimate import estimate as estimate_command
+from stepnet_hdl.cores.engine.structure import popcount_structure
+from stepnet_hdl.estimation.engine_choice import MAX_OVERLAP_LOSS, plan
+from stepnet_hdl.estimation.size import LUT_ERROR, estimate, performance
+from stepnet_hdl.estimation.target import Target
+from stepnet_hdl.fpga.ram_mapping import ECP5, GOWIN, ICE40, family_of, map_ram
+from stepnet_hdl.shipping.manifest import read_manifest, shipped_boards, shipped_folder
 
 BUILT = json.loads((Path(__file__).parents[2] / "benchmarks" / "estimate_table.json").read_text())
 
@@ -115,7 +115,7 @@ def test_as_many_rams_hold_the_depth_that_a_mapping_names():
 def test_popcount_structure_counts_the_flip_flops_of_the_gateware(width):
     from amaranth.hdl import Fragment
 
-    from stepnet_hdl.popcount import Popcount
+    from stepnet_hdl.blocks.popcount import Popcount
 
     fragment = Fragment.get(Popcount(width), None)
     registers = sum(len(signal) for signal in fragment.statements["sync"]._lhs_signals())

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from stepnet_hdl import boards, fastest
-from stepnet_hdl.build import BuildSettings
-from stepnet_hdl.fastest import fastest_settings
+from stepnet_hdl.boards import catalogue
+from stepnet_hdl.flow import clock_search as fastest
+from stepnet_hdl.flow.build import BuildSettings
+from stepnet_hdl.flow.clock_search import fastest_settings
 
 
 @pytest.fixture
@@ -24,8 +25,8 @@ def search(monkeypatch, tmp_path):
 
         monkeypatch.setattr(fastest, "find_or_build", find_or_build)
         for device, clock_hz in (("iCE40UP5K", 24_000_000), ("LFE5U-25F", 50_000_000)):
-            part = replace(boards.PARTS[device], clock_hz=clock_hz)
-            monkeypatch.setitem(boards.PARTS, device, part)
+            part = replace(catalogue.PARTS[device], clock_hz=clock_hz)
+            monkeypatch.setitem(catalogue.PARTS, device, part)
         settings = BuildSettings(board, baud)
         found = fastest_settings(settings, tmp_path, progress=lambda _: None)
         return found.clock_hz / 1e6, tried

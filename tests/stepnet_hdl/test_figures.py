@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from stepnet.cycles import cycles_per_image
-from stepnet.networks import load_network
-from stepnet_hdl.boards import find_board
-from stepnet_hdl.boards_page import images_per_s
-from stepnet_hdl.estimate import estimate
-from stepnet_hdl.manifest import read_manifest, shipped_folder
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.networks.shipped import load_network
+from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.estimation.size import estimate
+from stepnet_hdl.shipping.boards_page import images_per_s
+from stepnet_hdl.shipping.manifest import read_manifest, shipped_folder
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "figures.md").read_text()

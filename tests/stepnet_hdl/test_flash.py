@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from stepnet.errors import BoardError, BuildError, MissingToolError
-from stepnet_hdl.flash import PROGRAMMERS, flash, flash_command
+from stepnet_hdl.boards.programmers import PROGRAMMERS, flash, flash_command
 
 
 @pytest.fixture
@@ -97,6 +97,6 @@ def test_no_programmer_installed(monkeypatch):
 
 
 def test_every_programmer_is_of_a_board():
-    from stepnet_hdl.boards import all_boards
+    from stepnet_hdl.boards.catalogue import all_boards
 
     assert set(PROGRAMMERS) <= set(all_boards())

@@ -4,11 +4,11 @@ import random
 import pytest
 from cobs import cobs
 
-from stepnet import protocol
 from stepnet.errors import BuildError
-from stepnet.protocol import decode_frame, encode_frame
-from stepnet_hdl.frames import FrameReceiver, FrameTransmitter
-from stepnet_hdl.packet_buffer import check_buffer_bytes
+from stepnet.link import messages as protocol
+from stepnet.link.messages import decode_frame, encode_frame
+from stepnet_hdl.link.frames import FrameReceiver, FrameTransmitter
+from stepnet_hdl.link.packet_buffer import check_buffer_bytes
 from streams import Bench, Driver, Pauses, packet, packets_of
 
 pytestmark = pytest.mark.slow

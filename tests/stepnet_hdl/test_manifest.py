@@ -3,12 +3,13 @@
 import pytest
 
 from stepnet.errors import BuildError
-from stepnet_hdl import manifest, shipped
-from stepnet_hdl.boards import find_board
-from stepnet_hdl.manifest import read_manifest, shipped_boards, shipped_folder
-from stepnet_hdl.plan import make_plan
-from stepnet_hdl.report import report_from_json
-from stepnet_hdl.shipped import BOARDS, ship
+from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.flow.build_plan import make_plan
+from stepnet_hdl.flow.report import report_from_json
+from stepnet_hdl.shipping import manifest
+from stepnet_hdl.shipping import ship as shipped
+from stepnet_hdl.shipping.manifest import read_manifest, shipped_boards, shipped_folder
+from stepnet_hdl.shipping.ship import BOARDS, ship
 
 REPORT = """{
     "board": "icebreaker", "part": "iCE40UP5K", "bitstream": "stepnet.bin", "picture": "a.png",
@@ -103,6 +104,6 @@ def test_shipped_bitstream_is_of_this_gateware(board):
         found.bitstream,
     }
     plan = make_plan(find_board(board), baud=found.baud, clock_hz=found.clock_hz)
-    assert found.source_digest == plan.digest, "build it again: python -m stepnet_hdl.shipped"
+    assert found.source_digest == plan.digest, "build it again: python -m stepnet_hdl.shipping.ship"
     # Large parts take nextpnr's other router.
     assert ("--router router2" in " ".join(plan.place_and_route)) == (board == "ulx3s-85f")

@@ -6,8 +6,15 @@ import json
 import pytest
 from PIL import Image, ImageColor
 
-from stepnet_hdl.placement import COLOURS, EMPTY_TILE, MARGIN_PIXELS, block_of, draw, read_placement
-from stepnet_hdl.report import own_name, report_from_json
+from stepnet_hdl.flow.placement import (
+    COLOURS,
+    EMPTY_TILE,
+    MARGIN_PIXELS,
+    block_of,
+    draw,
+    read_placement,
+)
+from stepnet_hdl.flow.report import own_name, report_from_json
 
 REPORT = report_from_json(
     json.dumps(

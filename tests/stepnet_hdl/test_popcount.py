@@ -5,8 +5,8 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from stepnet.engine import popcount_latency_cycles
-from stepnet_hdl.popcount import Popcount
+from stepnet.cores.engine.shape import popcount_latency_cycles
+from stepnet_hdl.blocks.popcount import Popcount
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import sysconfig
 import pytest
 
 from stepnet.errors import MissingToolError
-from stepnet_hdl.tools import find_flow_tool, find_tool
+from stepnet_hdl.flow.tools import find_flow_tool, find_tool
 
 
 @pytest.fixture

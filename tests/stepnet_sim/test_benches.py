@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from stepnet.errors import MissingToolError
-from stepnet_sim.bench_runner import (
+from stepnet_sim.benches.bench_runner import (
     BENCHES,
     SIMULATORS,
     BenchError,
@@ -36,7 +36,7 @@ def test_bench(simulator, name, made_once, tmp_path, monkeypatch):
 def test_what_does_not_compile_is_a_failure_with_its_log(tmp_path, monkeypatch):
     if (missing := missing_tool("verilator")) is not None:
         pytest.skip(f"verilator needs {missing}, which is not installed")
-    monkeypatch.setattr("stepnet_sim.bench_runner.to_verilog", lambda rtlil_text: "module")
+    monkeypatch.setattr("stepnet_sim.benches.bench_runner.to_verilog", lambda rtlil_text: "module")
     with pytest.raises(BenchError) as error:
         build_benches("verilator", tmp_path)
     log = tmp_path / "build.log"

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from stepnet.errors import BuildError, MissingToolError
-from stepnet.framing import Framing
-from stepnet.networks import load_network
-from stepnet.picture import normalise
+from stepnet.networks.shipped import load_network
+from stepnet.pictures.picture import normalise
+from stepnet.pictures.placing import Framing
 from stepnet.samples import sample_pictures
-from stepnet_hdl.boards import find_board
-from stepnet_sim import unpacked
-from stepnet_sim.bitstream import bitstream_link, sample_images, verify_shipped
-from stepnet_sim.unpacked import unpack
-from stepnet_sim.verilated import missing_compiler
+from stepnet_hdl.boards.catalogue import find_board
+from stepnet_sim.chips.verilated import missing_compiler
+from stepnet_sim.gates import unpacked
+from stepnet_sim.gates.bitstream import bitstream_link, sample_images, verify_shipped
+from stepnet_sim.gates.unpacked import unpack
 
 IMAGES = 20
 

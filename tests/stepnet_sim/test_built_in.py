@@ -5,24 +5,24 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from stepnet import reference
-from stepnet.board import Board
-from stepnet.engine import EngineShape
+from stepnet.boards.board import Board
+from stepnet.boards.identity import read_identity
+from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError, NetworkError
-from stepnet.exchange import Exchange, Message
-from stepnet.identity import read_identity
-from stepnet.memory_image import memory_image
-from stepnet.network import Readout
-from stepnet.protocol import Refusal, Request
-from stepnet_hdl.boards import find_board
-from stepnet_sim import verilated
+from stepnet.link.exchange import Exchange, Message
+from stepnet.link.messages import Refusal, Request
+from stepnet.networks import reference
+from stepnet.networks.network import Readout
+from stepnet_hdl.boards.catalogue import find_board
 from stepnet_sim.benches.networks import random_network
-from stepnet_sim.design import Design
-from stepnet_sim.interpreted import InterpretedChip
-from stepnet_sim.verification import netlist
+from stepnet_sim.chips import verilated
+from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.interpreted import InterpretedChip
+from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
+from stepnet_sim.chips.virtual_board import INTERPRETED_CYCLES_PER_RUN, VirtualBoardLink
+from stepnet_sim.verification.levels import netlist
 from stepnet_sim.verification.through_link import Running, compare
-from stepnet_sim.verilated import VerilatedChip, missing_compiler
-from stepnet_sim.virtual_board import INTERPRETED_CYCLES_PER_RUN, VirtualBoardLink
 
 SHAPES = {
     "one neuron at a time": EngineShape(16, 256, 256, 64),

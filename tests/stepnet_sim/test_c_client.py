@@ -17,14 +17,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stepnet import protocol, reference
-from stepnet.cycles import cycles_per_image
-from stepnet.networks import load_network
-from stepnet.protocol import Answer, Request
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.link import messages as protocol
+from stepnet.link.messages import Answer, Request
+from stepnet.networks import reference
+from stepnet.networks.shipped import load_network
 from stepnet.samples import sample_pictures
-from stepnet_sim.design import ICEBREAKER
-from stepnet_sim.verilated import missing_compiler
-from stepnet_sim.virtual_board import open_link
+from stepnet_sim.chips.design import ICEBREAKER
+from stepnet_sim.chips.verilated import missing_compiler
+from stepnet_sim.chips.virtual_board import open_link
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "examples" / "client.c"

@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 from stepnet import Layer, Network, open_board
 from stepnet.cli import make_app
+from stepnet.cores.engine.memory_image import check_fits
 from stepnet.errors import BuildError, NetworkError
-from stepnet.memory_image import check_fits
-from stepnet.networks import load_network, names
-from stepnet_hdl.boards import find_board
-from stepnet_sim.commands import sim
-from stepnet_sim.design import Design, design_for
+from stepnet.networks.shipped import load_network, names
+from stepnet_hdl.boards.catalogue import find_board
+from stepnet_sim.chips.design import Design, design_for
+from stepnet_sim.cli import sim
 
 
 @pytest.mark.parametrize("name", names())

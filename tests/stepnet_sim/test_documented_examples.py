@@ -27,11 +27,11 @@ import pytest
 from PIL import Image
 
 from stepnet import cli
-from stepnet.networks import load_network
+from stepnet.networks.shipped import load_network
 from stepnet.samples import sample_pictures
-from stepnet_hdl import build
-from stepnet_hdl.cache import BuildCache
-from stepnet_sim.verilated import missing_compiler
+from stepnet_hdl.flow import build
+from stepnet_hdl.flow.cache import BuildCache
+from stepnet_sim.chips.verilated import missing_compiler
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]

@@ -4,9 +4,10 @@ from contextlib import closing
 
 import pytest
 
-from stepnet.protocol import Answer, FrameReader, Request, encode_frame
-from stepnet_sim.chip_library import chip_library
-from stepnet_sim.design import Design
+from stepnet.link.messages import Answer, FrameReader, Request, encode_frame
+from stepnet_sim.chips.chip_library import chip_library
+from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
 from stepnet_sim.fuzz.frames import WEIGHTS
 from stepnet_sim.fuzz.model import FuzzedBoardModel
 from stepnet_sim.fuzz.session import (
@@ -16,7 +17,6 @@ from stepnet_sim.fuzz.session import (
     FuzzSession,
     reference_program,
 )
-from stepnet_sim.verilated import VerilatedChip, missing_compiler
 
 DESIGN = Design()
 SEED = 11

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stepnet import protocol
-from stepnet.board import Board
-from stepnet.protocol import Answer, encode_frame
+from stepnet.boards.board import Board
+from stepnet.link import messages as protocol
+from stepnet.link.messages import Answer, encode_frame
 from stepnet_sim.fuzz import parser
 from stepnet_sim.fuzz.parser import NETWORK, ScriptedBoard
 

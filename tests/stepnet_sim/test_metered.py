@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from networks import random_images, random_network
-from stepnet import reference
-from stepnet.board import Board
-from stepnet.engine import EngineShape
-from stepnet.memory_image import image_bytes
-from stepnet.protocol import INFER, encode_frame
-from stepnet_sim.chip_library import chip_library
-from stepnet_sim.design import Design
-from stepnet_sim.metered import MeteredLink
-from stepnet_sim.verilated import VerilatedChip, missing_compiler
+from stepnet.boards.board import Board
+from stepnet.cores.engine.memory_image import image_bytes
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.link.messages import INFER, encode_frame
+from stepnet.networks import reference
+from stepnet_sim.chips.chip_library import chip_library
+from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.metered import MeteredLink
+from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
 
 DESIGN = Design(
     shape=EngineShape(8, max_inputs=256, weight_words=512, parameter_words=32),

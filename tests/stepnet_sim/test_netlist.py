@@ -3,17 +3,18 @@
 import numpy as np
 import pytest
 
-from stepnet.engine import EngineShape
-from stepnet.network import Readout
-from stepnet_hdl.boards import find_board
-from stepnet_sim import verilated
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.networks.network import Readout
+from stepnet_hdl.boards.catalogue import find_board
 from stepnet_sim.benches.networks import random_network
-from stepnet_sim.chip_library import chip_library
-from stepnet_sim.design import Design
-from stepnet_sim.verification import netlist, through_link
-from stepnet_sim.verification.cells import cell_models
+from stepnet_sim.chips import verilated
+from stepnet_sim.chips.chip_library import chip_library
+from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
+from stepnet_sim.gates.cells import cell_models
+from stepnet_sim.verification import through_link
+from stepnet_sim.verification.levels import netlist
 from stepnet_sim.verification.through_link import Running, compare
-from stepnet_sim.verilated import VerilatedChip, missing_compiler
 
 pytestmark = pytest.mark.skipif(
     missing_compiler() is not None, reason=f"needs {missing_compiler()}, which is not installed"

@@ -5,10 +5,11 @@ import re
 import pytest
 
 from stepnet.errors import MissingToolError
-from stepnet_hdl import cobs
-from stepnet_sim.verification import formal, proofs
+from stepnet_hdl.link import cobs
+from stepnet_sim.verification import formal
 from stepnet_sim.verification.combinational import paths_from_ready
 from stepnet_sim.verification.formal import ProofError, prove
+from stepnet_sim.verification.levels import proofs
 from stepnet_sim.verification.mutants import Mutant, broken
 
 QUICK = [proof for proof in proofs.ALL if proof.quick]
@@ -48,7 +49,8 @@ def test_counterexample_names_cycle_and_trace(tmp_path):
 
 @pytest.mark.slow
 def test_proof_that_accepts_a_broken_block_is_no_proof(tmp_path):
-    harmless = Mutant("stepnet_hdl.popcount", "half = len(bits) // 2  #", "half = len(bits) // 2 #")
+    comment, other = "half = len(bits) // 2  #", "half = len(bits) // 2 #"
+    harmless = Mutant("stepnet_hdl.blocks.popcount", comment, other)
     proof = formal.Proof(
         "popcount", "the sum", QUICK[0].harness, 5, unbounded=True, mutants=(harmless,)
     )
@@ -79,7 +81,7 @@ def test_tool_that_fails_is_no_verdict(tmp_path, monkeypatch):
 def test_path_from_ready_to_valid_is_found(tmp_path):
     assert paths_from_ready(cobs.CobsDecoder(), tmp_path / "sound") == []
     waits_for_ready = Mutant(
-        "stepnet_hdl.cobs",
+        "stepnet_hdl.link.cobs",
         "m.d.comb += self.bytes.valid.eq(1)",
         "m.d.comb += self.bytes.valid.eq(self.bytes.ready)",
     )
@@ -88,13 +90,13 @@ def test_path_from_ready_to_valid_is_found(tmp_path):
 
 
 def test_mutant_of_a_text_that_is_gone_is_refused():
-    gone = broken(Mutant("stepnet_hdl.cobs", "not in it", ""))
+    gone = broken(Mutant("stepnet_hdl.link.cobs", "not in it", ""))
     with pytest.raises(ValueError, match=r"stepnet_hdl\.cobs holds 0 times 'not in it'"), gone:
         pass
 
 
 def test_mutant_lasts_as_long_as_asked():
     sound = cobs.CobsDecoder
-    with broken(Mutant("stepnet_hdl.cobs", "token.broken.eq(~at_code)", "token.broken.eq(0)")):
+    with broken(Mutant("stepnet_hdl.link.cobs", "token.broken.eq(~at_code)", "token.broken.eq(0)")):
         assert cobs.CobsDecoder is not sound
     assert cobs.CobsDecoder is sound

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from stepnet.errors import BuildError
-from stepnet_hdl.boards import find_board
-from stepnet_sim.routed import routed_verilog
+from stepnet_hdl.boards.catalogue import find_board
+from stepnet_sim.gates.routed import routed_verilog
 
 PORTS = {
     "uart_0__rx__io": {"direction": "input", "bits": [1]},

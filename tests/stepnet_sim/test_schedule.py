@@ -9,11 +9,11 @@ from PIL import Image
 
 from networks import random_images, random_network
 from stepnet import Readout
-from stepnet.engine import EngineShape
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import PictureError
-from stepnet_sim.design import Design
-from stepnet_sim.schedule import LAYER_COLOURS, PIXEL_COLOUR, STATE_COLOURS
-from stepnet_sim.waves import record_waves
+from stepnet_sim.chips.design import Design
+from stepnet_sim.waves.schedule import LAYER_COLOURS, PIXEL_COLOUR, STATE_COLOURS
+from stepnet_sim.waves.waves import record_waves
 
 pytestmark = pytest.mark.slow
 

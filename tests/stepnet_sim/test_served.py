@@ -16,16 +16,18 @@ import numpy as np
 import pytest
 
 from networks import random_images, random_network
-from stepnet import cli, open_board, protocol, reference
+from stepnet import cli, open_board
+from stepnet.cores.engine.memory_image import memory_image
 from stepnet.errors import LinkError
-from stepnet.memory_image import memory_image
-from stepnet.protocol import Request
-from stepnet.share import Share, listen, shared_at
-from stepnet_sim import served
-from stepnet_sim.design import ICEBREAKER
-from stepnet_sim.served import RestingLink, Terminal, load
-from stepnet_sim.verilated import missing_compiler
-from stepnet_sim.virtual_board import open_link
+from stepnet.link import messages as protocol
+from stepnet.link.messages import Request
+from stepnet.link.share import Share, listen, shared_at
+from stepnet.networks import reference
+from stepnet_sim.chips import served
+from stepnet_sim.chips.design import ICEBREAKER
+from stepnet_sim.chips.served import RestingLink, Terminal, load
+from stepnet_sim.chips.verilated import missing_compiler
+from stepnet_sim.chips.virtual_board import open_link
 
 TIMEOUT_S = 60.0
 BUSY = "The board is in use by another client; try again when that one has left."

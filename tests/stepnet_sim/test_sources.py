@@ -6,13 +6,13 @@ import sys
 import pytest
 
 from stepnet_sim import sources
-from stepnet_sim.bitstream import UNPACKING_MODULES
+from stepnet_sim.gates.bitstream import UNPACKING_MODULES
 from stepnet_sim.sources import source_digest, source_files
 
 MODULES_OF_A_DESIGN = """
 import sys
-from stepnet_hdl.verilog import to_rtlil
-from stepnet_sim.design import Design
+from stepnet_hdl.flow.verilog import to_rtlil
+from stepnet_sim.chips.design import Design
 to_rtlil(Design(uart=True).component(), "chip")
 print(*(name for name in sys.modules if name.partition(".")[0] in ("stepnet", "stepnet_hdl")))
 """
@@ -22,19 +22,25 @@ print(*(name for name in sys.modules if name.partition(".")[0] in ("stepnet", "s
 def test_every_module_that_generates_the_chip_decides_what_it_is():
     run = [sys.executable, "-c", MODULES_OF_A_DESIGN]
     loaded = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
-    found = source_files("stepnet_sim.design", "stepnet_hdl.verilog")
-    assert {"stepnet.cycles", "stepnet.identity", "stepnet_hdl.engine"} <= set(loaded)
+    found = source_files("stepnet_sim.chips.design", "stepnet_hdl.flow.verilog")
+    assert {
+        "stepnet.cores.engine.cycles",
+        "stepnet.boards.identity",
+        "stepnet_hdl.cores.engine.engine",
+    } <= set(loaded)
     assert set(loaded) <= set(found)
 
 
 def test_what_serves_the_host_alone_decides_nothing():
-    found = source_files("stepnet_sim.design", "stepnet_hdl.verilog")
-    assert found.keys().isdisjoint({"stepnet.board", "stepnet.learning", "stepnet_hdl.build"})
+    found = source_files("stepnet_sim.chips.design", "stepnet_hdl.flow.verilog")
+    assert found.keys().isdisjoint(
+        {"stepnet.boards.board", "stepnet.learning", "stepnet_hdl.flow.build"}
+    )
 
 
 def test_models_of_cells_decide_what_an_unpacked_bitstream_does():
     found = source_files(*UNPACKING_MODULES)
-    assert {"stepnet_sim.verification.cells", *UNPACKING_MODULES} <= found.keys()
+    assert {"stepnet_sim.gates.cells", *UNPACKING_MODULES} <= found.keys()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stepnet_sim.verilated import missing_compiler
+from stepnet_sim.chips.verilated import missing_compiler
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -9,17 +9,19 @@ import platformdirs
 import pytest
 
 from networks import random_images, random_network
-from stepnet import Readout, protocol, reference
-from stepnet.cycles import cycles_per_image
-from stepnet.engine import EngineShape
+from stepnet import Readout
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError, LinkError, MissingToolError
-from stepnet.memory_image import memory_image
-from stepnet.protocol import DEFAULT_BAUD, Answer, Request
+from stepnet.link import messages as protocol
+from stepnet.link.messages import DEFAULT_BAUD, Answer, Request
+from stepnet.networks import reference
 from stepnet_sim.benches.board_model import UART_BITS
-from stepnet_sim.design import ICEBREAKER, Design
-from stepnet_sim.interpreted import InterpretedChip
-from stepnet_sim.verilated import VerilatedChip, missing_compiler
-from stepnet_sim.virtual_board import start
+from stepnet_sim.chips.design import ICEBREAKER, Design
+from stepnet_sim.chips.interpreted import InterpretedChip
+from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
+from stepnet_sim.chips.virtual_board import start
 
 SMALL = EngineShape(
     8,

@@ -9,14 +9,15 @@ import pytest
 import pywellen
 
 from networks import random_images, random_network
-from stepnet import Readout, cli, reference
-from stepnet.cycles import cycles_after, cycles_per_image
-from stepnet.engine import EngineShape
+from stepnet import Readout, cli
+from stepnet.cores.engine.cycles import cycles_after, cycles_per_image
+from stepnet.cores.engine.memory_image import words_per_row
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import NetworkError, PictureError
-from stepnet.memory_image import words_per_row
+from stepnet.networks import reference
 from stepnet.samples import sample_pictures
-from stepnet_sim.design import ICEBREAKER, Design
-from stepnet_sim.waves import record_waves
+from stepnet_sim.chips.design import ICEBREAKER, Design
+from stepnet_sim.waves.waves import record_waves
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet_hdl.ram import Ram
+from stepnet_hdl.blocks.ram import Ram
 
 
 class LaneMemory(wiring.Component):

@@ -4,7 +4,7 @@ from amaranth.hdl import C, Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import popcount_latency_cycles
+from stepnet.cores.engine.shape import popcount_latency_cycles
 
 
 class Popcount(wiring.Component):

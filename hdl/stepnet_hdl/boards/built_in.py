@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from stepnet.errors import BuildError
-from stepnet.network import Network
-from stepnet_hdl.boards import Board, all_boards
-from stepnet_hdl.fits import check_network, fits
+from stepnet.networks.network import Network
+from stepnet_hdl.boards.capacity import check_network, fits
+from stepnet_hdl.boards.catalogue import Board, all_boards
 
 
 def check_built_in(network: Network, board: Board) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from stepnet.engine import ADDRESS_BITS, EngineShape
+from stepnet.cores.engine.memory_image import check_fits, memory_image
+from stepnet.cores.engine.shape import ADDRESS_BITS, EngineShape
 from stepnet.errors import BuildError, NetworkError
-from stepnet.memory_image import check_fits, memory_image
-from stepnet.network import Network
-from stepnet.networks import load_network, names
+from stepnet.networks.network import Network
+from stepnet.networks.shipped import load_network, names
 
 
 def fitting_networks(shape: EngineShape) -> list[str]:

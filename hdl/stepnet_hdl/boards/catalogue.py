@@ -17,11 +17,11 @@ from amaranth.build import Platform
 from amaranth.lib.io import DifferentialPort
 from amaranth.vendor import GowinPlatform, LatticeECP5Platform, LatticeICE40Platform
 
-from stepnet.engine import EngineShape
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl.clocking import fastest_clock_hz
-from stepnet_hdl.gowin import with_himbaechel
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet_hdl.fpga.clocks import fastest_clock_hz
+from stepnet_hdl.fpga.gowin import with_himbaechel
 
 OpenPlatform: TypeAlias = (
     type[LatticeICE40Platform] | type[LatticeECP5Platform] | type[GowinPlatform]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from stepnet.engine import EngineShape
-from stepnet_hdl.boards import all_boards
-from stepnet_hdl.fits import fitting_networks
+from stepnet.cores.engine.shape import EngineShape
+from stepnet_hdl.boards.capacity import fitting_networks
+from stepnet_hdl.boards.catalogue import all_boards
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from amaranth.build.res import ResourceError
 from amaranth.hdl import Module
 from amaranth.lib import io, wiring
 
-from stepnet.network import Network
-from stepnet_hdl.boards import Board
-from stepnet_hdl.chip import SerialChip
-from stepnet_hdl.clocking import add_clock_domain, pll_for
+from stepnet.networks.network import Network
+from stepnet_hdl.boards.catalogue import Board
+from stepnet_hdl.chip.chip import SerialChip
+from stepnet_hdl.fpga.clocks import add_clock_domain, pll_for
 
 
 class BoardTop(wiring.Component):

@@ -7,15 +7,15 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import EngineShape
-from stepnet.identity import shape_fields
-from stepnet.memory_image import memory_image
-from stepnet.network import Network
-from stepnet.protocol import Core
-from stepnet_hdl.cobs import PacketByte
-from stepnet_hdl.endpoint import Endpoint
-from stepnet_hdl.engine import Engine
-from stepnet_hdl.uart import UartReceiver, UartTransmitter, divisor_for
+from stepnet.boards.identity import shape_fields
+from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.link.messages import Core
+from stepnet.networks.network import Network
+from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.link.cobs import PacketByte
+from stepnet_hdl.link.endpoint import Endpoint
+from stepnet_hdl.link.uart import UartReceiver, UartTransmitter, divisor_for
 
 
 class Chip(wiring.Component):
@@ -31,7 +31,7 @@ class Chip(wiring.Component):
     Members
     -------
     rx, tx : streams of 8 bits, in and out
-        The link of `stepnet.protocol`.
+        The link of `stepnet.link.messages`.
     character : Signal(8), out
         The character register.
     loaded : Signal(1), out

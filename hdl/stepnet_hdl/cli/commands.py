@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from stepnet.errors import BoardError, BuildError, MissingToolError
-from stepnet.protocol import DEFAULT_BAUD
+from stepnet.link.messages import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from stepnet.connected import Connected
-    from stepnet.identity import Identity
-    from stepnet_hdl.board_list import BoardFacts
-    from stepnet_hdl.flow import Progress
-    from stepnet_hdl.manifest import Manifest
+    from stepnet.boards.identity import Identity
+    from stepnet.boards.search import Connected
+    from stepnet_hdl.boards.facts import BoardFacts
+    from stepnet_hdl.flow.run import Progress
+    from stepnet_hdl.shipping.manifest import Manifest
 
 UNBROKEN_COLUMNS = 1000
 
@@ -71,9 +71,9 @@ def build(
 ) -> None:
     """Build the bitstream for a board with Yosys and nextpnr, or take it from the cache."""
     _require_amaranth()
-    from stepnet_hdl.build import BuildSettings
-    from stepnet_hdl.build import build as build_bitstream
-    from stepnet_hdl.fastest import fastest_settings
+    from stepnet_hdl.flow.build import BuildSettings
+    from stepnet_hdl.flow.build import build as build_bitstream
+    from stepnet_hdl.flow.clock_search import fastest_settings
 
     if fastest and clock_mhz is not None:
         raise typer.BadParameter("it does not go with --clock-mhz.", param_hint="--fastest")
@@ -123,7 +123,7 @@ def boards(
         show_connected(all_ports=all_ports, baud=baud, json_output=json_output)
         return
     _require_amaranth()
-    from stepnet_hdl.board_list import board_facts
+    from stepnet_hdl.boards.facts import board_facts
 
     facts = board_facts(baud)
     if json_output:
@@ -160,8 +160,8 @@ def flash(
     ] = False,
 ) -> None:
     """Program a board with openFPGALoader, and ask it who it is."""
-    from stepnet_hdl import flash as programmer
-    from stepnet_hdl.manifest import read_manifest, shipped_folder
+    from stepnet_hdl.boards import programmers as programmer
+    from stepnet_hdl.shipping.manifest import read_manifest, shipped_folder
 
     manifest: Manifest | None = None
     if bitstream is None:
@@ -190,9 +190,9 @@ def flash(
 
 
 def _check_network_fits(network: str, board: str) -> None:
-    from stepnet.networks import load_network
-    from stepnet_hdl.fits import check_network
-    from stepnet_hdl.manifest import read_manifest, shipped_boards, shipped_folder
+    from stepnet.networks.shipped import load_network
+    from stepnet_hdl.boards.capacity import check_network
+    from stepnet_hdl.shipping.manifest import read_manifest, shipped_boards, shipped_folder
 
     shapes = [(name, read_manifest(shipped_folder(name)).shape) for name in shipped_boards()]
     check_network(load_network(network), board, shapes)
@@ -200,7 +200,7 @@ def _check_network_fits(network: str, board: str) -> None:
 
 def _find_port(board: str, manifest: Manifest | None, baud: int) -> str:
     """The port at which a board answers, with the engine of the manifest if there is one."""
-    from stepnet.connected import connected_boards
+    from stepnet.boards.search import connected_boards
 
     def answers(connected: Connected) -> bool:
         identity = connected.identity
@@ -217,10 +217,10 @@ def _find_port(board: str, manifest: Manifest | None, baud: int) -> str:
 
 
 def _show_programmed(board: str, where: str, baud: int, network: str | None) -> None:
-    from stepnet.connected import identify
+    from stepnet.boards.search import identify
 
     if network is not None:
-        from stepnet.board import open_board
+        from stepnet.boards.board import open_board
 
         with open_board(where, network, baud=baud) as running:
             loaded = f"network {running.network.name}"
@@ -235,7 +235,7 @@ def _show_programmed(board: str, where: str, baud: int, network: str | None) -> 
 
 
 def _loaded_in_words(identity: Identity) -> str:
-    from stepnet.held_network import shipped_network
+    from stepnet.boards.held_network import shipped_network
 
     if not identity.loaded:
         return "no network yet"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepnet.errors import MissingToolError
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl.target import Target
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet_hdl.estimation.target import Target
 
 if TYPE_CHECKING:
-    from stepnet_hdl.shape_plan import Choice, ShapePlan
+    from stepnet_hdl.estimation.engine_choice import Choice, ShapePlan
 
 UNBROKEN_COLUMNS = 1000
 """Wider than the table: a row stays one line, wherever it is printed to."""
@@ -44,9 +44,9 @@ def estimate(
             raise MissingToolError(
                 f'The package {package!r} is missing; install it with: pip install "stepnet[fpga]".'
             )
-    from stepnet.networks import load_network
-    from stepnet_hdl.boards import find_board
-    from stepnet_hdl.shape_plan import plan
+    from stepnet.networks.shipped import load_network
+    from stepnet_hdl.boards.catalogue import find_board
+    from stepnet_hdl.estimation.engine_choice import plan
 
     found = plan(load_network(network), find_board(board), target, baud)
     if json_output:

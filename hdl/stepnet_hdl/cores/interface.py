@@ -2,7 +2,7 @@
 
 from amaranth.lib import data
 
-from stepnet.engine import CODE_BITS
+from stepnet.cores.engine.shape import CODE_BITS
 
 CYCLES_BITS = 24
 MARGIN_BITS = 24

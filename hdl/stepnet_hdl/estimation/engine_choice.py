@@ -8,16 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from stepnet.engine import ADDRESS_BITS, HEADER_BITS, EngineShape
+from stepnet.cores.engine.memory_image import (
+    layer_weight_words,
+    memory_image,
+    overlaps,
+    parameter_words,
+)
+from stepnet.cores.engine.shape import ADDRESS_BITS, HEADER_BITS, EngineShape
 from stepnet.errors import BuildError, NetworkError
-from stepnet.memory_image import layer_weight_words, memory_image, overlaps, parameter_words
-from stepnet.network import Network
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl.boards import Board
-from stepnet_hdl.estimate import Estimate, Performance, estimate, performance
-from stepnet_hdl.ram_mapping import Family, family_of, map_ram
-from stepnet_hdl.target import Target
-from stepnet_hdl.weight_memory import SPRAM_BITS, SPRAM_WORDS
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.networks.network import Network
+from stepnet_hdl.boards.catalogue import Board
+from stepnet_hdl.cores.engine.weight_memory import SPRAM_BITS, SPRAM_WORDS
+from stepnet_hdl.estimation.size import Estimate, Performance, estimate, performance
+from stepnet_hdl.estimation.target import Target
+from stepnet_hdl.fpga.ram_mapping import Family, family_of, map_ram
 
 SIMDS = range(8, 1025, 8)
 PES = range(1, 65)

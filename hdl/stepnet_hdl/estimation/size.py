@@ -11,23 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-from stepnet import protocol
-from stepnet.cycles import cycles_per_image
-from stepnet.engine import EngineShape
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.cores.engine.memory_image import image_bytes
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
-from stepnet.memory_image import image_bytes
-from stepnet.network import Network
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl.boards import PARTS
-from stepnet_hdl.chip_structure import (
+from stepnet.link import messages as protocol
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.networks.network import Network
+from stepnet_hdl.boards.catalogue import PARTS
+from stepnet_hdl.cores.engine.structure import (
     Memory,
     memories,
     popcount_structure,
     single_port_rams,
     skew_flip_flops,
 )
-from stepnet_hdl.ram_mapping import ECP5, ICE40, Family, family_of, map_ram
-from stepnet_hdl.weight_memory import SPRAM_BITS, SPRAM_WORDS
+from stepnet_hdl.cores.engine.weight_memory import SPRAM_BITS, SPRAM_WORDS
+from stepnet_hdl.fpga.ram_mapping import ECP5, ICE40, Family, family_of, map_ram
 
 LUT_ERROR = 0.15
 """How far the LUTs of a built chip may be from the estimate, either way."""
@@ -237,7 +237,7 @@ def performance(
     network: Network, shape: EngineShape, frequency_hz: int, baud: int = DEFAULT_BAUD
 ) -> Performance:
     """How fast `network` runs on an engine of `shape` behind a serial line of `baud`; cycles are
-    exact, see `stepnet.cycles`."""
+    exact, see `stepnet.cores.engine.cycles`."""
     bytes_per_image = image_bytes(network)
     cycles = max(cycles_per_image(network, shape), bytes_per_image)
     byte_cycles = LINE_BITS_PER_BYTE * frequency_hz // baud

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 
 from stepnet.errors import BuildError, StepnetError
 from stepnet.files import write_text, write_whole
-from stepnet.networks import load_network
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl.cache import BuildCache, source_key
-from stepnet_hdl.report import BuildReport, report_from_json
-from stepnet_hdl.tools import find_flow_tool
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.networks.shipped import load_network
+from stepnet_hdl.flow.cache import BuildCache, source_key
+from stepnet_hdl.flow.report import BuildReport, report_from_json
+from stepnet_hdl.flow.tools import find_flow_tool
 
 if TYPE_CHECKING:
-    from stepnet.network import Network
-    from stepnet_hdl.boards import Board
-    from stepnet_hdl.flow import Built, Progress
-    from stepnet_hdl.plan import Plan
-    from stepnet_hdl.tools import Tool
+    from stepnet.networks.network import Network
+    from stepnet_hdl.boards.catalogue import Board
+    from stepnet_hdl.flow.build_plan import Plan
+    from stepnet_hdl.flow.run import Built, Progress
+    from stepnet_hdl.flow.tools import Tool
 
 REPORT = "report.json"
 PICTURE = "placement.png"
@@ -124,10 +124,10 @@ def _build_or_find(
     progress: Callable[[Progress], None],
 ) -> tuple[Path, bool]:
     """The result's folder in the cache, and whether it was there before."""
-    from stepnet_hdl.boards import find_board
-    from stepnet_hdl.built_in import check_built_in
-    from stepnet_hdl.flow import Progress, ToolFailedError, run_flow
-    from stepnet_hdl.plan import make_plan
+    from stepnet_hdl.boards.built_in import check_built_in
+    from stepnet_hdl.boards.catalogue import find_board
+    from stepnet_hdl.flow.build_plan import make_plan
+    from stepnet_hdl.flow.run import Progress, ToolFailedError, run_flow
 
     board = find_board(settings.board)
     if network is not None:
@@ -173,7 +173,7 @@ def _report(
     tools: Iterable[Tool],
     seconds: dict[str, float],
 ) -> BuildReport:
-    from stepnet_hdl import report
+    from stepnet_hdl.flow import report
 
     found = built.best.report
     luts, luts_available = report.cells(found, report.LUT_CELLS)
@@ -207,8 +207,8 @@ def _report(
 
 def _finish(work: Path, built: Built, report: BuildReport) -> None:
     """Leave in the working folder what is worth keeping."""
-    from stepnet_hdl.flow import PLACED_NETLIST
-    from stepnet_hdl.placement import draw, read_placement
+    from stepnet_hdl.flow.placement import draw, read_placement
+    from stepnet_hdl.flow.run import PLACED_NETLIST
 
     picture = draw(read_placement(built.best.folder / PLACED_NETLIST), report)
     bitstream = built.bitstream.read_bytes()

@@ -12,10 +12,10 @@ from typing import Any
 from amaranth.hdl import Module
 from amaranth.vendor import GowinPlatform, LatticeECP5Platform
 
-from stepnet.network import Network
-from stepnet_hdl.boards import Board, OpenPlatform
-from stepnet_hdl.ram_mapping import family_of
-from stepnet_hdl.top import BoardTop
+from stepnet.networks.network import Network
+from stepnet_hdl.boards.catalogue import Board, OpenPlatform
+from stepnet_hdl.chip.board_top import BoardTop
+from stepnet_hdl.fpga.ram_mapping import family_of
 
 DESIGN_NAME = "stepnet"
 NETLIST = f"{DESIGN_NAME}.json"

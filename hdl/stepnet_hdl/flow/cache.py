@@ -15,6 +15,7 @@ import platformdirs
 from filelock import FileLock
 
 import stepnet
+import stepnet_hdl
 from stepnet.files import write_text
 
 
@@ -77,7 +78,7 @@ def source_key(*settings: object) -> str:
     """SHA-256 of everything that decides a build plan, known before it is generated: settings,
     every source of Stepnet, Amaranth's versions and its settings in the environment."""
     hasher = hashlib.sha256()
-    for package in (Path(str(stepnet.__file__)).parent, Path(__file__).parent):
+    for package in (Path(str(module.__file__)).parent for module in (stepnet, stepnet_hdl)):
         for path in sorted(package.rglob("*.py")):
             hasher.update(f"{path.relative_to(package)}\0".encode())
             hasher.update(path.read_bytes())

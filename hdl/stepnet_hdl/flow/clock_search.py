@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stepnet_hdl.build import BuildSettings, find_or_build
-from stepnet_hdl.cache import BuildCache
+from stepnet_hdl.flow.build import BuildSettings, find_or_build
+from stepnet_hdl.flow.cache import BuildCache
 
 if TYPE_CHECKING:
-    from stepnet_hdl.flow import Progress
+    from stepnet_hdl.flow.run import Progress
 
 MIN_SPARE = 0.05
 """By how much the clock has to be met, because nextpnr's model of a part is no data sheet."""
@@ -35,8 +35,8 @@ def fastest_settings(
 
     Raises what `build` raises, but not for a clock that is not met.
     """
-    from stepnet_hdl.boards import find_board
-    from stepnet_hdl.clocking import fastest_clock_hz
+    from stepnet_hdl.boards.catalogue import find_board
+    from stepnet_hdl.fpga.clocks import fastest_clock_hz
 
     board = find_board(settings.board)
     platform = board.platform()

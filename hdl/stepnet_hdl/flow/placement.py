@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from stepnet_hdl.report import BuildReport, own_name
+from stepnet_hdl.flow.report import BuildReport, own_name
 
 TILE_PIXELS = 14
 MAX_COLUMNS_PIXELS = 1200

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from stepnet.errors import BuildError
-from stepnet_hdl.output_registers import use_output_registers
-from stepnet_hdl.plan import NETLIST, Plan
-from stepnet_hdl.report import Timing, slowest_clock
-from stepnet_hdl.tools import Tool
+from stepnet_hdl.flow.build_plan import NETLIST, Plan
+from stepnet_hdl.flow.report import Timing, slowest_clock
+from stepnet_hdl.flow.tools import Tool
+from stepnet_hdl.fpga.ecp5_registers import use_output_registers
 
 TOOL_REPORT = "nextpnr.json"
 PLACED_NETLIST = "stepnet.pnr.json"

@@ -8,7 +8,7 @@ from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] -
 from amaranth.hdl import Elaboratable
 
 from stepnet.errors import BuildError
-from stepnet_hdl.tools import find_tool
+from stepnet_hdl.flow.tools import find_tool
 
 
 def to_rtlil(component: Elaboratable, top: str, platform: object = None) -> str:

@@ -1,4 +1,4 @@
-"""The messages of `stepnet.protocol` that a board sends."""
+"""The messages of `stepnet.link.messages` that a board sends."""
 
 from collections.abc import Mapping
 
@@ -6,8 +6,8 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.protocol import ACKNOWLEDGE, IDENTITY, READING, REFUSAL, Answer, Layout
-from stepnet_hdl.cobs import PacketByte
+from stepnet.link.messages import ACKNOWLEDGE, IDENTITY, READING, REFUSAL, Answer, Layout
+from stepnet_hdl.link.cobs import PacketByte
 
 LAYOUTS: Mapping[Answer, Layout] = {
     Answer.IDENTITY: IDENTITY,

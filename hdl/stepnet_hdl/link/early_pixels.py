@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.protocol import Request
-from stepnet_hdl.packet_buffer import FrameByte
+from stepnet.link.messages import Request
+from stepnet_hdl.link.packet_buffer import FrameByte
 
 
 class Preview(wiring.Component):

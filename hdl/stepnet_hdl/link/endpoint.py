@@ -9,15 +9,15 @@ from amaranth.lib.crc import Processor
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import EngineShape
-from stepnet.identity import shape_fields
-from stepnet.protocol import COMMIT, HEADER, LOAD, PROTOCOL_VERSION, Answer, Refusal, Request
-from stepnet_hdl.answers import AnswerWriter
-from stepnet_hdl.cobs import PacketByte
-from stepnet_hdl.core import CoreReading
-from stepnet_hdl.frames import FrameReceiver, FrameTransmitter
-from stepnet_hdl.packet_buffer import check_buffer_bytes
-from stepnet_hdl.preview import Preview
+from stepnet.boards.identity import shape_fields
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.link.messages import COMMIT, HEADER, LOAD, PROTOCOL_VERSION, Answer, Refusal, Request
+from stepnet_hdl.cores.interface import CoreReading
+from stepnet_hdl.link.answers import AnswerWriter
+from stepnet_hdl.link.cobs import PacketByte
+from stepnet_hdl.link.early_pixels import Preview
+from stepnet_hdl.link.frames import FrameReceiver, FrameTransmitter
+from stepnet_hdl.link.packet_buffer import check_buffer_bytes
 
 IDENTITY_CONSTANTS = ("core", *shape_fields(EngineShape()), "clock_hz")
 """Fields of IDENTITY that only the maker of the chip knows."""
@@ -46,7 +46,7 @@ def check_identity(identity: Mapping[str, int]) -> None:
 
 
 class Endpoint(wiring.Component):
-    """Answers the requests of `stepnet.protocol` one at a time, in the order they came.
+    """Answers the requests of `stepnet.link.messages` one at a time, in the order they came.
 
     Every request that arrives in a good frame gets exactly one answer with its sequence number;
     broken frames get none and are counted. A request refused for its kind or length changes

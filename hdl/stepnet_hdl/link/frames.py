@@ -1,4 +1,4 @@
-"""Frames as in `stepnet.protocol`: COBS and CRC-16 around the payload of a message."""
+"""Frames as in `stepnet.link.messages`: COBS and CRC-16 around the payload of a message."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from amaranth.lib.crc import Processor
 from amaranth.lib.crc.catalog import CRC16_IBM_3740
 from amaranth.lib.wiring import In, Out
 
-from stepnet_hdl.cobs import CobsDecoder, CobsEncoder, PacketByte
-from stepnet_hdl.packet_buffer import FrameByte, PacketBuffer, check_buffer_bytes
+from stepnet_hdl.link.cobs import CobsDecoder, CobsEncoder, PacketByte
+from stepnet_hdl.link.packet_buffer import FrameByte, PacketBuffer, check_buffer_bytes
 
 
 class FrameReceiver(wiring.Component):

@@ -5,8 +5,8 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.errors import BuildError
-from stepnet.protocol import CRC_BYTES, HEADER
-from stepnet_hdl.cobs import PacketByte
+from stepnet.link.messages import CRC_BYTES, HEADER
+from stepnet_hdl.link.cobs import PacketByte
 
 FrameByte = data.StructLayout({"data": 8, "end": 1, "good": 1})
 """One byte of a frame, CRC included, or with `end` its end: whether the frame was `good`."""

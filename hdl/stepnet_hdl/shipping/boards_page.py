@@ -1,26 +1,26 @@
 """Writes docs/boards.md from the boards, the manifests of bitstreams/, and the networks' cards.
 
-python -m stepnet_hdl.boards_page
+python -m stepnet_hdl.shipping.boards_page
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from stepnet import protocol
-from stepnet.cycles import cycles_per_image
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.files import write_text
-from stepnet.memory_image import image_bytes
-from stepnet.network import Network
-from stepnet.networks import load_network
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl.board_list import board_facts
-from stepnet_hdl.boards import Board, find_board
-from stepnet_hdl.fits import fitting_networks
-from stepnet_hdl.flash import OTHER_WAYS, PROGRAMMERS
-from stepnet_hdl.manifest import Manifest, read_manifest, shipped_boards, shipped_folder
+from stepnet.link import messages as protocol
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.networks.network import Network
+from stepnet.networks.shipped import load_network
+from stepnet_hdl.boards.capacity import fitting_networks
+from stepnet_hdl.boards.catalogue import Board, find_board
+from stepnet_hdl.boards.facts import board_facts
+from stepnet_hdl.boards.programmers import OTHER_WAYS, PROGRAMMERS
+from stepnet_hdl.shipping.manifest import Manifest, read_manifest, shipped_boards, shipped_folder
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 PAGE = REPOSITORY / "docs" / "boards.md"
 EXAMPLE = REPOSITORY / "examples" / "own_boards.py"
 
@@ -30,7 +30,7 @@ LINE_BITS_PER_BYTE = 10
 HEADING = """\
 # Boards
 
-Made by `python -m stepnet_hdl.boards_page`. A bitstream of each board below is in
+Made by `python -m stepnet_hdl.shipping.boards_page`. A bitstream of each board below is in
 [bitstreams](../bitstreams), with a manifest that says how it was made;
 `stepnet flash --board NAME --network digits` programs it and loads a network. LUTs and frequencies
 are those that nextpnr reports for the placed and routed chip; no board was measured here. On iCE40

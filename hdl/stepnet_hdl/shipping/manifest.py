@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepnet.engine import EngineShape
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
 
 MANIFEST = "manifest.json"
 
 SHIPPED_FOLDERS = (
-    Path(__file__).parent / "bitstreams",
-    Path(__file__).parents[2] / "bitstreams",
+    Path(__file__).parents[1] / "bitstreams",
+    Path(__file__).parents[3] / "bitstreams",
 )
 """Where an installed package has them, and where the repository has them."""
 
@@ -93,7 +93,7 @@ def shipped_folder(board: str) -> Path:
     """The folder of a board's bitstream; BuildError if none comes with Stepnet, or if there is no
     such board."""
     if board not in shipped_boards():
-        from stepnet_hdl.boards import find_board
+        from stepnet_hdl.boards.catalogue import find_board
 
         find_board(board)
         raise BuildError(

@@ -1,10 +1,10 @@
 """Makes the bitstreams that come with Stepnet.
 
-    python -m stepnet_hdl.shipped [--seeds N] [BOARD ...]
+    python -m stepnet_hdl.shipping.ship [--seeds N] [BOARD ...]
 
 Without a board, all of `BOARDS`, one after the other: about an hour on two cores. What a board's
 folder held before is replaced when its bitstream is ready. The pictures of the placement go to
-docs/boards, for `python -m stepnet_hdl.boards_page`, which is to be run next.
+docs/boards, for `python -m stepnet_hdl.shipping.boards_page`, which is to be run next.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 
 from stepnet.errors import BuildError
 from stepnet.files import write_text, write_whole
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl.boards import find_board
-from stepnet_hdl.build import BuildSettings, build
-from stepnet_hdl.fastest import MIN_SPARE
-from stepnet_hdl.manifest import MANIFEST, Manifest
-from stepnet_hdl.report import BuildReport
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.flow.build import BuildSettings, build
+from stepnet_hdl.flow.clock_search import MIN_SPARE
+from stepnet_hdl.flow.report import BuildReport
+from stepnet_hdl.shipping.manifest import MANIFEST, Manifest
 
 BOARDS = (
     *("icebreaker", "icesugar", "ice40hx8kbevn"),
@@ -32,7 +32,7 @@ BOARDS = (
     "tangnano9k",
 )
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 FOLDER = REPOSITORY / "bitstreams"
 PICTURES = REPOSITORY / "docs" / "boards"
 

@@ -20,18 +20,18 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from stepnet.board import Board, open_board
-from stepnet.identity import Identity
-from stepnet.images import ImageLike
-from stepnet.network import Network
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet.reading import Reading
-from stepnet.statistics import Statistics
-from stepnet.stream import NotYetError
+from stepnet.boards.board import Board, open_board
+from stepnet.boards.identity import Identity
+from stepnet.boards.image_stream import NotYetError
+from stepnet.boards.packing import ImageLike
+from stepnet.boards.reading import Reading
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.tally import Statistics
+from stepnet.networks.network import Network
 
 if TYPE_CHECKING:
-    from stepnet.picture import Picture
-    from stepnet.text_line import LineText
+    from stepnet.pictures.picture import Picture
+    from stepnet.pictures.text_line import LineText
 
 IMAGES_AHEAD = 64
 """Images of an asynchronous source, at most, that wait until the board has room for them."""

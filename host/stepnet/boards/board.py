@@ -11,20 +11,20 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from stepnet.identity import Identity
-from stepnet.images import ImageLike
-from stepnet.link import Link, open_link, without_token
-from stepnet.network import Network
-from stepnet.networks import load_network
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet.reading import Reading
-from stepnet.session import Session, check_timeout
-from stepnet.statistics import Statistics
-from stepnet.stream import ImageStream
+from stepnet.boards.identity import Identity
+from stepnet.boards.image_stream import ImageStream
+from stepnet.boards.packing import ImageLike
+from stepnet.boards.reading import Reading
+from stepnet.boards.session import Session, check_timeout
+from stepnet.link.link import Link, open_link, without_token
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.tally import Statistics
+from stepnet.networks.network import Network
+from stepnet.networks.shipped import load_network
 
 if TYPE_CHECKING:
-    from stepnet.picture import Picture
-    from stepnet.text_line import LineText
+    from stepnet.pictures.picture import Picture
+    from stepnet.pictures.text_line import LineText
 
 __all__ = ["Board", "ImageLike", "Reading", "open_board"]
 
@@ -125,7 +125,7 @@ class Board:
 
         Raises ImageError if the picture cannot be read or shows no ink.
         """
-        from stepnet.text_line import read_text
+        from stepnet.pictures.text_line import read_text
 
         return read_text(self.infer_many, page, self.network)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from stepnet.engine import EngineShape
+from stepnet.boards.identity import Identity
+from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BoardError, NetworkError
-from stepnet.identity import Identity
-from stepnet.memory_image import memory_image
-from stepnet.network import Network
-from stepnet.networks import load_network, names
+from stepnet.networks.network import Network
+from stepnet.networks.shipped import load_network, names
 
 
 def held_network(identity: Identity, where: str) -> Network:

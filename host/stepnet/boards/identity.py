@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stepnet import protocol
-from stepnet.engine import MEMORIES, EngineShape
+from stepnet.cores.engine.shape import MEMORIES, EngineShape
 from stepnet.errors import BoardError, LinkError, NetworkError
-from stepnet.protocol import PROTOCOL_VERSION, Core
+from stepnet.link import messages as protocol
+from stepnet.link.messages import PROTOCOL_VERSION, Core
 
 _VERSION = protocol.Layout({**protocol.HEADER.fields, "protocol_version": 1})
 """The start of IDENTITY, which is the same in every protocol version."""

@@ -13,13 +13,13 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
+from stepnet.boards.packing import ImageLike, packer
+from stepnet.boards.reading import Reading, reader
+from stepnet.boards.session import Session
+from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.errors import LinkBrokenError
-from stepnet.exchange import ATTEMPTS, Message
-from stepnet.images import ImageLike, packer
-from stepnet.memory_image import image_bytes
-from stepnet.protocol import Request
-from stepnet.reading import Reading, reader
-from stepnet.session import Session
+from stepnet.link.exchange import ATTEMPTS, Message
+from stepnet.link.messages import Request
 
 REFUSALS = 3
 """A board that refuses an image so often, though it was helped, will not take it."""

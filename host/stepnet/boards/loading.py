@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stepnet import protocol
+from stepnet.cores.engine.memory_image import MemoryImage
 from stepnet.errors import RefusedError
-from stepnet.exchange import MESSAGE_OVERHEAD_BYTES, Exchange, Message
-from stepnet.memory_image import MemoryImage
-from stepnet.protocol import Layout, Refusal, Request
+from stepnet.link import messages as protocol
+from stepnet.link.exchange import MESSAGE_OVERHEAD_BYTES, Exchange, Message
+from stepnet.link.messages import Layout, Refusal, Request
 
 LOAD_ATTEMPTS = 10
 """A load in which something gets lost starts anew, up to so many times in all: the words of a LOAD

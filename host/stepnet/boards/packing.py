@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet import protocol, reference
 from stepnet.errors import ImageError
-from stepnet.network import Network
+from stepnet.link import messages
+from stepnet.networks import reference
+from stepnet.networks.network import Network
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,7 +37,7 @@ def packer(network: Network) -> Callable[[ImageLike], bytes]:
             # What the lines below do, in half the time.
             return np.packbits(np.greater_equal(image, ink_threshold), None, "little").tobytes()
         bits = reference.binarise(network, network_input(network, image)[np.newaxis])
-        return protocol.pack_pixels(bits[0])
+        return messages.pack_pixels(bits[0])
 
     return pack
 
@@ -57,7 +58,7 @@ def network_input(network: Network, image: ImageLike) -> NDArray[np.generic]:
                 "picture fit."
             )
         return image
-    from stepnet.framing import framing_of
-    from stepnet.picture import normalise
+    from stepnet.pictures.picture import normalise
+    from stepnet.pictures.placing import framing_of
 
     return normalise(image, network.height, network.width, framing_of(network))

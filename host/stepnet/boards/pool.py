@@ -16,14 +16,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
-from stepnet import protocol
-from stepnet.board import Board, ImageLike, Reading, open_board
+from stepnet.boards.board import Board, ImageLike, Reading, open_board
+from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.errors import BoardError
-from stepnet.link import without_token
-from stepnet.memory_image import image_bytes
-from stepnet.network import Network
-from stepnet.networks import load_network
-from stepnet.protocol import DEFAULT_BAUD
+from stepnet.link import messages as protocol
+from stepnet.link.link import without_token
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.networks.network import Network
+from stepnet.networks.shipped import load_network
 
 WINDOWS_AHEAD = 2
 """Images taken from the stream ahead of their readings, in windows of each board: one that is in

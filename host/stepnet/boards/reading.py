@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stepnet import protocol
-from stepnet.exchange import compiled
-from stepnet.network import Network
+from stepnet.link import messages
+from stepnet.link.exchange import compiled
+from stepnet.networks.network import Network
 
 READINGS_REMEMBERED = 4096
 
-_READING = compiled(protocol.READING)
+_READING = compiled(messages.READING)
 
 
 @dataclass(frozen=True)

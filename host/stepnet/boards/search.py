@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stepnet.boards.held_network import shipped_network
+from stepnet.boards.identity import Identity, read_identity
 from stepnet.errors import BoardError
-from stepnet.exchange import Exchange, Message
-from stepnet.held_network import shipped_network
-from stepnet.identity import Identity, read_identity
-from stepnet.link import SerialLink
-from stepnet.protocol import DEFAULT_BAUD, Request
+from stepnet.link.exchange import Exchange, Message
+from stepnet.link.link import SerialLink
+from stepnet.link.messages import DEFAULT_BAUD, Request
 
 if TYPE_CHECKING:
     from serial.tools.list_ports_common import ListPortInfo

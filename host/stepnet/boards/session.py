@@ -6,17 +6,17 @@ import math
 import time
 from collections.abc import Callable
 
-from stepnet.engine import EngineShape
+from stepnet.boards.held_network import held_network
+from stepnet.boards.identity import Identity, read_identity
+from stepnet.boards.loading import send_network
+from stepnet.cores.engine.memory_image import MemoryImage, memory_image
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BoardError, LinkBrokenError, LinkError
-from stepnet.exchange import Exchange, Message
-from stepnet.held_network import held_network
-from stepnet.identity import Identity, read_identity
-from stepnet.link import Link
-from stepnet.loading import send_network
-from stepnet.memory_image import MemoryImage, memory_image
-from stepnet.network import Network
-from stepnet.protocol import Request
-from stepnet.statistics import Statistics
+from stepnet.link.exchange import Exchange, Message
+from stepnet.link.link import Link
+from stepnet.link.messages import Request
+from stepnet.link.tally import Statistics
+from stepnet.networks.network import Network
 
 IDENTIFY_ATTEMPTS = 4
 """On opening, spread over the timeout: the board may just be starting."""
@@ -27,7 +27,7 @@ LONGEST_PAUSE_S = 0.5
 
 
 class Session:
-    """Arguments and errors as in `stepnet.board.Board`.
+    """Arguments and errors as in `stepnet.boards.board.Board`.
 
     exchange: the conversation with the board.
     """

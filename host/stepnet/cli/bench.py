@@ -19,14 +19,14 @@ from stepnet.cli.options import (
     UartOption,
 )
 from stepnet.cli.output import Progress
-from stepnet.protocol import DEFAULT_BAUD
+from stepnet.link.messages import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from stepnet.board import Board
-    from stepnet.network import Network
+    from stepnet.boards.board import Board
+    from stepnet.networks.network import Network
 
 BITS_PER_BYTE = 10
 """On a serial line: eight data bits, a start bit and a stop bit."""
@@ -100,8 +100,8 @@ def bench(
     simulation, and the baud rate is only reached in simulated time. Ends with exit code 1 if the
     board and numpy disagree on any image.
     """
-    from stepnet.board import open_board
-    from stepnet.networks import load_network
+    from stepnet.boards.board import open_board
+    from stepnet.networks.shipped import load_network
 
     loaded = load_network(network)
     images, codes = _noise(loaded)
@@ -139,7 +139,7 @@ def _noise(network: Network) -> tuple[NDArray[np.uint8], list[int]]:
     """Images (DIFFERENT_IMAGES, height, width) of 0 and 255, and the codes that numpy reads."""
     import numpy as np
 
-    from stepnet import reference
+    from stepnet.networks import reference
 
     shape = (DIFFERENT_IMAGES, network.height, network.width)
     images = np.random.default_rng(SEED).integers(0, 2, shape, dtype=np.uint8) * np.uint8(255)
@@ -197,8 +197,9 @@ def _link_use(
     baud: int,
 ) -> LinkUse:
     """What the frames of these images and their readings take of a serial line."""
-    from stepnet import protocol, reference
-    from stepnet.protocol import Answer, Request
+    from stepnet.link import messages as protocol
+    from stepnet.link.messages import Answer, Request
+    from stepnet.networks import reference
 
     requests = [
         protocol.INFER.pack(kind=Request.INFER, sequence=index) + protocol.pack_pixels(bits)

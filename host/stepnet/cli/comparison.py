@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet import reference
-from stepnet.board import Board, Reading
+from stepnet.boards.board import Board, Reading
+from stepnet.networks import reference
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from stepnet.cli.output import Progress
 
 if TYPE_CHECKING:
-    from stepnet.connected import Connected
-    from stepnet.identity import Identity
+    from stepnet.boards.identity import Identity
+    from stepnet.boards.search import Connected
 
 
 def show_connected(*, all_ports: bool, baud: int, json_output: bool) -> None:
     """Print every serial port and the board that is found at it.
 
-    Other arguments: as in `stepnet.connected.connected_boards`.
+    Other arguments: as in `stepnet.boards.search.connected_boards`.
     """
-    from stepnet.connected import connected_boards
+    from stepnet.boards.search import connected_boards
 
     with Progress() as progress:
         progress("Asking the boards at the serial ports")

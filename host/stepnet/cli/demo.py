@@ -17,7 +17,7 @@ from stepnet.cli.options import (
     UartOption,
 )
 from stepnet.cli.output import Progress
-from stepnet.protocol import DEFAULT_BAUD
+from stepnet.link.messages import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.text import Text
 
-    from stepnet.board import Board
+    from stepnet.boards.board import Board
     from stepnet.cli.comparison import Comparison
-    from stepnet.network import Network
+    from stepnet.networks.network import Network
 
 MIN_CELL_COLUMNS = 28
 """What the lines under a picture need."""
@@ -72,8 +72,8 @@ def demo(
 
     Ends with exit code 1 if the board and numpy disagree on any of them.
     """
-    from stepnet.board import open_board
-    from stepnet.networks import load_network
+    from stepnet.boards.board import open_board
+    from stepnet.networks.shipped import load_network
 
     loaded = load_network(network)
     samples = _samples(loaded, images)
@@ -97,7 +97,7 @@ def _samples(network: Network, count: int | None) -> list[_Sample]:
     """`count` of the shipped samples, spread over all of them."""
     import numpy as np
 
-    from stepnet.images import network_input
+    from stepnet.boards.packing import network_input
     from stepnet.samples import sample_pictures
 
     shipped = sample_pictures()
@@ -155,8 +155,8 @@ def _cell(outcome: _Outcome, network: Network, coloured: bool) -> Text:
     numpy's word."""
     import numpy as np
 
-    from stepnet import reference
     from stepnet.cli.render import grey_picture, plain_picture
+    from stepnet.networks import reference
 
     image = outcome.sample.image
     if coloured:

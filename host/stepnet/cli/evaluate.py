@@ -12,7 +12,7 @@ import typer
 from stepnet.cli.options import CleanOption, DataDirOption, DataOption, JsonOption
 
 if TYPE_CHECKING:
-    from stepnet.evaluation import Score
+    from stepnet.data.evaluation import Score
 
 TABLE_ROWS = 16
 """Characters that stand below each other in the table before another column begins beside them."""
@@ -36,11 +36,11 @@ def evaluate(
     json_output: JsonOption = False,
 ) -> None:
     """Measure a network with integer arithmetic: a reading counts if its whole code is right."""
-    from stepnet import data as data_sets
     from stepnet import plots
-    from stepnet.evaluation import float_accuracy, score
-    from stepnet.networks import load_any_network
-    from stepnet.sigmoid import SigmoidNetwork
+    from stepnet.data import sets as data_sets
+    from stepnet.data.evaluation import float_accuracy, score
+    from stepnet.networks.shipped import load_any_network
+    from stepnet.networks.sigmoid import SigmoidNetwork
 
     loaded = load_any_network(network)
     if confusion is not None:

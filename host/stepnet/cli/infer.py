@@ -28,17 +28,17 @@ from stepnet.cli.options import (
 )
 from stepnet.cli.output import Progress
 from stepnet.errors import ImageError
-from stepnet.protocol import DEFAULT_BAUD
+from stepnet.link.messages import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from stepnet.board import Board
+    from stepnet.boards.board import Board
     from stepnet.cli.comparison import Comparison
-    from stepnet.network import Network
-    from stepnet.text_line import Glyph, Line
+    from stepnet.networks.network import Network
+    from stepnet.pictures.text_line import Glyph, Line
 
 STDIN = Path("-")
 
@@ -181,8 +181,8 @@ def infer(
     Pictures that cannot be read are named on stderr, and the others go on. Ends with exit code 1 if
     the board and numpy disagree on any, else with 2 if any could not be read.
     """
-    from stepnet.board import open_board
-    from stepnet.networks import load_network
+    from stepnet.boards.board import open_board
+    from stepnet.networks.shipped import load_network
 
     if json_output and output_format is not Format.TEXT:
         raise typer.BadParameter(
@@ -303,15 +303,15 @@ def _batches(pictures: Iterator[_Prepared]) -> Iterator[list[_Prepared]]:
 
 
 def _prepare_character(path: Path, network: Network, with_steps: bool) -> _Prepared:
-    from stepnet.framing import frame, framing_of
-    from stepnet.paper import find_ink
-    from stepnet.picture import grey_values
+    from stepnet.pictures.paper import find_ink
+    from stepnet.pictures.picture import grey_values
+    from stepnet.pictures.placing import frame, framing_of
 
     ink = find_ink(*grey_values(_content(path), str(path)))
     image = frame(ink.strength, network.height, network.width, framing_of(network))
 
     def steps(captions: Sequence[str]) -> Image:
-        from stepnet.picture_steps import Seen, character_steps
+        from stepnet.pictures.steps import Seen, character_steps
 
         return character_steps(ink, Seen(image, captions[0]), network.ink_threshold)
 
@@ -319,15 +319,15 @@ def _prepare_character(path: Path, network: Network, with_steps: bool) -> _Prepa
 
 
 def _prepare_line(path: Path, network: Network, with_steps: bool) -> _Prepared:
-    from stepnet.framing import framing_of
-    from stepnet.text_line import find_line
+    from stepnet.pictures.placing import framing_of
+    from stepnet.pictures.text_line import find_line
 
     line: Line = find_line(_content(path), str(path))
     framing = framing_of(network)
     images = [glyph.image(network.height, network.width, framing) for glyph in line.glyphs]
 
     def steps(captions: Sequence[str]) -> Image:
-        from stepnet.picture_steps import Seen, line_steps
+        from stepnet.pictures.steps import Seen, line_steps
 
         seen = [Seen(*pair) for pair in zip(images, captions, strict=True)]
         return line_steps(line, seen, network.ink_threshold)
@@ -427,7 +427,7 @@ def _least_margin(comparisons: Sequence[Comparison]) -> int:
 
 
 def _text(glyphs: Sequence[Glyph], comparisons: Sequence[Comparison]) -> str:
-    from stepnet.text_line import joined_text
+    from stepnet.pictures.text_line import joined_text
 
     return joined_text(glyphs, [comparison.reading for comparison in comparisons])
 

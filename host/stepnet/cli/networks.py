@@ -10,7 +10,7 @@ import typer
 from stepnet.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from stepnet.network import Network
+    from stepnet.networks.network import Network
 
 UNBROKEN_COLUMNS = 1000
 """Wider than any table of networks: a row stays one line, wherever it is printed to."""
@@ -24,7 +24,7 @@ def networks(
     json_output: JsonOption = False,
 ) -> None:
     """List the shipped networks, or show the whole card of one."""
-    from stepnet.networks import load_network, names
+    from stepnet.networks.shipped import load_network, names
 
     if name is not None:
         network = load_network(name)

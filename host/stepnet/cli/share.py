@@ -9,7 +9,7 @@ import typer
 
 from stepnet.cli.options import BaudOption
 from stepnet.errors import LinkError
-from stepnet.protocol import DEFAULT_BAUD
+from stepnet.link.messages import DEFAULT_BAUD
 
 
 def share(
@@ -38,9 +38,9 @@ def share(
     A client that comes meanwhile is turned away and told why. Nothing is encrypted, and the token
     is sent as it is: beyond a network that you trust, use ssh -L or a VPN.
     """
-    from stepnet.link import BOARDS_GROUP, SerialLink
-    from stepnet.share import Share, shared_at
-    from stepnet.share import listen as listen_at
+    from stepnet.link.link import BOARDS_GROUP, SerialLink
+    from stepnet.link.share import Share, shared_at
+    from stepnet.link.share import listen as listen_at
 
     if board in entry_points(group=BOARDS_GROUP).names:
         raise LinkError(

@@ -18,11 +18,11 @@ from stepnet.errors import TrainingError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from stepnet.data import Dataset
-    from stepnet.evaluation import Score
+    from stepnet.data.evaluation import Score
+    from stepnet.data.sets import Dataset
     from stepnet.learning import Config, Run
-    from stepnet.network import Network, Readout
-    from stepnet.sigmoid import SigmoidNetwork
+    from stepnet.networks.network import Network, Readout
+    from stepnet.networks.sigmoid import SigmoidNetwork
 
 RUNS_FOLDER = "runs"
 """Where run folders lie that nobody named."""
@@ -107,9 +107,10 @@ def train(
     json_output: JsonOption = False,
 ) -> None:
     """Train a step network, save it, and measure it with the integer reference."""
-    from stepnet import data as data_sets
-    from stepnet import evaluation, learning
-    from stepnet.sigmoid import SigmoidNetwork
+    from stepnet import learning
+    from stepnet.data import evaluation
+    from stepnet.data import sets as data_sets
+    from stepnet.networks.sigmoid import SigmoidNetwork
 
     config = learning.Config(
         rule=rule,

@@ -18,7 +18,7 @@ def weights(
 ) -> None:
     """Draw the weights of the first layer, those of each neuron as one image."""
     from stepnet import plots
-    from stepnet.networks import load_network
+    from stepnet.networks.shipped import load_network
 
     loaded = load_network(network)
     path = plots.first_layer(loaded, output, neurons)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet import reference, sigmoid
-from stepnet.data import Dataset
+from stepnet.data.sets import Dataset
 from stepnet.errors import DataError
-from stepnet.network import Network
-from stepnet.sigmoid import SigmoidNetwork
+from stepnet.networks import reference, sigmoid
+from stepnet.networks.network import Network
+from stepnet.networks.sigmoid import SigmoidNetwork
 
 _BATCH = 10_000
 

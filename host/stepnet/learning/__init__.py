@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from stepnet import evaluation
-from stepnet.data import Dataset
+from stepnet.data import evaluation
+from stepnet.data.sets import Dataset
 from stepnet.errors import MissingToolError
 from stepnet.learning.config import Config, Progress
 from stepnet.learning.learner import Learner, check_learnable
 from stepnet.learning.run import Record, Run
-from stepnet.network import Network
-from stepnet.sigmoid import SigmoidNetwork
+from stepnet.networks.network import Network
+from stepnet.networks.sigmoid import SigmoidNetwork
 
 __all__ = ["Config", "Progress", "Run", "train"]
 

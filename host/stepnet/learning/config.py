@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 
 from stepnet.errors import TrainingError
-from stepnet.network import MAX_WEIGHT_BITS, Readout
+from stepnet.networks.network import MAX_WEIGHT_BITS, Readout
 
 RULES = ("surrogate", "delta", "sigmoid")
 """Learning rules, each with a module of its name beside this one."""

@@ -62,12 +62,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.data import Dataset
+from stepnet.data.sets import Dataset
 from stepnet.learning.config import Config, Progress
 from stepnet.learning.learner import State, random_state, restore_random
 from stepnet.learning.targets import Targets
-from stepnet.network import Layer, Network
-from stepnet.reference import FLOAT32_EXACT
+from stepnet.networks.network import Layer, Network
+from stepnet.networks.reference import FLOAT32_EXACT
 
 Integers = NDArray[np.floating[Any]]
 """Integers, held exactly in a float type."""

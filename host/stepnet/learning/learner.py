@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.data import Dataset
+from stepnet.data.sets import Dataset
 from stepnet.errors import TrainingError
 from stepnet.learning.config import Progress
-from stepnet.network import Network
-from stepnet.sigmoid import SigmoidNetwork
+from stepnet.networks.network import Network
+from stepnet.networks.sigmoid import SigmoidNetwork
 
 State = dict[str, NDArray[np.generic]]
 """Everything a learner needs to go on as if it had never stopped, as plain arrays."""

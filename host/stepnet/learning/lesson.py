@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stepnet.learning.targets import Targets
-from stepnet.network import Readout
+from stepnet.networks.network import Readout
 
 
 class Lesson:

@@ -29,13 +29,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from stepnet.data import Dataset
+from stepnet.data.sets import Dataset
 from stepnet.errors import MissingToolError, TrainingError
 from stepnet.files import write_text, write_whole
 from stepnet.learning.config import Config
 from stepnet.learning.learner import State, check_learnable
-from stepnet.network import Network
-from stepnet.sigmoid import SigmoidNetwork
+from stepnet.networks.network import Network
+from stepnet.networks.sigmoid import SigmoidNetwork
 
 Record = dict[str, Any]
 """One line of the log: epoch, loss, accuracy, learning_rate, teaching, seconds, and

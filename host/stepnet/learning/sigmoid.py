@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stepnet.data import Dataset
+from stepnet.data.sets import Dataset
 from stepnet.errors import TrainingError
 from stepnet.learning.augmentation import warp
 from stepnet.learning.config import Config, Progress
@@ -26,7 +26,7 @@ from stepnet.learning.learner import State
 from stepnet.learning.lesson import Lesson
 from stepnet.learning.schedule import rate
 from stepnet.learning.torch_state import restore_tensors, tensors_state, threads
-from stepnet.sigmoid import SigmoidLayer, SigmoidNetwork
+from stepnet.networks.sigmoid import SigmoidLayer, SigmoidNetwork
 
 
 class SigmoidLearner:

@@ -20,7 +20,7 @@ from torch.nn import functional
 from stepnet.learning.config import Config
 from stepnet.learning.lesson import Lesson
 from stepnet.learning.surrogates import largest, quantise, round_through, step
-from stepnet.network import Layer, Readout
+from stepnet.networks.network import Layer, Readout
 
 INITIAL_LATENT = 0.1
 """Latent weights of one bit start uniformly within this limit, where they change sides easily.

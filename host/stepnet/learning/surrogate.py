@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stepnet.data import Dataset
+from stepnet.data.sets import Dataset
 from stepnet.errors import TrainingError
 from stepnet.learning.augmentation import warp
 from stepnet.learning.config import Config, Progress
@@ -35,7 +35,7 @@ from stepnet.learning.torch_state import (
     tensors_state,
     threads,
 )
-from stepnet.network import Network
+from stepnet.networks.network import Network
 
 DETECTOR_RATE = 0.1
 """Learning rate of the class detectors, in parts of the network's: their weights are not cut."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.network import Layer, Readout
+from stepnet.networks.network import Layer, Readout
 
 
 @dataclass(frozen=True, eq=False)

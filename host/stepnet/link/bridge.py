@@ -7,7 +7,7 @@ import time
 from typing import Protocol
 
 from stepnet.errors import LinkError
-from stepnet.link import Link
+from stepnet.link.link import Link
 
 LOOK_S = 0.1
 """How long a read of the link lasts before the bridge sees whether the visitor has left."""
@@ -43,7 +43,7 @@ def bridge(link: Link, visitor: Visitor) -> None:
     """Carry bytes both ways until the visitor leaves or is ended.
 
     The link is read in one thread and written in another, so it has to bear that, as
-    `stepnet.link.SerialLink` does.
+    `stepnet.link.link.SerialLink` does.
 
     Raises LinkError if the link breaks.
     """

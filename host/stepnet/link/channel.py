@@ -18,7 +18,7 @@ class Channel(Protocol):
     """An open port. All methods raise OSError if it breaks."""
 
     def read(self, timeout_s: float) -> bytes:
-        """As `stepnet.link.Link.read`."""
+        """As `stepnet.link.link.Link.read`."""
         ...
 
     def write(self, data: bytes, timeout_s: float) -> bool:

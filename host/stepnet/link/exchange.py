@@ -18,12 +18,12 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from os import urandom
 
-from stepnet import protocol
 from stepnet.errors import LinkError, LinkTimeoutError, RefusedError
-from stepnet.link import Link
-from stepnet.protocol import Answer, FrameReader, Layout, Refusal, Request, encode_frame
-from stepnet.round_trip import RoundTrip
-from stepnet.statistics import Tally
+from stepnet.link import messages as protocol
+from stepnet.link.link import Link
+from stepnet.link.messages import Answer, FrameReader, Layout, Refusal, Request, encode_frame
+from stepnet.link.round_trip import RoundTrip
+from stepnet.link.tally import Tally
 
 MESSAGE_OVERHEAD_BYTES = protocol.CRC_BYTES + protocol.BUFFER_OVERHEAD_BYTES
 """What a message takes in the board's buffer beside its payload."""

@@ -1,7 +1,7 @@
 """The byte channel between host and board.
 
-A `Link` carries bytes both ways and knows nothing of what they mean; `stepnet.exchange` does. A
-serial port, a socket and the virtual board are all links, and nothing above them knows which.
+A `Link` carries bytes both ways and knows nothing of what they mean; `stepnet.link.exchange` does.
+A serial port, a socket and the virtual board are all links, and nothing above them knows which.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from urllib.parse import unquote, urlsplit
 
 import serial
 
-from stepnet.channel import Channel, channel_of
 from stepnet.errors import LinkBrokenError, LinkError, LinkTimeoutError, MissingToolError
-from stepnet.protocol import DEFAULT_BAUD
+from stepnet.link.channel import Channel, channel_of
+from stepnet.link.messages import DEFAULT_BAUD
 
 if TYPE_CHECKING:
-    from stepnet.network import Network
+    from stepnet.networks.network import Network
 
 BOARDS_GROUP = "stepnet.boards"
 """Entry points of boards with a name. Each is a `LinkFactory`; what it needs beside its own package
@@ -31,7 +31,7 @@ is that package's extra of the same name."""
 
 TOKEN_PREFIX = b"stepnet-token "
 WELCOME = b"stepnet-welcome\n"
-"""What a client and a share that wants a token say to each other first; see `stepnet.share`."""
+"""What a client and a share that wants a token say to each other first; see `share`."""
 
 _NOTICE_PREFIX = b"\0stepnet: "
 
@@ -80,7 +80,7 @@ class SerialLink:
 
     A local port is locked for this process. Bytes that arrived before are dropped. One thread may
     read while another writes.
-    where: in `socket://TOKEN@host:port`, a share is told the token; see `stepnet.share`.
+    where: in `socket://TOKEN@host:port`, a share is told the token; see `stepnet.link.share`.
     timeout_s: how long a write may stay stuck.
 
     Raises LinkError, with the way out, if there is no such port, it is busy, this user may not open

@@ -34,9 +34,9 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from stepnet.bridge import bridge, drain
 from stepnet.errors import LinkError, ListenError
-from stepnet.link import TOKEN_PREFIX, WELCOME, Link, notice
+from stepnet.link.bridge import bridge, drain
+from stepnet.link.link import TOKEN_PREFIX, WELCOME, Link, notice
 
 TOKEN_S = 5.0
 """How long a client may take to send its token."""

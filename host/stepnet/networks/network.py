@@ -3,7 +3,7 @@
 A step network is a feed-forward network in which every neuron outputs 0 or 1:
 `y[j] = 1 if sum_i w[j, i] * a[i] >= t[j] else 0`, integers throughout. The last layer is read out
 as a character code in one of three ways (see `Readout`). The arithmetic itself is in
-`stepnet.reference`. `CharacterNetwork` is what does not depend on the kind of neurons.
+`stepnet.networks.reference`. `CharacterNetwork` is what does not depend on the kind of neurons.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.errors import ImageError
-from stepnet.network import CharacterNetwork, Layer, Network, Readout
+from stepnet.networks.network import CharacterNetwork, Layer, Network, Readout
 
 FLOAT32_EXACT = 1 << 24
 """Up to here float32 holds every integer, so products and partial sums of integers stay exact

@@ -38,8 +38,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stepnet.errors import NetworkError
-from stepnet.network import CharacterNetwork, Layer, Network, check_shapes, read_content
-from stepnet.reference import binarise, margins, read_out
+from stepnet.networks.network import CharacterNetwork, Layer, Network, check_shapes, read_content
+from stepnet.networks.reference import binarise, margins, read_out
 
 WEIGHT_BITS = 8
 LARGEST_WEIGHT = 127
@@ -177,7 +177,7 @@ def activations(
 ) -> tuple[NDArray[np.uint8], ...]:
     """The input bits and then the activations of every hidden layer of the integer twin.
 
-    images: as in `stepnet.reference.binarise`. Returns (N, inputs) uint8 of 0 and 1, then
+    images: as in `stepnet.networks.reference.binarise`. Returns (N, inputs) uint8 of 0 and 1, then
     (N, neurons) uint8 of 0 to 255 each.
     """
     states = [binarise(network, images)]
@@ -191,7 +191,7 @@ def activations(
 def infer(network: SigmoidNetwork, images: NDArray[np.generic]) -> NDArray[np.uint8]:
     """The character code of every image as the integer twin reads it: (N,) uint8.
 
-    images: as in `stepnet.reference.binarise`. A code outside the alphabet stands as it is.
+    images: as in `reference.binarise`. A code outside the alphabet stands as it is.
     """
     state = activations(network, images)[-1]
     one = ONE if len(network.layers) > 1 else 1

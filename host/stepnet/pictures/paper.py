@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from stepnet.components import Components, label
 from stepnet.errors import ImageError
+from stepnet.pictures.pieces import Components, label
 
 MIN_CONTRAST = 24
 """Grey levels between paper and ink below which a picture counts as blank."""

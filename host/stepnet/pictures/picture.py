@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stepnet.errors import ImageError
-from stepnet.framing import Framing, frame
-from stepnet.paper import find_ink
+from stepnet.pictures.paper import find_ink
+from stepnet.pictures.placing import Framing, frame
 
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]"
 """A path; the bytes of an image file; from Pillow in any mode; or an array of uint8 of shape
@@ -81,8 +81,8 @@ def normalise(
     framing: how the characters lie in the data that the network learned from; see `framing_of`.
 
     1. What is transparent becomes white; colours become grey.
-    2. Paper is found and taken away: `stepnet.paper.find_ink`.
-    3. The ink is cut out, scaled and centred: `stepnet.framing.frame`.
+    2. Paper is found and taken away: `stepnet.pictures.paper.find_ink`.
+    3. The ink is cut out, scaled and centred: `stepnet.pictures.placing.frame`.
 
     Images of MNIST come out as they went in, but for one in a thousand.
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from stepnet.network import CharacterNetwork
-from stepnet.paper import MIN_INK, stroke_width
+from stepnet.networks.network import CharacterNetwork
+from stepnet.pictures.paper import MIN_INK, stroke_width
 
 MIN_STROKE_PIXELS = 1.8
 """Strokes that would come out thinner than this, in pixels of the result, are widened first."""

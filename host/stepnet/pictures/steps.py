@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from stepnet.paper import MIN_INK, Ink
-from stepnet.text_line import Line
+from stepnet.pictures.paper import MIN_INK, Ink
+from stepnet.pictures.text_line import Line
 
 PAGE_WIDTH_PIXELS = 960
 MAX_PANEL_WIDTH_PIXELS = 640

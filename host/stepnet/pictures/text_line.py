@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stepnet.components import Components, label
 from stepnet.errors import ImageError
-from stepnet.framing import Framing, frame, framing_of
-from stepnet.network import CharacterNetwork
-from stepnet.paper import Ink, find_ink, stroke_width
-from stepnet.picture import Picture, grey_values
+from stepnet.networks.network import CharacterNetwork
+from stepnet.pictures.paper import Ink, find_ink, stroke_width
+from stepnet.pictures.picture import Picture, grey_values
+from stepnet.pictures.pieces import Components, label
+from stepnet.pictures.placing import Framing, frame, framing_of
 
 MASK_INK = 0.3
 """Part of the full contrast that belongs to a character; less between two of them parts them."""
@@ -152,7 +152,7 @@ def segment_line(picture: Picture) -> list[Glyph]:
     `MAX_TILT_DEGREES`, with paper along the border. Pieces above each other are one character
     (i, j, =, %, :, ;), and so are the two strokes of a double quote.
 
-    Raises ImageError if there are two lines, and as `stepnet.picture.normalise` does.
+    Raises ImageError if there are two lines, and as `stepnet.pictures.picture.normalise` does.
     """
     return list(find_line(picture).glyphs)
 

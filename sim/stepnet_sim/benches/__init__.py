@@ -1,5 +1,5 @@
-"""Benches: cocotb test modules for the gateware as Verilog; `stepnet_sim.bench_runner` runs them.
+"""Benches: cocotb test modules for the gateware as Verilog; `bench_runner` runs them.
 
 Each bench has separate drivers, monitors and a scoreboard, and its expectations come from
-`stepnet.reference`, `stepnet.protocol` and the published latencies.
+`stepnet.networks.reference`, `stepnet.link.messages` and the published latencies.
 """

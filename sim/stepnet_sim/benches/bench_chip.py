@@ -8,8 +8,7 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from stepnet.network import Readout
-from stepnet.protocol import (
+from stepnet.link.messages import (
     BUFFER_OVERHEAD_BYTES,
     COMMIT,
     CRC_BYTES,
@@ -24,7 +23,8 @@ from stepnet.protocol import (
     Space,
     encode_frame,
 )
-from stepnet_hdl.uart import divisor_for
+from stepnet.networks.network import Readout
+from stepnet_hdl.link.uart import divisor_for
 from stepnet_sim.benches.board_model import BoardModel
 from stepnet_sim.benches.coverage import cover
 from stepnet_sim.benches.designs import CHIP

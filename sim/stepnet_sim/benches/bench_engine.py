@@ -6,10 +6,10 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from stepnet.network import Readout
-from stepnet.protocol import Refusal, Space
-from stepnet_hdl.cobs import PacketByte
-from stepnet_hdl.core import CoreReading
+from stepnet.link.messages import Refusal, Space
+from stepnet.networks.network import Readout
+from stepnet_hdl.cores.interface import CoreReading
+from stepnet_hdl.link.cobs import PacketByte
 from stepnet_sim.benches.coverage import cover
 from stepnet_sim.benches.designs import ENGINE_SHAPES
 from stepnet_sim.benches.networks import Program, random_network

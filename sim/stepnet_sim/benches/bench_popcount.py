@@ -5,7 +5,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from stepnet_hdl.popcount import Popcount
+from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_sim.benches.designs import POPCOUNT_WIDTHS
 from stepnet_sim.benches.streams import IDLE_SHARES, Part, Pauses, seeded_random, start
 

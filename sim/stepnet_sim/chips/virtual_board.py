@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 
 from stepnet.errors import LinkError, MissingToolError
-from stepnet.network import Network
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet_sim.chip_library import chip_library
-from stepnet_sim.design import Design, design_for
-from stepnet_sim.interpreted import InterpretedChip
-from stepnet_sim.verilated import VerilatedChip, missing_compiler
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.networks.network import Network
+from stepnet_sim.chips.chip_library import chip_library
+from stepnet_sim.chips.design import Design, design_for
+from stepnet_sim.chips.interpreted import InterpretedChip
+from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
 
 CYCLES_PER_RUN = 1_000
 """Cycles between two looks at the clock, at Ctrl-C and at what the host wants; a millisecond when
@@ -21,7 +21,7 @@ INTERPRETED_CYCLES_PER_RUN = 50
 
 
 class VirtualBoardLink:
-    """A `stepnet.link.Link` to a simulated chip. Time passes for the chip only inside `read`."""
+    """A `Link` to a simulated chip. Time passes for the chip only inside `read`."""
 
     def __init__(self, chip: VerilatedChip | InterpretedChip, cycles_per_run: int) -> None:
         self.chip = chip

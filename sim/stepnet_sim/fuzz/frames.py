@@ -6,7 +6,7 @@ import random
 import zlib
 from collections.abc import Callable, Iterator
 
-from stepnet.protocol import (
+from stepnet.link.messages import (
     COMMIT,
     HEADER,
     INFER,
@@ -17,7 +17,7 @@ from stepnet.protocol import (
     encode_frame,
 )
 from stepnet_sim.benches.networks import Program
-from stepnet_sim.design import Design
+from stepnet_sim.chips.design import Design
 
 LONG_LOAD_SHARE = 0.01
 """Of the loads: those with up to as many words as the receive buffer holds."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from stepnet.cycles import cycles_per_image
-from stepnet.protocol import IDENTITY, LOAD, READING, Answer, Refusal, Space
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.link.messages import IDENTITY, LOAD, READING, Answer, Refusal, Space
 from stepnet_sim.benches.board_model import BoardModel
 from stepnet_sim.benches.networks import Program
-from stepnet_sim.design import Design
+from stepnet_sim.chips.design import Design
 
 LONG_CYCLES = 1 << 20
 """From one byte of an image to the next: the engine has done by then what it can."""

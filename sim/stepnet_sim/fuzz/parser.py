@@ -13,14 +13,14 @@ from collections import defaultdict
 
 import numpy as np
 
-from stepnet import protocol
-from stepnet.board import Board
-from stepnet.engine import EngineShape
+from stepnet.boards.board import Board
+from stepnet.boards.identity import read_identity, shape_fields
+from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import LinkError, StepnetError
-from stepnet.identity import read_identity, shape_fields
-from stepnet.memory_image import memory_image
-from stepnet.network import Layer, Network
-from stepnet.protocol import Answer, Core, FrameReader, Request, decode_frame, encode_frame
+from stepnet.link import messages as protocol
+from stepnet.link.messages import Answer, Core, FrameReader, Request, decode_frame, encode_frame
+from stepnet.networks.network import Layer, Network
 
 LAYOUTS = (
     protocol.HEADER,
@@ -129,7 +129,7 @@ def check_readings(link: ScriptedBoard) -> None:
 
 
 class ScriptedBoard:
-    """A `stepnet.link.Link` to a board that does what `script` says, and is gone at its end.
+    """A `stepnet.link.link.Link` to a board that does what `script` says, and is gone at its end.
 
     It answers requests as it should or with something else, late, twice, in another order, never,
     in pieces or in broken frames, and it makes noise.

@@ -11,9 +11,9 @@ from typing import Protocol
 
 import numpy as np
 
-from stepnet.engine import EngineShape
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BoardError
-from stepnet.protocol import (
+from stepnet.link.messages import (
     BUFFER_OVERHEAD_BYTES,
     CRC_BYTES,
     HEADER,
@@ -28,7 +28,7 @@ from stepnet.protocol import (
     encode_frame,
 )
 from stepnet_sim.benches.networks import Program, random_network
-from stepnet_sim.design import Design
+from stepnet_sim.chips.design import Design
 from stepnet_sim.fuzz.frames import SEQUENCES, FrameFuzzer, infer_frame, load_frames
 from stepnet_sim.fuzz.model import FuzzedBoardModel
 
@@ -71,7 +71,7 @@ class FuzzError(BoardError):
 
 
 class Chip(Protocol):
-    """What is fuzzed: a `stepnet_sim.verilated.VerilatedChip` at its byte stream, or its like."""
+    """What is fuzzed: a `VerilatedChip` at its byte stream, or its like."""
 
     def run(self, pending: bytearray, max_cycles: int) -> bytes:
         """Clock the chip until it completes a frame, at most `max_cycles`; returns what it sent.

@@ -18,28 +18,32 @@ import numpy as np
 from amaranth.vendor import LatticeECP5Platform, LatticeICE40Platform
 from numpy.typing import NDArray
 
-from stepnet import reference
-from stepnet.board import Board as RunningBoard
-from stepnet.cycles import cycles_per_image
+from stepnet.boards.board import Board as RunningBoard
+from stepnet.boards.packing import network_input
+from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.errors import BuildError
-from stepnet.images import network_input
-from stepnet.network import Network
-from stepnet.protocol import DEFAULT_BAUD
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.networks import reference
+from stepnet.networks.network import Network
 from stepnet.samples import sample_pictures
-from stepnet_hdl.boards import Board, find_board
-from stepnet_hdl.build import NETLIST, BuildSettings, find_or_build
-from stepnet_hdl.manifest import Manifest, read_manifest, shipped_folder
-from stepnet_hdl.uart import divisor_for
-from stepnet_sim.routed import routed_verilog
+from stepnet_hdl.boards.catalogue import Board, find_board
+from stepnet_hdl.flow.build import NETLIST, BuildSettings, find_or_build
+from stepnet_hdl.link.uart import divisor_for
+from stepnet_hdl.shipping.manifest import Manifest, read_manifest, shipped_folder
+from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
+from stepnet_sim.chips.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
+from stepnet_sim.gates.routed import routed_verilog
+from stepnet_sim.gates.unpacked import icestorm_files, unpack
 from stepnet_sim.sources import source_digest
-from stepnet_sim.unpacked import icestorm_files, unpack
-from stepnet_sim.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
-from stepnet_sim.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
 
 GATES_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O1"
 """More takes longer to compile than it saves: a load and twenty images run for some seconds."""
 
-UNPACKING_MODULES = ("stepnet_sim.unpacked", "stepnet_sim.icebox_memories", "stepnet_sim.routed")
+UNPACKING_MODULES = (
+    "stepnet_sim.gates.unpacked",
+    "stepnet_sim.gates.icebox_memories",
+    "stepnet_sim.gates.routed",
+)
 """What turns a bitstream, or what nextpnr wrote for it, into Verilog."""
 
 SIMULATED_FAMILIES = ("iCE40", "ECP5")
@@ -152,7 +156,7 @@ def bitstream_link(
     """A link to what runs on a board, compiled from the bits themselves or what is nearest to them.
 
     source: for iCE40 the bitstream; for ECP5 the netlist that nextpnr wrote for it, see
-    `stepnet_hdl.build.NETLIST`.
+    `stepnet_hdl.flow.build.NETLIST`.
     clock_hz, baud: what it was built for.
 
     Raises MissingToolError if Project IceStorm or a compiler is missing, BuildError if the board is
@@ -209,7 +213,7 @@ def _netlist(manifest: Manifest, progress: Callable[[str], None]) -> Path:
         raise BuildError(
             f"The bitstream of {manifest.board} was made with other tools "
             f"({', '.join(manifest.tools)}), so that its netlist cannot be made again here; "
-            "install those, or make the bitstream again with: python -m stepnet_hdl.shipped "
+            "install those, or make the bitstream again with: python -m stepnet_hdl.shipping.ship "
             f"{manifest.board}."
         )
     return entry / NETLIST

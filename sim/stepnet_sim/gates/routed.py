@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnet.errors import BuildError
-from stepnet_sim.verification.cells import dp16kd
+from stepnet_sim.gates.cells import dp16kd
 
 if TYPE_CHECKING:
-    from stepnet_hdl.boards import Board
+    from stepnet_hdl.boards.catalogue import Board
 
 WRAPPER = """
 module chip (input clk, input rst, input rx_pin, output tx_pin, output [7:0] character);

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from stepnet.errors import BuildError, MissingToolError
 
 if TYPE_CHECKING:
-    from stepnet_hdl.boards import Board
+    from stepnet_hdl.boards.catalogue import Board
 
 MEMORY_PORTS = {"ADDRESS": 14, "DATAIN": 16, "MASKWREN": 4, "DATAOUT": 16}
 """Buses of an SB_SPRAM256KA and their widths; its other ports are single wires."""

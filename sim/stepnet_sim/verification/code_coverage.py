@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepnet_sim.bench_runner import TOP
+from stepnet_sim.benches.bench_runner import TOP
 from stepnet_sim.benches.designs import ENGINE_SHAPES
 
 _POINT = re.compile(r"^C '(.*)' (\d+)$")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from amaranth.lib.wiring import Component, Out
 
-from stepnet_hdl.tools import find_tool
-from stepnet_hdl.verilog import to_rtlil
+from stepnet_hdl.flow.tools import find_tool
+from stepnet_hdl.flow.verilog import to_rtlil
 from stepnet_sim.verification.formal import ProofError
 from stepnet_sim.verification.harnesses.streams import streams
 

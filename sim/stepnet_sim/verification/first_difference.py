@@ -11,15 +11,15 @@ from amaranth.hdl import Module
 from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
-from stepnet import reference
-from stepnet.cycles import cycles_per_image
-from stepnet.engine import EngineShape
-from stepnet.memory_image import Load, is_tree, memory_image, stored_thresholds
-from stepnet.network import Layer, Network, Readout
-from stepnet.protocol import pack_pixels
-from stepnet_hdl.collector import Collector
-from stepnet_hdl.datapath import Datapath
-from stepnet_hdl.engine import Engine
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.cores.engine.memory_image import Load, is_tree, memory_image, stored_thresholds
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.link.messages import pack_pixels
+from stepnet.networks import reference
+from stepnet.networks.network import Layer, Network, Readout
+from stepnet_hdl.cores.engine.collector import Collector
+from stepnet_hdl.cores.engine.datapath import Datapath
+from stepnet_hdl.cores.engine.engine import Engine
 
 PERIOD_S = 1e-6
 

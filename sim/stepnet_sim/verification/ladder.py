@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Protocol, cast
 
 LEVELS = {
-    "blocks": "stepnet_sim.verification.blocks",
-    "chip": "stepnet_sim.verification.chip",
-    "proofs": "stepnet_sim.verification.proofs",
-    "netlist": "stepnet_sim.verification.netlist",
-    "bitstream": "stepnet_sim.verification.bitstream",
+    "blocks": "stepnet_sim.verification.levels.blocks",
+    "chip": "stepnet_sim.verification.levels.chip",
+    "proofs": "stepnet_sim.verification.levels.proofs",
+    "netlist": "stepnet_sim.verification.levels.netlist",
+    "bitstream": "stepnet_sim.verification.levels.bitstream",
 }
 """Names of the levels, cheapest first, and the module of each, which is a `Level`."""
 

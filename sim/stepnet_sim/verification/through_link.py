@@ -8,17 +8,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet import reference
-from stepnet.board import Board
-from stepnet.cycles import cycles_per_image
-from stepnet.engine import CODE_BITS, EngineShape
-from stepnet.identity import shape_fields
-from stepnet.network import Network
-from stepnet_hdl.uart import divisor_for
-from stepnet_sim.design import Design
+from stepnet.boards.board import Board
+from stepnet.boards.identity import shape_fields
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.cores.engine.shape import CODE_BITS, EngineShape
+from stepnet.networks import reference
+from stepnet.networks.network import Network
+from stepnet_hdl.link.uart import divisor_for
+from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.verilated import VerilatedChip
+from stepnet_sim.chips.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
 from stepnet_sim.verification.first_difference import first_difference
-from stepnet_sim.verilated import VerilatedChip
-from stepnet_sim.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
 
 BITS_PER_BYTE = 10
 """On a serial line: eight data bits, a start bit and a stop bit."""

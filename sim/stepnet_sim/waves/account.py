@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.engine import EngineShape
-from stepnet.memory_image import layer_weight_words, overlaps, words_per_row
-from stepnet.network import Layer, Network
-from stepnet_sim.waves_recording import Recording
+from stepnet.cores.engine.memory_image import layer_weight_words, overlaps, words_per_row
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.networks.network import Layer, Network
+from stepnet_sim.waves.recording import Recording
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _issues(recording: Recording, network: Network, shape: EngineShape) -> list[
 
 def _places(network: Network, shape: EngineShape) -> list[tuple[int, int, int, int, bool]]:
     """Layer, group, plane and word of every address of the weight memory, and whether the word is
-    the last of its group: the order of `stepnet.memory_image`."""
+    the last of its group: the order of `stepnet.cores.engine.memory_image`."""
     places: list[tuple[int, int, int, int, bool]] = []
     for number, layer in enumerate(network.layers):
         words = words_per_row(network, layer, shape)

@@ -13,13 +13,14 @@ from amaranth.hdl import Fragment, MemoryData
 from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
-from stepnet import protocol, reference
-from stepnet.engine import EngineShape
-from stepnet.memory_image import MemoryImage, memory_image
-from stepnet.network import Network
-from stepnet.protocol import Request, Space, encode_frame, pack_pixels
-from stepnet_hdl.chip import Chip
-from stepnet_sim.waves_recording import Recording, read_vcd
+from stepnet.cores.engine.memory_image import MemoryImage, memory_image
+from stepnet.cores.engine.shape import EngineShape
+from stepnet.link import messages as protocol
+from stepnet.link.messages import Request, Space, encode_frame, pack_pixels
+from stepnet.networks import reference
+from stepnet.networks.network import Network
+from stepnet_hdl.chip.chip import Chip
+from stepnet_sim.waves.recording import Recording, read_vcd
 
 LEAD_CYCLES = 4
 """Recorded before the first byte of the image's message, and after the last of the answer."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepnet_sim.waves_recording import Recording
+from stepnet_sim.waves.recording import Recording
 
 TIMESCALE_EXPONENT = -15
 """Times are in femtoseconds, as Amaranth's simulator has them."""

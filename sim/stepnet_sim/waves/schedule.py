@@ -14,8 +14,8 @@ from typing import Any
 from stepnet import plots
 from stepnet.errors import PictureError
 from stepnet.files import write_whole
-from stepnet.network import Network
-from stepnet_sim.waves_account import Account, Issue
+from stepnet.networks.network import Network
+from stepnet_sim.waves.account import Account, Issue
 
 WIDTH_INCHES = 12.0
 PANEL_INCHES = 2.3

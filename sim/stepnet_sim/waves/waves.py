@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from stepnet.errors import PictureError
 from stepnet.files import write_whole
-from stepnet.network import Network
-from stepnet_sim.design import Design, design_for
-from stepnet_sim.waves_account import Account, account_for
-from stepnet_sim.waves_chip import record
-from stepnet_sim.waves_fst import Track, write_fst
-from stepnet_sim.waves_recording import Recording
+from stepnet.networks.network import Network
+from stepnet_sim.chips.design import Design, design_for
+from stepnet_sim.waves.account import Account, account_for
+from stepnet_sim.waves.chip import record
+from stepnet_sim.waves.fst import Track, write_fst
+from stepnet_sim.waves.recording import Recording
 
 BITS_PER_BYTE = 10
 """On a serial line: eight data bits, a start bit and a stop bit."""
@@ -59,7 +59,7 @@ class Waves:
         Raises PictureError if the file cannot be written, MissingToolError if matplotlib is not
         installed.
         """
-        from stepnet_sim.schedule import draw_schedule
+        from stepnet_sim.waves.schedule import draw_schedule
 
         draw_schedule(self.account, self.network, self.clock_hz, path)
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import EngineShape
+from stepnet.cores.engine.shape import EngineShape
 
 
 class Collector(wiring.Component):

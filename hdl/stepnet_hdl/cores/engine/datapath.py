@@ -4,10 +4,10 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import EngineShape
-from stepnet_hdl.popcount import Popcount
-from stepnet_hdl.ram import Ram
-from stepnet_hdl.registers import delayed
+from stepnet.cores.engine.shape import EngineShape
+from stepnet_hdl.blocks.delay import delayed
+from stepnet_hdl.blocks.popcount import Popcount
+from stepnet_hdl.blocks.ram import Ram
 
 Step = data.StructLayout(
     {"start": 1, "plane": 1, "subtract": 1, "end": 1, "last": 1, "partial": 1, "first_group": 1}

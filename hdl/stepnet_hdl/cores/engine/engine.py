@@ -4,31 +4,32 @@ from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.cycles import most_cycles_per_image
-from stepnet.engine import CODE_BITS, IMAGE_BYTES_BITS, EngineShape
-from stepnet.memory_image import MemoryImage
-from stepnet_hdl.cobs import PacketByte
-from stepnet_hdl.collector import Collector
-from stepnet_hdl.core import CoreReading
-from stepnet_hdl.datapath import Datapath
-from stepnet_hdl.intake import Intake
-from stepnet_hdl.lane_memory import LaneMemory
-from stepnet_hdl.ram import Ram
-from stepnet_hdl.readout import Readout, ReadoutNumber
-from stepnet_hdl.registers import delayed
-from stepnet_hdl.sequencer import Region, Sequencer
-from stepnet_hdl.weight_memory import WeightMemory
+from stepnet.cores.engine.cycles import most_cycles_per_image
+from stepnet.cores.engine.memory_image import MemoryImage
+from stepnet.cores.engine.shape import CODE_BITS, IMAGE_BYTES_BITS, EngineShape
+from stepnet_hdl.blocks.delay import delayed
+from stepnet_hdl.blocks.lane_memory import LaneMemory
+from stepnet_hdl.blocks.ram import Ram
+from stepnet_hdl.cores.engine.collector import Collector
+from stepnet_hdl.cores.engine.datapath import Datapath
+from stepnet_hdl.cores.engine.intake import Intake
+from stepnet_hdl.cores.engine.readout import Readout, ReadoutNumber
+from stepnet_hdl.cores.engine.sequencer import Region, Sequencer
+from stepnet_hdl.cores.engine.weight_memory import WeightMemory
+from stepnet_hdl.cores.interface import CoreReading
+from stepnet_hdl.link.cobs import PacketByte
 
 
 class Engine(wiring.Component):
-    """Infers images with the network in its memories, laid out as in `stepnet.memory_image`.
+    """Infers images with the network in its memories, which `stepnet.cores.engine.memory_image`
+    lays out.
 
     Weights and activations meet in a `Datapath`, SIMD bits of each of PE neurons per cycle, in the
     order of a `Sequencer`; a `Collector` gathers the activations, a `Readout` makes the character
     of the last layer's, and an `Intake` takes in pixels and the words of a network. The register
-    holds a new character `stepnet.cycles.cycles_per_image` cycles after the transfer of an image's
-    last pixels, if the engine was free then. Where the network allows it, its first layer is
-    computed while pixels arrive; the next image is received meanwhile in any case.
+    holds a new character `stepnet.cores.engine.cycles.cycles_per_image` cycles after the transfer
+    of an image's last pixels, if the engine was free then. Where the network allows it, its first
+    layer is computed while pixels arrive; the next image is received meanwhile in any case.
 
     initial: what the memories hold at power-on, laid out for `shape`; None for nothing. BuildError
     if the weights are in single-port RAM, see `WeightMemory`.

@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import IMAGE_BYTES_BITS, EngineShape
-from stepnet.protocol import HEADER, LOAD, Refusal, Space
-from stepnet_hdl.cobs import PacketByte
+from stepnet.cores.engine.shape import IMAGE_BYTES_BITS, EngineShape
+from stepnet.link.messages import HEADER, LOAD, Refusal, Space
+from stepnet_hdl.link.cobs import PacketByte
 
 ADDRESS_BYTES = LOAD.fields["address"]
 LOAD_HEADER_BYTES = LOAD.size - HEADER.size

@@ -4,9 +4,15 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import HEADER_BITS, LAYER_HEADER, ROW_HEADER, TREE_HEADER, EngineShape
-from stepnet_hdl.datapath import Step
-from stepnet_hdl.readout import ReadoutNumber
+from stepnet.cores.engine.shape import (
+    HEADER_BITS,
+    LAYER_HEADER,
+    ROW_HEADER,
+    TREE_HEADER,
+    EngineShape,
+)
+from stepnet_hdl.cores.engine.datapath import Step
+from stepnet_hdl.cores.engine.readout import ReadoutNumber
 
 LayerHeader = data.StructLayout(LAYER_HEADER)
 TreeHeader = data.StructLayout(TREE_HEADER)

@@ -4,12 +4,12 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import CODE_BITS, READOUTS, EngineShape
-from stepnet.network import Readout as NetworkReadout
+from stepnet.cores.engine.shape import CODE_BITS, READOUTS, EngineShape
+from stepnet.networks.network import Readout as NetworkReadout
 
 
 class ReadoutNumber(enum.Enum, shape=2):
-    """Readouts as `stepnet.engine.LAYER_HEADER` numbers them."""
+    """Readouts as `stepnet.cores.engine.shape.LAYER_HEADER` numbers them."""
 
     BITS = READOUTS.index(NetworkReadout.BITS)
     TREE = READOUTS.index(NetworkReadout.TREE)

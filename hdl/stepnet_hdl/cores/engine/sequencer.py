@@ -4,11 +4,11 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import CODE_BITS, ROW_HEADER, EngineShape
-from stepnet_hdl.datapath import Step
-from stepnet_hdl.layer_walk import LayerHeader, LayerWalk, TreeHeader
-from stepnet_hdl.readout import ReadoutNumber
-from stepnet_hdl.tree_walk import TreeWalk
+from stepnet.cores.engine.shape import CODE_BITS, ROW_HEADER, EngineShape
+from stepnet_hdl.cores.engine.datapath import Step
+from stepnet_hdl.cores.engine.layer_walk import LayerHeader, LayerWalk, TreeHeader
+from stepnet_hdl.cores.engine.readout import ReadoutNumber
+from stepnet_hdl.cores.engine.tree_walk import TreeWalk
 
 RowHeader = data.StructLayout(ROW_HEADER)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from stepnet.engine import EngineShape, popcount_latency_cycles
-from stepnet_hdl.datapath import Step
-from stepnet_hdl.ram_mapping import Family, RamMapping, map_ram
-from stepnet_hdl.sequencer import Region
-from stepnet_hdl.weight_memory import SPRAM_BITS, SPRAM_WORDS
+from stepnet.cores.engine.shape import EngineShape, popcount_latency_cycles
+from stepnet_hdl.cores.engine.datapath import Step
+from stepnet_hdl.cores.engine.sequencer import Region
+from stepnet_hdl.cores.engine.weight_memory import SPRAM_BITS, SPRAM_WORDS
+from stepnet_hdl.fpga.ram_mapping import Family, RamMapping, map_ram
 
 
 @dataclass(frozen=True)

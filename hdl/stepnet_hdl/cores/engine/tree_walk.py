@@ -4,7 +4,7 @@ from amaranth.hdl import C, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import EngineShape
+from stepnet.cores.engine.shape import EngineShape
 
 
 class TreeWalk(wiring.Component):

@@ -6,11 +6,11 @@ from amaranth.hdl import C, Cat, ClockSignal, Instance, Module, Mux, Signal, Val
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.engine import EngineShape
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
-from stepnet_hdl.lane_memory import LaneMemory
-from stepnet_hdl.ram import Ram
-from stepnet_hdl.registers import delayed
+from stepnet_hdl.blocks.delay import delayed
+from stepnet_hdl.blocks.lane_memory import LaneMemory
+from stepnet_hdl.blocks.ram import Ram
 
 SPRAM_WORDS = 16384
 SPRAM_BITS = 16

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stepnet.engine import CODE_BITS, EngineShape
-from stepnet.memory_image import (
+from stepnet.cores.engine.memory_image import (
     image_bytes,
     is_tree,
     overlaps,
     rows_evaluated,
     words_per_row,
 )
-from stepnet.network import Layer, Network, Readout
+from stepnet.cores.engine.shape import CODE_BITS, EngineShape
+from stepnet.networks.network import Layer, Network, Readout
 
 WRITE_CYCLES = 2
 """Until pixels that were taken are in the memory."""

@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.engine import (
+from stepnet.cores.engine.shape import (
     LAYER_HEADER,
     MIN_OVERLAP_GROUPS,
     READOUTS,
@@ -41,8 +41,8 @@ from stepnet.engine import (
     EngineShape,
 )
 from stepnet.errors import NetworkError
-from stepnet.network import Layer, Network, Readout
-from stepnet.protocol import Space
+from stepnet.link.messages import Space
+from stepnet.networks.network import Layer, Network, Readout
 
 
 class Load(NamedTuple):

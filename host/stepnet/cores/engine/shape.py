@@ -1,7 +1,7 @@
 """The engine's shape, its headers and the arithmetic of its widths.
 
-Gateware, host and benches take these from here. `stepnet.memory_image` lays a network out for a
-shape, `stepnet.cycles` says how long an image takes on it.
+Gateware, host and benches take these from here. `memory_image` lays a network out for a shape,
+`cycles` says how long an image takes on it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stepnet.errors import NetworkError
-from stepnet.network import MAX_WEIGHT_BITS, Readout
+from stepnet.networks.network import MAX_WEIGHT_BITS, Readout
 
 IMAGE_BYTES_BITS = 16
 """Width of the register that holds the bytes of one image."""

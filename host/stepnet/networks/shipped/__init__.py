@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from stepnet import sigmoid
 from stepnet.errors import NetworkError
-from stepnet.network import Network
-from stepnet.sigmoid import SigmoidNetwork
+from stepnet.networks import sigmoid
+from stepnet.networks.network import Network
+from stepnet.networks.sigmoid import SigmoidNetwork
 
 _FOLDER = Path(__file__).parent
 

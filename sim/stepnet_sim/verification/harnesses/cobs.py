@@ -10,7 +10,7 @@ from operator import or_
 from amaranth.hdl import Array, C, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
-from stepnet_hdl import cobs
+from stepnet_hdl.link import cobs
 from stepnet_sim.verification.formal import Harness, claim, given, hold
 
 

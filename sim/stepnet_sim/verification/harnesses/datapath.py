@@ -4,8 +4,8 @@ from amaranth.hdl import Array, Module, Signal, Value, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import In
 
-from stepnet.engine import EngineShape
-from stepnet_hdl import datapath
+from stepnet.cores.engine.shape import EngineShape
+from stepnet_hdl.cores.engine import datapath
 from stepnet_sim.verification.formal import Harness, claim, hold
 
 

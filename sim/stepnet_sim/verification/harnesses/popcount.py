@@ -3,7 +3,7 @@
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib.wiring import In
 
-from stepnet_hdl import popcount
+from stepnet_hdl.blocks import popcount
 from stepnet_sim.verification.formal import Harness, claim
 
 

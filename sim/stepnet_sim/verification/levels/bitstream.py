@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from stepnet.networks import load_network
-from stepnet_sim.bitstream import sample_images, verify_shipped
+from stepnet.networks.shipped import load_network
+from stepnet_sim.gates.bitstream import sample_images, verify_shipped
 from stepnet_sim.verification.ladder import Outcome
 
 BOARDS = ("icebreaker",)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from stepnet_sim.bench_runner import (
+from stepnet_sim.benches.bench_runner import (
     BENCHES,
     BenchError,
     build_benches,

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.network import Network, Readout
-from stepnet.networks import load_network
+from stepnet.networks.network import Network, Readout
+from stepnet.networks.shipped import load_network
 from stepnet_sim.benches.networks import random_network
-from stepnet_sim.bitstream import sample_images
-from stepnet_sim.chip_library import chip_library
-from stepnet_sim.design import Design
+from stepnet_sim.chips.chip_library import chip_library
+from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.verilated import VerilatedChip
+from stepnet_sim.gates.bitstream import sample_images
 from stepnet_sim.verification.ladder import Outcome
 from stepnet_sim.verification.through_link import Running, compare
-from stepnet_sim.verilated import VerilatedChip
 
 NETWORK = "digits"
 

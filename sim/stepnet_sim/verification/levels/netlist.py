@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 
 from stepnet.errors import BuildError
-from stepnet.networks import load_network
-from stepnet.protocol import DEFAULT_BAUD
-from stepnet_hdl import output_registers
-from stepnet_hdl.boards import Board, find_board
-from stepnet_hdl.plan import synthesis_script
-from stepnet_hdl.ram_mapping import family_of
-from stepnet_hdl.tools import find_flow_tool
-from stepnet_sim.bitstream import sample_images
-from stepnet_sim.design import Design
+from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.networks.shipped import load_network
+from stepnet_hdl.boards.catalogue import Board, find_board
+from stepnet_hdl.flow.build_plan import synthesis_script
+from stepnet_hdl.flow.tools import find_flow_tool
+from stepnet_hdl.fpga import ecp5_registers
+from stepnet_hdl.fpga.ram_mapping import family_of
+from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
+from stepnet_sim.gates.bitstream import sample_images
+from stepnet_sim.gates.cells import cell_models
 from stepnet_sim.sources import source_digest
-from stepnet_sim.verification.cells import cell_models
 from stepnet_sim.verification.ladder import Outcome
 from stepnet_sim.verification.through_link import Running, compare
-from stepnet_sim.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
 
 if TYPE_CHECKING:
-    from stepnet.network import Network
+    from stepnet.networks.network import Network
 
 CELL_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O0"
 """A netlist is long and runs but seconds; to optimise it takes minutes."""
@@ -101,7 +101,7 @@ def netlist_library(
     yosys = find_flow_tool("yosys")
     models = cell_models(synthesis.split()[0].removeprefix("synth_"))
     has_registers = family_of(board.device).output_registers
-    moves = source_digest(output_registers.__name__) if has_registers else ""
+    moves = source_digest(ecp5_registers.__name__) if has_registers else ""
 
     def verilog() -> str:
         progress(f"Synthesising for {board.device}")
@@ -109,7 +109,7 @@ def netlist_library(
         script = f"read_rtlil chip.il\n{synthesis} -top chip\nwrite_json netlist.json\n"
         _yosys(board, script, folder)
         if has_registers:
-            output_registers.use_output_registers(folder / "netlist.json")
+            ecp5_registers.use_output_registers(folder / "netlist.json")
         _yosys(board, "read_json netlist.json\nwrite_verilog -noattr netlist.v\n", folder)
         progress(f"Compiling the netlist for {board.device}")
         return PREAMBLE + (folder / "netlist.v").read_text() + models

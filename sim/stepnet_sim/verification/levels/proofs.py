@@ -13,7 +13,7 @@ from pathlib import Path
 
 from amaranth.lib.wiring import Component
 
-from stepnet_hdl import answers, cobs, endpoint, frames, packet_buffer, uart
+from stepnet_hdl.link import answers, cobs, endpoint, frames, packet_buffer, uart
 from stepnet_sim.verification.combinational import paths_from_ready
 from stepnet_sim.verification.formal import Proof, prove
 from stepnet_sim.verification.harnesses.cobs import (
@@ -35,34 +35,36 @@ STREAM_DEPTH = 3
 ENDPOINT_DEPTH = 5
 """From the last byte of a header to the second cycle of what follows it."""
 
-_LOSES_THE_CARRY = Mutant("stepnet_hdl.popcount", "Cat(carry, high)", "Cat(C(0), high)")
+_POPCOUNT = "stepnet_hdl.blocks.popcount"
+_DATAPATH = "stepnet_hdl.cores.engine.datapath"
+_COBS = "stepnet_hdl.link.cobs"
+
+_LOSES_THE_CARRY = Mutant(_POPCOUNT, "Cat(carry, high)", "Cat(C(0), high)")
 _TOO_EARLY = Mutant(
-    "stepnet_hdl.popcount",
+    _POPCOUNT,
     "m.d.sync += count.eq(early)",
     "m.d.comb += count.eq(early)",
 )
 _MARGIN_WRAPS = Mutant(
-    "stepnet_hdl.datapath",
+    _DATAPATH,
     "opposites[neuron].eq(inverted[neuron] + thresholds[neuron])",
     "opposites[neuron].eq((inverted[neuron] + thresholds[neuron])[:-1].as_signed())",
 )
-_NO_CARRY_TO_NEGATE = Mutant("stepnet_hdl.datapath", "Cat(adds, addend)", "Cat(C(1), addend)")
+_NO_CARRY_TO_NEGATE = Mutant(_DATAPATH, "Cat(adds, addend)", "Cat(C(1), addend)")
 _SECOND_NEURON_SEES_THE_FIRST = Mutant(
-    "stepnet_hdl.datapath", "self.weights.word_select(neuron, ", "self.weights.word_select(0, "
+    _DATAPATH,
+    "self.weights.word_select(neuron, ",
+    "self.weights.word_select(0, ",
 )
-_ZEROS_BETWEEN_BLOCKS_LOST = Mutant("stepnet_hdl.cobs", "~at_code | zero_is_due", "~at_code")
+_ZEROS_BETWEEN_BLOCKS_LOST = Mutant(_COBS, "~at_code | zero_is_due", "~at_code")
 _NEVER_RESYNCHRONISES = Mutant(
-    "stepnet_hdl.cobs", "block_left.eq(Mux(closes, 0, ", "block_left.eq(Mux(closes & 0, 0, "
+    _COBS, "block_left.eq(Mux(closes, 0, ", "block_left.eq(Mux(closes & 0, 0, "
 )
-_NEVER_BROKEN = Mutant("stepnet_hdl.cobs", "token.broken.eq(~at_code)", "token.broken.eq(0)")
-_FULL_BLOCK_GIVES_ZERO = Mutant(
-    "stepnet_hdl.cobs", "FULL_BLOCK_CODE = 0xFF", "FULL_BLOCK_CODE = 0x1FF"
-)
-_CODE_IS_ONE_MORE = Mutant(
-    "stepnet_hdl.cobs", "after_zero.eq(1), code.eq(1)]", "after_zero.eq(1), code.eq(2)]"
-)
+_NEVER_BROKEN = Mutant(_COBS, "token.broken.eq(~at_code)", "token.broken.eq(0)")
+_FULL_BLOCK_GIVES_ZERO = Mutant(_COBS, "FULL_BLOCK_CODE = 0xFF", "FULL_BLOCK_CODE = 0x1FF")
+_CODE_IS_ONE_MORE = Mutant(_COBS, "after_zero.eq(1), code.eq(1)]", "after_zero.eq(1), code.eq(2)]")
 _NOTHING_COMES_AFTER_THE_LAST = Mutant(
-    "stepnet_hdl.packet_buffer",
+    "stepnet_hdl.link.packet_buffer",
     "        nothing_read = ",
     "        from amaranth.hdl import Assert\n"
     "        m.d.comb += Assert(~last | (in_payload & (bytes_after == 0)), '')\n"
@@ -136,25 +138,27 @@ STREAM_BLOCKS = (
     StreamBlock(
         "COBS decoder",
         lambda: cobs.CobsDecoder(),
-        Mutant("stepnet_hdl.cobs", "~self.tokens.valid | self.tokens.ready", "1"),
+        Mutant(_COBS, "~self.tokens.valid | self.tokens.ready", "1"),
     ),
     StreamBlock(
         "COBS encoder",
         lambda: cobs.CobsEncoder(),
         Mutant(
-            "stepnet_hdl.cobs", "self.bytes.valid.eq(1)", "self.bytes.valid.eq(self.packets.p.last)"
+            _COBS,
+            "self.bytes.valid.eq(1)",
+            "self.bytes.valid.eq(self.packets.p.last)",
         ),
     ),
     StreamBlock(
         "packet buffer",
         lambda: packet_buffer.PacketBuffer(SMALLEST_BUFFER_BYTES),
-        Mutant("stepnet_hdl.packet_buffer", "~byte_valid | byte_ready", "Value.cast(1)"),
+        Mutant("stepnet_hdl.link.packet_buffer", "~byte_valid | byte_ready", "Value.cast(1)"),
     ),
     StreamBlock(
         "frame receiver",
         lambda: frames.FrameReceiver(SMALLEST_BUFFER_BYTES),
         Mutant(
-            "stepnet_hdl.frames",
+            "stepnet_hdl.link.frames",
             "wiring.connect(m, buffer.packets, wiring.flipped(self.packets))",
             _bad_connection("buffer.packets", "self.packets", "self.bytes.valid"),
         ),
@@ -163,7 +167,7 @@ STREAM_BLOCKS = (
         "frame transmitter",
         lambda: frames.FrameTransmitter(),
         Mutant(
-            "stepnet_hdl.frames",
+            "stepnet_hdl.link.frames",
             "wiring.connect(m, encoder.bytes, wiring.flipped(self.bytes))",
             _bad_connection("encoder.bytes", "self.bytes", "self.packets.p.last"),
         ),
@@ -171,13 +175,13 @@ STREAM_BLOCKS = (
     StreamBlock(
         "UART receiver",
         lambda: uart.UartReceiver(uart.MIN_DIVISOR),
-        Mutant("stepnet_hdl.uart", "line & (~self.bytes.valid | self.bytes.ready)", "line"),
+        Mutant("stepnet_hdl.link.uart", "line & (~self.bytes.valid | self.bytes.ready)", "line"),
     ),
     StreamBlock(
         "answer writer",
         lambda: answers.AnswerWriter({}),
         Mutant(
-            "stepnet_hdl.answers",
+            "stepnet_hdl.link.answers",
             "self.packets.valid.eq(1)",
             "self.packets.valid.eq(planned.last)",
         ),
@@ -188,14 +192,14 @@ STREAM_BLOCKS = (
             dict.fromkeys(endpoint.IDENTITY_CONSTANTS, 1), SMALLEST_BUFFER_BYTES
         ),
         Mutant(
-            "stepnet_hdl.endpoint",
+            "stepnet_hdl.link.endpoint",
             "self.load.valid.eq(request.valid & ",
             "self.load.valid.eq(request.valid & self.load_done & ",
         ),
         depth=ENDPOINT_DEPTH,
         lemma=_NOTHING_COMES_AFTER_THE_LAST,
         # A preview of pixels comes as the wire gives them, valid for one cycle, and is aborted if
-        # the core does not take it: see `stepnet_hdl.preview`.
+        # the core does not take it: see `stepnet_hdl.link.early_pixels`.
         exempt=("pixels",),
     ),
 )

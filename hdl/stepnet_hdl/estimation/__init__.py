@@ -1,0 +1,1 @@
+"""How large and how fast a chip becomes, before anything is built, and which engine to choose."""

@@ -1,0 +1,1 @@
+"""The bitstreams that come with Stepnet, their manifests, and the page about them."""

@@ -1,0 +1,1 @@
+"""The levels of the verification ladder, a module each; all have the same `run`."""
