@@ -14,7 +14,8 @@ from stepnet.boards.identity import shape_fields
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link import messages as protocol
 from stepnet.link.exchange import MESSAGE_OVERHEAD_BYTES, compiled
-from stepnet.link.messages import Answer, Core, FrameReader, Refusal, Request, Space, encode_frame
+from stepnet.link.frames import FrameReader, encode_frame
+from stepnet.link.messages import Answer, Core, Refusal, Request, Space
 
 _READING = compiled(protocol.READING)
 _HEADER = compiled(protocol.HEADER)

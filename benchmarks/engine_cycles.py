@@ -20,13 +20,11 @@ import numpy as np
 from stepnet.boards.board import Board
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.shape import EngineShape
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 from stepnet.networks.network import Layer, Network
 from stepnet.networks.shipped import load_network
 from stepnet_sim.chips.design import ICEBREAKER, Design
 from stepnet_sim.chips.virtual_board import open_link, start
-
-BITS_PER_BYTE = 10
 
 IMAGES = 40
 

@@ -20,7 +20,8 @@ import numpy as np
 
 from stepnet.boards.board import Board
 from stepnet.cores.engine.memory_image import image_bytes
-from stepnet.link.messages import INFER, encode_frame, window
+from stepnet.link.frames import encode_frame, window
+from stepnet.link.messages import INFER
 from stepnet.networks import reference
 from stepnet.networks.shipped import load_network
 from stepnet_sim.chips.chip_library import chip_library

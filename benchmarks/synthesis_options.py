@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stepnet.errors import BuildError
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.flow import report
 from stepnet_hdl.flow.build_plan import make_plan

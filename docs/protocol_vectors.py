@@ -25,8 +25,9 @@ from stepnet.cores.engine.memory_image import memory_image, pack_fields
 from stepnet.cores.engine.shape import ROW_HEADER, EngineShape
 from stepnet.files import write_text
 from stepnet.link import messages as protocol
+from stepnet.link.frames import CRC_INITIAL, FrameReader, encode_frame
 from stepnet.link.link import Link
-from stepnet.link.messages import Answer, FrameReader, Refusal, Request, Space
+from stepnet.link.messages import Answer, Refusal, Request, Space
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.virtual_board import open_link
 
@@ -104,18 +105,17 @@ def vectors() -> dict[str, Any]:
         "a load with a full COBS block": _load(7, 30, Space.WEIGHTS, _words_without_zeros()),
     }
     identify = _header(Request.IDENTIFY, 1)
-    wrong_crc = bytearray(protocol.encode_frame(identify))
+    wrong_crc = bytearray(encode_frame(identify))
     wrong_crc[-2] ^= 1
     broken = {
         "a bit of the CRC is wrong": bytes(wrong_crc),
-        "the last block is cut short": protocol.encode_frame(identify)[:-2] + b"\0",
-        "the payload has 2 bytes": protocol.encode_frame(identify[:2]),
+        "the last block is cut short": encode_frame(identify)[:-2] + b"\0",
+        "the payload has 2 bytes": encode_frame(identify[:2]),
     }
     return {
         "protocol_version": protocol.PROTOCOL_VERSION,
         "crc16": [
-            {"data": _hex(data), "crc": f"{crc_hqx(data, protocol.CRC_INITIAL):04X}"}
-            for data in CRC_DATA
+            {"data": _hex(data), "crc": f"{crc_hqx(data, CRC_INITIAL):04X}"} for data in CRC_DATA
         ],
         "cobs": [{"data": _hex(data), "encoded": _hex(cobs.encode(data))} for data in COBS_DATA],
         "sample": {
@@ -225,7 +225,7 @@ def _conversation() -> list[dict[str, Any]]:
 
 
 def _answer(link: Link, request: bytes) -> bytes:
-    link.write(protocol.encode_frame(request))
+    link.write(encode_frame(request))
     (answer,) = FrameReader().feed(link.read(TIMEOUT_S))
     return answer
 
@@ -240,7 +240,7 @@ def _message(payload: bytes) -> dict[str, Any]:
         "fields": layout.unpack(payload),
         "data": _hex(payload[layout.size :]),
         "payload": _hex(payload),
-        "frame": _hex(protocol.encode_frame(payload)),
+        "frame": _hex(encode_frame(payload)),
     }
 
 

@@ -11,13 +11,10 @@ import typer
 
 from stepnet.cli.options import BaudOption, UartOption
 from stepnet.cli.output import Progress
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 
 if TYPE_CHECKING:
     from stepnet_sim.verification.ladder import Outcome
-
-BITS_PER_BYTE = 10
-"""Eight data bits, a start bit and a stop bit."""
 
 
 def sim(

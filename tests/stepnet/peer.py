@@ -18,7 +18,8 @@ import engine_memory
 from stepnet.boards.identity import shape_fields
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link import messages as protocol
-from stepnet.link.messages import Answer, Core, FrameReader, Refusal, Request, Space, encode_frame
+from stepnet.link.frames import BUFFER_OVERHEAD_BYTES, CRC_BYTES, FrameReader, encode_frame
+from stepnet.link.messages import Answer, Core, Refusal, Request, Space
 
 CYCLES = 321
 MARGIN = 5
@@ -372,7 +373,7 @@ class Patient(Peer):
         if data:
             self.waiting += self.frames.feed(data)
             return b""
-        overhead = protocol.CRC_BYTES + protocol.BUFFER_OVERHEAD_BYTES
+        overhead = CRC_BYTES + BUFFER_OVERHEAD_BYTES
         waiting_bytes = sum(len(payload) + overhead for payload in self.waiting)
         self.most_waiting_bytes = max(self.most_waiting_bytes, waiting_bytes)
         for kind in {payload[0] for payload in self.waiting}:

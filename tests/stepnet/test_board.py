@@ -1153,7 +1153,7 @@ def test_images_of_another_form():
                 board.infer(image)
             sentences[name] = str(caught.value)
         assert board.infer(IMAGES[0]).code == CODES[0]
-    fit = "; `stepnet.pictures.picture.normalise` makes any picture fit."
+    fit = "; `stepnet.picture.normalise` makes any picture fit."
     assert sentences == {
         "size": "The image has 7 x 5 pixels, but network 'small' takes 5 x 6" + fit,
         "dimensions": "The image has 1 x 5 x 6 pixels, but network 'small' takes 5 x 6" + fit,

@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 
 from stepnet.errors import LinkError
 from stepnet.link import messages as protocol
-from stepnet.link.messages import (
-    Answer,
-    FrameReader,
-    Layout,
-    Refusal,
-    Request,
-    decode_frame,
-    encode_frame,
-)
+from stepnet.link.frames import FrameReader, decode_frame, encode_frame, window
+from stepnet.link.messages import Answer, Layout, Refusal, Request
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
 LAYOUTS = {
@@ -158,7 +151,7 @@ def test_a_message_that_is_too_short():
     [(2048, 98, 19), (105, 98, 1), (209, 98, 1), (210, 98, 2), (10, 98, 1)],
 )
 def test_window(buffer_bytes, image_bytes, images):
-    assert protocol.window(buffer_bytes, image_bytes) == images
+    assert window(buffer_bytes, image_bytes) == images
 
 
 def test_pixels_start_at_bit_0():

@@ -8,6 +8,7 @@ from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 
 from stepnet.link import messages as protocol
+from stepnet.link.frames import FrameReader, encode_frame, window
 from stepnet.link.messages import Answer, Refusal, Request
 from stepnet_hdl.link.endpoint import IDENTITY_CONSTANTS, Endpoint, check_identity
 from streams import CLOCK_PERIOD_S, Bench, Driver, Pauses
@@ -231,8 +232,8 @@ class Session:
         self.model = model = Model(initial_digest, image_bytes)
         self.expected = []
         self.answers = []
-        reader = protocol.FrameReader()
-        answer_reader = protocol.FrameReader()
+        reader = FrameReader()
+        answer_reader = FrameReader()
         read = 0
 
         async def wait_for_answers(ctx, at_most_missing):
@@ -265,7 +266,7 @@ class Session:
 
 
 def request(kind, sequence, body=b""):
-    return protocol.encode_frame(protocol.HEADER.pack(kind=kind, sequence=sequence) + body)
+    return encode_frame(protocol.HEADER.pack(kind=kind, sequence=sequence) + body)
 
 
 WORDS = bytes(range(40, 72))
@@ -293,7 +294,7 @@ def test_board_loads_and_infers_with_images_in_flight(pauses):
             *(request(Request.INFER, 600 + n, image) for n, image in enumerate(IMAGES)),
         ],
         pauses=pauses,
-        in_flight=protocol.window(BUFFER_BYTES, 100),
+        in_flight=window(BUFFER_BYTES, 100),
     )
     assert [answer[0] for answer in session.answers] == [
         Answer.IDENTITY,

@@ -6,7 +6,14 @@ from cobs import cobs
 
 from stepnet.errors import BuildError
 from stepnet.link import messages as protocol
-from stepnet.link.messages import decode_frame, encode_frame
+from stepnet.link.frames import (
+    BUFFER_OVERHEAD_BYTES,
+    CRC_BYTES,
+    CRC_INITIAL,
+    decode_frame,
+    encode_frame,
+    window,
+)
 from stepnet_hdl.link.frames import FrameReceiver, FrameTransmitter
 from stepnet_hdl.link.packet_buffer import check_buffer_bytes
 from streams import Bench, Driver, Pauses, packet, packets_of
@@ -16,7 +23,7 @@ pytestmark = pytest.mark.slow
 RANDOM = random.Random(77)
 BUFFER_BYTES = 64
 
-LONGEST = BUFFER_BYTES - protocol.CRC_BYTES - protocol.BUFFER_OVERHEAD_BYTES
+LONGEST = BUFFER_BYTES - CRC_BYTES - BUFFER_OVERHEAD_BYTES
 """Longest payload that an empty buffer takes."""
 
 
@@ -140,8 +147,8 @@ def test_longest_payload_that_fits_is_taken_again_and_again():
     [(9, 0, 0.0), (9, 31, 0.6), (1, 0, 0.6), (25, 13, 0.0), (57, 0, 0.6), (57, 40, 0.6)],
 )
 def test_no_frame_within_the_window_is_dropped(image_bytes, earlier_bytes, pauses):
-    window = protocol.window(BUFFER_BYTES, image_bytes)
-    images = [payload(protocol.INFER.size + image_bytes) for _ in range(window)]
+    in_flight = window(BUFFER_BYTES, image_bytes)
+    images = [payload(protocol.INFER.size + image_bytes) for _ in range(in_flight)]
     # A broken frame first, so that the window does not start where the buffer does.
     earlier = b"\x55" * earlier_bytes + b"\0" if earlier_bytes else b""
     received = earlier + b"".join(map(encode_frame, images))
@@ -154,7 +161,7 @@ def test_full_buffer_drops_whole_frames_and_recovers():
     images = [payload(12) for _ in range(9)]
     stalled = Receiving(b"".join(map(encode_frame, images)), stalled_until_sent=True)
     assert stalled.packets == images[: len(stalled.packets)]
-    assert protocol.window(BUFFER_BYTES, 9) <= len(stalled.packets) < len(images)
+    assert window(BUFFER_BYTES, 9) <= len(stalled.packets) < len(images)
     assert stalled.dropped == len(images) - len(stalled.packets)
     slow = Receiving(b"".join(map(encode_frame, images * 3)), pauses=0.8)
     assert slow.dropped == 3 * len(images) - len(slow.packets)
@@ -214,7 +221,7 @@ def test_transmitter_frames_as_the_protocol_does(pauses):
     wire = bytes(bytes_out.payloads)
     assert wire == b"".join(map(encode_frame, sent))
     for frame, content in zip(wire.split(b"\0"), sent, strict=False):
-        crc = binascii.crc_hqx(content, protocol.CRC_INITIAL)
+        crc = binascii.crc_hqx(content, CRC_INITIAL)
         assert cobs.decode(frame) == content + crc.to_bytes(2, "big")
     if not pauses:
         assert bytes_out.cycles[0] == packets_in.cycles[0] + 7

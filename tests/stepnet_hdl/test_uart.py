@@ -6,7 +6,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.errors import BuildError
-from stepnet_hdl.link.uart import UartReceiver, UartTransmitter, divisor_for
+from stepnet.link.serial_line import divisor_for
+from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
 from streams import Bench, Driver, Pauses
 
 

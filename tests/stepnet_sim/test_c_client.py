@@ -19,6 +19,7 @@ from PIL import Image
 
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.link import messages as protocol
+from stepnet.link.frames import FrameReader, encode_frame
 from stepnet.link.messages import Answer, Request
 from stepnet.networks import reference
 from stepnet.networks.shipped import load_network
@@ -192,7 +193,7 @@ def peer(answer):
     near, far = os.openpty()
     tty.setraw(far)
     os.set_blocking(near, False)  # a client that has left takes no more
-    frames = protocol.FrameReader()
+    frames = FrameReader()
     ended = threading.Event()
 
     def serve():
@@ -244,16 +245,16 @@ def test_the_client_finds_its_answer_on_a_noisy_line(client, pgm):
     def answer(payload):
         sequence = protocol.HEADER.unpack(payload)["sequence"]
         late = answer_to(payload, sequence=sequence ^ 0x100)
-        good = protocol.encode_frame(answer_to(payload))
+        good = encode_frame(answer_to(payload))
         broken = good[:-2] + bytes([good[-2] ^ 1 or 2]) + b"\0"
         other = protocol.HEADER.pack(kind=Answer.ACKNOWLEDGE, sequence=sequence)
         return b"".join(
             [
                 b"boot\0\0\0\x05\x01\0",
                 bytes(range(1, 256)) * 3 + b"\0",
-                protocol.encode_frame(late),
+                encode_frame(late),
                 broken,
-                protocol.encode_frame(other),
+                encode_frame(other),
                 good,
             ]
         )
@@ -267,10 +268,10 @@ def test_a_refusal(client, pgm):
 
     def answer(payload):
         if payload[0] == Request.IDENTIFY:
-            return protocol.encode_frame(answer_to(payload))
+            return encode_frame(answer_to(payload))
         sequence = protocol.HEADER.unpack(payload)["sequence"]
         refusal = protocol.REFUSAL.pack(kind=Answer.REFUSAL, sequence=sequence, reason=6)
-        return protocol.encode_frame(refusal)
+        return encode_frame(refusal)
 
     with peer(answer) as where:
         assert client(where, file, 64) == (1, "", "client: The board refuses, for reason 6.\n")
@@ -281,7 +282,7 @@ def test_another_protocol_version(client, pgm):
 
     def answer(payload):
         """As version 1 does, in fewer bytes."""
-        return protocol.encode_frame(answer_to(payload, protocol_version=1)[:33])
+        return encode_frame(answer_to(payload, protocol_version=1)[:33])
 
     with peer(answer) as where:
         assert client(where, file, 64) == (
@@ -314,6 +315,6 @@ def test_the_documented_conversation_is_what_a_board_says(compiled):
         for vector in VECTORS["broken_frames"]:
             link.write(bytes.fromhex(vector["frame"]))
         link.write(bytes.fromhex(VECTORS["conversation"][0]["request"]["frame"]))
-        (answer,) = protocol.FrameReader().feed(link.read(TIMEOUT_S))
+        (answer,) = FrameReader().feed(link.read(TIMEOUT_S))
         dropped = protocol.IDENTITY.unpack(answer)["dropped_frames"]
         assert dropped == len(VECTORS["broken_frames"])

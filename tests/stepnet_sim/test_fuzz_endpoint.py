@@ -4,7 +4,8 @@ from contextlib import closing
 
 import pytest
 
-from stepnet.link.messages import Answer, FrameReader, Request, encode_frame
+from stepnet.link.frames import FrameReader, encode_frame
+from stepnet.link.messages import Answer, Request
 from stepnet_sim.chips.chip_library import chip_library
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from stepnet.boards.board import Board
 from stepnet.link import messages as protocol
-from stepnet.link.messages import Answer, encode_frame
+from stepnet.link.frames import decode_frame, encode_frame
+from stepnet.link.messages import Answer
 from stepnet_sim.fuzz import parser
 from stepnet_sim.fuzz.parser import NETWORK, ScriptedBoard
 
@@ -106,7 +107,7 @@ class Corrupted(ScriptedBoard):
     """Has frames changed on their way, in a manner that their CRC does not tell."""
 
     def read(self, timeout_s):
-        payload = protocol.decode_frame(super().read(timeout_s)[:-1])
+        payload = decode_frame(super().read(timeout_s)[:-1])
         if payload[0] == Answer.READING:
             payload = payload[:3] + bytes([payload[3] ^ 1]) + payload[4:]
         return encode_frame(payload)

@@ -9,7 +9,8 @@ from networks import random_images, random_network
 from stepnet.boards.board import Board
 from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.cores.engine.shape import EngineShape
-from stepnet.link.messages import INFER, encode_frame
+from stepnet.link.frames import encode_frame
+from stepnet.link.messages import INFER
 from stepnet.networks import reference
 from stepnet_sim.chips.chip_library import chip_library
 from stepnet_sim.chips.design import Design

@@ -20,6 +20,7 @@ from stepnet import cli, open_board
 from stepnet.cores.engine.memory_image import memory_image
 from stepnet.errors import LinkError
 from stepnet.link import messages as protocol
+from stepnet.link.frames import FrameReader, encode_frame
 from stepnet.link.messages import Request
 from stepnet.link.share import Share, listen, shared_at
 from stepnet.networks import reference
@@ -37,7 +38,7 @@ NETWORK = random_network(RANDOM, (40, 16, 8), (1, 1), height=5)
 IMAGES = random_images(RANDOM, NETWORK, 30)
 CODES = reference.infer(NETWORK, IMAGES).tolist()
 
-IDENTIFY = protocol.encode_frame(protocol.HEADER.pack(kind=Request.IDENTIFY, sequence=1))
+IDENTIFY = encode_frame(protocol.HEADER.pack(kind=Request.IDENTIFY, sequence=1))
 
 pytestmark = [
     pytest.mark.slow,
@@ -131,7 +132,7 @@ def test_programs_may_come_and_go_at_the_terminal(at_a_terminal):
 def test_a_network_that_is_already_there(link):
     load(link, NETWORK)
     link.write(IDENTIFY)
-    frames = protocol.FrameReader()
+    frames = FrameReader()
     answers = []
     while not answers:
         answers = frames.feed(link.read(1.0))
@@ -270,7 +271,7 @@ def test_any_program_may_use_the_terminal(network_file):
             assert select.select([port], [], [], TIMEOUT_S)[0]
             received += os.read(port, 100)
         os.close(port)
-        (answer,) = protocol.FrameReader().feed(received)
+        (answer,) = FrameReader().feed(received)
         assert protocol.IDENTITY.unpack(answer)["loaded"] == 1
 
 

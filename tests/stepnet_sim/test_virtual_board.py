@@ -15,9 +15,10 @@ from stepnet.cores.engine.memory_image import memory_image
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError, LinkError, MissingToolError
 from stepnet.link import messages as protocol
-from stepnet.link.messages import DEFAULT_BAUD, Answer, Request
+from stepnet.link.frames import FrameReader, encode_frame
+from stepnet.link.messages import Answer, Request
+from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 from stepnet.networks import reference
-from stepnet_sim.benches.board_model import UART_BITS
 from stepnet_sim.chips.design import ICEBREAKER, Design
 from stepnet_sim.chips.interpreted import InterpretedChip
 from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
@@ -75,13 +76,13 @@ class Asker:
 
     def __init__(self, link):
         self._link = link
-        self._frames = protocol.FrameReader()
+        self._frames = FrameReader()
         self._sequence = 0
 
     def ask(self, kind, fields=b""):
         self._sequence += 1
         request = protocol.HEADER.pack(kind=kind, sequence=self._sequence) + fields
-        self._link.write(protocol.encode_frame(request))
+        self._link.write(encode_frame(request))
         deadline = time.monotonic() + TIMEOUT_S
         payloads = []
         while not payloads:
@@ -149,7 +150,7 @@ def test_virtual_board_equals_the_reference(cache, uart):
                 ((9, 11, 23), (2, 1), Readout.NEAREST),
             ],
             images_each=20,
-            byte_cycles=UART_BITS * ICEBREAKER.clock_hz // DEFAULT_BAUD if uart else 1,
+            byte_cycles=BITS_PER_BYTE * ICEBREAKER.clock_hz // DEFAULT_BAUD if uart else 1,
         )
     finally:
         link.close()

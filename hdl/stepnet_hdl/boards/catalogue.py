@@ -19,7 +19,7 @@ from amaranth.vendor import GowinPlatform, LatticeECP5Platform, LatticeICE40Plat
 
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.fpga.clocks import fastest_clock_hz
 from stepnet_hdl.fpga.gowin import with_himbaechel
 

@@ -11,11 +11,12 @@ from stepnet.boards.identity import shape_fields
 from stepnet.cores.engine.memory_image import memory_image
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.messages import Core
+from stepnet.link.serial_line import divisor_for
 from stepnet.networks.network import Network
+from stepnet_hdl.blocks.streams import PacketByte
 from stepnet_hdl.cores.engine.engine import Engine
-from stepnet_hdl.link.cobs import PacketByte
 from stepnet_hdl.link.endpoint import Endpoint
-from stepnet_hdl.link.uart import UartReceiver, UartTransmitter, divisor_for
+from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
 
 
 class Chip(wiring.Component):

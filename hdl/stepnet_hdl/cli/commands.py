@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from stepnet.errors import BoardError, BuildError, MissingToolError
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepnet.errors import MissingToolError
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.estimation.target import Target
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from stepnet.cores.engine.memory_image import (
 )
 from stepnet.cores.engine.shape import ADDRESS_BITS, HEADER_BITS, EngineShape
 from stepnet.errors import BuildError, NetworkError
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet_hdl.boards.catalogue import Board
 from stepnet_hdl.cores.engine.weight_memory import SPRAM_BITS, SPRAM_WORDS

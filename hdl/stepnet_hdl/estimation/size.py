@@ -16,7 +16,8 @@ from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
 from stepnet.link import messages as protocol
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.frames import encode_frame
+from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet_hdl.boards.catalogue import PARTS
 from stepnet_hdl.cores.engine.structure import (
@@ -41,8 +42,6 @@ ANSWER_BLOCK_RAMS = 1
 ANSWER_LUTS = 100
 """What they take then, measured on the HX8K."""
 
-LINE_BITS_PER_BYTE = 10
-"""Start bit, eight data bits, stop bit."""
 
 CHIP_FLIP_FLOPS = 900
 """Of what does not grow with the engine: link, endpoint, sequencer, readout."""
@@ -240,13 +239,13 @@ def performance(
     exact, see `stepnet.cores.engine.cycles`."""
     bytes_per_image = image_bytes(network)
     cycles = max(cycles_per_image(network, shape), bytes_per_image)
-    byte_cycles = LINE_BITS_PER_BYTE * frequency_hz // baud
-    frame = protocol.encode_frame(b"\x01" * (protocol.INFER.size + bytes_per_image))
+    byte_cycles = BITS_PER_BYTE * frequency_hz // baud
+    frame = encode_frame(b"\x01" * (protocol.INFER.size + bytes_per_image))
     return Performance(
         cycles=cycles,
         latency_cycles=cycles_per_image(network, shape, max(1, byte_cycles)),
         images_per_s=frequency_hz / cycles,
-        link_images_per_s=baud / (LINE_BITS_PER_BYTE * len(frame)),
+        link_images_per_s=baud / (BITS_PER_BYTE * len(frame)),
         frequency_hz=frequency_hz,
     )
 

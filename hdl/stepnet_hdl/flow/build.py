@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from stepnet.errors import BuildError, StepnetError
 from stepnet.files import write_text, write_whole
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.flow.cache import BuildCache, source_key
 from stepnet_hdl.flow.report import BuildReport, report_from_json

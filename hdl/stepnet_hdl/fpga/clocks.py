@@ -12,7 +12,7 @@ from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.vendor import LatticeECP5Platform, LatticeICE40Platform
 
 from stepnet.errors import BuildError
-from stepnet_hdl.link.uart import MIN_DIVISOR
+from stepnet.link.serial_line import MIN_DIVISOR
 
 ICE_REFERENCE_HZ = (10_000_000, 133_000_000)
 ICE_OSCILLATOR_HZ = (533_000_000, 1_066_000_000)

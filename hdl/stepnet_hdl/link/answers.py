@@ -7,7 +7,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.link.messages import ACKNOWLEDGE, IDENTITY, READING, REFUSAL, Answer, Layout
-from stepnet_hdl.link.cobs import PacketByte
+from stepnet_hdl.blocks.streams import PacketByte
 
 LAYOUTS: Mapping[Answer, Layout] = {
     Answer.IDENTITY: IDENTITY,

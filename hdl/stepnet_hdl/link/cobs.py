@@ -10,8 +10,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-PacketByte = data.StructLayout({"data": 8, "last": 1})
-"""One byte of a packet; `last` marks the end of the packet."""
+from stepnet_hdl.blocks.streams import PacketByte
 
 Token = data.StructLayout({"data": 8, "end": 1, "broken": 1})
 """One decoded byte, or with `end` the end of a frame: `broken` if a zero cut a block short."""

@@ -12,9 +12,9 @@ from amaranth.lib.wiring import In, Out
 from stepnet.boards.identity import shape_fields
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.messages import COMMIT, HEADER, LOAD, PROTOCOL_VERSION, Answer, Refusal, Request
+from stepnet_hdl.blocks.streams import PacketByte
 from stepnet_hdl.cores.interface import CoreReading
 from stepnet_hdl.link.answers import AnswerWriter
-from stepnet_hdl.link.cobs import PacketByte
 from stepnet_hdl.link.early_pixels import Preview
 from stepnet_hdl.link.frames import FrameReceiver, FrameTransmitter
 from stepnet_hdl.link.packet_buffer import check_buffer_bytes

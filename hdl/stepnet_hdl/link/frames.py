@@ -8,7 +8,8 @@ from amaranth.lib.crc import Processor
 from amaranth.lib.crc.catalog import CRC16_IBM_3740
 from amaranth.lib.wiring import In, Out
 
-from stepnet_hdl.link.cobs import CobsDecoder, CobsEncoder, PacketByte
+from stepnet_hdl.blocks.streams import PacketByte
+from stepnet_hdl.link.cobs import CobsDecoder, CobsEncoder
 from stepnet_hdl.link.packet_buffer import FrameByte, PacketBuffer, check_buffer_bytes
 
 

@@ -5,8 +5,9 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.errors import BuildError
-from stepnet.link.messages import CRC_BYTES, HEADER
-from stepnet_hdl.link.cobs import PacketByte
+from stepnet.link.frames import CRC_BYTES
+from stepnet.link.messages import HEADER
+from stepnet_hdl.blocks.streams import PacketByte
 
 FrameByte = data.StructLayout({"data": 8, "end": 1, "good": 1})
 """One byte of a frame, CRC included, or with `end` its end: whether the frame was `good`."""
@@ -30,7 +31,7 @@ class PacketBuffer(wiring.Component):
     While a frame comes in it takes `BUFFER_OVERHEAD_BYTES` for its length, its payload and its CRC;
     a good one is then kept without the CRC, a broken one gives all its room back. A frame that is
     shorter than a message header, or longer than the room left, is broken too. This is how
-    `protocol.window` counts: no frame within that window is dropped.
+    `window` counts: no frame within that window is dropped.
 
     `frames` takes a byte per cycle but waits 4 cycles after the end of a good frame and 2 after
     that of a broken one; it never waits for `packets`. The first byte of a packet is offered 8

@@ -5,34 +5,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from stepnet.errors import BuildError
-
-MIN_DIVISOR = 4
-MAX_BAUD_ERROR = 0.02
-"""Over the 9.5 bits to the middle of the stop bit two ends may drift apart by half a bit, 5 %;
-this is what the board may use of it."""
+from stepnet.link.serial_line import BITS_PER_BYTE
 
 _DATA_BITS = 8
-_FRAME_BITS = 1 + _DATA_BITS + 1
-
-
-def divisor_for(clock_hz: float, baud: int) -> int:
-    """Clock cycles per bit; raises BuildError where no whole number of them comes close enough."""
-    divisor = round(clock_hz / baud)
-    if divisor < MIN_DIVISOR:
-        raise BuildError(
-            f"A clock of {clock_hz / 1e6:g} MHz is too slow for {baud} baud: a bit needs at least "
-            f"{MIN_DIVISOR} cycles; choose at most {int(clock_hz / MIN_DIVISOR)} baud or a faster "
-            "clock."
-        )
-    error = abs(clock_hz / divisor / baud - 1)
-    if error > MAX_BAUD_ERROR:
-        raise BuildError(
-            f"A clock of {clock_hz / 1e6:g} MHz cannot make {baud} baud: dividing it by {divisor} "
-            f"is {error:.1%} off, and at most {MAX_BAUD_ERROR:.0%} is allowed; choose "
-            f"{round(clock_hz / divisor)} baud or another clock."
-        )
-    return divisor
 
 
 class UartReceiver(wiring.Component):
@@ -129,8 +104,8 @@ class UartTransmitter(wiring.Component):
         m = Module()
 
         timer = Signal(range(self.divisor))
-        bits = Signal(_FRAME_BITS, init=-1)
-        bits_left = Signal(range(_FRAME_BITS + 1))
+        bits = Signal(BITS_PER_BYTE, init=-1)
+        bits_left = Signal(range(BITS_PER_BYTE + 1))
 
         m.d.comb += [self.tx.eq(bits[0]), self.bytes.ready.eq(bits_left == 0)]
         with m.If(self.bytes.ready):
@@ -138,7 +113,7 @@ class UartTransmitter(wiring.Component):
             with m.If(self.bytes.valid):
                 m.d.sync += [
                     bits.eq(Cat(C(0, 1), self.bytes.p, C(1, 1))),
-                    bits_left.eq(_FRAME_BITS),
+                    bits_left.eq(BITS_PER_BYTE),
                 ]
         with m.Else():
             m.d.sync += timer.eq(timer - 1)

@@ -11,7 +11,8 @@ from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.files import write_text
 from stepnet.link import messages as protocol
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.frames import encode_frame
+from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.capacity import fitting_networks
@@ -24,8 +25,6 @@ REPOSITORY = Path(__file__).parents[3]
 PAGE = REPOSITORY / "docs" / "boards.md"
 EXAMPLE = REPOSITORY / "examples" / "own_boards.py"
 
-LINE_BITS_PER_BYTE = 10
-"""Start bit, eight data bits, stop bit."""
 
 HEADING = """\
 # Boards
@@ -136,8 +135,8 @@ def _networks(manifest: Manifest) -> str:
 
 def images_per_s(network: Network, baud: int) -> float:
     """Images that a serial line carries, frame after frame."""
-    frame = protocol.encode_frame(bytes(protocol.INFER.size + image_bytes(network)))
-    return baud / LINE_BITS_PER_BYTE / len(frame)
+    frame = encode_frame(bytes(protocol.INFER.size + image_bytes(network)))
+    return baud / BITS_PER_BYTE / len(frame)
 
 
 def _engine(manifest: Manifest) -> str:

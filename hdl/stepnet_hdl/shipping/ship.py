@@ -19,7 +19,7 @@ from pathlib import Path
 
 from stepnet.errors import BuildError
 from stepnet.files import write_text, write_whole
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.flow.build import BuildSettings, build
 from stepnet_hdl.flow.clock_search import MIN_SPARE

@@ -25,7 +25,7 @@ from stepnet.boards.identity import Identity
 from stepnet.boards.image_stream import NotYetError
 from stepnet.boards.packing import ImageLike
 from stepnet.boards.reading import Reading
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tally import Statistics
 from stepnet.networks.network import Network
 

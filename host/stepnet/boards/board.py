@@ -17,7 +17,7 @@ from stepnet.boards.packing import ImageLike
 from stepnet.boards.reading import Reading
 from stepnet.boards.session import Session, check_timeout
 from stepnet.link.link import Link, open_link, without_token
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tally import Statistics
 from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_network

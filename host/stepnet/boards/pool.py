@@ -19,9 +19,9 @@ from typing import Self
 from stepnet.boards.board import Board, ImageLike, Reading, open_board
 from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.errors import BoardError
-from stepnet.link import messages as protocol
+from stepnet.link.frames import window
 from stepnet.link.link import without_token
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_network
 
@@ -120,7 +120,7 @@ class Pool:
             raise BoardError("A pool needs boards; name at least one.")
         self._network = self._workers[0].board.network
         self._ahead = WINDOWS_AHEAD * sum(
-            protocol.window(worker.board.identity.buffer_bytes, image_bytes(self._network))
+            window(worker.board.identity.buffer_bytes, image_bytes(self._network))
             for worker in self._workers
         )
         self._threads = [

@@ -16,7 +16,8 @@ from stepnet.boards.identity import Identity, read_identity
 from stepnet.errors import BoardError
 from stepnet.link.exchange import Exchange, Message
 from stepnet.link.link import SerialLink
-from stepnet.link.messages import DEFAULT_BAUD, Request
+from stepnet.link.messages import Request
+from stepnet.link.serial_line import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     from serial.tools.list_ports_common import ListPortInfo

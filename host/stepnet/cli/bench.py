@@ -19,7 +19,8 @@ from stepnet.cli.options import (
     UartOption,
 )
 from stepnet.cli.output import Progress
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.frames import encode_frame
+from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from stepnet.boards.board import Board
     from stepnet.networks.network import Network
 
-BITS_PER_BYTE = 10
-"""On a serial line: eight data bits, a start bit and a stop bit."""
 
 DIFFERENT_IMAGES = 256
 SEED = 0
@@ -212,7 +211,7 @@ def _link_use(
         for index, code in enumerate(codes)
     ]
     request_bytes, answer_bytes = (
-        sum(len(protocol.encode_frame(payload)) for payload in payloads) / len(payloads)
+        sum(len(encode_frame(payload)) for payload in payloads) / len(payloads)
         for payloads in (requests, answers)
     )
     bytes_per_s = baud / BITS_PER_BYTE

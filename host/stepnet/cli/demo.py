@@ -17,7 +17,7 @@ from stepnet.cli.options import (
     UartOption,
 )
 from stepnet.cli.output import Progress
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

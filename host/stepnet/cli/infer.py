@@ -28,7 +28,7 @@ from stepnet.cli.options import (
 )
 from stepnet.cli.output import Progress
 from stepnet.errors import ImageError
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     import numpy as np

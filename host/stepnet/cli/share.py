@@ -9,7 +9,7 @@ import typer
 
 from stepnet.cli.options import BaudOption
 from stepnet.errors import LinkError
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 
 
 def share(

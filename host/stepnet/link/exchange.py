@@ -20,12 +20,13 @@ from os import urandom
 
 from stepnet.errors import LinkError, LinkTimeoutError, RefusedError
 from stepnet.link import messages as protocol
+from stepnet.link.frames import BUFFER_OVERHEAD_BYTES, CRC_BYTES, FrameReader, encode_frame
 from stepnet.link.link import Link
-from stepnet.link.messages import Answer, FrameReader, Layout, Refusal, Request, encode_frame
+from stepnet.link.messages import Answer, Layout, Refusal, Request
 from stepnet.link.round_trip import RoundTrip
 from stepnet.link.tally import Tally
 
-MESSAGE_OVERHEAD_BYTES = protocol.CRC_BYTES + protocol.BUFFER_OVERHEAD_BYTES
+MESSAGE_OVERHEAD_BYTES = CRC_BYTES + BUFFER_OVERHEAD_BYTES
 """What a message takes in the board's buffer beside its payload."""
 
 ATTEMPTS = 8

@@ -13,17 +13,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import serial
 
 from stepnet.errors import LinkBrokenError, LinkError, LinkTimeoutError, MissingToolError
 from stepnet.link.channel import Channel, channel_of
-from stepnet.link.messages import DEFAULT_BAUD
-
-if TYPE_CHECKING:
-    from stepnet.networks.network import Network
+from stepnet.link.serial_line import DEFAULT_BAUD
 
 BOARDS_GROUP = "stepnet.boards"
 """Entry points of boards with a name. Each is a `LinkFactory`; what it needs beside its own package
@@ -65,7 +62,7 @@ class LinkFactory(Protocol):
         self,
         *,
         kind: str,
-        network: Network | None,
+        network: object,
         baud: int,
         uart: bool,
         progress: Callable[[str], None],
@@ -184,7 +181,7 @@ def without_token(where: str) -> str:
 def open_link(
     where: str,
     *,
-    network: Network | None = None,
+    network: object = None,
     baud: int = DEFAULT_BAUD,
     timeout_s: float = 5.0,
     uart: bool = False,
@@ -194,7 +191,8 @@ def open_link(
 
     where: the name of an installed board, such as "sim", or a kind of it, such as "sim:ulx3s-25f";
     otherwise a serial port or a URL for `SerialLink`, perhaps with a token.
-    network: that the board is to hold; an installed board may be made so that it can.
+    network: a `stepnet.Network` that the board is to hold, or None; an installed board may be made
+    so that it can.
     baud: bits per second on the wire.
     timeout_s: how long a write to a port may stay stuck.
     uart: the virtual board is driven at its serial pins instead of the bytes behind them.

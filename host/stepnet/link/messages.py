@@ -1,21 +1,17 @@
-"""The link between host and board: messages, their layouts, and frames.
+"""The messages between host and board, and their layouts.
 
-A frame is COBS(payload, CRC-16) and a zero byte. The CRC is CRC-16/IBM-3740 (polynomial 0x1021,
-initial value 0xFFFF), sent high byte first. Every payload starts with a kind (1 byte) and a
-sequence number (2 bytes) that the answer repeats. All numbers are unsigned and little-endian.
+Every message starts with a kind (1 byte) and a sequence number (2 bytes) that the answer repeats.
+All numbers are unsigned and little-endian. `stepnet.link.frames` puts messages on the wire.
 
 The gateware builds its answers from the same `Layout` objects, so the two sides cannot drift apart.
 """
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
-
-from cobs import cobs as untyped_cobs  # pyright: ignore[reportMissingTypeStubs]
+from typing import TYPE_CHECKING
 
 from stepnet.errors import LinkError
 
@@ -23,13 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-cobs: Any = untyped_cobs  # it carries no types
-
 PROTOCOL_VERSION = 2
-DEFAULT_BAUD = 1_000_000
 
-CRC_INITIAL = 0xFFFF
-CRC_BYTES = 2
 
 MAX_LOAD_BYTES = 240
 """Data bytes of one LOAD message that the host sends; a board takes what its buffer holds."""
@@ -173,72 +164,9 @@ the last pixel to it."""
 
 REFUSAL = Layout({**_HEADER, "reason": 1})
 
-BUFFER_OVERHEAD_BYTES = 2
-"""A message waiting in the board's receive buffer takes this many bytes beside its payload."""
-
-
-def window(buffer_bytes: int, image_bytes: int) -> int:
-    """Images that may be in flight: those a receive buffer holds, its CRC included, at least 1."""
-    return max(1, buffer_bytes // (INFER.size + image_bytes + CRC_BYTES + BUFFER_OVERHEAD_BYTES))
-
 
 def pack_pixels(bits: NDArray[np.uint8]) -> bytes:
     """One image's input bits, (pixels,) of 0 and 1, as INFER carries them."""
     import numpy as np  # here, so that a command that only needs a constant starts quickly
 
     return np.packbits(bits, bitorder="little").tobytes()
-
-
-def encode_frame(payload: bytes) -> bytes:
-    """The bytes on the wire for one payload."""
-    crc = binascii.crc_hqx(payload, CRC_INITIAL)
-    return cobs.encode(payload + crc.to_bytes(CRC_BYTES, "big")) + b"\0"
-
-
-def decode_frame(frame: bytes) -> bytes | None:
-    """The payload of one frame without its closing zero; None if the frame is broken."""
-    try:
-        payload = cobs.decode(frame)
-    except cobs.DecodeError:
-        return None
-    if len(payload) < HEADER.size + CRC_BYTES or binascii.crc_hqx(payload, CRC_INITIAL):
-        return None
-    return payload[:-CRC_BYTES]
-
-
-class FrameReader:
-    """Cuts a byte stream into payloads. Broken frames are dropped and counted.
-
-    max_bytes bounds the memory that a stream without zeros can take.
-    """
-
-    def __init__(self, max_bytes: int = 65536) -> None:
-        self.dropped = 0
-        self._max_bytes = max_bytes
-        self._pending = bytearray()
-        self._skipping = False
-
-    def feed(self, received: bytes) -> list[bytes]:
-        """Take bytes in; returns the payload of every good frame that they complete."""
-        payloads: list[bytes] = []
-        *complete, rest = received.split(b"\0")
-        for part in complete:
-            self._append(part)
-            frame, self._pending = bytes(self._pending), bytearray()
-            too_long, self._skipping = self._skipping, False
-            if not frame and not too_long:
-                continue  # two zeros in a row: nothing was said
-            payload = None if too_long else decode_frame(frame)
-            if payload is None:
-                self.dropped += 1
-            else:
-                payloads.append(payload)
-        self._append(rest)
-        return payloads
-
-    def _append(self, part: bytes) -> None:
-        if len(self._pending) + len(part) > self._max_bytes:
-            self._skipping = True
-            self._pending.clear()
-        elif not self._skipping:
-            self._pending += part

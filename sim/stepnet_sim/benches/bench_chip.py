@@ -8,23 +8,20 @@ from typing import Any
 import cocotb
 import numpy as np
 
+from stepnet.link.frames import BUFFER_OVERHEAD_BYTES, CRC_BYTES, FrameReader, encode_frame
 from stepnet.link.messages import (
-    BUFFER_OVERHEAD_BYTES,
     COMMIT,
-    CRC_BYTES,
     HEADER,
     INFER,
     LOAD,
     REFUSAL,
     Answer,
-    FrameReader,
     Refusal,
     Request,
     Space,
-    encode_frame,
 )
+from stepnet.link.serial_line import divisor_for
 from stepnet.networks.network import Readout
-from stepnet_hdl.link.uart import divisor_for
 from stepnet_sim.benches.board_model import BoardModel
 from stepnet_sim.benches.coverage import cover
 from stepnet_sim.benches.designs import CHIP

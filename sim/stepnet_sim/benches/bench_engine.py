@@ -8,8 +8,8 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from stepnet.link.messages import Refusal, Space
 from stepnet.networks.network import Readout
+from stepnet_hdl.blocks.streams import PacketByte
 from stepnet_hdl.cores.interface import CoreReading
-from stepnet_hdl.link.cobs import PacketByte
 from stepnet_sim.benches.coverage import cover
 from stepnet_sim.benches.designs import ENGINE_SHAPES
 from stepnet_sim.benches.networks import Program, random_network

@@ -20,12 +20,10 @@ from stepnet.link.messages import (
     Request,
     Space,
 )
+from stepnet.link.serial_line import BITS_PER_BYTE
 from stepnet_hdl.link.endpoint import Endpoint
 from stepnet_sim.benches.networks import Program
 from stepnet_sim.chips.design import Design
-
-UART_BITS = 10
-"""Of a byte on the wire: start, data, stop."""
 
 
 class BoardModel:
@@ -39,7 +37,7 @@ class BoardModel:
 
     def __init__(self, design: Design, programs: Iterable[Program]) -> None:
         self._design = design
-        self._byte_cycles = UART_BITS * design.clock_hz // design.baud
+        self._byte_cycles = BITS_PER_BYTE * design.clock_hz // design.baud
         self._programs = {program.memory.digest: program for program in programs}
         self.digest = 0
         self._image_bytes = 0

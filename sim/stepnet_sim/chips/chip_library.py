@@ -6,8 +6,8 @@ import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 
+from stepnet.link.serial_line import divisor_for
 from stepnet_hdl.flow.verilog import to_rtlil, to_verilog
-from stepnet_hdl.link.uart import divisor_for
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import COMPILE_OPTIONS, find_or_compile
 from stepnet_sim.sources import source_digest

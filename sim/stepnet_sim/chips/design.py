@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from stepnet.cores.engine.memory_image import enlarged
 from stepnet.cores.engine.shape import EngineShape
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet_hdl.boards.catalogue import PARTS, find_board
 from stepnet_hdl.chip.chip import Chip, SerialChip

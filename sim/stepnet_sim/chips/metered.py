@@ -7,11 +7,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from stepnet.errors import LinkError
+from stepnet.link.serial_line import BITS_PER_BYTE
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import VerilatedChip
-
-BITS_PER_BYTE = 10
-"""Eight data bits, a start bit and a stop bit."""
 
 
 @dataclass(frozen=True)

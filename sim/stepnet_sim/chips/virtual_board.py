@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from stepnet.errors import LinkError, MissingToolError
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet_sim.chips.chip_library import chip_library
 from stepnet_sim.chips.design import Design, design_for

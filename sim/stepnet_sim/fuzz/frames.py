@@ -6,16 +6,8 @@ import random
 import zlib
 from collections.abc import Callable, Iterator
 
-from stepnet.link.messages import (
-    COMMIT,
-    HEADER,
-    INFER,
-    LOAD,
-    MAX_LOAD_BYTES,
-    Request,
-    Space,
-    encode_frame,
-)
+from stepnet.link.frames import encode_frame
+from stepnet.link.messages import COMMIT, HEADER, INFER, LOAD, MAX_LOAD_BYTES, Request, Space
 from stepnet_sim.benches.networks import Program
 from stepnet_sim.chips.design import Design
 

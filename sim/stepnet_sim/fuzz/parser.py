@@ -19,7 +19,8 @@ from stepnet.cores.engine.memory_image import memory_image
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import LinkError, StepnetError
 from stepnet.link import messages as protocol
-from stepnet.link.messages import Answer, Core, FrameReader, Request, decode_frame, encode_frame
+from stepnet.link.frames import FrameReader, decode_frame, encode_frame, window
+from stepnet.link.messages import Answer, Core, Request
 from stepnet.networks.network import Layer, Network
 
 LAYOUTS = (
@@ -76,7 +77,7 @@ def check_payload(payload: bytes) -> None:
         identity = read_identity(payload, "the fuzzer")
     except StepnetError:
         return
-    assert protocol.window(identity.buffer_bytes, identity.image_bytes) >= 1
+    assert window(identity.buffer_bytes, identity.image_bytes) >= 1
 
 
 def check_frame_reader(chunks: list[bytes]) -> None:

@@ -13,20 +13,8 @@ import numpy as np
 
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BoardError
-from stepnet.link.messages import (
-    BUFFER_OVERHEAD_BYTES,
-    CRC_BYTES,
-    HEADER,
-    IDENTITY,
-    LOAD,
-    READING,
-    Answer,
-    FrameReader,
-    Refusal,
-    Request,
-    Space,
-    encode_frame,
-)
+from stepnet.link.frames import BUFFER_OVERHEAD_BYTES, CRC_BYTES, FrameReader, encode_frame
+from stepnet.link.messages import HEADER, IDENTITY, LOAD, READING, Answer, Refusal, Request, Space
 from stepnet_sim.benches.networks import Program, random_network
 from stepnet_sim.chips.design import Design
 from stepnet_sim.fuzz.frames import SEQUENCES, FrameFuzzer, infer_frame, load_frames

@@ -22,13 +22,12 @@ from stepnet.boards.board import Board as RunningBoard
 from stepnet.boards.packing import network_input
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.errors import BuildError
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD, divisor_for
 from stepnet.networks import reference
 from stepnet.networks.network import Network
 from stepnet.samples import sample_pictures
 from stepnet_hdl.boards.catalogue import Board, find_board
 from stepnet_hdl.flow.build import NETLIST, BuildSettings, find_or_build
-from stepnet_hdl.link.uart import divisor_for
 from stepnet_hdl.shipping.manifest import Manifest, read_manifest, shipped_folder
 from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
 from stepnet_sim.chips.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
@@ -48,8 +47,6 @@ UNPACKING_MODULES = (
 
 SIMULATED_FAMILIES = ("iCE40", "ECP5")
 
-UART_BITS = 10
-"""Of a byte on the line: start bit, eight data bits, stop bit."""
 
 RESET_CYCLES = 2_000
 """Longer than the PLL takes in simulation, and than the reset of a board without one: 15 us."""
@@ -130,7 +127,7 @@ def verify_bitstream(
     building_s = time.monotonic() - started_s
     progress(f"Loading {network.name} and inferring {len(images)} images")
     codes = reference.infer(network, images)
-    byte_cycles = UART_BITS * divisor_for(clock_hz, baud)
+    byte_cycles = BITS_PER_BYTE * divisor_for(clock_hz, baud)
     with RunningBoard(link, network, TIMEOUT_S, where=f"bitstream of {board.name}") as running:
         expected_cycles = cycles_per_image(network, running.identity.shape, byte_cycles)
         readings = [running.infer(image) for image in images]

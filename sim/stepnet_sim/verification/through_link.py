@@ -12,16 +12,13 @@ from stepnet.boards.board import Board
 from stepnet.boards.identity import shape_fields
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.shape import CODE_BITS, EngineShape
+from stepnet.link.serial_line import BITS_PER_BYTE, divisor_for
 from stepnet.networks import reference
 from stepnet.networks.network import Network
-from stepnet_hdl.link.uart import divisor_for
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import VerilatedChip
 from stepnet_sim.chips.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
 from stepnet_sim.verification.first_difference import first_difference
-
-BITS_PER_BYTE = 10
-"""On a serial line: eight data bits, a start bit and a stop bit."""
 
 TIMEOUT_S = 120.0
 """For any one answer; a simulation of gates takes its time."""

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from stepnet.cores.engine.memory_image import MemoryImage, memory_image
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link import messages as protocol
-from stepnet.link.messages import Request, Space, encode_frame, pack_pixels
+from stepnet.link.frames import encode_frame
+from stepnet.link.messages import Request, Space, pack_pixels
 from stepnet.networks import reference
 from stepnet.networks.network import Network
 from stepnet_hdl.chip.chip import Chip

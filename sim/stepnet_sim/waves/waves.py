@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from stepnet.errors import PictureError
 from stepnet.files import write_whole
+from stepnet.link.serial_line import BITS_PER_BYTE
 from stepnet.networks.network import Network
 from stepnet_sim.chips.design import Design, design_for
 from stepnet_sim.waves.account import Account, account_for
 from stepnet_sim.waves.chip import record
 from stepnet_sim.waves.fst import Track, write_fst
 from stepnet_sim.waves.recording import Recording
-
-BITS_PER_BYTE = 10
-"""On a serial line: eight data bits, a start bit and a stop bit."""
 
 
 @dataclass(frozen=True)

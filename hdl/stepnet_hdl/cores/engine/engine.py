@@ -10,6 +10,7 @@ from stepnet.cores.engine.shape import CODE_BITS, IMAGE_BYTES_BITS, EngineShape
 from stepnet_hdl.blocks.delay import delayed
 from stepnet_hdl.blocks.lane_memory import LaneMemory
 from stepnet_hdl.blocks.ram import Ram
+from stepnet_hdl.blocks.streams import PacketByte
 from stepnet_hdl.cores.engine.collector import Collector
 from stepnet_hdl.cores.engine.datapath import Datapath
 from stepnet_hdl.cores.engine.intake import Intake
@@ -17,7 +18,6 @@ from stepnet_hdl.cores.engine.readout import Readout, ReadoutNumber
 from stepnet_hdl.cores.engine.sequencer import Region, Sequencer
 from stepnet_hdl.cores.engine.weight_memory import WeightMemory
 from stepnet_hdl.cores.interface import CoreReading
-from stepnet_hdl.link.cobs import PacketByte
 
 
 class Engine(wiring.Component):

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from stepnet.cores.engine.shape import IMAGE_BYTES_BITS, EngineShape
 from stepnet.link.messages import HEADER, LOAD, Refusal, Space
-from stepnet_hdl.link.cobs import PacketByte
+from stepnet_hdl.blocks.streams import PacketByte
 
 ADDRESS_BYTES = LOAD.fields["address"]
 LOAD_HEADER_BYTES = LOAD.size - HEADER.size

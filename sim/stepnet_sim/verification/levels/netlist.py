@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 
 from stepnet.errors import BuildError
-from stepnet.link.messages import DEFAULT_BAUD
+from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.catalogue import Board, find_board
 from stepnet_hdl.flow.build_plan import synthesis_script

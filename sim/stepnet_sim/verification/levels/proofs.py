@@ -13,6 +13,7 @@ from pathlib import Path
 
 from amaranth.lib.wiring import Component
 
+from stepnet.link.serial_line import MIN_DIVISOR
 from stepnet_hdl.link import answers, cobs, endpoint, frames, packet_buffer, uart
 from stepnet_sim.verification.combinational import paths_from_ready
 from stepnet_sim.verification.formal import Proof, prove
@@ -174,7 +175,7 @@ STREAM_BLOCKS = (
     ),
     StreamBlock(
         "UART receiver",
-        lambda: uart.UartReceiver(uart.MIN_DIVISOR),
+        lambda: uart.UartReceiver(MIN_DIVISOR),
         Mutant("stepnet_hdl.link.uart", "line & (~self.bytes.valid | self.bytes.ready)", "line"),
     ),
     StreamBlock(

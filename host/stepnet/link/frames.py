@@ -1,0 +1,85 @@
+"""Frames on the link: COBS(payload, CRC-16) and a zero byte.
+
+The CRC is CRC-16/IBM-3740 (polynomial 0x1021, initial value 0xFFFF), sent high byte first. Any zero
+ends a frame, so that a reader that lost its place finds it again there.
+"""
+
+from __future__ import annotations
+
+import binascii
+from typing import Any
+
+from cobs import cobs as untyped_cobs  # pyright: ignore[reportMissingTypeStubs]
+
+from stepnet.link.messages import HEADER, INFER
+
+cobs: Any = untyped_cobs  # it carries no types
+
+CRC_INITIAL = 0xFFFF
+
+
+CRC_BYTES = 2
+
+
+def encode_frame(payload: bytes) -> bytes:
+    """The bytes on the wire for one payload."""
+    crc = binascii.crc_hqx(payload, CRC_INITIAL)
+    return cobs.encode(payload + crc.to_bytes(CRC_BYTES, "big")) + b"\0"
+
+
+def decode_frame(frame: bytes) -> bytes | None:
+    """The payload of one frame without its closing zero; None if the frame is broken."""
+    try:
+        payload = cobs.decode(frame)
+    except cobs.DecodeError:
+        return None
+    if len(payload) < HEADER.size + CRC_BYTES or binascii.crc_hqx(payload, CRC_INITIAL):
+        return None
+    return payload[:-CRC_BYTES]
+
+
+class FrameReader:
+    """Cuts a byte stream into payloads. Broken frames are dropped and counted.
+
+    max_bytes bounds the memory that a stream without zeros can take.
+    """
+
+    def __init__(self, max_bytes: int = 65536) -> None:
+        self.dropped = 0
+        self._max_bytes = max_bytes
+        self._pending = bytearray()
+        self._skipping = False
+
+    def feed(self, received: bytes) -> list[bytes]:
+        """Take bytes in; returns the payload of every good frame that they complete."""
+        payloads: list[bytes] = []
+        *complete, rest = received.split(b"\0")
+        for part in complete:
+            self._append(part)
+            frame, self._pending = bytes(self._pending), bytearray()
+            too_long, self._skipping = self._skipping, False
+            if not frame and not too_long:
+                continue  # two zeros in a row: nothing was said
+            payload = None if too_long else decode_frame(frame)
+            if payload is None:
+                self.dropped += 1
+            else:
+                payloads.append(payload)
+        self._append(rest)
+        return payloads
+
+    def _append(self, part: bytes) -> None:
+        if len(self._pending) + len(part) > self._max_bytes:
+            self._skipping = True
+            self._pending.clear()
+        elif not self._skipping:
+            self._pending += part
+
+
+BUFFER_OVERHEAD_BYTES = 2
+"""A message waiting in the board's receive buffer takes this many bytes beside its payload."""
+
+
+def window(buffer_bytes: int, image_bytes: int) -> int:
+    """Images that may be in flight: those a receive buffer holds, its CRC included, at least 1."""
+    return max(1, buffer_bytes // (INFER.size + image_bytes + CRC_BYTES + BUFFER_OVERHEAD_BYTES))
