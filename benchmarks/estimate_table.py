@@ -23,7 +23,8 @@ from typing import Any
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.files import write_text
 from stepnet.link.serial_line import DEFAULT_BAUD
-from stepnet_hdl.boards.catalogue import Board, Part, find_board
+from stepnet_hdl.boards.catalogue import Board, find_board
+from stepnet_hdl.boards.settings import Part
 from stepnet_hdl.estimation.size import estimate
 from stepnet_hdl.flow import report
 from stepnet_hdl.flow.build_plan import NETLIST, Plan, make_plan

@@ -29,13 +29,13 @@ from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.networks.network import Layer, Network
 from stepnet_hdl.blocks.popcount import Popcount
-from stepnet_hdl.boards.catalogue import PARTS
+from stepnet_hdl.boards.settings import PARTS
 from stepnet_hdl.chip.chip import SerialChip
 from stepnet_hdl.flow.build_plan import LARGE_PART_OPTIONS
 from stepnet_hdl.flow.tools import find_tool
 from stepnet_hdl.flow.verilog import to_rtlil
 from stepnet_hdl.fpga.ecp5_registers import use_output_registers
-from stepnet_hdl.fpga.ram_mapping import family_of
+from stepnet_hdl.fpga.families import family_of
 
 BAUD = 1_000_000
 

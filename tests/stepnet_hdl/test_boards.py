@@ -11,8 +11,9 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.capacity import check_network
-from stepnet_hdl.boards.catalogue import PARTS, all_boards, find_board
+from stepnet_hdl.boards.catalogue import all_boards, find_board
 from stepnet_hdl.boards.facts import board_facts
+from stepnet_hdl.boards.settings import PARTS
 from stepnet_hdl.flow.build_plan import make_plan
 
 

@@ -16,7 +16,7 @@ from stepnet.errors import BuildError, NetworkError
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.capacity import fitting_networks
 from stepnet_hdl.boards.catalogue import all_boards, find_board
-from stepnet_hdl.cli import commands
+from stepnet_hdl.cli import boards, build, flash
 from stepnet_hdl.flow import build as build_module
 from stepnet_hdl.flow import cache
 
@@ -24,7 +24,7 @@ from stepnet_hdl.flow import cache
 @pytest.fixture
 def run():
     app = typer.Typer(rich_markup_mode=None)
-    for command in (commands.build, commands.boards, commands.flash):
+    for command in (build.build, boards.boards, flash.flash):
         app.command()(command)
 
     def run(line):

@@ -15,13 +15,15 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError, NetworkError
 from stepnet.networks.network import Layer, Network
 from stepnet.networks.shipped import load_network
-from stepnet_hdl.boards.catalogue import PARTS, find_board
+from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.boards.settings import PARTS
 from stepnet_hdl.cli.estimate import estimate as estimate_command
 from stepnet_hdl.cores.engine.structure import popcount_structure
-from stepnet_hdl.estimation.engine_choice import MAX_OVERLAP_LOSS, plan
-from stepnet_hdl.estimation.size import LUT_ERROR, estimate, performance
-from stepnet_hdl.estimation.target import Target
-from stepnet_hdl.fpga.ram_mapping import ECP5, GOWIN, ICE40, family_of, map_ram
+from stepnet_hdl.estimation.engine_choice import MAX_OVERLAP_LOSS, Target, plan
+from stepnet_hdl.estimation.size import LUT_ERROR, estimate
+from stepnet_hdl.estimation.speed import performance
+from stepnet_hdl.fpga.families import ECP5, GOWIN, ICE40, family_of
+from stepnet_hdl.fpga.ram_mapping import map_ram
 from stepnet_hdl.shipping.manifest import read_manifest, shipped_boards, shipped_folder
 
 BUILT = json.loads((Path(__file__).parents[2] / "benchmarks" / "estimate_table.json").read_text())

@@ -91,7 +91,7 @@ def test_path_from_ready_to_valid_is_found(tmp_path):
 
 def test_mutant_of_a_text_that_is_gone_is_refused():
     gone = broken(Mutant("stepnet_hdl.link.cobs", "not in it", ""))
-    with pytest.raises(ValueError, match=r"stepnet_hdl\.link\.cobs holds 0 times 'not in it'"), gone:
+    with pytest.raises(ValueError, match=r"\.link\.cobs holds 0 times 'not in it'"), gone:
         pass
 
 

@@ -1,4 +1,4 @@
-"""Which networks which boards hold."""
+"""Which networks which boards hold, loaded or built in."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from stepnet.cores.engine.shape import ADDRESS_BITS, EngineShape
 from stepnet.errors import BuildError, NetworkError
 from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_network, names
+from stepnet_hdl.boards.catalogue import Board, all_boards
 
 
 def fitting_networks(shape: EngineShape) -> list[str]:
@@ -71,3 +72,26 @@ def fits(network: Network, shape: EngineShape) -> bool:
     except NetworkError:
         return False
     return True
+
+
+def check_built_in(network: Network, board: Board) -> None:
+    """See that a board's bitstream can hold a network.
+
+    Raises BuildError, with the boards that can, if the weights are in single-port RAM, which no
+    bitstream fills, and as `check_network` if the network does not fit.
+    """
+    shapes = {
+        other.name: other.part.shape
+        for other in all_boards().values()
+        if not other.is_too_small and other.part.shape.weight_memory != "single_port"
+    }
+    shape = board.part.shape
+    if shape.weight_memory == "single_port":
+        others = [name for name, other in shapes.items() if fits(network, other)]
+        elsewhere = f", or build for {', '.join(others)}" if others else ""
+        raise BuildError(
+            f"No network can be built into {board.name}, because its weights are in single-port "
+            "RAM, which a bitstream cannot fill; build without --network and load "
+            f"{network.name!r} over the link{elsewhere}."
+        )
+    check_network(network, board.name, {**shapes, board.name: shape}.items())

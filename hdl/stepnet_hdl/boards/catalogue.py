@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import importlib
 import inspect
@@ -17,177 +16,17 @@ from amaranth.build import Platform
 from amaranth.lib.io import DifferentialPort
 from amaranth.vendor import GowinPlatform, LatticeECP5Platform, LatticeICE40Platform
 
-from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
 from stepnet.link.serial_line import DEFAULT_BAUD
+from stepnet_hdl.boards.settings import PARTS, Part
 from stepnet_hdl.fpga.clocks import fastest_clock_hz
 from stepnet_hdl.fpga.gowin import with_himbaechel
+from stepnet_hdl.fpga.parts import SMALL_PARTS, Fpga
 
 OpenPlatform: TypeAlias = (
     type[LatticeICE40Platform] | type[LatticeECP5Platform] | type[GowinPlatform]
 )
 """A platform class whose toolchain is open."""
-
-ICE40_BLOCK_RAM_BITS = 4096
-ECP5_BLOCK_RAM_BITS = GOWIN_BLOCK_RAM_BITS = 18 * 1024
-
-
-@dataclass(frozen=True)
-class Fpga:
-    """What a part has.
-
-    luts: of four inputs.
-    block_rams, block_ram_bits: how many, and the bits of each.
-    single_port_bits: of memory with one port, in all.
-    """
-
-    luts: int
-    block_rams: int
-    block_ram_bits: int
-    single_port_bits: int = 0
-
-    @property
-    def memory_bits(self) -> int:
-        """Bits of all memory."""
-        return self.block_rams * self.block_ram_bits + self.single_port_bits
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part(Fpga):
-    """An FPGA and the chip that suits it.
-
-    shape: of the engine.
-    buffer_bytes: of the link's receive buffer.
-    answers_in_luts: saves a block RAM, see `endpoint.Endpoint`.
-    clock_hz: the largest clock that the chip meets on it with 5 % to spare. A board runs at what it
-    can make up to that.
-    """
-
-    shape: EngineShape
-    buffer_bytes: int = 2048
-    answers_in_luts: bool = False
-    clock_hz: int
-
-
-_ICE40_HX8K = Part(
-    *(7_680, 32, ICE40_BLOCK_RAM_BITS),
-    shape=EngineShape(
-        simd=16,
-        pe=4,
-        max_inputs=1024,
-        weight_words=1792,
-        parameter_words=256,
-        max_sum_bits=16,
-        weight_memory="registered",
-    ),
-    buffer_bytes=512,
-    answers_in_luts=True,
-    clock_hz=112_000_000,
-)
-_ECP5_25F = Part(
-    *(24_288, 56, ECP5_BLOCK_RAM_BITS),
-    shape=EngineShape(
-        simd=144,
-        pe=8,
-        max_inputs=1152,
-        weight_words=512,
-        parameter_words=256,
-        parameter_lanes=4,
-        max_sum_bits=18,
-        weight_memory="registered",
-        overlap_neurons=256,
-    ),
-    answers_in_luts=True,
-    clock_hz=120_000_000,
-)
-_ECP5_45F = Part(
-    *(43_848, 108, ECP5_BLOCK_RAM_BITS),
-    shape=EngineShape(
-        simd=144,
-        pe=16,
-        max_inputs=1152,
-        weight_words=512,
-        parameter_words=512,
-        parameter_lanes=4,
-        max_sum_bits=18,
-        weight_memory="registered",
-        overlap_neurons=576,
-    ),
-    answers_in_luts=True,
-    clock_hz=75_000_000,
-)
-_ECP5_85F = Part(
-    *(83_640, 208, ECP5_BLOCK_RAM_BITS),
-    shape=EngineShape(
-        simd=72,
-        pe=24,
-        max_inputs=1152,
-        weight_words=2048,
-        parameter_words=1024,
-        parameter_lanes=4,
-        max_sum_bits=18,
-        weight_memory="registered",
-    ),
-    answers_in_luts=True,
-    clock_hz=90_000_000,
-)
-
-PARTS = {
-    "iCE40UP5K": Part(
-        *(5_280, 30, ICE40_BLOCK_RAM_BITS),
-        single_port_bits=4 * 256 * 1024,
-        shape=EngineShape(
-            simd=64,
-            max_inputs=1024,
-            weight_words=16384,
-            parameter_words=2048,
-            weight_memory="single_port",
-            max_sum_bits=16,
-            overlap_neurons=1024,
-        ),
-        clock_hz=42_000_000,
-    ),
-    "iCE40HX8K": _ICE40_HX8K,
-    "iCE40HX4K": _ICE40_HX8K,  # the same die
-    "LFE5U-12F": _ECP5_25F,  # the same die
-    "LFE5U-25F": _ECP5_25F,
-    "LFE5UM-25F": _ECP5_25F,
-    "LFE5UM5G-25F": _ECP5_25F,
-    "LFE5U-45F": _ECP5_45F,
-    "LFE5UM-45F": _ECP5_45F,
-    "LFE5UM5G-45F": dataclasses.replace(_ECP5_45F, clock_hz=170_000_000),  # always speed 8
-    "LFE5U-85F": _ECP5_85F,
-    "LFE5UM-85F": _ECP5_85F,
-    "LFE5UM5G-85F": _ECP5_85F,
-    "GW1NR-9C": Part(
-        *(8_640, 26, GOWIN_BLOCK_RAM_BITS),
-        shape=EngineShape(
-            simd=64,
-            max_inputs=1024,
-            weight_words=4096,
-            parameter_words=1024,
-            max_sum_bits=16,
-            overlap_neurons=1024,
-        ),
-        clock_hz=27_000_000,
-    ),
-    "GW2A-18C": Part(
-        *(20_736, 46, GOWIN_BLOCK_RAM_BITS),
-        shape=EngineShape(64, 1024, 8192, 1024),
-        clock_hz=27_000_000,
-    ),
-}
-"""Parts by the name that Amaranth's platforms give them; of Gowin's, the family. Sizes: Lattice
-FPGA-DS-02008 (iCE40 UltraPlus), FPGA-DS-02029 (iCE40 LP/HX; the HX4K opened by the free tools),
-FPGA-DS-02012 (ECP5), Gowin DS117 (GW1NR), DS102 (GW2A)."""
-
-SMALL_PARTS = {
-    "iCE40HX1K": Fpga(1_280, 16, ICE40_BLOCK_RAM_BITS),
-    "iCE40LP1K": Fpga(1_280, 16, ICE40_BLOCK_RAM_BITS),
-    "GW1N-1": Fpga(1_152, 4, GOWIN_BLOCK_RAM_BITS),
-}
-"""Parts of boards with a UART that are too small for any engine and its link. Sizes: Lattice
-FPGA-DS-02029, Gowin DS100."""
 
 
 @dataclass(frozen=True)

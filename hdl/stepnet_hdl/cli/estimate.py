@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stepnet.errors import MissingToolError
 from stepnet.link.serial_line import DEFAULT_BAUD
-from stepnet_hdl.estimation.target import Target
+from stepnet_hdl.cli.requirements import require_amaranth
+from stepnet_hdl.estimation.engine_choice import Target
 
 if TYPE_CHECKING:
     from stepnet_hdl.estimation.engine_choice import Choice, ShapePlan
@@ -39,11 +38,7 @@ def estimate(
     ] = False,
 ) -> None:
     """Pick the engine for a network on a board, and tell size and speed before it is built."""
-    for package in ("amaranth", "amaranth_boards"):
-        if find_spec(package) is None:
-            raise MissingToolError(
-                f'The package {package!r} is missing; install it with: pip install "stepnet[fpga]".'
-            )
+    require_amaranth()
     from stepnet.networks.shipped import load_network
     from stepnet_hdl.boards.catalogue import find_board
     from stepnet_hdl.estimation.engine_choice import plan

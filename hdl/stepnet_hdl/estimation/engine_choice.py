@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 
 from stepnet.cores.engine.memory_image import (
@@ -19,10 +20,19 @@ from stepnet.errors import BuildError, NetworkError
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet_hdl.boards.catalogue import Board
-from stepnet_hdl.cores.engine.weight_memory import SPRAM_BITS, SPRAM_WORDS
-from stepnet_hdl.estimation.size import Estimate, Performance, estimate, performance
-from stepnet_hdl.estimation.target import Target
-from stepnet_hdl.fpga.ram_mapping import Family, family_of, map_ram
+from stepnet_hdl.estimation.size import Estimate, estimate
+from stepnet_hdl.estimation.speed import Performance, performance
+from stepnet_hdl.fpga.families import Family, family_of
+from stepnet_hdl.fpga.parts import SPRAM_BITS, SPRAM_WORDS
+from stepnet_hdl.fpga.ram_mapping import map_ram
+
+
+class Target(StrEnum):
+    """`FASTEST`: as many images per second as fit; `LINK`: as small as keeps up with the link."""
+
+    FASTEST = "fastest"
+    LINK = "link"
+
 
 SIMDS = range(8, 1025, 8)
 PES = range(1, 65)

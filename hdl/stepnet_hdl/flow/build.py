@@ -124,7 +124,7 @@ def _build_or_find(
     progress: Callable[[Progress], None],
 ) -> tuple[Path, bool]:
     """The result's folder in the cache, and whether it was there before."""
-    from stepnet_hdl.boards.built_in import check_built_in
+    from stepnet_hdl.boards.capacity import check_built_in
     from stepnet_hdl.boards.catalogue import find_board
     from stepnet_hdl.flow.build_plan import make_plan
     from stepnet_hdl.flow.run import Progress, ToolFailedError, run_flow

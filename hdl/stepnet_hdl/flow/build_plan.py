@@ -15,7 +15,7 @@ from amaranth.vendor import GowinPlatform, LatticeECP5Platform
 from stepnet.networks.network import Network
 from stepnet_hdl.boards.catalogue import Board, OpenPlatform
 from stepnet_hdl.chip.board_top import BoardTop
-from stepnet_hdl.fpga.ram_mapping import family_of
+from stepnet_hdl.fpga.families import family_of
 
 DESIGN_NAME = "stepnet"
 NETLIST = f"{DESIGN_NAME}.json"

@@ -8,43 +8,31 @@ as a character code in one of three ways (see `Readout`). The arithmetic itself 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import struct
-import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stepnet.errors import NetworkError
 from stepnet.files import write_whole
+from stepnet.networks.network_file import (
+    SCHEMA_VERSION,
+    Content,
+    content_digest,
+    damaged,
+    read_content,
+)
 
-SCHEMA_VERSION = 1
 MAX_WEIGHT_BITS = 8
 
-# What numpy and zipfile answer to a file that is damaged or of another kind: a zip that asks for
-# what zipfile cannot do is a RuntimeError, a lone array instead of a zip a TypeError.
-_DAMAGE = (
-    ValueError,
-    EOFError,
-    KeyError,
-    TypeError,
-    RuntimeError,
-    OverflowError,
-    MemoryError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 _OTHER_KINDS = {
     "step": "not a sigmoid network; measure it with `stepnet evaluate`, or name a network that "
@@ -138,18 +126,6 @@ class LayerShape(Protocol):
 
 
 AnyLayer = TypeVar("AnyLayer", bound=LayerShape)
-
-
-class Content(NamedTuple):
-    """What a network file holds, its digest checked: JSON header and arrays by name."""
-
-    header: dict[str, Any]
-    arrays: dict[str, NDArray[Any]]
-
-    @property
-    def kind(self) -> str:
-        """What its neurons are; the files of step networks do not say."""
-        return self.header.get("kind", "step")
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,7 +266,7 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the whole content, as 64 hexadecimal digits."""
-        return _digest(self._header(), self._arrays())
+        return content_digest(self._header(), self._arrays())
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the network to one .npz file, whole or not at all; returns its path.
@@ -344,7 +320,7 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
         try:
             return cls(layers=cls._take_layers(header, content.arrays), **header)
         except (KeyError, TypeError) as error:
-            raise _damaged(path) from error
+            raise damaged(path) from error
 
     def _header(self) -> str:
         return json.dumps(
@@ -409,59 +385,6 @@ class Network(CharacterNetwork[Layer]):
         )
 
 
-def read_content(path: str | os.PathLike[str]) -> Content:
-    """What a network of any kind wrote with `save`.
-
-    Raises NetworkError if the file is missing, is no network, is newer than this version of
-    stepnet, or does not match its own digest.
-    """
-    path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except FileNotFoundError:
-        raise NetworkError(
-            f"There is no network file {str(path)!r}; name a .npz that `stepnet train` wrote, "
-            "or a shipped network."
-        ) from None
-    except OSError as error:
-        raise NetworkError(
-            f"The network file {str(path)!r} cannot be read ({error.strerror or error}); "
-            "name a .npz that `stepnet train` wrote."
-        ) from error
-    except _DAMAGE as error:
-        raise NetworkError(
-            f"The file {str(path)!r} is no network or is damaged; train it again or fetch a "
-            "fresh copy."
-        ) from error
-    if "schema_version" not in arrays:
-        raise NetworkError(
-            f"The file {str(path)!r} is no network or is damaged; train it again or fetch a "
-            "fresh copy."
-        )
-    version = arrays.pop("schema_version")
-    if version.shape == () and version.dtype.kind in "iu" and int(version) > SCHEMA_VERSION:
-        raise NetworkError(
-            f"The network file {str(path)!r} has schema version {int(version)}, but this "
-            f"stepnet reads up to {SCHEMA_VERSION}; upgrade stepnet."
-        )
-    try:
-        header_text = str(arrays.pop("header")[()])
-        stored_digest = str(arrays.pop("digest")[()])
-        if _digest(header_text, arrays) != stored_digest:
-            raise _damaged(path)
-        return Content(json.loads(header_text), arrays)
-    except (KeyError, ValueError, TypeError, IndexError) as error:
-        raise _damaged(path) from error
-
-
-def _damaged(path: str | os.PathLike[str]) -> NetworkError:
-    return NetworkError(
-        f"The network file {str(path)!r} is damaged: its content does not match its digest; "
-        "train it again or fetch a fresh copy."
-    )
-
-
 def check_shapes(
     weights: NDArray[Any], per_neuron: NDArray[Any], plural: str, singular: str
 ) -> None:
@@ -496,13 +419,3 @@ def _integers(values: ArrayLike, dtype: type[np.signedinteger[Any]], what: str) 
             f"they must lie in {limits.min} to {limits.max}."
         )
     return np.array(given, dtype=dtype, order="C")
-
-
-def _digest(header: str, arrays: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 over the schema version, the header and every array's name, type, shape and bytes."""
-    digest = hashlib.sha256(f"stepnet network {SCHEMA_VERSION}\n{header}\n".encode())
-    for name, array in sorted(arrays.items()):
-        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        digest.update(f"{name} {little_endian.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(little_endian).tobytes())
-    return digest.hexdigest()

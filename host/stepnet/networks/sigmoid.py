@@ -38,7 +38,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stepnet.errors import NetworkError
-from stepnet.networks.network import CharacterNetwork, Layer, Network, check_shapes, read_content
+from stepnet.networks.network import CharacterNetwork, Layer, Network, check_shapes
+from stepnet.networks.network_file import read_content
 from stepnet.networks.reference import binarise, margins, read_out
 
 WEIGHT_BITS = 8

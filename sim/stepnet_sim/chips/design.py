@@ -8,7 +8,8 @@ from stepnet.cores.engine.memory_image import enlarged
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
-from stepnet_hdl.boards.catalogue import PARTS, find_board
+from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.boards.settings import PARTS
 from stepnet_hdl.chip.chip import Chip, SerialChip
 
 ICEBREAKER = PARTS["iCE40UP5K"]

@@ -11,10 +11,7 @@ from stepnet.errors import BuildError
 from stepnet_hdl.blocks.delay import delayed
 from stepnet_hdl.blocks.lane_memory import LaneMemory
 from stepnet_hdl.blocks.ram import Ram
-
-SPRAM_WORDS = 16384
-SPRAM_BITS = 16
-"""Depth and width of the UP5K's SB_SPRAM256KA (Lattice FPGA-TN-02022)."""
+from stepnet_hdl.fpga.parts import SPRAM_BITS, SPRAM_WORDS
 
 
 class WeightMemory(wiring.Component):

@@ -17,7 +17,7 @@ from stepnet_hdl.boards.catalogue import Board, find_board
 from stepnet_hdl.flow.build_plan import synthesis_script
 from stepnet_hdl.flow.tools import find_flow_tool
 from stepnet_hdl.fpga import ecp5_registers
-from stepnet_hdl.fpga.ram_mapping import family_of
+from stepnet_hdl.fpga.families import family_of
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
 from stepnet_sim.gates.bitstream import sample_images

@@ -1,0 +1,129 @@
+"""`stepnet build`: the bitstream for a board."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+from stepnet.link.serial_line import DEFAULT_BAUD
+from stepnet_hdl.cli.requirements import require_amaranth
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from stepnet_hdl.flow.run import Progress
+
+
+def build(
+    board: Annotated[
+        str, typer.Option(help="Name from `stepnet boards`, or module:Class of your own platform.")
+    ] = "icebreaker",
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="Build in a shipped network, or a .npz file: it is loaded from power-on."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the bitstream; build/BOARD or build/BOARD-NETWORK if not given."
+        ),
+    ] = None,
+    baud: Annotated[
+        int, typer.Option(min=1, help="Bits per second on the serial line.")
+    ] = DEFAULT_BAUD,
+    clock_mhz: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Clock of the chip; what suits board and baud if not given."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=1, help="Seed of place and route.")] = 1,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Place and route with so many seeds from --seed on, and keep the best."
+        ),
+    ] = 1,
+    fastest: Annotated[
+        bool,
+        typer.Option(
+            "--fastest",
+            help="Build again and again for the largest clock that is met with 5 % to spare.",
+        ),
+    ] = False,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of text.")
+    ] = False,
+) -> None:
+    """Build the bitstream for a board with Yosys and nextpnr, or take it from the cache."""
+    require_amaranth()
+    from stepnet_hdl.flow.build import BuildSettings
+    from stepnet_hdl.flow.build import build as build_bitstream
+    from stepnet_hdl.flow.clock_search import fastest_settings
+
+    if fastest and clock_mhz is not None:
+        raise typer.BadParameter("it does not go with --clock-mhz.", param_hint="--fastest")
+    settings = BuildSettings(
+        board,
+        baud,
+        None if clock_mhz is None else round(clock_mhz * 1e6),
+        tuple(range(seed, seed + seeds)),
+        network,
+    )
+    name = board.rpartition(":")[2]
+    if network is not None:
+        name += f"-{Path(network).stem}"
+    folder = output or Path("build", name)
+    with _BuildProgress() as progress:
+        if fastest:
+            settings = fastest_settings(settings, folder, progress=progress)
+        report = build_bitstream(settings, folder, progress=progress)
+    typer.echo(report.to_json() if json_output else report.to_text())
+
+
+class _BuildProgress:
+    """Shows where a build is, on stderr: a bar with step and time on a terminal, otherwise a line
+    for each step."""
+
+    def __init__(self) -> None:
+        self._bar: tuple[Bar, TaskID] | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Show the step that begins."""
+        if not sys.stderr.isatty():
+            print(f"{progress.step}.", file=sys.stderr, flush=True)
+            return
+        bar, task = self._bar or self._start()
+        bar.update(task, description=progress.step, completed=progress.done, total=progress.total)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar[0].stop()
+
+    def _start(self) -> tuple[Bar, TaskID]:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        bar.start()
+        self._bar = bar, bar.add_task("")
+        return self._bar

@@ -1,0 +1,128 @@
+"""`stepnet flash`: a bitstream into a board."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stepnet.errors import BoardError, BuildError
+from stepnet.link.serial_line import DEFAULT_BAUD
+
+if TYPE_CHECKING:
+    from stepnet.boards.identity import Identity
+    from stepnet.boards.search import Connected
+    from stepnet_hdl.shipping.manifest import Manifest
+
+
+def flash(
+    board: Annotated[str, typer.Option(help="Name from `stepnet boards`.")] = "icebreaker",
+    network: Annotated[
+        str | None,
+        typer.Option(help="Then load a shipped network, or a .npz file."),
+    ] = None,
+    bitstream: Annotated[
+        Path | None,
+        typer.Option(help="A bitstream of your own; the one that comes with Stepnet if not given."),
+    ] = None,
+    port: Annotated[
+        str | None,
+        typer.Option(help="Serial port of the board; found by its USB id if not given."),
+    ] = None,
+    baud: Annotated[
+        int, typer.Option(min=1, help="Bits per second that the bitstream was built for.")
+    ] = DEFAULT_BAUD,
+    until_power_off: Annotated[
+        bool,
+        typer.Option(
+            "--until-power-off", help="Program the FPGA itself, not the flash memory beside it."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the command and do nothing.")
+    ] = False,
+) -> None:
+    """Program a board with openFPGALoader, and ask it who it is."""
+    from stepnet_hdl.boards import programmers as programmer
+    from stepnet_hdl.shipping.manifest import read_manifest, shipped_folder
+
+    manifest: Manifest | None = None
+    if bitstream is None:
+        folder = shipped_folder(board)
+        manifest = read_manifest(folder)
+        bitstream, baud = folder / manifest.bitstream, manifest.baud
+        if network is not None:
+            _check_network_fits(network, board)
+    elif not bitstream.is_file():
+        raise BuildError(
+            f"There is no bitstream {str(bitstream)!r}; make one with: stepnet build --board "
+            f"{board}."
+        )
+    command = programmer.flash_command(board, bitstream, keep=not until_power_off)
+    if dry_run:
+        typer.echo(shlex.join(command))
+        return
+    from stepnet.cli.output import Progress
+
+    with Progress() as progress:
+        progress(f"Programming {board} with openFPGALoader")
+        programmer.flash(board, command)
+        progress("Asking the board who it is")
+        where = port or _find_port(board, manifest, baud)
+        _show_programmed(board, where, baud, network)
+
+
+def _check_network_fits(network: str, board: str) -> None:
+    from stepnet.networks.shipped import load_network
+    from stepnet_hdl.boards.capacity import check_network
+    from stepnet_hdl.shipping.manifest import read_manifest, shipped_boards, shipped_folder
+
+    shapes = [(name, read_manifest(shipped_folder(name)).shape) for name in shipped_boards()]
+    check_network(load_network(network), board, shapes)
+
+
+def _find_port(board: str, manifest: Manifest | None, baud: int) -> str:
+    """The port at which a board answers, with the engine of the manifest if there is one."""
+    from stepnet.boards.search import connected_boards
+
+    def answers(connected: Connected) -> bool:
+        identity = connected.identity
+        return identity is not None and (manifest is None or identity.shape == manifest.shape)
+
+    found = [connected.port for connected in connected_boards(baud=baud) if answers(connected)]
+    if len(found) != 1:
+        ports = f"at {' and '.join(found)}" if found else "at no serial port"
+        raise BoardError(
+            f"The board {board} was programmed, and Stepnet answers {ports}; name the board's with "
+            "--port."
+        )
+    return found[0]
+
+
+def _show_programmed(board: str, where: str, baud: int, network: str | None) -> None:
+    from stepnet.boards.search import identify
+
+    if network is not None:
+        from stepnet.boards.board import open_board
+
+        with open_board(where, network, baud=baud) as running:
+            loaded = f"network {running.network.name}"
+        identity = identify(where, baud=baud)
+    else:
+        identity = identify(where, baud=baud)
+        loaded = _loaded_in_words(identity)
+    typer.echo(
+        f"{board} at {where}: engine of SIMD {identity.simd} x PE {identity.pe} at "
+        f"{identity.clock_hz / 1e6:g} MHz, {loaded}"
+    )
+
+
+def _loaded_in_words(identity: Identity) -> str:
+    from stepnet.boards.held_network import shipped_network
+
+    if not identity.loaded:
+        return "no network yet"
+    held = shipped_network(identity)
+    return f"network {held.name}" if held else "a network of one's own"

@@ -1,0 +1,115 @@
+"""The file of a network: an .npz with a JSON header, arrays by name, and a digest of both.
+
+Networks of every kind are kept so; what the header says of the layers is for each kind to know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepnet.errors import NetworkError
+
+SCHEMA_VERSION = 1
+
+
+# What numpy and zipfile answer to a file that is damaged or of another kind: a zip that asks for
+# what zipfile cannot do is a RuntimeError, a lone array instead of a zip a TypeError.
+_DAMAGE = (
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+class Content(NamedTuple):
+    """What a network file holds, its digest checked: JSON header and arrays by name."""
+
+    header: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+    @property
+    def kind(self) -> str:
+        """What its neurons are; the files of step networks do not say."""
+        return self.header.get("kind", "step")
+
+
+def read_content(path: str | os.PathLike[str]) -> Content:
+    """What a network of any kind wrote with `save`.
+
+    Raises NetworkError if the file is missing, is no network, is newer than this version of
+    stepnet, or does not match its own digest.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except FileNotFoundError:
+        raise NetworkError(
+            f"There is no network file {str(path)!r}; name a .npz that `stepnet train` wrote, "
+            "or a shipped network."
+        ) from None
+    except OSError as error:
+        raise NetworkError(
+            f"The network file {str(path)!r} cannot be read ({error.strerror or error}); "
+            "name a .npz that `stepnet train` wrote."
+        ) from error
+    except _DAMAGE as error:
+        raise NetworkError(
+            f"The file {str(path)!r} is no network or is damaged; train it again or fetch a "
+            "fresh copy."
+        ) from error
+    if "schema_version" not in arrays:
+        raise NetworkError(
+            f"The file {str(path)!r} is no network or is damaged; train it again or fetch a "
+            "fresh copy."
+        )
+    version = arrays.pop("schema_version")
+    if version.shape == () and version.dtype.kind in "iu" and int(version) > SCHEMA_VERSION:
+        raise NetworkError(
+            f"The network file {str(path)!r} has schema version {int(version)}, but this "
+            f"stepnet reads up to {SCHEMA_VERSION}; upgrade stepnet."
+        )
+    try:
+        header_text = str(arrays.pop("header")[()])
+        stored_digest = str(arrays.pop("digest")[()])
+        if content_digest(header_text, arrays) != stored_digest:
+            raise damaged(path)
+        return Content(json.loads(header_text), arrays)
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise damaged(path) from error
+
+
+def damaged(path: str | os.PathLike[str]) -> NetworkError:
+    """The error that says that a file's content is not what was written."""
+    return NetworkError(
+        f"The network file {str(path)!r} is damaged: its content does not match its digest; "
+        "train it again or fetch a fresh copy."
+    )
+
+
+def content_digest(header: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 over the schema version, the header and every array's name, type, shape and bytes."""
+    digest = hashlib.sha256(f"stepnet network {SCHEMA_VERSION}\n{header}\n".encode())
+    for name, array in sorted(arrays.items()):
+        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(f"{name} {little_endian.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(little_endian).tobytes())
+    return digest.hexdigest()
