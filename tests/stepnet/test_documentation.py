@@ -13,6 +13,7 @@ REPOSITORY = Path(__file__).parents[2]
 PAGES = [
     REPOSITORY / "README.md",
     REPOSITORY / "CHANGELOG.md",
+    REPOSITORY / "CONTRIBUTING.md",
     REPOSITORY / "bitstreams" / "README.md",
     *sorted((REPOSITORY / "docs").glob("*.md")),
 ]

@@ -1,4 +1,4 @@
-"""Frames as in `stepnet.link.messages`: COBS and CRC-16 around the payload of a message."""
+"""Frames as in `stepnet.link.frames`: COBS and CRC-16 around the payload of a message."""
 
 from typing import Any
 
