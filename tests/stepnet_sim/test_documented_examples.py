@@ -9,6 +9,7 @@ import ast
 import asyncio
 import contextlib
 import functools
+import importlib
 import inspect
 import io
 import os
@@ -100,6 +101,30 @@ def test_what_is_left_out_says_why():
     for page in PAGES:  # a block that is only indented would not run
         outside = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
         assert not re.search(r"^    (stepnet|python|pip|from|import) ", outside, re.M), page
+
+
+NAMES = sorted(
+    {
+        name
+        for page in PAGES
+        for name in re.findall(
+            r"(?<![\w./-])stepnet(?:_hdl|_sim)?(?:\.[A-Za-z_]\w*)+", page.read_text()
+        )
+        if not name.endswith((".bin", ".bit", ".npz", ".commands", ".recorders"))
+    }
+)
+"""Dotted names of modules and of what is in them."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_on_the_pages_exist(name):
+    parts = name.split(".")
+    found, rest = importlib.import_module(parts[0]), parts[1:]
+    for number, part in enumerate(rest, 2):
+        if not hasattr(found, part):
+            found = importlib.import_module(".".join(parts[:number]))
+        else:
+            found = getattr(found, part)
 
 
 @pytest.fixture(scope="module")
