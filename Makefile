@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-PYTEST := $(BIN)/pytest --numprocesses auto
+# One test at a time to whichever worker is free: some take a minute, most none.
+PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup
 
 .PHONY: demo test check quick verify lint bench clean
 .DEFAULT_GOAL := demo
