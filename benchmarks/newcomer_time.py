@@ -39,9 +39,17 @@ def measure() -> dict[str, float]:
         found: dict[str, float] = {}
         for name, goal in RUNS.items():
             start_s = time.perf_counter()
-            subprocess.run(
-                ["make", goal], cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL
+            done = subprocess.run(
+                ["make", goal],
+                cwd=clone,
+                env=environment,
+                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
             )
+            if done.returncode:
+                raise SystemExit(f"{done.stdout}\nmake {goal} failed; its output is above.")
             found[name] = round(time.perf_counter() - start_s, 1)
     return found
 
