@@ -149,7 +149,6 @@ def test_the_table_of_many_characters_uses_the_width_of_the_terminal(tmp_path, c
 
 
 def test_the_confusion_matrix_is_drawn(everything, tmp_path):
-    pytest.importorskip("matplotlib")
     path = tmp_path / "confusion.png"
     assert run(*everything, "--confusion", path).splitlines()[-1] == f"Confusion matrix: {path}"
     with Image.open(path) as picture:
@@ -268,7 +267,6 @@ def test_a_network_that_is_not_there_is_named():
 
 
 def test_the_first_layer_is_drawn(reading, tmp_path):
-    pytest.importorskip("matplotlib")
     path = tmp_path / "weights.png"
     assert run("weights", reading, "--output", path) == f"{path}: 7 of 7 neurons\n"
     with Image.open(path) as picture:

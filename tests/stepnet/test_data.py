@@ -311,7 +311,6 @@ def test_a_failed_download_names_files_and_folder(tmp_path, monkeypatch):
 
 def test_a_download_goes_into_the_folder(tmp_path, monkeypatch, local_files):
     """From a server on this machine, the second one named; what arrives is checked as ever."""
-    pytest.importorskip("pooch")
     for name in MNIST_NAMES:
         (local_files.folder / name).write_bytes(gzip.compress(name.encode()))
     monkeypatch.setattr(data, "MNIST_MIRRORS", ("http://127.0.0.1:9/", local_files.url))

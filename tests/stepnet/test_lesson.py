@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
+from stepnet.learning import lesson
 from stepnet.networks.network import Readout
-
-torch = pytest.importorskip("torch")
-lesson = pytest.importorskip("stepnet.learning.lesson")
 
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 

@@ -11,7 +11,6 @@ from stepnet.errors import MissingToolError
 
 pytestmark = pytest.mark.slow
 
-pytest.importorskip("matplotlib")
 
 ASCII = "".join(map(chr, range(33, 127)))
 

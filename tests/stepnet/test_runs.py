@@ -44,8 +44,6 @@ def log(folder):
 
 @pytest.mark.parametrize("settings", CONFIGS.values(), ids=CONFIGS)
 def test_a_stopped_run_goes_on_bit_for_bit(settings, tmp_path):
-    if settings.get("rule") != "delta":
-        pytest.importorskip("torch")
     config = Config(epochs=4, teacher_epochs=2, seed=5, **settings)
     whole = begin(tmp_path / "whole", config)
     expected = train(config, bars(), run=whole, check_on=bars(seed=1))
@@ -64,7 +62,6 @@ def test_a_stopped_run_goes_on_bit_for_bit(settings, tmp_path):
 
 
 def test_what_a_finished_run_leaves(tmp_path):
-    pytest.importorskip("matplotlib")
     config = Config(rule="delta", hidden=(8,), epochs=3)
     folder = tmp_path / "run"
     run = begin(folder, config)
@@ -143,8 +140,6 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 @pytest.mark.parametrize("rule", ["delta", "sigmoid"])
 def test_the_checkpoint_of_another_run_is_refused(tmp_path, rule):
-    if rule == "sigmoid":
-        pytest.importorskip("torch")
     for name, neurons in (("narrow", 8), ("wide", 12)):
         config = Config(rule=rule, hidden=(neurons,), epochs=1)
         train(config, bars(), run=begin(tmp_path / name, config))

@@ -2,16 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from characters import bars  # noqa: E402
-from stepnet import Readout  # noqa: E402
-from stepnet.data.sets import Dataset  # noqa: E402
-from stepnet.errors import TrainingError  # noqa: E402
-from stepnet.learning.config import Config  # noqa: E402
-from stepnet.learning.sigmoid import SigmoidLearner  # noqa: E402
-from stepnet.networks import sigmoid  # noqa: E402
+from characters import bars
+from stepnet import Readout
+from stepnet.data.sets import Dataset
+from stepnet.errors import TrainingError
+from stepnet.learning.config import Config
+from stepnet.learning.sigmoid import SigmoidLearner
+from stepnet.networks import sigmoid
 
 pytestmark = pytest.mark.slow
 

@@ -2,16 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 
 from stepnet import Layer, Network
+from stepnet.learning import step_model
 from stepnet.learning.config import Config
 from stepnet.networks import reference
 from stepnet.networks.network import Readout
 
 pytestmark = pytest.mark.slow
-
-torch = pytest.importorskip("torch")
-step_model = pytest.importorskip("stepnet.learning.step_model")
 
 
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))

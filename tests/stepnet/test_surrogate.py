@@ -4,20 +4,17 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from characters import bars
 from stepnet.data.sets import Dataset
 from stepnet.errors import TrainingError
-from stepnet.learning import Config, train
+from stepnet.learning import Config, augmentation, train
 from stepnet.learning.config import SURROGATES
 from stepnet.networks import reference
 from stepnet.networks.network import Readout
 
 pytestmark = pytest.mark.slow
-
-torch = pytest.importorskip("torch")
-augmentation = pytest.importorskip("stepnet.learning.augmentation")
-
 
 SMALL = Config(hidden=(16, 12), epochs=12, batch_size=50, augmentation=0.2, seed=3)
 

@@ -53,7 +53,6 @@ def small_training(bars, *more):
 
 @pytest.mark.slow
 def test_a_trained_network_is_saved_and_measured(bars, tmp_path):
-    pytest.importorskip("torch")
     path = tmp_path / "made.npz"
     answer = json.loads(run(*small_training(bars, "--output", path, "--name", "made", "--json")))
     network = Network.load(path)
@@ -73,7 +72,6 @@ def test_a_trained_network_is_saved_and_measured(bars, tmp_path):
 
 @pytest.mark.slow
 def test_the_command_on_the_card_makes_the_network_again(bars, tmp_path, monkeypatch):
-    pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     run(*small_training(bars, "--weight-bits", "2,1", "--seed", "5", "--ink-threshold", "90"))
     first = Network.load("bars-network.npz")
@@ -89,8 +87,6 @@ def test_the_command_on_the_card_makes_the_network_again(bars, tmp_path, monkeyp
 @pytest.mark.parametrize("readout", ["bits", "tree", "nearest"])
 @pytest.mark.parametrize("rule", ["surrogate", "delta"])
 def test_rule_and_readout_are_on_the_card(bars, tmp_path, rule, readout):
-    if rule == "surrogate":
-        pytest.importorskip("torch")
     paths = tmp_path / "first.npz", tmp_path / "again.npz"
     words = small_training(bars, "--rule", rule, "--readout", readout)
     answer = json.loads(run(*words, "--output", paths[0], "--json"))
@@ -127,7 +123,6 @@ def test_images_with_a_wrong_label_can_be_left_out(bars, tmp_path):
 
 
 def test_part_of_the_training_images_is_held_out(bars, tmp_path):
-    pytest.importorskip("torch")
     path = tmp_path / "made.npz"
     answer = json.loads(run(*small_training(bars, "--output", path, "--hold-out", "0.2", "--json")))
     assert answer["images"] == 34
@@ -135,7 +130,6 @@ def test_part_of_the_training_images_is_held_out(bars, tmp_path):
 
 
 def test_the_text_of_evaluate(bars, tmp_path):
-    pytest.importorskip("torch")
     path = tmp_path / "made.npz"
     text = run(*small_training(bars, "--output", path, "--name", "made"))
     assert text == (
@@ -300,7 +294,6 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(bars, monkeypatch):
 
 
 def test_a_sigmoid_network_is_trained_and_measured_both_ways(bars):
-    pytest.importorskip("torch")
     words = ("train", "--data", bars, "--rule", "sigmoid", "--hidden", "8", "--epochs", "20")
     trained = json.loads(run(*words, "--json"))
     measured = json.loads(run("evaluate", "bars-network.npz", "--data", bars, "--json"))
