@@ -127,8 +127,7 @@ def test_pictures_that_fail_are_named_and_the_others_go_on(infer, folder):
 
 def test_a_folder_that_may_not_be_read(infer, folder, request):
     (folder / "locked").mkdir(mode=0)
-    infer(folder / "b.png")  # imports what the other user might not be able to
-    request.getfixturevalue("nobody")
+    request.getfixturevalue("modes_count")
     exit_code, out, err = infer(folder / "locked")
     assert (exit_code, out) == (2, "")
     assert err == (

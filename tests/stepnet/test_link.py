@@ -202,16 +202,14 @@ def test_a_busy_port(pty_ends):
 
 @pytest.fixture
 def port_of_others(tmp_path_factory, request, monkeypatch):
-    """Makes a file with `mode` that seems to belong to `group`, in a folder that all may enter."""
+    """Makes a file with `mode` that seems to belong to `group`, in a folder that may be entered."""
 
     def make(mode, group):
         port = tmp_path_factory.mktemp("dev") / "ttyUSB9"
         port.touch()
         port.chmod(mode)
         monkeypatch.setattr(Path, "group", lambda path: group)
-        for folder in port.parents[:-1]:
-            folder.chmod(folder.stat().st_mode | 0o055)
-        request.getfixturevalue("nobody")
+        request.getfixturevalue("modes_count")
         return str(port)
 
     return make
@@ -240,7 +238,7 @@ def test_a_port_in_a_folder_of_others(tmp_path, request):
     port.touch()
     tmp_path.chmod(0)
     request.addfinalizer(lambda: tmp_path.chmod(0o700))
-    request.getfixturevalue("nobody")
+    request.getfixturevalue("modes_count")
     assert sentence_of(str(port)) == (
         f"You may not open the port {str(port)!r}; ask who administers this machine to let you."
     )
