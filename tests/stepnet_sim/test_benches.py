@@ -17,9 +17,12 @@ from stepnet_sim.benches.bench_runner import (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("simulator", SIMULATORS)
-@pytest.mark.parametrize("name", BENCHES)
-def test_bench(simulator, name, made_once, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    # In turn, so that not everybody waits for the one compilation of Verilator's.
+    ("name", "simulator"),
+    [(name, simulator) for name in reversed(BENCHES) for simulator in SIMULATORS],
+)
+def test_bench(name, simulator, made_once, tmp_path, monkeypatch):
     if (missing := missing_tool(simulator)) is not None:
         pytest.skip(f"{simulator} needs {missing}, which is not installed")
     benches = BENCHES if simulator == "verilator" else (name,)
