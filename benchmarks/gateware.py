@@ -31,6 +31,7 @@ from stepnet.networks.network import Layer, Network
 from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.boards.settings import PARTS
 from stepnet_hdl.chip.chip import SerialChip
+from stepnet_hdl.cores.engine.engine import Engine
 from stepnet_hdl.flow.build_plan import LARGE_PART_OPTIONS
 from stepnet_hdl.flow.tools import find_tool
 from stepnet_hdl.flow.verilog import to_rtlil
@@ -103,7 +104,7 @@ class Case:
         if self.shape is None:
             return MatchCount(255, self.leaf_bits)
         return SerialChip(
-            self.shape,
+            Engine(self.shape),
             self.clock_hz,
             BAUD,
             self.buffer_bytes,

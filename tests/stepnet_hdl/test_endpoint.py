@@ -156,25 +156,25 @@ class Core:
 
     async def _run(self, ctx):
         dut = self._dut
-        ctx.set(dut.image_bytes, self._image_bytes)
+        ctx.set(dut.core.image_bytes, self._image_bytes)
         image, body = bytearray(), bytearray()
         computing = 0  # cycles left
         while True:
             done = 0 < self._image_bytes == len(image) and not computing
-            offered = done and not ctx.get(dut.tentative)
-            ctx.set(dut.readings.payload, self._reading(bytes(image)) if offered else {})
-            ctx.set(dut.readings.valid, offered)
+            offered = done and not ctx.get(dut.core.tentative)
+            ctx.set(dut.core.readings.payload, self._reading(bytes(image)) if offered else {})
+            ctx.set(dut.core.readings.valid, offered)
             ready = not self._pauses.cycles() and len(image) < max(1, self._image_bytes)
-            ctx.set(dut.pixels.ready, ready)
-            ctx.set(dut.load.ready, ready)
-            ctx.set(dut.last_pixels, len(image) == self._image_bytes - 1)
+            ctx.set(dut.core.pixels.ready, ready)
+            ctx.set(dut.core.load.ready, ready)
+            ctx.set(dut.core.last_pixels, len(image) == self._image_bytes - 1)
             _, _, pixel, pixel_valid, byte, byte_valid, clear, taken = await ctx.tick().sample(
-                dut.pixels.payload,
-                dut.pixels.valid,
-                dut.load.payload,
-                dut.load.valid,
-                dut.clear,
-                dut.readings.ready,
+                dut.core.pixels.payload,
+                dut.core.pixels.valid,
+                dut.core.load.payload,
+                dut.core.load.valid,
+                dut.core.cancel,
+                dut.core.readings.ready,
             )
             computing = max(0, computing - 1)
             if offered and taken:
@@ -192,7 +192,7 @@ class Core:
                 assert not image
                 body.append(byte.data)
                 if byte.last:
-                    ctx.set(dut.load.ready, 0)
+                    ctx.set(dut.core.load.ready, 0)
                     await self._end_load(ctx, bytes(body))
                     body.clear()
 
@@ -208,10 +208,10 @@ class Core:
         self.load_bodies.append(body)
         for _ in range(self._pauses.cycles()):
             await ctx.tick()
-        ctx.set(self._dut.load_done, 1)
-        ctx.set(self._dut.load_refusal, load_refusal_of(body))
+        ctx.set(self._dut.core.load_done, 1)
+        ctx.set(self._dut.core.load_refusal, load_refusal_of(body))
         await ctx.tick()
-        ctx.set(self._dut.load_done, 0)
+        ctx.set(self._dut.core.load_done, 0)
 
 
 class Session:
@@ -228,7 +228,7 @@ class Session:
         self.core = core = Core(bench, dut, Pauses(pauses, seed=21), image_bytes)
         self.rx = bench.monitor(dut.rx)
         self.tx = bench.sink(dut.tx, Pauses(pauses, seed=22))
-        bench.monitor(dut.load)
+        bench.monitor(dut.core.load)
         self.model = model = Model(initial_digest, image_bytes)
         self.expected = []
         self.answers = []

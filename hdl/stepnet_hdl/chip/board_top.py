@@ -9,6 +9,7 @@ from amaranth.lib import io, wiring
 from stepnet.networks.network import Network
 from stepnet_hdl.boards.catalogue import Board
 from stepnet_hdl.chip.chip import SerialChip
+from stepnet_hdl.cores.engine.engine import Engine
 from stepnet_hdl.fpga.clocks import add_clock_domain, pll_for
 
 
@@ -18,7 +19,7 @@ class BoardTop(wiring.Component):
     board: decides the engine's shape and the buffer.
     baud: of the serial line; BuildError if the clock does not divide into it.
     clock_hz: of the chip; what suits board and baud if None. BuildError if no PLL makes it.
-    network: is loaded from power-on, see `Chip`; None for none.
+    network: is loaded from power-on, see `Engine`; None for none.
     """
 
     def __init__(
@@ -28,12 +29,11 @@ class BoardTop(wiring.Component):
         self.clock_hz = clock_hz or board.clock_hz_for(baud)
         self._pll = pll_for(board.platform(), self.clock_hz)
         self.chip = SerialChip(
-            part.shape,
+            Engine(part.shape, network),
             self.clock_hz,
             baud,
             part.buffer_bytes,
             answers_in_luts=part.answers_in_luts,
-            network=network,
         )
         super().__init__({})
 

@@ -1,65 +1,46 @@
-"""The whole chip: an engine behind its link, with a byte stream or with serial pins."""
-
-from typing import Any
+"""The whole chip: a core behind its link, with a byte stream or with serial pins."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from stepnet.boards.identity import shape_fields
-from stepnet.cores.engine.memory_image import memory_image
-from stepnet.cores.engine.shape import EngineShape
-from stepnet.link.messages import Core
+from stepnet.boards.identity import SHAPE_FIELDS
 from stepnet.link.serial_line import divisor_for
-from stepnet.networks.network import Network
-from stepnet_hdl.blocks.streams import PacketByte
-from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.cores.interface import InferenceCore
 from stepnet_hdl.link.endpoint import Endpoint
 from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
 
 
 class Chip(wiring.Component):
-    """An engine behind its link endpoint, up to the bytes on the wire.
+    """A core behind its link endpoint, up to the bytes on the wire.
 
-    shape: of the engine.
+    core: what infers; it becomes part of this chip.
     clock_hz: what the chip is clocked with; it only tells the host.
     buffer_bytes: of the receive buffer.
     answers_in_luts: saves a block RAM, see `Endpoint`.
-    network: is loaded from power-on, and over the link replaced like any other; None for none.
-    NetworkError if it does not fit, BuildError if the weights are in single-port RAM.
-
-    Members
-    -------
-    rx, tx : streams of 8 bits, in and out
-        The link of `stepnet.link.messages`.
-    character : Signal(8), out
-        The character register.
-    loaded : Signal(1), out
-        A network is loaded.
     """
 
     rx: stream.Interface
+    """Stream of 8 bits, in: the requests of `stepnet.link.messages`, in frames."""
     tx: stream.Interface
+    """Stream of 8 bits, out: the answers, in frames."""
     character: Signal
+    """8 bits, out: the character register."""
     loaded: Signal
+    """1 bit, out: a network is loaded."""
 
     def __init__(
         self,
-        shape: EngineShape,
+        core: InferenceCore,
         clock_hz: int,
         buffer_bytes: int = 2048,
         *,
         answers_in_luts: bool = False,
-        network: Network | None = None,
     ) -> None:
-        self.shape = shape
+        self.core = core
         self.clock_hz = clock_hz
         self.buffer_bytes = buffer_bytes
         self.answers_in_luts = answers_in_luts
-        initial = memory_image(network, shape) if network else None
-        self._engine = Engine(shape, initial)
-        self._initial_digest = initial.digest if initial else None
         super().__init__(
             {
                 "rx": In(stream.Signature(8)),
@@ -71,39 +52,23 @@ class Chip(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        identity = {
-            "core": Core.ENGINE,
-            **shape_fields(self.shape),
-            "clock_hz": self.clock_hz,
-        }
+        m.submodules[self.core.kind.name.lower()] = core = self.core
         m.submodules.endpoint = endpoint = Endpoint(
-            identity,
+            {
+                **dict.fromkeys(SHAPE_FIELDS, 0),
+                **core.identity_fields,
+                "core": core.kind,
+                "clock_hz": self.clock_hz,
+            },
             self.buffer_bytes,
-            initial_digest=self._initial_digest,
+            initial_digest=core.built_in_digest,
+            takes_loads=core.takes_loads,
             answers_in_luts=self.answers_in_luts,
         )
-        m.submodules.engine = engine = self._engine
         wiring.connect(m, wiring.flipped(self.rx), endpoint.rx)
         wiring.connect(m, endpoint.tx, wiring.flipped(self.tx))
-        wiring.connect(m, endpoint.pixels, engine.pixels)
-        # Words of a network may take their time: this keeps a long way out of the clock.
-        m.submodules.load = load = SyncFIFOBuffered(width=PacketByte.size, depth=1)
-        # Typed as Any because amaranth-stubs take a FIFO's streams for their signatures.
-        load_in: Any = load.w_stream
-        load_out: Any = load.r_stream
-        wiring.connect(m, endpoint.load, load_in)
-        wiring.connect(m, load_out, engine.load)
-        wiring.connect(m, engine.readings, endpoint.readings)
-        m.d.comb += [
-            engine.clear.eq(endpoint.clear),
-            engine.tentative.eq(endpoint.tentative),
-            endpoint.last_pixels.eq(engine.last_pixels),
-            endpoint.load_done.eq(engine.load_done),
-            endpoint.load_refusal.eq(engine.load_refusal),
-            endpoint.image_bytes.eq(engine.image_bytes),
-            self.character.eq(engine.character),
-            self.loaded.eq(endpoint.loaded),
-        ]
+        wiring.connect(m, endpoint.core, core)
+        m.d.comb += [self.character.eq(core.character), self.loaded.eq(endpoint.loaded)]
         return m
 
 
@@ -112,36 +77,27 @@ class SerialChip(wiring.Component):
 
     baud: bits per second; BuildError if `clock_hz` is too far from a multiple of it.
     Others: as of `Chip`.
-
-    Members
-    -------
-    rx_pin : Signal(1), in
-        From the host; idle high. Asynchronous.
-    tx_pin : Signal(1), out
-        To the host; idle high.
-    character : Signal(8), out
-    loaded : Signal(1), out
-        As of `Chip`.
     """
 
     rx_pin: Signal
+    """1 bit, in: from the host, idle high. Asynchronous."""
     tx_pin: Signal
+    """1 bit, out: to the host, idle high."""
     character: Signal
+    """8 bits, out: the character register."""
     loaded: Signal
+    """1 bit, out: a network is loaded."""
 
     def __init__(
         self,
-        shape: EngineShape,
+        core: InferenceCore,
         clock_hz: int,
         baud: int,
         buffer_bytes: int = 2048,
         *,
         answers_in_luts: bool = False,
-        network: Network | None = None,
     ) -> None:
-        self.chip = Chip(
-            shape, clock_hz, buffer_bytes, answers_in_luts=answers_in_luts, network=network
-        )
+        self.chip = Chip(core, clock_hz, buffer_bytes, answers_in_luts=answers_in_luts)
         self.divisor = divisor_for(clock_hz, baud)
         super().__init__({"rx_pin": In(1), "tx_pin": Out(1), "character": Out(8), "loaded": Out(1)})
 

@@ -1,8 +1,19 @@
-"""What every core and the link endpoint agree on: the layouts of their streams."""
+"""The face that every core shows to the chip: its ports, and what the link has to know of it.
 
-from amaranth.lib import data
+A core derives from `InferenceCore`. `stepnet_hdl.chip.chip.Chip` puts any of them behind the link.
+"""
 
-from stepnet.cores.engine.shape import CODE_BITS
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.cores.engine.shape import CODE_BITS, IMAGE_BYTES_BITS
+from stepnet.link.messages import Core
+from stepnet_hdl.blocks.streams import PacketByte
 
 CYCLES_BITS = 24
 MARGIN_BITS = 24
@@ -14,3 +25,103 @@ CoreReading = data.StructLayout(
 """What a core says of an image: the character register, how far a sum may move before it changes,
 the cycles from the last pixel to it, and whether the loaded network ran off the end of the
 parameter memory, which makes the rest worthless."""
+
+CANCEL_CYCLES = 2
+"""So many cycles after `cancel` no cancelled image gives a reading any more."""
+
+
+class CorePorts(wiring.PureInterface):
+    """What every core takes and gives; directions as of the core."""
+
+    pixels: stream.Interface
+    """Stream of 8 bits, in: packed images, row by row, the first pixel in bit 0, `image_bytes`
+    bytes each. The link offers a byte for one cycle only while `tentative` may still become 1."""
+    last_pixels: Signal
+    """1 bit, out: the next byte of `pixels` is an image's last one."""
+    tentative: Signal
+    """1 bit, in: the image in progress may still be cancelled, so its reading is kept back."""
+    cancel: Signal
+    """1 bit, in: all images that have no reading yet are void, but for one that is offered in this
+    very cycle; `CANCEL_CYCLES` later none of them gives one. Never while words are loaded."""
+    readings: stream.Interface
+    """Stream of `CoreReading`, out: one for each image, in order."""
+    character: Signal
+    """8 bits, out: the character register, the code of the latest image until the next one's."""
+    image_bytes: Signal
+    """16 bits, out: bytes of one image; 0 before there is a network."""
+    load: stream.Interface
+    """Stream of `PacketByte`, in: the body of a LOAD, address and space first. It cancels all
+    images as `cancel` does."""
+    load_done: Signal
+    """1 bit, out: 1 for one cycle when the last byte of a load has had its effect."""
+    load_refusal: Signal
+    """8 bits, out: 0, or the `Refusal` that the load met; read with `load_done`."""
+
+
+class CoreSignature(wiring.Signature):
+    """The signature of `CorePorts`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "pixels": In(stream.Signature(8)),
+                "last_pixels": Out(1),
+                "tentative": In(1),
+                "cancel": In(1),
+                "readings": Out(stream.Signature(CoreReading)),
+                "character": Out(CODE_BITS),
+                "image_bytes": Out(IMAGE_BYTES_BITS),
+                "load": In(stream.Signature(PacketByte)),
+                "load_done": Out(1),
+                "load_refusal": Out(8),
+            }
+        )
+
+    def create(self, *, path: Iterable[str | int] = (), src_loc_at: int = 0) -> CorePorts:
+        return CorePorts(self, path=tuple(path), src_loc_at=1 + src_loc_at)
+
+
+class InferenceCore(wiring.Component):
+    """What takes images and gives characters. Its ports are those of `CorePorts`.
+
+    kind: which core it is; the host learns it from the board's identity.
+    identity_fields: what the identity says of its size, by the names of `messages.IDENTITY`; the
+    fields of an engine's shape that are not given are 0.
+    takes_loads: networks come over the link. A core that takes none has one built in: the link
+    refuses CLEAR, LOAD and COMMIT as unknown, and the ports of loading are not connected.
+    built_in_digest: of the network that the core holds at power-on; None for none.
+
+    Raises ValueError if it has no network and takes none either.
+    """
+
+    pixels: stream.Interface
+    last_pixels: Signal
+    tentative: Signal
+    cancel: Signal
+    readings: stream.Interface
+    character: Signal
+    image_bytes: Signal
+    load: stream.Interface
+    load_done: Signal
+    load_refusal: Signal
+
+    def __init__(
+        self,
+        kind: Core,
+        *,
+        identity_fields: Mapping[str, int] | None = None,
+        takes_loads: bool = False,
+        built_in_digest: int | None = None,
+    ) -> None:
+        if not takes_loads and built_in_digest is None:
+            raise ValueError("A core that takes no network needs one built in; give its digest.")
+        self.kind = kind
+        self.identity_fields: dict[str, int] = dict(identity_fields or {})
+        self.takes_loads = takes_loads
+        self.built_in_digest = built_in_digest
+        signature: Any = CoreSignature()
+        super().__init__(signature)
+
+    @abstractmethod
+    def elaborate(self, platform: object) -> Module:
+        """The gateware."""

@@ -11,44 +11,32 @@ from stepnet_hdl.link.packet_buffer import FrameByte
 class Preview(wiring.Component):
     """Offers the pixels of an INFER to the core before the frame's CRC has come.
 
-    That is done for a frame that finds the way to the core free: no packet before it waits or is
-    being answered right before its first pixel. A frame that turns out to be broken, of another
-    length, or faster than the core takes pixels, is aborted; where it is a good one it goes the
-    usual way.
-
-    Members
-    -------
-    byte : Signal(FrameByte), in
-    byte_taken : Signal(1), in
-        What the receive buffer takes in this cycle.
-    dropped : Signal(1), in
-        One cycle after the end of a frame: it was not kept.
-    free : Signal(1), in
-        A network is loaded, and nothing is on its way to the core.
-    last_pixels : Signal(1), in
-        The next pixels are an image's last ones.
-    pixels : stream of 8 bits, out
-        Valid for one cycle only, the one after the byte was taken.
-    tentative : Signal(1), out
-        Pixels of a frame that has not ended have been offered.
-    abort : Signal(1), out
-        1 for one cycle: the image is void.
-    done : Signal(1), out
-        The pixels of the packet that comes next have all been passed on.
-    forget : Signal(1), in
-        That packet has been taken.
+    It does so if the way to the core is free right before the first pixel: no packet waits before
+    this one or is being answered. Where the frame turns out to be broken, of another length, or
+    faster than the core takes pixels, the image is cancelled; a good frame of which that is true is
+    read from the receive buffer once more.
     """
 
     byte: data.View
+    """`FrameByte`, in: what comes into the receive buffer."""
     byte_taken: Signal
+    """1 bit, in: the buffer takes `byte` in this cycle."""
     dropped: Signal
+    """1 bit, in: the buffer did not keep the frame that ended in the cycle before."""
     free: Signal
+    """1 bit, in: a network is loaded, and nothing is on its way to the core."""
     last_pixels: Signal
+    """1 bit, in: the core's next byte of pixels is an image's last one."""
     pixels: stream.Interface
+    """Stream of 8 bits, out: each byte for one cycle only, the one after it was taken."""
     tentative: Signal
-    abort: Signal
-    done: Signal
-    forget: Signal
+    """1 bit, out: pixels of a frame that has not ended have been offered."""
+    cancel: Signal
+    """1 bit, out: for one cycle, the image that was offered is void."""
+    passed_on: Signal
+    """1 bit, out: the core has all pixels of the next packet already."""
+    packet_ends: Signal
+    """1 bit, in: that packet is dealt with."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -60,29 +48,29 @@ class Preview(wiring.Component):
                 "last_pixels": In(1),
                 "pixels": Out(stream.Signature(8)),
                 "tentative": Out(1),
-                "abort": Out(1),
-                "done": Out(1),
-                "forget": In(1),
+                "cancel": Out(1),
+                "passed_on": Out(1),
+                "packet_ends": In(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         # Registered, because all of it comes from far and goes far.
-        free, abort, dropped = Signal(), Signal(), Signal()
+        free, cancel, dropped = Signal(), Signal(), Signal()
         byte, end = Signal(), Signal()
         data = Signal.like(self.pixels.p, reset_less=True)
         m.d.sync += [
             free.eq(self.free),
-            self.abort.eq(abort),
+            self.cancel.eq(cancel),
             dropped.eq(self.dropped),
             byte.eq(self.byte_taken & ~self.byte.end),
             end.eq(self.byte_taken & self.byte.end),
             data.eq(self.byte.data),
         ]
         m.d.comb += self.pixels.p.eq(data)
-        with m.If(self.forget):
-            m.d.sync += self.done.eq(0)
+        with m.If(self.packet_ends):
+            m.d.sync += self.passed_on.eq(0)
 
         offers = Signal()  # pixels that come, in the state PIXELS only
         m.d.comb += self.pixels.valid.eq(byte & offers)
@@ -90,12 +78,12 @@ class Preview(wiring.Component):
         outcome = Signal()  # of a frame whose pixels were taken: `dropped` speaks of it
         m.d.sync += outcome.eq(0)
         with m.If(outcome):
-            m.d.comb += abort.eq(dropped)
-            m.d.sync += [self.done.eq(~dropped), self.tentative.eq(dropped)]
+            m.d.comb += cancel.eq(dropped)
+            m.d.sync += [self.passed_on.eq(~dropped), self.tentative.eq(dropped)]
 
         def leave_at_the_end() -> None:
             with m.If(end):
-                m.d.comb += abort.eq(self.tentative)
+                m.d.comb += cancel.eq(self.tentative)
                 m.next = "KIND"
 
         with m.FSM():
@@ -124,7 +112,7 @@ class Preview(wiring.Component):
                         m.d.sync += offers.eq(0)
                         m.next = "CRC_HIGH"
                 with m.Else():
-                    m.d.comb += abort.eq(self.tentative)
+                    m.d.comb += cancel.eq(self.tentative)
                     m.d.sync += offers.eq(0)
                     m.next = "SKIP"
             with m.State("CRC_HIGH"):
@@ -137,15 +125,16 @@ class Preview(wiring.Component):
                     m.next = "END"
             with m.State("END"):
                 with m.If(byte):
-                    m.d.comb += abort.eq(1)
+                    m.d.comb += cancel.eq(1)
                     m.next = "SKIP"
                 with m.If(end):
                     m.d.sync += outcome.eq(1)
                     m.next = "KIND"
             with m.State("SKIP"):
                 leave_at_the_end()
-        aborted = Signal()  # so late, because the engine is told of it through a register
-        m.d.sync += aborted.eq(self.abort)
-        with m.If(aborted):
+        # The image stays tentative until the core has been told, which takes a register more.
+        cancelled = Signal()
+        m.d.sync += cancelled.eq(self.cancel)
+        with m.If(cancelled):
             m.d.sync += self.tentative.eq(0)
         return m

@@ -54,6 +54,21 @@ class Identity:
         )
 
 
+SHAPE_FIELDS = (
+    "simd",
+    "max_inputs",
+    "weight_words",
+    "parameter_words",
+    "max_weight_bits",
+    "weight_memory",
+    "pe",
+    "parameter_lanes",
+    "sum_bits",
+    "overlap_neurons",
+)
+"""What IDENTITY says of an engine's shape; all are 0 for another core."""
+
+
 def shape_fields(shape: EngineShape) -> dict[str, int]:
     """What IDENTITY says of an engine of `shape`: the inverse of `Identity.shape`."""
     return {

@@ -75,6 +75,9 @@ class Core(IntEnum):
     """Kind of core behind the link."""
 
     ENGINE = 1
+    """Holds any network that fits, which comes over the link."""
+    PIPELINE = 2
+    """Is its network: nothing can be loaded."""
 
 
 class Space(IntEnum):

@@ -130,7 +130,7 @@ class EngineBench:
         self.rng = seeded_random()
         self._pace = pace
         self.engine = Part(dut, f"engine_{name}")
-        self.engine.clear.value = 0
+        self.engine.cancel.value = 0
         self.engine.tentative.value = 0
         self.engine.readings__ready.value = 0
         self.loader = LoadDriver(self.engine, Pauses(self.rng, pace.loads))
@@ -275,9 +275,9 @@ async def a_bad_load_is_refused_and_a_half_image_forgotten(
 
     for image in program.random_images(numbers, IMAGES):
         await bench.send(image[: bench.rng.randrange(len(image))])
-        bench.engine.clear.value = 1
+        bench.engine.cancel.value = 1
         await RisingEdge(dut.clk)
-        bench.engine.clear.value = 0
+        bench.engine.cancel.value = 0
         cover("engine: half an image forgotten", "yes")
         bench.scoreboard.expect((program.code(image), program.room(image)))
         await bench.send(image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stepnet.cores.engine.memory_image import enlarged
@@ -11,6 +12,8 @@ from stepnet.networks.network import Network
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.settings import PARTS
 from stepnet_hdl.chip.chip import Chip, SerialChip
+from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.cores.interface import InferenceCore
 
 ICEBREAKER = PARTS["iCE40UP5K"]
 
@@ -21,6 +24,7 @@ class Design:
 
     uart: with serial pins at `baud`, instead of the byte streams behind them.
     network: built in; None for none.
+    make_core: makes a core of another kind; `shape` and `network` do not count then.
     """
 
     shape: EngineShape = ICEBREAKER.shape
@@ -29,14 +33,14 @@ class Design:
     uart: bool = False
     baud: int = DEFAULT_BAUD
     network: Network | None = field(default=None, repr=False)
+    make_core: Callable[[], InferenceCore] | None = field(default=None, repr=False)
 
     def component(self) -> Chip | SerialChip:
         """A fresh instance of its gateware."""
+        core = self.make_core() if self.make_core else Engine(self.shape, self.network)
         if self.uart:
-            return SerialChip(
-                self.shape, self.clock_hz, self.baud, self.buffer_bytes, network=self.network
-            )
-        return Chip(self.shape, self.clock_hz, self.buffer_bytes, network=self.network)
+            return SerialChip(core, self.clock_hz, self.baud, self.buffer_bytes)
+        return Chip(core, self.clock_hz, self.buffer_bytes)
 
 
 def design_for(

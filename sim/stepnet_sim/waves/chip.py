@@ -21,6 +21,7 @@ from stepnet.link.messages import Request, Space, pack_pixels
 from stepnet.networks import reference
 from stepnet.networks.network import Network
 from stepnet_hdl.chip.chip import Chip
+from stepnet_hdl.cores.engine.engine import Engine
 from stepnet_sim.waves.recording import Recording, read_vcd
 
 LEAD_CYCLES = 4
@@ -47,7 +48,7 @@ def record(
     """
     memory = memory_image(network, shape)
     pixels = pack_pixels(reference.binarise(network, image[np.newaxis])[0])
-    chip = Chip(shape, clock_hz)
+    chip = Chip(Engine(shape), clock_hz)
     fragment = Fragment.get(chip, None)
     memories = dict(_memories(fragment))
     simulator = Simulator(fragment)

@@ -5,39 +5,33 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.cores.engine.shape import EngineShape
+from stepnet_hdl.cores.engine.datapath import Decided, DecidedSignature
 
 
 class Collector(wiring.Component):
-    """Gathers one group of `pe` activations per `next_done`.
+    """Gathers one group of `pe` activations per decision.
 
     `word` is combinational: it is written in the cycle that completes it. Groups enter at the top;
     what is below the first one of a word is 0.
-
-    Members
-    -------
-    next_done, next_last : Signal(1), in
-        A group is decided in the next cycle, and whether it is the last of its layer.
-    fires : Signal(pe), in
-        Its activations in the next cycle, the first neuron lowest.
-    word : Signal(simd), out
-    word_address : Signal(range(row_words)), out
-    write : Signal(1), out
-        `word` is complete.
     """
 
-    next_done: Signal
-    next_last: Signal
+    decided: Decided
+    """`Decided`, from the datapath."""
     fires: Signal
+    """pe bits, in: the activations of the group that it speaks of, one cycle later, the first
+    neuron lowest."""
     word: Signal
+    """simd bits, out: a word of activations."""
     word_address: Signal
+    """Out: where in its layer the word goes."""
     write: Signal
+    """1 bit, out: `word` is complete."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
         super().__init__(
             {
-                "next_done": In(1),
-                "next_last": In(1),
+                "decided": In(DecidedSignature()),
                 "fires": In(shape.pe),
                 "word": Out(shape.simd),
                 "word_address": Out(range(shape.row_words)),
@@ -60,17 +54,17 @@ class Collector(wiring.Component):
         # What happens is settled a cycle before, because it has a long way to go.
         group = Signal(range(groups))
         next_address = Signal.like(self.word_address)
-        completes = self.next_last | (group == groups - 1)
+        completes = self.decided.next_last | (group == groups - 1)
         m.d.sync += [
-            done.eq(self.next_done),
-            self.write.eq(self.next_done & completes),
-            clears.eq(self.next_done & completes),
+            done.eq(self.decided.next_done),
+            self.write.eq(self.decided.next_done & completes),
+            clears.eq(self.decided.next_done & completes),
         ]
-        with m.If(self.next_done):
+        with m.If(self.decided.next_done):
             m.d.sync += [
                 group.eq(Mux(completes, 0, group + 1)),
                 self.word_address.eq(next_address),
             ]
             with m.If(completes):
-                m.d.sync += next_address.eq(Mux(self.next_last, 0, next_address + 1))
+                m.d.sync += next_address.eq(Mux(self.decided.next_last, 0, next_address + 1))
         return m

@@ -1,5 +1,7 @@
 """Where a group of neurons is computed: match, count, accumulate, compare."""
 
+from collections.abc import Iterable
+
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -20,6 +22,25 @@ first of the groups then."""
 NO_STEP = dict.fromkeys(Step.members, 0)
 
 
+class Decided(wiring.PureInterface):
+    """When groups of neurons are decided, as the datapath says it."""
+
+    next_done: Signal
+    """1 bit: a group is decided in the next cycle."""
+    next_last: Signal
+    """1 bit: it is the last group of its layer."""
+
+
+class DecidedSignature(wiring.Signature):
+    """The signature of `Decided`."""
+
+    def __init__(self) -> None:
+        super().__init__({"next_done": Out(1), "next_last": Out(1)})
+
+    def create(self, *, path: Iterable[str | int] = (), src_loc_at: int = 0) -> Decided:
+        return Decided(self, path=tuple(path), src_loc_at=1 + src_loc_at)
+
+
 class Datapath(wiring.Component):
     """Takes a weight word and an activation word every cycle, gives a bit per neuron.
 
@@ -30,44 +51,34 @@ class Datapath(wiring.Component):
     Between the words of a layer that is computed by input, sums wait in a memory of their own.
 
     `margins`, `done` and `last` come `latency_cycles` after the group's last words.
-
-    Members
-    -------
-    xnor : Signal(1), in
-        1-bit weights: stays as it is while a layer is computed, and is there a cycle before its
-        first words.
-    weights : Signal(simd * pe), in
-        The first neuron of the group lowest; those of a neighbourhood a cycle after those of the
-        one before it.
-    activations : Signal(simd), in
-    step : Signal(Step), in
-        What the words are to their group that come `read_cycles - 1` cycles later; all zeros when
-        none come.
-    need_thresholds : Signal(1), out
-        `thresholds` has to follow `read_cycles` later: once, or so often in a row, per group.
-    thresholds : array of parameter_lanes signed(sum_bits), in
-    soon_done : Signal(1), out
-        A group is decided two cycles later.
-    next_done, next_last : Signal(1), out
-        A group is decided in the next cycle; it is the last group of its layer.
-    done, last : Signal(1), out
-        The same of this cycle.
-    margins : array of pe signed(sum_bits + 1), out
-        How far each sum is from its threshold.
     """
 
     xnor: Signal
+    """1 bit, in: 1-bit weights. It stays as it is while a layer is computed, and is there a cycle
+    before its first words."""
     weights: Signal
+    """simd * pe bits, in: the first neuron of the group lowest; those of a neighbourhood a cycle
+    after those of the one before it."""
     activations: Signal
+    """simd bits, in: the inputs that meet them."""
     step: data.View
+    """`Step`, in: what the words are to their group that come `read_cycles - 1` cycles later; all
+    zeros when none come."""
     need_thresholds: Signal
+    """1 bit, out: `thresholds` has to follow `read_cycles` later: once for each group, or so often
+    in a row as a group has words of them."""
     thresholds: data.View
+    """Array of parameter_lanes signed(sum_bits), in."""
     soon_done: Signal
-    next_done: Signal
-    next_last: Signal
+    """1 bit, out: a group is decided two cycles later."""
+    decided: Decided
+    """`Decided`, to whoever takes the margins."""
     done: Signal
+    """1 bit, out: a group is decided in this cycle, and `margins` are its own."""
     last: Signal
+    """1 bit, out: it is the last group of its layer."""
     margins: data.View
+    """Array of pe signed(sum_bits + 1), out: how far each sum is from its threshold."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
@@ -84,8 +95,7 @@ class Datapath(wiring.Component):
                 "need_thresholds": Out(1),
                 "thresholds": In(data.ArrayLayout(signed(shape.sum_bits), shape.parameter_lanes)),
                 "soon_done": Out(1),
-                "next_done": Out(1),
-                "next_last": Out(1),
+                "decided": Out(DecidedSignature()),
                 "done": Out(1),
                 "last": Out(1),
                 "margins": Out(data.ArrayLayout(signed(shape.sum_bits + 1), shape.pe)),
@@ -130,10 +140,10 @@ class Datapath(wiring.Component):
 
         m.d.comb += self.soon_done.eq(steps[-1].end)
         m.d.sync += [
-            self.next_done.eq(steps[-1].end),
-            self.next_last.eq(steps[-1].last),
-            self.done.eq(self.next_done),
-            self.last.eq(self.next_last),
+            self.decided.next_done.eq(steps[-1].end),
+            self.decided.next_last.eq(steps[-1].last),
+            self.done.eq(self.decided.next_done),
+            self.last.eq(self.decided.next_last),
         ]
         return m
 

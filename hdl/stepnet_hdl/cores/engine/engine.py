@@ -1,12 +1,17 @@
 """The engine: a core that runs any step network it is loaded with."""
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from typing import Any
 
+from amaranth.hdl import Cat, Module, ResetInserter, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+
+from stepnet.boards.identity import shape_fields
 from stepnet.cores.engine.cycles import most_cycles_per_image
-from stepnet.cores.engine.memory_image import MemoryImage
-from stepnet.cores.engine.shape import CODE_BITS, IMAGE_BYTES_BITS, EngineShape
+from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.engine.shape import CODE_BITS, EngineShape
+from stepnet.link.messages import Core
+from stepnet.networks.network import Network
 from stepnet_hdl.blocks.delay import delayed
 from stepnet_hdl.blocks.lane_memory import LaneMemory
 from stepnet_hdl.blocks.ram import Ram
@@ -17,10 +22,10 @@ from stepnet_hdl.cores.engine.intake import Intake
 from stepnet_hdl.cores.engine.readout import Readout, ReadoutNumber
 from stepnet_hdl.cores.engine.sequencer import Region, Sequencer
 from stepnet_hdl.cores.engine.weight_memory import WeightMemory
-from stepnet_hdl.cores.interface import CoreReading
+from stepnet_hdl.cores.interface import InferenceCore
 
 
-class Engine(wiring.Component):
+class Engine(InferenceCore):
     """Infers images with the network in its memories, which `stepnet.cores.engine.memory_image`
     lays out.
 
@@ -31,61 +36,20 @@ class Engine(wiring.Component):
     of an image's last pixels, if the engine was free then. Where the network allows it, its first
     layer is computed while pixels arrive; the next image is received meanwhile in any case.
 
-    initial: what the memories hold at power-on, laid out for `shape`; None for nothing. BuildError
-    if the weights are in single-port RAM, see `WeightMemory`.
-
-    Members
-    -------
-    pixels : stream of 8 bits, in
-        Packed images, row by row, first pixel in bit 0; `image_bytes` bytes each.
-    tentative : Signal(1), in
-        The image in progress may still be forgotten: its result is kept back.
-    last_pixels : Signal(1), out
-        The next pixels are an image's last ones.
-    readings : stream of CoreReading, out
-        One per image, in order.
-    character : Signal(8), out
-        The character register: the code of the latest image until the next one's is ready.
-    load : stream of PacketByte, in
-        Words for the memories. Forgets images as `clear` does.
-    load_done : Signal(1), out
-    load_refusal : Signal(8), out
-        The end of a load, and why it failed: see `Intake`.
-    clear : Signal(1), in
-        Forgets all images that have no reading yet, but for one that is ready in this cycle; not
-        while words are loaded.
-    image_bytes : Signal(16), out
-        Bytes of one image; 0 before there is a network.
+    network: is loaded from power-on, and over the link replaced like any other; None for none.
+    NetworkError if it does not fit, BuildError if the weights are in single-port RAM, see
+    `WeightMemory`.
     """
 
-    pixels: stream.Interface
-    tentative: Signal
-    last_pixels: Signal
-    readings: stream.Interface
-    character: Signal
-    load: stream.Interface
-    load_done: Signal
-    load_refusal: Signal
-    clear: Signal
-    image_bytes: Signal
-
-    def __init__(self, shape: EngineShape, initial: MemoryImage | None = None) -> None:
+    def __init__(self, shape: EngineShape, network: Network | None = None) -> None:
         self.shape = shape
-        self._initial = initial
+        self._initial = initial = memory_image(network, shape) if network else None
         self._weights = WeightMemory(shape, initial.weight_values if initial else ())
         super().__init__(
-            {
-                "pixels": In(stream.Signature(8)),
-                "tentative": In(1),
-                "last_pixels": Out(1),
-                "readings": Out(stream.Signature(CoreReading)),
-                "character": Out(8),
-                "load": In(stream.Signature(PacketByte)),
-                "load_done": Out(1),
-                "load_refusal": Out(8),
-                "clear": In(1),
-                "image_bytes": Out(IMAGE_BYTES_BITS),
-            }
+            Core.ENGINE,
+            identity_fields=shape_fields(shape),
+            takes_loads=True,
+            built_in_digest=initial.digest if initial else None,
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -94,37 +58,42 @@ class Engine(wiring.Component):
         initial_image_bytes = self._initial.image_bytes if self._initial else 0
         m.submodules.intake = intake = Intake(shape, initial_image_bytes)
         # The rest follows one cycle after the intake: that is far to go.
-        forget = Signal()
-        m.d.sync += forget.eq(intake.forgotten)
+        cancel = Signal()
+        m.d.sync += cancel.eq(intake.cancelled)
         sequencer, datapath = Sequencer(shape), Datapath(shape)
         collector, readout = Collector(shape), Readout(shape)
-        m.submodules.sequencer = ResetInserter(forget)(sequencer)
-        m.submodules.datapath = ResetInserter(forget)(datapath)
-        m.submodules.collector = ResetInserter(forget)(collector)
-        m.submodules.readout = ResetInserter(forget)(readout)
+        m.submodules.sequencer = ResetInserter(cancel)(sequencer)
+        m.submodules.datapath = ResetInserter(cancel)(datapath)
+        m.submodules.collector = ResetInserter(cancel)(collector)
+        m.submodules.readout = ResetInserter(cancel)(readout)
 
         wiring.connect(m, wiring.flipped(self.pixels), intake.pixels)
-        wiring.connect(m, wiring.flipped(self.load), intake.load)
+        # Words of a network may take their time: this keeps a long way out of the clock.
+        m.submodules.load = load = SyncFIFOBuffered(width=PacketByte.size, depth=1)
+        # Typed as Any because amaranth-stubs take a FIFO's streams for their signatures.
+        load_in: Any = load.w_stream
+        load_out: Any = load.r_stream
+        wiring.connect(m, wiring.flipped(self.load), load_in)
+        wiring.connect(m, load_out, intake.load)
         m.d.comb += [
             self.load_done.eq(intake.load_done),
             self.load_refusal.eq(intake.load_refusal),
-            intake.clear.eq(self.clear),
+            intake.cancel.eq(self.cancel),
             self.last_pixels.eq(intake.last_pixels),
             self.image_bytes.eq(intake.image_bytes),
-            sequencer.image_complete.eq(intake.image_complete),
-            sequencer.image_complete_next.eq(intake.image_complete_next),
-            sequencer.image_words.eq(intake.image_word),
-            sequencer.image_word_comes.eq(intake.write_pixels),
-            intake.image_done.eq(Mux(forget, 0, sequencer.image_done)),
+            sequencer.cancel.eq(cancel),
         ]
 
+        wiring.connect(m, intake.images, sequencer.images)
+        wiring.connect(m, sequencer.readout, readout.steering)
+        wiring.connect(m, datapath.decided, collector.decided, sequencer.decided, readout.decided)
         m.submodules.weights = weights = self._weights
         m.d.comb += [
-            weights.write_address.eq(intake.address),
-            weights.write_lane.eq(intake.lane),
+            weights.write_address.eq(intake.writes.address),
+            weights.write_lane.eq(intake.writes.lane),
             weights.write_data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
-            weights.write_enable.eq(intake.write_weights),
-            weights.loading.eq(intake.loading),
+            weights.write_enable.eq(intake.writes.weights),
+            weights.loading.eq(intake.writes.loading),
             weights.read_address.eq(sequencer.weight_address),
             datapath.weights.eq(weights.read_data),
         ]
@@ -133,24 +102,11 @@ class Engine(wiring.Component):
         m.d.comb += [
             datapath.xnor.eq(sequencer.xnor),
             datapath.step.eq(sequencer.step),
-            collector.next_done.eq(datapath.next_done),
-            collector.next_last.eq(datapath.next_last),
             collector.fires.eq(Cat(~margin[-1] for margin in datapath.margins)),
             sequencer.fires.eq(collector.fires),
-            sequencer.next_done.eq(datapath.next_done),
-            sequencer.next_last.eq(datapath.next_last),
-            readout.next_done.eq(datapath.next_done),
-            readout.next_last.eq(datapath.next_last),
-            readout.last_layer.eq(sequencer.last_layer),
             readout.margins.eq(datapath.margins),
-            readout.rows_left.eq(sequencer.rows_left),
-            readout.kind.eq(sequencer.readout),
-            readout.lane.eq(sequencer.lane),
-            readout.prefix.eq(sequencer.prefix),
-            sequencer.finished.eq(readout.finished),
-            sequencer.winner.eq(readout.winner),
         ]
-        self._result(m, sequencer, readout, parameter, forget)
+        self._result(m, sequencer, readout, parameter, cancel)
         return m
 
     def _parameters(
@@ -167,20 +123,20 @@ class Engine(wiring.Component):
         )
         first = Signal(shape.parameter_bits)
         written = {
-            "write_address": intake.address,
-            "write_lane": intake.lane,
+            "write_address": intake.writes.address,
+            "write_lane": intake.writes.lane,
             "write_data": intake.word[intake.top_bytes(shape.parameter_bytes)],
-            "write_enable": intake.write_parameters,
+            "write_enable": intake.writes.parameters,
         }
         far_cycles = min(shape.skew_cycles, 1)  # thresholds lie where they are needed
         for name, value in written.items():
             m.d.comb += getattr(parameters, name).eq(delayed(m, value, far_cycles, name))
         m.d.comb += [
-            parameters.read_address.eq(sequencer.parameter_address),
-            parameters.read_enable.eq(sequencer.parameter_enable),
+            parameters.read_address.eq(sequencer.parameters.address),
+            parameters.read_enable.eq(sequencer.parameters.enable),
             first.eq(parameters.read_data),
-            sequencer.parameter.eq(first),
-            sequencer.need_thresholds.eq(datapath.need_thresholds),
+            sequencer.parameters.value.eq(first),
+            sequencer.parameters.need_thresholds.eq(datapath.need_thresholds),
         ]
         for lane in range(shape.parameter_lanes):
             value = parameters.read_data.word_select(lane, shape.parameter_bits)
@@ -205,7 +161,7 @@ class Engine(wiring.Component):
             intake.pixels_blocked.eq(datapath.soon_done),
             activations.write_enable.eq(collector.write | intake.write_pixels),
             activations.write_data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
-            activations.write_address.eq(Cat(intake.image_word, intake.image_buffer)),
+            activations.write_address.eq(Cat(intake.images.words, intake.image_buffer)),
             activations.read_address.eq(sequencer.activation_address),
             activations.read_enable.eq(1),
             datapath.activations.eq(activations.read_data),
@@ -217,7 +173,7 @@ class Engine(wiring.Component):
             ]
 
     def _result(
-        self, m: Module, sequencer: Sequencer, readout: Readout, parameter: Signal, void: Value
+        self, m: Module, sequencer: Sequencer, readout: Readout, parameter: Signal, cancel: Value
     ) -> None:
         cycles = Signal(range(most_cycles_per_image(self.shape) + 1))
         # The result is in the register one cycle after it is there, and the image is complete three
@@ -247,13 +203,13 @@ class Engine(wiring.Component):
                 kept_back.eq(self.tentative),
             ]
         # While a result is kept back nothing else is computed, so that its code stays.
-        with m.If((sequencer.result | kept_back) & ~self.tentative & ~void):
+        with m.If((sequencer.result | kept_back) & ~self.tentative & ~cancel):
             m.d.sync += [
                 self.readings.valid.eq(1),
                 self.character.eq(readout.code),
                 kept_back.eq(0),
             ]
-            with m.If(sequencer.readout == ReadoutNumber.NEAREST):
+            with m.If(sequencer.readout.kind == ReadoutNumber.NEAREST):
                 m.d.sync += self.character.eq(parameter[:CODE_BITS])
-        with m.If(void):
+        with m.If(cancel):
             m.d.sync += kept_back.eq(0)

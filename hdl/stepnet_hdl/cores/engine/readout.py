@@ -1,11 +1,14 @@
 """Where the last layer becomes a character."""
 
+from collections.abc import Iterable
+
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.cores.engine.shape import CODE_BITS, READOUTS, EngineShape
 from stepnet.networks.network import Readout as NetworkReadout
+from stepnet_hdl.cores.engine.datapath import Decided, DecidedSignature
 
 
 class ReadoutNumber(enum.Enum, shape=2):
@@ -16,67 +19,76 @@ class ReadoutNumber(enum.Enum, shape=2):
     NEAREST = READOUTS.index(NetworkReadout.NEAREST)
 
 
+class ReadoutSteering(wiring.PureInterface):
+    """What the readout has to know of the last layer, and says of it; directions as of the
+    sequencer."""
+
+    last_layer: Signal
+    """1 bit, out: the current layer is the last one; the others count in it only."""
+    kind: Signal
+    """`ReadoutNumber`, out."""
+    lane: Signal
+    """Out: which neuron of a group counts in a tree."""
+    prefix: Signal
+    """8 bits, out: what stands in the code of a tree before its first bit."""
+    rows_left: Signal
+    """Out: how many neurons follow the first one of the last group."""
+    finished: Signal
+    """1 bit, in: the code is complete, or the winner known."""
+    winner: Signal
+    """8 bits, in: with readout `nearest` the row with the largest margin, the first on a tie."""
+
+
+class ReadoutSteeringSignature(wiring.Signature):
+    """The signature of `ReadoutSteering`."""
+
+    def __init__(self, shape: EngineShape) -> None:
+        super().__init__(
+            {
+                "last_layer": Out(1),
+                "kind": Out(ReadoutNumber),
+                "lane": Out(range(shape.pe)),
+                "prefix": Out(CODE_BITS),
+                "rows_left": Out(range(shape.pe)),
+                "finished": In(1),
+                "winner": In(CODE_BITS),
+            }
+        )
+
+    def create(self, *, path: Iterable[str | int] = (), src_loc_at: int = 0) -> ReadoutSteering:
+        return ReadoutSteering(self, path=tuple(path), src_loc_at=1 + src_loc_at)
+
+
 class Readout(wiring.Component):
     """Takes groups of decided neurons, one neuron per cycle, and makes the code of them.
 
     `finished` comes two cycles after the last neuron was taken: with a PE of 1 that is two cycles
     after `last`. Groups are at least `pe` cycles apart.
-
-    Members
-    -------
-    next_done, next_last : Signal(1), in
-        A group is decided in the next cycle, and whether it is the last one of its layer.
-    last_layer : Signal(1), in
-        That is the last layer; groups of others do not count.
-    margins : array of pe signed(sum_bits + 1), in
-        Of the group, in the next cycle. A neuron fires if its margin is not negative.
-    rows_left : Signal, in
-        How many neurons follow the first of the last group.
-    kind : Signal(ReadoutNumber), in
-    lane : Signal, in
-        Of a tree: which neuron of the group counts.
-    prefix : Signal(8), in
-        Of a tree: what is in the code before its first bit.
-    code : Signal(8), out
-        With readout `bits` neuron k is bit k and what is beyond bit 7 is dropped; with `tree` every
-        neuron is a bit below the ones before. Holds from `finished` on until the next group.
-    winner : Signal, out
-        With readout `nearest` the number of the row with the largest margin, the first on a tie.
-    margin : Signal(sum_bits + 1), out
-        How far any one sum may move before the code changes; holds from one cycle after
-        `finished` on. All ones if there is only one row and readout `nearest`.
-    finished : Signal(1), out
     """
 
-    next_done: Signal
-    next_last: Signal
-    last_layer: Signal
+    decided: Decided
+    """`Decided`, from the datapath. Groups of layers before the last do not count."""
     margins: data.View
-    rows_left: Signal
-    kind: Signal
-    lane: Signal
-    prefix: Signal
+    """Array of pe signed(sum_bits + 1), in: those of the group, one cycle later. A neuron fires if
+    its margin is not negative."""
+    steering: ReadoutSteering
+    """`ReadoutSteering`: what the last layer means, and when its code is there."""
     code: Signal
-    winner: Signal
+    """8 bits, out: with readout `bits` neuron k is bit k and what is beyond bit 7 is dropped; with
+    `tree` every neuron is a bit below the ones before. It stays until the next group."""
     margin: Signal
-    finished: Signal
+    """sum_bits + 1 bits, out: how far any one sum may move before the code changes, from one cycle
+    after `steering.finished` on. All ones if there is only one row and readout `nearest`."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
         super().__init__(
             {
-                "next_done": In(1),
-                "next_last": In(1),
-                "last_layer": In(1),
+                "decided": In(DecidedSignature()),
                 "margins": In(data.ArrayLayout(signed(shape.sum_bits + 1), shape.pe)),
-                "rows_left": In(range(shape.pe)),
-                "kind": In(ReadoutNumber),
-                "lane": In(range(shape.pe)),
-                "prefix": In(CODE_BITS),
+                "steering": In(ReadoutSteeringSignature(shape)),
                 "code": Out(CODE_BITS),
-                "winner": Out(CODE_BITS),
                 "margin": Out(shape.sum_bits + 1),
-                "finished": Out(1),
             }
         )
 
@@ -87,8 +99,10 @@ class Readout(wiring.Component):
         last = Signal()
         done, done_last = Signal(), Signal()
         m.d.sync += [
-            done.eq(self.next_done & self.last_layer),
-            done_last.eq(self.next_done & self.last_layer & self.next_last),
+            done.eq(self.decided.next_done & self.steering.last_layer),
+            done_last.eq(
+                self.decided.next_done & self.steering.last_layer & self.decided.next_last
+            ),
         ]
         m.d.comb += row.eq(self.margins[0])
         if self.shape.pe == 1:
@@ -100,7 +114,7 @@ class Readout(wiring.Component):
         taken, taken_last = Signal(), Signal()
         m.d.sync += [opposite.eq(~row), taken.eq(take), taken_last.eq(last)]
         self._collect(m, opposite, taken, taken_last)
-        m.d.sync += self.finished.eq(taken_last)
+        m.d.sync += self.steering.finished.eq(taken_last)
         return m
 
     def _one_by_one(
@@ -118,15 +132,15 @@ class Readout(wiring.Component):
         chosen_lane = Signal.like(lane)  # of a tree
         in_last_group = Signal()
         is_tree = Signal()  # the kind is there long before
-        m.d.sync += is_tree.eq(self.kind == ReadoutNumber.TREE)
-        last_lane = Mux(is_tree, self.shape.pe - 1, self.rows_left)
+        m.d.sync += is_tree.eq(self.steering.kind == ReadoutNumber.TREE)
+        last_lane = Mux(is_tree, self.shape.pe - 1, self.steering.rows_left)
         ends = lane == last_lane
         with m.If(done):
-            m.d.comb += [take.eq(~is_tree | (self.lane == 0)), last.eq(done_last & ends)]
+            m.d.comb += [take.eq(~is_tree | (self.steering.lane == 0)), last.eq(done_last & ends)]
             m.d.sync += [
                 waiting.eq(Value.cast(self.margins) >> len(row)),
                 lane.eq(1),
-                chosen_lane.eq(self.lane),
+                chosen_lane.eq(self.steering.lane),
                 in_last_group.eq(done_last),
             ]
         with m.Elif(lane != 0):
@@ -145,7 +159,7 @@ class Readout(wiring.Component):
         fires = opposite[-1]
         position = Signal(CODE_BITS, init=1)  # of the neuron; 0 from the ninth on
         number = Signal(CODE_BITS)
-        is_nearest = self.kind == ReadoutNumber.NEAREST
+        is_nearest = self.steering.kind == ReadoutNumber.NEAREST
 
         # With their signs inverted margins compare as unsigned numbers do, by the carry alone.
         largest = Signal(len(opposite))
@@ -154,9 +168,12 @@ class Readout(wiring.Component):
         with m.If(take):
             m.d.sync += [first.eq(0), position.eq(position << 1), number.eq(number + 1)]
             with m.If(first | overtakes):
-                m.d.sync += [largest.eq(Cat(~opposite[:-1], fires)), self.winner.eq(number)]
-            with m.If(self.kind == ReadoutNumber.TREE):
-                m.d.sync += self.code.eq(Cat(fires, Mux(first, self.prefix, self.code)))
+                m.d.sync += [
+                    largest.eq(Cat(~opposite[:-1], fires)),
+                    self.steering.winner.eq(number),
+                ]
+            with m.If(self.steering.kind == ReadoutNumber.TREE):
+                m.d.sync += self.code.eq(Cat(fires, Mux(first, self.steering.prefix, self.code)))
             with m.Else():
                 bit = position & fires.replicate(CODE_BITS)
                 m.d.sync += self.code.eq(Mux(first, 0, self.code) | bit)

@@ -1,0 +1,167 @@
+"""Which word of which image buffer the pixels that come in belong to."""
+
+from collections.abc import Iterable
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.cores.engine.shape import IMAGE_BYTES_BITS, EngineShape
+
+
+class ImageBuffers(wiring.PureInterface):
+    """What is known of an engine's two image buffers; directions as of the one that fills them."""
+
+    complete: Signal
+    """2 bits, out, one for each buffer: it holds an image."""
+    complete_next: Signal
+    """2 bits, out: it will hold one in the next cycle."""
+    words: Signal
+    """Out: how many words of the image that is being received are there."""
+    word_comes: Signal
+    """1 bit, out: there is one more in the next cycle."""
+    done: Signal
+    """2 bits, in, for one cycle: the image in the buffer is no longer needed."""
+
+
+class ImageBuffersSignature(wiring.Signature):
+    """The signature of `ImageBuffers`."""
+
+    def __init__(self, shape: EngineShape) -> None:
+        super().__init__(
+            {
+                "complete": Out(2),
+                "complete_next": Out(2),
+                "words": Out(range(shape.row_words)),
+                "word_comes": Out(1),
+                "done": In(2),
+            }
+        )
+
+    def create(self, *, path: Iterable[str | int] = (), src_loc_at: int = 0) -> ImageBuffers:
+        return ImageBuffers(self, path=tuple(path), src_loc_at=1 + src_loc_at)
+
+
+class PixelIntake(wiring.Component):
+    """Takes the bytes of images while one of two buffers is free, and says when a word is whole.
+
+    A word is written two cycles after its last byte was taken.
+
+    initial_image_bytes: those of a network that is there at power-on; 0 for none.
+    """
+
+    pixels: stream.Interface
+    """Stream of 8 bits, in: packed images, one after another."""
+    last_pixels: Signal
+    """1 bit, out: the next byte is an image's last one."""
+    image_bytes: Signal
+    """16 bits, in: how many bytes make an image."""
+    blocked: Signal
+    """1 bit, in: no byte is taken, because the activation memory is written by someone else two
+    cycles later."""
+    cancel: Signal
+    """1 bit, in: complete and half-received images are void; the next one goes to buffer 0."""
+    load_begins: Signal
+    """1 bit, in: no more pixels from the next cycle on; with `cancel`."""
+    load_ends: Signal
+    """1 bit, in: pixels may come again."""
+    word_bytes: Signal
+    """How many bytes of the current word have been taken; in."""
+    take: Signal
+    """1 bit, out: a byte is taken in this cycle."""
+    completes: Signal
+    """1 bit, out: the next byte is the last one of its word."""
+    ends_word: Signal
+    """1 bit, out: the byte taken in the cycle before was the last one of its word."""
+    write: Signal
+    """1 bit, out: a word of pixels is written in this cycle."""
+    buffer: Signal
+    """1 bit, out: the image buffer it goes to."""
+    images: ImageBuffers
+    """`ImageBuffers`; `images.words` is also where in the buffer the next word goes."""
+
+    def __init__(self, shape: EngineShape, initial_image_bytes: int, max_word_bytes: int) -> None:
+        self.shape = shape
+        self.initial_image_bytes = initial_image_bytes
+        super().__init__(
+            {
+                "pixels": In(stream.Signature(8)),
+                "last_pixels": Out(1),
+                "image_bytes": In(IMAGE_BYTES_BITS),
+                "blocked": In(1),
+                "cancel": In(1),
+                "load_begins": In(1),
+                "load_ends": In(1),
+                "word_bytes": In(range(max_word_bytes)),
+                "take": Out(1),
+                "completes": Out(1),
+                "ends_word": Out(1),
+                "write": Out(1),
+                "buffer": Out(1),
+                "images": Out(ImageBuffersSignature(shape)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        image_byte = Signal(range(self.shape.max_inputs // 8))  # taken of this image so far
+        last_image_byte = Signal.like(image_byte, init=max(0, self.initial_image_bytes - 1))
+        m.d.sync += last_image_byte.eq(self.image_bytes - 1)
+        ends_image = Signal()  # with the word that `ends_word` speaks of
+        image_ends = Signal()  # with the word that is written in this cycle
+        m.d.comb += [
+            self.last_pixels.eq(image_byte == last_image_byte),
+            self.completes.eq((self.word_bytes == self.shape.weight_bytes - 1) | self.last_pixels),
+        ]
+        m.d.sync += [
+            self.ends_word.eq(self.take & self.completes),
+            ends_image.eq(self.take & self.last_pixels),
+            self.write.eq(self.ends_word),
+            image_ends.eq(ends_image),
+        ]
+        self._open_and_close(m, image_ends)
+        self._keep_buffers(m, image_ends)
+        with m.If(self.take):
+            m.d.sync += image_byte.eq(Mux(self.last_pixels, 0, image_byte + 1))
+        with m.If(self.write):
+            m.d.sync += self.images.words.eq(self.images.words + 1)
+        with m.If(image_ends):
+            m.d.sync += [self.images.words.eq(0), self.buffer.eq(~self.buffer)]
+        with m.If(self.cancel):
+            m.d.sync += [
+                self.ends_word.eq(0),
+                ends_image.eq(0),
+                self.write.eq(0),
+                image_ends.eq(0),
+                image_byte.eq(0),
+                self.images.words.eq(0),
+                self.buffer.eq(0),
+            ]
+        return m
+
+    def _open_and_close(self, m: Module, image_ends: Signal) -> None:
+        """Pixels wait while no buffer is free, and while words are loaded."""
+        is_open = Signal(init=1)  # a register, because `ready` goes far
+        m.d.comb += [
+            self.pixels.ready.eq(is_open & ~self.blocked),
+            self.take.eq(self.pixels.valid & self.pixels.ready),
+        ]
+        next_buffer = Mux(image_ends, ~self.buffer, self.buffer)
+        with m.If(self.images.done.bit_select(next_buffer, 1)):
+            m.d.sync += is_open.eq(1)
+        with m.Elif(image_ends):
+            m.d.sync += is_open.eq(~self.images.complete.bit_select(next_buffer, 1))
+        with m.If(self.take & self.last_pixels):
+            m.d.sync += is_open.eq(0)
+        with m.If(self.cancel | self.load_ends):
+            m.d.sync += is_open.eq(~self.load_begins)
+
+    def _keep_buffers(self, m: Module, image_ends: Signal) -> None:
+        images = self.images
+        m.d.comb += images.word_comes.eq(self.write)
+        for buffer in range(2):
+            completed = image_ends & (self.buffer == buffer)
+            complete = images.complete[buffer] | completed
+            void = images.done[buffer] | self.cancel
+            m.d.comb += images.complete_next[buffer].eq(complete & ~void)
+        m.d.sync += images.complete.eq(images.complete_next)

@@ -1,0 +1,91 @@
+"""The way of an image's bytes from the wire to the core, early or through the receive buffer."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet_hdl.link.early_pixels import Preview
+from stepnet_hdl.link.packet_buffer import FrameByte
+
+PIXEL_CYCLES = 2
+"""Cycles for each byte of an image that is read from the receive buffer."""
+
+
+class PixelPath(wiring.Component):
+    """Gives the core each image once: while its frame arrives, or from its packet afterwards.
+
+    Bytes of a packet pass through a register, so that nothing from inside the core reaches the
+    packets in the same cycle; that takes `PIXEL_CYCLES` a byte.
+    """
+
+    frame_byte: data.View
+    """`FrameByte`, in: what comes into the receive buffer."""
+    frame_byte_taken: Signal
+    """1 bit, in: the buffer takes `frame_byte` in this cycle."""
+    frame_dropped: Signal
+    """1 bit, in: the buffer did not keep the frame that ended in the cycle before."""
+    free: Signal
+    """1 bit, in: a network is loaded, and nothing is on its way to the core."""
+    packet_byte: Signal
+    """8 bits, in: a byte of a packet."""
+    packet_byte_taken: Signal
+    """1 bit, in: `packet_byte` is taken in this cycle, and is a byte of an image."""
+    packet_ready: Signal
+    """1 bit, out: a byte may be taken."""
+    packet_ends: Signal
+    """1 bit, in: the packet of an image has been taken whole."""
+    last_pixels: Signal
+    """1 bit, in: the core's next byte of pixels is an image's last one."""
+    pixels: stream.Interface
+    """Stream of 8 bits, out: what the core takes."""
+    tentative: Signal
+    """1 bit, out: the image in progress may still be cancelled, since its frame has not ended."""
+    cancel: Signal
+    """1 bit, out: for one cycle, the image that was offered early is void."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "frame_byte": In(FrameByte),
+                "frame_byte_taken": In(1),
+                "frame_dropped": In(1),
+                "free": In(1),
+                "packet_byte": In(8),
+                "packet_byte_taken": In(1),
+                "packet_ready": Out(1),
+                "packet_ends": In(1),
+                "last_pixels": In(1),
+                "pixels": Out(stream.Signature(8)),
+                "tentative": Out(1),
+                "cancel": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.preview = preview = Preview()
+        m.d.comb += [
+            preview.byte.eq(self.frame_byte),
+            preview.byte_taken.eq(self.frame_byte_taken),
+            preview.dropped.eq(self.frame_dropped),
+            preview.free.eq(self.free),
+            preview.last_pixels.eq(self.last_pixels),
+            preview.packet_ends.eq(self.packet_ends),
+            preview.pixels.ready.eq(self.pixels.ready),
+            self.tentative.eq(preview.tentative),
+            self.cancel.eq(preview.cancel),
+        ]
+        byte = Signal(8)
+        waits = Signal()  # `byte` has to reach the core
+        m.d.comb += [
+            self.packet_ready.eq(~waits),
+            self.pixels.p.eq(Mux(waits, byte, preview.pixels.p)),
+            self.pixels.valid.eq(waits | preview.pixels.valid),
+        ]
+        with m.If(self.pixels.ready):
+            m.d.sync += waits.eq(0)
+        with m.If(~waits):
+            m.d.sync += byte.eq(self.packet_byte)
+        with m.If(self.packet_byte_taken):
+            m.d.sync += waits.eq(~preview.passed_on)
+        return m

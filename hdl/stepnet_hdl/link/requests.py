@@ -1,0 +1,75 @@
+"""What a request asks for, known from its header and its length before its body is taken."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.link.messages import COMMIT, HEADER, LOAD, Request
+from stepnet_hdl.blocks.streams import PacketByte
+
+Header = data.StructLayout({name: 8 * size for name, size in HEADER.fields.items()})
+
+TARGET_BYTES = LOAD.size - HEADER.size
+"""Bytes of a LOAD's body before its words: where those go."""
+
+Asked = data.StructLayout({kind.name.lower(): 1 for kind in Request})
+"""One bit for each `Request`; all are 0 for a kind that nobody knows."""
+
+
+class RequestHeader(wiring.Component):
+    """Shifts the header of a request in, byte by byte, and says what it asks for.
+
+    Its outputs hold from the cycle after the last byte of a header was taken until the first byte
+    of the next one is.
+    """
+
+    packets: stream.Interface
+    """Stream of `PacketByte`, in: the header, and no more; always ready."""
+    bytes_after: Signal
+    """16 bits, in: how many bytes of the packet follow the offered one."""
+    image_bytes: Signal
+    """16 bits, in: bytes of an image of the loaded network."""
+    sequence: Signal
+    """16 bits, out: the number that the answer repeats."""
+    asked: data.View
+    """`Asked`, out."""
+    has_body: Signal
+    """1 bit, out: bytes follow the header."""
+    body_is_words: Signal
+    """1 bit, out: the body has the length of a LOAD's, with at least one byte of words."""
+    body_is_digest: Signal
+    """1 bit, out: it has the length of a COMMIT's."""
+    body_is_image: Signal
+    """1 bit, out: it is as long as an image; so is no body if images have no bytes."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "packets": In(stream.Signature(PacketByte, always_ready=True)),
+                "bytes_after": In(16),
+                "image_bytes": In(16),
+                "sequence": Out(16),
+                "asked": Out(Asked),
+                "has_body": Out(1),
+                "body_is_words": Out(1),
+                "body_is_digest": Out(1),
+                "body_is_image": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        header = Signal(Header)
+        m.d.comb += self.sequence.eq(header.sequence)
+        with m.If(self.packets.valid):
+            # Bytes enter at the top: as the last one comes, the kind is still in the middle.
+            kind = header.as_value()[8:16]
+            m.d.sync += [
+                header.eq(Cat(header.as_value()[8:], self.packets.p.data)),
+                self.asked.eq(Cat(kind == request for request in Request)),
+                self.has_body.eq(~self.packets.p.last),
+                self.body_is_words.eq(self.bytes_after > TARGET_BYTES),
+                self.body_is_digest.eq(self.bytes_after == COMMIT.fields["digest"]),
+                self.body_is_image.eq(self.bytes_after == self.image_bytes),
+            ]
+        return m
