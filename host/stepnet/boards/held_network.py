@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from stepnet.boards.identity import Identity
 from stepnet.cores.engine.memory_image import memory_image
-from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BoardError, NetworkError
 from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_network, names
@@ -35,17 +34,20 @@ def shipped_network(identity: Identity) -> Network | None:
     """The shipped network with the digest that the board has; None if it holds none of them."""
     if not identity.loaded:
         return None
-    try:
-        shape = identity.shape
-    except NetworkError:
-        return None
     networks = map(load_network, names())
-    return next((found for found in networks if _digest(found, shape) == identity.digest), None)
+    return next((found for found in networks if _digest(found, identity) == identity.digest), None)
 
 
-def _digest(network: Network, shape: EngineShape) -> int | None:
-    """What a board of this shape would say; None if it cannot hold the network."""
+def built_in_digest(network: Network) -> int:
+    """The digest that a core gives which is made for one network: the first 32 bits of its own."""
+    return int(network.digest[:8], 16)
+
+
+def _digest(network: Network, identity: Identity) -> int | None:
+    """What such a board would say of the network; None if it cannot hold it."""
+    if not identity.takes_loads:
+        return built_in_digest(network)
     try:
-        return memory_image(network, shape).digest
+        return memory_image(network, identity.shape).digest
     except NetworkError:
         return None

@@ -37,6 +37,11 @@ class Identity:
     dropped_frames: int
 
     @property
+    def takes_loads(self) -> bool:
+        """A network can be loaded; otherwise the board has one built in for good."""
+        return self.core == Core.ENGINE
+
+    @property
     def shape(self) -> EngineShape:
         """The engine's shape; NetworkError if no engine can have it."""
         memories = dict(enumerate(MEMORIES))
@@ -104,11 +109,13 @@ def read_identity(answer: bytes, where: str) -> Identity:
     fields = protocol.IDENTITY.unpack(answer)
     del fields["kind"], fields["sequence"]
     identity = Identity(**fields)
-    if identity.core != Core.ENGINE:
+    if identity.core not in tuple(Core):
         raise BoardError(
             f"The board at {where!r} has a core of kind {identity.core}, which this "
             "stepnet does not know; upgrade stepnet."
         )
+    if not identity.takes_loads:
+        return identity
     try:
         _ = identity.shape
     except NetworkError as error:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
-from stepnet.boards.held_network import held_network
+from stepnet.boards.held_network import built_in_digest, held_network, shipped_network
 from stepnet.boards.identity import Identity, read_identity
 from stepnet.boards.loading import send_network
 from stepnet.cores.engine.memory_image import MemoryImage, memory_image
@@ -84,8 +84,9 @@ class Session:
                 f"The board at {self._where!r} still has images of infer_many in flight; take or "
                 "close all its readings before loading a network."
             )
-        image = self._memory_image(network)
-        if not self._holds(image):
+        if not self._identity.takes_loads:
+            self._check_built_in(network)
+        elif not self._holds(image := self._memory_image(network)):
             try:
                 self._send(image)
             except BaseException:
@@ -100,8 +101,9 @@ class Session:
         Once this is done, nothing from before is in flight: it is answered, refused or lost.
         """
         self._identify(timeout_s)
-        image = self._memory_image(self._network)
-        if not self._holds(image):
+        if not self._identity.takes_loads:
+            self._check_built_in(self._network)
+        elif not self._holds(image := self._memory_image(self._network)):
             self._send(image)
         self.exchange.in_doubt = False
 
@@ -169,6 +171,17 @@ class Session:
 
     def _holds(self, image: MemoryImage) -> bool:
         return bool(self._identity.loaded) and self._identity.digest == image.digest
+
+    def _check_built_in(self, network: Network) -> None:
+        """Raise BoardError unless this is the one network that the board can ever infer."""
+        if self._identity.digest != built_in_digest(network):
+            held = shipped_network(self._identity)
+            raise BoardError(
+                f"The board at {self._where!r} has "
+                + (f"network {held.name!r}" if held else "another network")
+                + f" built in and cannot be loaded with {network.name!r}; name the network that it "
+                "has, or build a bitstream with this one."
+            )
 
     def _send(self, image: MemoryImage) -> None:
         send_network(self.exchange, image)
