@@ -16,27 +16,23 @@ class LaneMemory(wiring.Component):
 
     init: values of `width` bits at power-on, lane by lane of word by word; the others are 0.
     read_cycles: as of `Ram`.
-
-    Members
-    -------
-    read_address : Signal(range(depth)), in
-    read_enable : Signal(1), in
-    read_data : Signal(lanes * width), out
-        The word at `read_address` in the latest cycle with `read_enable` that is `read_cycles` ago,
-        the first lane lowest.
-    write_address : Signal(range(depth)), in
-    write_lane : Signal(range(lanes)), in
-    write_data : Signal(width), in
-    write_enable : Signal(1), in
     """
 
     read_address: Signal
+    """Signal(range(depth)), in."""
     read_enable: Signal
+    """1 bit, in."""
     read_data: Signal
+    """Lanes * width bits, out: the word at `read_address` in the latest cycle with `read_enable`
+    that is `read_cycles` ago, the first lane lowest."""
     write_address: Signal
+    """Signal(range(depth)), in."""
     write_lane: Signal
+    """Signal(range(lanes)), in."""
     write_data: Signal
+    """Width bits, in."""
     write_enable: Signal
+    """1 bit, in."""
 
     def __init__(
         self,

@@ -16,17 +16,13 @@ class Popcount(wiring.Component):
 
     leaf_bits: 1 leaves the full adders to the carry chains too. On iCE40 that saves LUTs, but takes
     more cells, because a chain of one bit needs a cell to enter and one to leave it.
-
-    Members
-    -------
-    bits : Signal(width), in
-        The word.
-    count : Signal(range(width + 1)), out
-        The number of ones of the word that was in `bits` `latency_cycles` before.
     """
 
     bits: Signal
+    """Width bits, in: the word."""
     count: Signal
+    """Signal(range(width + 1)), out: the number of ones of the word that was in `bits`
+    `latency_cycles` before."""
 
     def __init__(self, width: int, leaf_bits: int = 3) -> None:
         self.width = width

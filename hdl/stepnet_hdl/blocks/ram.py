@@ -18,24 +18,21 @@ class Ram(wiring.Component):
     init: what the first words hold at power-on; the others are 0.
     read_cycles: from an address to its word, 1 or 2. With 2 the word passes a second register,
         which lies in the block RAM where the family has one.
-
-    Members
-    -------
-    read_address : Signal(range(depth)), in
-    read_enable : Signal(1), in
-    read_data : Signal(width), out
-        The word at `read_address` in the latest cycle with `read_enable` that is `read_cycles` ago.
-    write_address : Signal(range(depth)), in
-    write_data : Signal(width), in
-    write_enable : Signal(1), in
     """
 
     read_address: Signal
+    """Signal(range(depth)), in."""
     read_enable: Signal
+    """1 bit, in."""
     read_data: Signal
+    """Width bits, out: the word at `read_address` in the latest cycle with `read_enable` that is
+    `read_cycles` ago."""
     write_address: Signal
+    """Signal(range(depth)), in."""
     write_data: Signal
+    """Width bits, in."""
     write_enable: Signal
+    """1 bit, in."""
 
     def __init__(
         self, width: int, depth: int, init: Sequence[int] = (), read_cycles: int = 1

@@ -30,23 +30,17 @@ class AnswerWriter(wiring.Component):
 
     constants: values of the fields that never change, by name.
     in_luts: the plan takes LUTs instead of the block RAM.
-
-    Members
-    -------
-    kind : stream of Answer, in
-        Which answer to send; transferred when that is done.
-    fields : StructLayout, in
-        One byte of every field of `LAYOUTS` that is neither constant nor the kind, by name: the
-        one that `byte_index` asks for in the same cycle. Read while the answer is sent.
-    byte_index : Signal(2), out
-        Counts from the lowest byte of a field; 0 for a field of one byte.
-    packets : stream of PacketByte, out
     """
 
     kind: stream.Interface
+    """Stream of Answer, in: which answer to send; transferred when that is done."""
     fields: data.View
+    """StructLayout, in: one byte of every field of `LAYOUTS` that is neither constant nor the kind,
+    by name: the one that `byte_index` asks for in the same cycle. Read while the answer is sent."""
     byte_index: Signal
+    """2 bits, out: counts from the lowest byte of a field; 0 for a field of one byte."""
     packets: stream.Interface
+    """Stream of PacketByte, out."""
 
     def __init__(self, constants: Mapping[str, int], *, in_luts: bool = False) -> None:
         self.constants = constants

@@ -27,16 +27,12 @@ class CobsDecoder(wiring.Component):
 
     Every byte gives at most one token, because the zero between two blocks is given when the next
     code arrives. Zeros that follow a closing zero give no token.
-
-    Members
-    -------
-    bytes : stream of 8 bits, in
-        What came over the wire.
-    tokens : stream of Token, out
     """
 
     bytes: stream.Interface
+    """Stream of 8 bits, in: what came over the wire."""
     tokens: stream.Interface
+    """Stream of Token, out."""
 
     def __init__(self) -> None:
         super().__init__({"bytes": In(stream.Signature(8)), "tokens": Out(stream.Signature(Token))})
@@ -78,17 +74,12 @@ class CobsEncoder(wiring.Component):
     complete. It takes a byte per cycle; the frame's first byte is offered 5 cycles after the
     packet's last one was taken, and the others every third cycle. The next packet is
     taken from the cycle after the closing zero was.
-
-    Members
-    -------
-    packets : stream of PacketByte, in
-        A longer packet gives a broken frame.
-    bytes : stream of 8 bits, out
-        What goes over the wire.
     """
 
     packets: stream.Interface
+    """Stream of PacketByte, in: a longer packet gives a broken frame."""
     bytes: stream.Interface
+    """Stream of 8 bits, out: what goes over the wire."""
 
     def __init__(self) -> None:
         super().__init__(

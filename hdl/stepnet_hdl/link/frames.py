@@ -25,30 +25,24 @@ class FrameReceiver(wiring.Component):
     between packets.
 
     Raises BuildError if `buffer_bytes` is not in `packet_buffer.BUFFER_BYTES`.
-
-    Members
-    -------
-    bytes : stream of 8 bits, in
-        What came over the wire.
-    packets : stream of PacketByte, out
-        Payloads of at least `protocol.HEADER.size` bytes, in order.
-    bytes_after : Signal(16), out
-        How many bytes of the packet follow the one that is offered.
-    dropped_frames : Signal(8), out
-        Frames dropped since reset, modulo 256.
-    byte : Signal(FrameByte), out
-    byte_taken, dropped, empty : Signal(1), out
-        What the buffer takes in this cycle; the others as of `PacketBuffer`.
     """
 
     bytes: stream.Interface
+    """Stream of 8 bits, in: what came over the wire."""
     packets: stream.Interface
+    """Stream of PacketByte, out: payloads of at least `protocol.HEADER.size` bytes, in order."""
     bytes_after: Signal
+    """16 bits, out: how many bytes of the packet follow the one that is offered."""
     dropped_frames: Signal
+    """8 bits, out: frames dropped since reset, modulo 256."""
     byte: data.View
+    """`FrameByte`, out."""
     byte_taken: Signal
+    """1 bit, out: what the buffer takes in this cycle; the others as of `PacketBuffer`."""
     dropped: Signal
+    """1 bit, out: what the buffer takes in this cycle; the others as of `PacketBuffer`."""
     empty: Signal
+    """1 bit, out: what the buffer takes in this cycle; the others as of `PacketBuffer`."""
 
     def __init__(self, buffer_bytes: int) -> None:
         check_buffer_bytes(buffer_bytes)
@@ -105,17 +99,12 @@ class FrameTransmitter(wiring.Component):
     A packet is gathered before it is sent: the frame's first byte is offered 7 cycles after the
     packet's last one was taken, and the others every third cycle. The next packet is taken
     from the cycle after the closing zero was.
-
-    Members
-    -------
-    packets : stream of PacketByte, in
-        Payloads.
-    bytes : stream of 8 bits, out
-        What goes over the wire.
     """
 
     packets: stream.Interface
+    """Stream of PacketByte, in: payloads."""
     bytes: stream.Interface
+    """Stream of 8 bits, out: what goes over the wire."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -38,25 +38,18 @@ class PacketBuffer(wiring.Component):
     cycles after its end was taken, further ones every cycle, with 2 cycles between packets.
 
     Raises BuildError if `buffer_bytes` is not in `BUFFER_BYTES`.
-
-    Members
-    -------
-    frames : stream of FrameByte, in
-    packets : stream of PacketByte, out
-        Payloads of good frames, in order.
-    bytes_after : Signal(16), out
-        How many bytes of the packet follow the one that is offered.
-    dropped : Signal(1), out
-        1 for one cycle, after the end of a broken frame was taken.
-    empty : Signal(1), out
-        No whole packet is in here; perhaps a part of one.
     """
 
     frames: stream.Interface
+    """Stream of FrameByte, in."""
     packets: stream.Interface
+    """Stream of PacketByte, out: payloads of good frames, in order."""
     bytes_after: Signal
+    """16 bits, out: how many bytes of the packet follow the one that is offered."""
     dropped: Signal
+    """1 bit, out: 1 for one cycle, after the end of a broken frame was taken."""
     empty: Signal
+    """1 bit, out: no whole packet is in here; perhaps a part of one."""
 
     def __init__(self, buffer_bytes: int) -> None:
         check_buffer_bytes(buffer_bytes)

@@ -19,16 +19,12 @@ class UartReceiver(wiring.Component):
     A serial line cannot wait: one byte is held for the reader, and a byte that arrives while the
     one before it is still unread is dropped. A byte is offered 9.5 bit times, to the cycle
     `9 * divisor + divisor // 2 + 3`, after `rx` falls.
-
-    Members
-    -------
-    rx : Signal(1), in
-        The line, 1 when idle. Asynchronous; synchronised by two flip-flops.
-    bytes : stream of 8 bits, out
     """
 
     rx: Signal
+    """1 bit, in: the line, 1 when idle. Asynchronous; synchronised by two flip-flops."""
     bytes: stream.Interface
+    """Stream of 8 bits, out."""
 
     def __init__(self, divisor: int) -> None:
         self.divisor = divisor
@@ -85,16 +81,12 @@ class UartTransmitter(wiring.Component):
     """Sends bytes on a serial line of `divisor` (at least 4) clock cycles per bit.
 
     The start bit appears one cycle after the transfer; one byte takes `10 * divisor + 1` cycles.
-
-    Members
-    -------
-    bytes : stream of 8 bits, in
-    tx : Signal(1), out
-        The line, 1 when idle, straight from a flip-flop.
     """
 
     bytes: stream.Interface
+    """Stream of 8 bits, in."""
     tx: Signal
+    """1 bit, out: the line, 1 when idle, straight from a flip-flop."""
 
     def __init__(self, divisor: int) -> None:
         self.divisor = divisor

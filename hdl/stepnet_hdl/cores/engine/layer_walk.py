@@ -25,54 +25,43 @@ class LayerWalk(wiring.Component):
     group for every word in turn. In a tree it stops after every row. Groups whose thresholds take
     longer to read than their weights, and groups of the last layer, which the readout takes neuron
     by neuron, keep the distance that needs.
-
-    Members
-    -------
-    begin : Signal(1), in
-        A layer begins; its first word is issued in the next cycle at the earliest.
-    resume : Signal(1), in
-        A further row of a tree begins, in the same way.
-    header : Signal(16), in
-        Second header word of the layer, with `begin`.
-    last_word, last_plane, by_input, xnor, last_layer : Signal, in
-        What the first one says, from `begin` on.
-    all_words_are_there : Signal(1), in
-        Of the activations that the layer takes.
-    image_words : Signal, in
-        Otherwise, `by_input`: how many are, never fewer than have been issued.
-    image_word_comes : Signal(1), in
-        There is one more in the next cycle.
-    issue : Signal(1), out
-        A word is issued.
-    word : Signal, out
-        Which activations it meets.
-    step : Signal(Step), out
-        One cycle later.
-    is_tree : Signal(1), out
-        The layer is one, from the cycle after `begin` on.
-    first_row : Signal(1), out
-        The word belongs to the first group of the layer.
-    rows_left : Signal(range(max_inputs)), out
-        How many rows follow the first one of the group; after the last group it stays.
     """
 
     begin: Signal
+    """1 bit, in: a layer begins; its first word is issued in the next cycle at the earliest."""
     resume: Signal
+    """1 bit, in: a further row of a tree begins, in the same way."""
     header: Signal
+    """16 bits, in: second header word of the layer, with `begin`."""
     last_word: Signal
+    """In: what the first one says, from `begin` on."""
     last_plane: Signal
+    """In: what the first one says, from `begin` on."""
     by_input: Signal
+    """In: what the first one says, from `begin` on."""
     xnor: Signal
+    """In: what the first one says, from `begin` on."""
     last_layer: Signal
+    """In: what the first one says, from `begin` on."""
     all_words_are_there: Signal
+    """1 bit, in: of the activations that the layer takes."""
     image_words: Signal
+    """In: otherwise, `by_input`: how many are, never fewer than have been issued."""
     image_word_comes: Signal
+    """1 bit, in: there is one more in the next cycle."""
     issue: Signal
+    """1 bit, out: a word is issued."""
     word: Signal
+    """Out: which activations it meets."""
     step: data.View
+    """`Step`, out: one cycle later."""
     is_tree: Signal
+    """1 bit, out: the layer is one, from the cycle after `begin` on."""
     first_row: Signal
+    """1 bit, out: the word belongs to the first group of the layer."""
     rows_left: Signal
+    """Signal(range(max_inputs)), out: how many rows follow the first one of the group; after the
+    last group it stays."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape

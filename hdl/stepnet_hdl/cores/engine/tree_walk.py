@@ -12,39 +12,33 @@ class TreeWalk(wiring.Component):
 
     Row n is neuron `n % pe` of group `n // pe`, and its children are rows 2n+1 and 2n+2: from group
     g and lane l on, `x = 2l + 1 + bit` lies in lane `x % pe` of group `2g + x // pe`.
-
-    Members
-    -------
-    begin : Signal(1), in
-        A layer begins: its first words come next.
-    count, fetch : Signal(1), in
-        A weight word is issued; a parameter word is read: its address grows by its stride.
-    first_row : Signal(1), in
-        The weight word belongs to the first row.
-    descend : Signal(1), in
-        Go on to a child; all words of the row's group have been issued and read.
-    jump : Signal(1), in
-        In the next cycle: both addresses grow by their strides, and are then those of the child's
-        group.
-    bit : Signal(1), in
-        To the second one.
-    weight_stride, parameter_stride : Signal, out
-        What the addresses grow by, modulo their range: 1, or in the cycle after `descend` what
-        leads to the first words of a group.
-    lane : Signal(range(pe)), out
-        The row's place in its group.
     """
 
     begin: Signal
+    """1 bit, in: a layer begins: its first words come next."""
     count: Signal
+    """1 bit, in: a weight word is issued; a parameter word is read: its address grows by its
+    stride."""
     fetch: Signal
+    """1 bit, in: a weight word is issued; a parameter word is read: its address grows by its
+    stride."""
     first_row: Signal
+    """1 bit, in: the weight word belongs to the first row."""
     descend: Signal
+    """1 bit, in: go on to a child; all words of the row's group have been issued and read."""
     jump: Signal
+    """1 bit, in: in the next cycle: both addresses grow by their strides, and are then those of the
+    child's group."""
     bit: Signal
+    """1 bit, in: to the second one."""
     weight_stride: Signal
+    """Out: what the addresses grow by, modulo their range: 1, or in the cycle after `descend` what
+    leads to the first words of a group."""
     parameter_stride: Signal
+    """Out: what the addresses grow by, modulo their range: 1, or in the cycle after `descend` what
+    leads to the first words of a group."""
     lane: Signal
+    """Signal(range(pe)), out: the row's place in its group."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape

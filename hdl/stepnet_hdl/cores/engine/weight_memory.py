@@ -23,29 +23,25 @@ class WeightMemory(wiring.Component):
 
     init: weights at power-on, `simd` bits each, as `LaneMemory` takes them. BuildError with the
     kind `single_port`, which no bitstream fills.
-
-    Members
-    -------
-    read_address : Signal(range(weight_words)), in
-    read_data : Signal(pe * simd), out
-        The word at `read_address` `shape.read_cycles` before, the first lane lowest; the lanes of
-        every neighbourhood after the first a cycle after those of the one before it.
-    write_address : Signal(range(weight_words)), in
-        Written in the same cycle, or with several `shape.neighbourhoods` within so many.
-    write_lane : Signal(range(pe)), in
-    write_data : Signal(simd), in
-    write_enable : Signal(1), in
-        Only while `loading`.
-    loading : Signal(1), in
     """
 
     read_address: Signal
+    """Signal(range(weight_words)), in."""
     read_data: Signal
+    """Pe * simd bits, out: the word at `read_address` `shape.read_cycles` before, the first lane
+    lowest; the lanes of every neighbourhood after the first a cycle after those of the one before
+    it."""
     write_address: Signal
+    """Signal(range(weight_words)), in: written in the same cycle, or with several
+    `shape.neighbourhoods` within so many."""
     write_lane: Signal
+    """Signal(range(pe)), in."""
     write_data: Signal
+    """Simd bits, in."""
     write_enable: Signal
+    """1 bit, in: only while `loading`."""
     loading: Signal
+    """1 bit, in."""
 
     def __init__(self, shape: EngineShape, init: Sequence[int] = ()) -> None:
         if init and shape.weight_memory == "single_port":
