@@ -147,14 +147,14 @@ class Endpoint(wiring.Component):
         wiring.connect(m, wiring.flipped(self.rx), receiver.bytes)
         wiring.connect(m, answers.packets, transmitter.packets)
         wiring.connect(m, transmitter.bytes, wiring.flipped(self.tx))
-        self._connect_pixels(m, receiver, pixel_path)
+        state = _State(loaded_at_first=self.initial_digest is not None)
+        self._connect_pixels(m, state, receiver, pixel_path)
         m.d.comb += [
             header.packets.p.eq(receiver.packets.p),
             header.bytes_after.eq(receiver.bytes_after),
             header.image_bytes.eq(self.core.image_bytes),
             self.core.load.p.eq(receiver.packets.p),
         ]
-        state = _State(loaded_at_first=self.initial_digest is not None)
         digest = self._keep_digest(m, state, receiver, header, answers)
         self._remember_loading(m, state, digest)
         self._give_fields(m, state, receiver, header, answers, digest)
@@ -172,13 +172,16 @@ class Endpoint(wiring.Component):
             constants |= {"loaded": 1, "digest": self.initial_digest}
         return constants
 
-    def _connect_pixels(self, m: Module, receiver: FrameReceiver, pixel_path: PixelPath) -> None:
+    def _connect_pixels(
+        self, m: Module, state: _State, receiver: FrameReceiver, pixel_path: PixelPath
+    ) -> None:
         core = self.core
         m.d.comb += [
             pixel_path.frame_byte.eq(receiver.byte),
             pixel_path.frame_byte_taken.eq(receiver.byte_taken),
             pixel_path.frame_dropped.eq(receiver.dropped),
             pixel_path.packet_byte.eq(receiver.packets.p.data),
+            pixel_path.packet_is_image.eq(state.body == _Body.PIXELS),
             pixel_path.last_pixels.eq(core.last_pixels),
             core.pixels.p.eq(pixel_path.pixels.p),
             core.pixels.valid.eq(pixel_path.pixels.valid),
@@ -352,7 +355,6 @@ class Endpoint(wiring.Component):
     ) -> None:
         packets, load = receiver.packets, self.core.load
         is_load = state.body == _Body.LOAD
-        is_pixels = state.body == _Body.PIXELS
         # Without a body BODY lasts one cycle, and no packet follows another so soon.
         may_take = pixel_path.packet_ready & (~is_load | load.ready)
         taken = packets.valid & may_take
@@ -360,7 +362,7 @@ class Endpoint(wiring.Component):
         with m.State("BODY"):
             m.d.comb += [
                 packets.ready.eq(may_take),
-                pixel_path.packet_byte_taken.eq(taken & is_pixels),
+                pixel_path.packet_byte_taken.eq(taken),
             ]
             with m.If(taken):
                 m.d.sync += state.byte_index.eq(state.byte_index + 1)
@@ -374,13 +376,13 @@ class Endpoint(wiring.Component):
                         state.digest_differs.eq(state.digest_differs | byte_differs),
                     ]
             with m.If(ends), m.Switch(state.body):
-                with m.Case(_Body.PIXELS):
-                    m.next = "READING"
                 if digest is not None:
                     with m.Case(_Body.LOAD):
                         m.next = "LOAD_END"
                     with m.Case(_Body.DIGEST):
                         m.next = "COMMIT"
+                with m.Case(_Body.PIXELS):
+                    m.next = "READING"
                 with m.Default():
                     m.next = "ANSWER"
 

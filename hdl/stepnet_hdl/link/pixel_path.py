@@ -29,7 +29,9 @@ class PixelPath(wiring.Component):
     packet_byte: Signal
     """8 bits, in: a byte of a packet."""
     packet_byte_taken: Signal
-    """1 bit, in: `packet_byte` is taken in this cycle, and is a byte of an image."""
+    """1 bit, in: `packet_byte` is taken in this cycle."""
+    packet_is_image: Signal
+    """1 bit, in: and it is a byte of an image."""
     packet_ready: Signal
     """1 bit, out: a byte may be taken."""
     packet_ends: Signal
@@ -52,6 +54,7 @@ class PixelPath(wiring.Component):
                 "free": In(1),
                 "packet_byte": In(8),
                 "packet_byte_taken": In(1),
+                "packet_is_image": In(1),
                 "packet_ready": Out(1),
                 "packet_ends": In(1),
                 "last_pixels": In(1),
@@ -87,5 +90,5 @@ class PixelPath(wiring.Component):
         with m.If(~waits):
             m.d.sync += byte.eq(self.packet_byte)
         with m.If(self.packet_byte_taken):
-            m.d.sync += waits.eq(~preview.passed_on)
+            m.d.sync += waits.eq(self.packet_is_image & ~preview.passed_on)
         return m

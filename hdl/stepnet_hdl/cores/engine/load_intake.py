@@ -117,12 +117,12 @@ class LoadIntake(wiring.Component):
         load, writes = self.load, self.writes
         takes = Signal()  # if there is a byte
         m.d.comb += self.take.eq(takes & load.valid)
+        idle = Signal(init=1)  # a register of its own, because it goes far
+        m.d.comb += [self.idle.eq(idle), self.begins.eq(idle & load.valid)]
         with m.FSM():
-            with m.State("IDLE"):
-                m.d.comb += [self.idle.eq(1), self.begins.eq(load.valid)]
-                with m.If(load.valid):
-                    m.d.sync += self.refusal.eq(0)
-                    m.next = "ADDRESS"
+            with m.State("IDLE"), m.If(load.valid):
+                m.d.sync += [self.refusal.eq(0), idle.eq(0)]
+                m.next = "ADDRESS"
             with m.State("ADDRESS"):
                 at_last = self.word_bytes == LOAD_HEADER_BYTES - 1
                 m.d.comb += [load.ready.eq(1), takes.eq(1), self.completes.eq(at_last)]
@@ -156,7 +156,7 @@ class LoadIntake(wiring.Component):
                 m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += [writes.loading.eq(1), self.ends.eq(1)]
-                m.d.sync += self.done.eq(1)
+                m.d.sync += [self.done.eq(1), idle.eq(1)]
                 m.next = "IDLE"
         return m
 
