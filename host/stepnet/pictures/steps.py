@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from stepnet.networks import reference
 from stepnet.pictures.paper import MIN_INK, Ink
 from stepnet.pictures.text_line import Line
 
@@ -127,7 +128,7 @@ def _seen_panel(seen: Sequence[Seen], ink_threshold: int) -> Image.Image:
     )
     for number, one in enumerate(seen):
         left, top = number % per_row * cell_width, number // per_row * cell_height
-        bits = np.where(one.image >= ink_threshold, np.uint8(255), np.uint8(0))
+        bits = np.where(reference.ink(one.image, ink_threshold), np.uint8(255), np.uint8(0))
         for place, image in enumerate((one.image, bits)):
             large = Image.fromarray(image).resize(
                 (width * SEEN_SCALE, height * SEEN_SCALE), Image.Resampling.NEAREST
