@@ -58,7 +58,7 @@ def network_input(network: Network, image: ImageLike) -> NDArray[np.generic]:
                 "picture fit."
             )
         return image
-    from stepnet.pictures.picture import normalise
-    from stepnet.pictures.placing import framing_of
+    from stepnet.pictures.preparing import prepare_character
 
-    return normalise(image, network.height, network.width, framing_of(network))
+    (prepared,) = prepare_character(image, network).images
+    return prepared

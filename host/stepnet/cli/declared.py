@@ -85,6 +85,8 @@ def _parameters(declaration: type[DataclassInstance]) -> Iterator[inspect.Parame
     settings = settings_of(declaration)
     for field in dataclasses.fields(declaration):
         annotation, default = hints[field.name], field.default
+        if default is dataclasses.MISSING:
+            default = inspect.Parameter.empty
         if _is_declaration(annotation):
             yield from _parameters(annotation)
             continue
