@@ -38,7 +38,7 @@ from stepnet.networks import reference
 from stepnet.networks.shipped import load_network
 from stepnet.pictures.paper import find_ink
 from stepnet.pictures.picture import grey_values
-from stepnet.pictures.placing import cut_out, frame, framing_of
+from stepnet.pictures.placing import cut_out, place_for
 from stepnet.pictures.text_line import segment_line
 
 HERSHEY_FACES = ("futural", "futuram", "scripts", "cursive", "rowmans")
@@ -235,13 +235,12 @@ def read_single(
     network: Network, pictures: list[Image.Image], upright: Callable[[Array], Array]
 ) -> NDArray[np.uint8]:
     """The codes that the reference reads in pictures of one character; 0 where one is refused."""
-    shape = network.height, network.width
-    images = np.zeros((len(pictures), *shape), np.uint8)
+    images = np.zeros((len(pictures), network.height, network.width), np.uint8)
     refused = np.zeros(len(pictures), np.bool_)
     for number, picture in enumerate(pictures):
         try:
             ink = find_ink(*grey_values(picture)).strength
-            images[number] = frame(upright(ink), *shape, framing_of(network))
+            images[number] = place_for(network, upright(ink))
         except ImageError:
             refused[number] = True
     return np.where(refused, 0, reference.infer(network, images))
@@ -256,8 +255,7 @@ def read_line(network: Network, picture: Image.Image, text: str) -> tuple[bool, 
     pattern = "".join(" ." if glyph.after_space else "." for glyph in glyphs)
     if pattern != "".join(" " if character == " " else "." for character in text):
         return False, 0
-    shape = network.height, network.width
-    images = [glyph.image(*shape, framing_of(network)) for glyph in glyphs]
+    images = [place_for(network, glyph.ink, glyph.capital_height) for glyph in glyphs]
     codes = reference.infer(network, np.stack(images))
     return True, int((codes == np.frombuffer(text.replace(" ", "").encode(), np.uint8)).sum())
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from stepnet.data import sets as data
 from stepnet.pictures.picture import normalise
-from stepnet.pictures.placing import Framing
+from stepnet.pictures.placing import Placing
 from stepnet.samples import sample_pictures
 
 # A shell makes its background jobs ignore Ctrl-C, and what they start inherits that; programs that
@@ -55,7 +55,7 @@ def sample_data(tmp_path, monkeypatch):
     folder = tmp_path / "sample-data"
     write_sample_mnist(folder / "mnist", monkeypatch)
     images, labels = samples()
-    placed = np.stack([normalise(image, framing=Framing.UNIPEN) for image in images])
+    placed = np.stack([normalise(image, placing=Placing.UNIPEN) for image in images])
     writer, clean = np.arange(20) // 2, np.arange(20) % 10 > 0
     columns = {"images": placed, "labels": labels, "writer": writer, "clean": clean}
     np.savez_compressed(folder / data.UNIPEN_FILE, **columns)

@@ -26,7 +26,7 @@ from stepnet.cli.render import grey_picture, plain_picture
 from stepnet.link.messages import Refusal, Request
 from stepnet.networks import reference
 from stepnet.pictures.picture import normalise
-from stepnet.pictures.placing import Framing
+from stepnet.pictures.placing import Placing
 from stepnet.samples import sample_pictures
 
 STEPNET = (sys.executable, "-m", "stepnet")
@@ -465,12 +465,12 @@ def test_demo_places_characters_as_the_network_learned_them(stepnet, tmp_path):
         _, out, _ = stepnet("demo", "--board", where, "--network", path, "--json")
     codes = [entry["code"] for entry in json.loads(out)["images"]]
 
-    def expected(framing):
-        images = [normalise(path, framing=framing) for path, _ in sample_pictures()]
+    def expected(placing):
+        images = [normalise(path, placing=placing) for path, _ in sample_pictures()]
         return reference.infer(network, np.stack(images)).tolist()
 
-    assert codes == expected(Framing.UNIPEN)
-    assert codes != expected(Framing.MNIST)
+    assert codes == expected(Placing.UNIPEN)
+    assert codes != expected(Placing.MNIST)
 
 
 def test_demo_of_another_image_size(stepnet, tmp_path):

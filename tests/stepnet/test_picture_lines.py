@@ -10,7 +10,7 @@ from stepnet.errors import ImageError
 from stepnet.networks import reference
 from stepnet.networks.shipped import load_network
 from stepnet.pictures.pieces import label
-from stepnet.pictures.placing import Framing, frame, framing_of
+from stepnet.pictures.placing import Placing, place, placing_of
 from stepnet.pictures.text_line import UNKNOWN_CHARACTER, find_line, read_text, segment_line
 from stepnet.samples import sample_pictures
 
@@ -98,7 +98,7 @@ def test_a_line_may_climb_or_fall(degrees):
     assert spaces(line.glyphs) == [3]
     assert len(line.glyphs) == len(level)
     for glyph, straight in zip(line.glyphs, level, strict=True):
-        images = (each.image(framing=Framing.UNIPEN) for each in (glyph, straight))
+        images = (each.image(placing=Placing.UNIPEN) for each in (glyph, straight))
         assert overlap(*images) > 0.6
 
 
@@ -157,7 +157,7 @@ def height_of(image):
 
 def test_sizes_keep_their_proportion_to_capitals():
     capital, small, stop = segment_line(drawn("Ho.")[0])
-    images = [glyph.image(framing=Framing.UNIPEN) for glyph in (capital, small, stop)]
+    images = [glyph.image(placing=Placing.UNIPEN) for glyph in (capital, small, stop)]
     assert [height_of(image) for image in images] == pytest.approx([22, 13, 4], abs=1)
     assert [height_of(glyph.image()) for glyph in (capital, small)] == pytest.approx(
         [20, 20], abs=1
@@ -166,36 +166,36 @@ def test_sizes_keep_their_proportion_to_capitals():
 
 def test_unipen_centres_the_box():
     glyph = segment_line(drawn("LH")[0])[0]
-    rows, columns = np.nonzero(glyph.image(framing=Framing.UNIPEN) >= 64)
+    rows, columns = np.nonzero(glyph.image(placing=Placing.UNIPEN) >= 64)
     assert rows.min() + rows.max() == pytest.approx(27, abs=1)
     assert columns.min() + columns.max() == pytest.approx(27, abs=1)
 
 
 def test_what_is_longer_than_a_capital_is_scaled_down_to_the_frame():
     stroke = np.full((3, 200), 255, np.float32)
-    image = frame(stroke, 28, 28, Framing.UNIPEN, capital_height=40)
+    image = place(stroke, 28, 28, Placing.UNIPEN, capital_height=40)
     columns = np.flatnonzero((image >= 64).any(axis=0))
     assert columns[-1] - columns[0] + 1 == 22
 
 
 def test_a_full_stop_alone_stays_small():
     dot = np.full((50, 50), 255, np.float32)
-    assert height_of(frame(dot, 28, 28, Framing.UNIPEN)) == 4
-    assert height_of(frame(dot, 28, 28, Framing.MNIST)) == 20
+    assert height_of(place(dot, 28, 28, Placing.UNIPEN)) == 4
+    assert height_of(place(dot, 28, 28, Placing.MNIST)) == 20
 
 
 @pytest.mark.parametrize(
-    ("data", "framing"),
+    ("data", "placing"),
     [
-        ("unipen, 79537 images of the training part", Framing.UNIPEN),
-        ("mnist, 60000 images of the training part", Framing.MNIST),
-        (None, Framing.MNIST),
+        ("unipen, 79537 images of the training part", Placing.UNIPEN),
+        ("mnist, 60000 images of the training part", Placing.MNIST),
+        (None, Placing.MNIST),
     ],
 )
-def test_the_card_tells_the_framing(data, framing):
+def test_the_card_tells_the_framing(data, placing):
     layer = Layer(np.ones((7, 784)), np.ones(7))
     network = Network("any", (layer,), card={} if data is None else {"data": data})
-    assert framing_of(network) is framing
+    assert placing_of(network) is placing
 
 
 # Reading

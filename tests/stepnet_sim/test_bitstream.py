@@ -8,7 +8,7 @@ import pytest
 from stepnet.errors import BuildError, MissingToolError
 from stepnet.networks.shipped import load_network
 from stepnet.pictures.picture import normalise
-from stepnet.pictures.placing import Framing
+from stepnet.pictures.placing import Placing
 from stepnet.samples import sample_pictures
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_sim.chips.verilated import missing_compiler
@@ -60,7 +60,7 @@ def test_shipped_bitstream_answers_as_the_reference_does():
 def test_samples_are_placed_as_the_network_learned_them():
     paths = [path for path, _ in sample_pictures()]
     images = sample_images(load_network("ascii"), len(paths) + 1)
-    placed = [normalise(path, framing=Framing.UNIPEN) for path in [*paths, paths[0]]]
+    placed = [normalise(path, placing=Placing.UNIPEN) for path in [*paths, paths[0]]]
     assert np.array_equal(images, placed)
     assert not np.array_equal(images, sample_images(load_network("digits"), len(paths) + 1))
 

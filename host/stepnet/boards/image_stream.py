@@ -66,7 +66,7 @@ class ImageStream:
         self._pending: deque[Message] = deque()  # without a reading, in order
         self._again: deque[Message] = deque()  # of these, what has to be sent again
         self._troubles_seen = self._exchange.troubles
-        self._loads_seen = self._exchange.tally.loads
+        self._generation_seen = session.generation
         self._refusals = 0
         self._breaks = 0
 
@@ -131,8 +131,8 @@ class ImageStream:
             if self._refusals > REFUSALS:
                 raise self._exchange.refused(next(iter(reasons.values())))
         self._session.restore()
-        network_was_gone = self._loads_seen != self._exchange.tally.loads
-        self._loads_seen = self._exchange.tally.loads
+        network_was_gone = self._generation_seen != self._session.generation
+        self._generation_seen = self._session.generation
         self._troubles_seen = self._exchange.troubles
         self._again.clear()
         for message in self._pending:

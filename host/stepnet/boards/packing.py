@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.errors import ImageError
-from stepnet.link import messages
+from stepnet.link.messages import pack_pixels
 from stepnet.networks import reference
 from stepnet.networks.network import Network
 
@@ -34,10 +34,10 @@ def packer(network: Network) -> Callable[[ImageLike], bytes]:
 
     def pack(image: ImageLike) -> bytes:
         if isinstance(image, np.ndarray) and image.shape == shape and image.dtype == np.uint8:
-            # What the lines below do, in half the time.
-            return np.packbits(np.greater_equal(image, ink_threshold), None, "little").tobytes()
+            # Without the checks of `binarise`, which take as long as all the rest.
+            return pack_pixels(reference.ink(image, ink_threshold))
         bits = reference.binarise(network, network_input(network, image)[np.newaxis])
-        return messages.pack_pixels(bits[0])
+        return pack_pixels(bits)
 
     return pack
 
@@ -58,7 +58,7 @@ def network_input(network: Network, image: ImageLike) -> NDArray[np.generic]:
                 "picture fit."
             )
         return image
-    from stepnet.pictures.picture import normalise
-    from stepnet.pictures.placing import framing_of
+    from stepnet.pictures.preparing import prepare_character
 
-    return normalise(image, network.height, network.width, framing_of(network))
+    (prepared,) = prepare_character(image, network).images
+    return prepared

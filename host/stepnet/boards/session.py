@@ -27,9 +27,13 @@ LONGEST_PAUSE_S = 0.5
 
 
 class Session:
-    """Arguments and errors as in `stepnet.boards.board.Board`.
+    """One board under its network, behind `Board` and its streams of images.
+
+    Arguments and errors are those of `stepnet.boards.board.Board`.
 
     exchange: the conversation with the board.
+    generation: goes up each time that the network is sent to the board. What the board answered in
+        an earlier generation may come from another network.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Session:
         self._where = where
         self._reopen = reopen
         self._closed = False
+        self.generation = 0
         self._memory: tuple[Network, EngineShape, MemoryImage] | None = None
         try:
             check_timeout(timeout_s)
@@ -184,6 +189,7 @@ class Session:
             )
 
     def _send(self, image: MemoryImage) -> None:
+        self.generation += 1
         send_network(self.exchange, image)
         self._identify()
 

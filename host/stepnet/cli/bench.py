@@ -19,7 +19,6 @@ from stepnet.cli.options import (
     UartOption,
 )
 from stepnet.cli.output import Progress
-from stepnet.link.frames import encode_frame
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 
 if TYPE_CHECKING:
@@ -197,6 +196,7 @@ def _link_use(
 ) -> LinkUse:
     """What the frames of these images and their readings take of a serial line."""
     from stepnet.link import messages as protocol
+    from stepnet.link.frames import encode_frame
     from stepnet.link.messages import Answer, Request
     from stepnet.networks import reference
 

@@ -24,9 +24,8 @@ UartOption = Annotated[
     bool, typer.Option("--uart", help="Drive the virtual board at its serial pins.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-DataOption = Annotated[
-    str, typer.Option("--data", help="mnist, unipen, or a .npz file with images and labels.")
-]
+DATA_HELP = "mnist, unipen, or a .npz file with images and labels."
+DataOption = Annotated[str, typer.Option("--data", help=DATA_HELP)]
 DataDirOption = Annotated[
     Path | None,
     typer.Option(
@@ -34,7 +33,5 @@ DataDirOption = Annotated[
         help="Folder of the data sets; STEPNET_DATA or a cache folder if not given.",
     ),
 ]
-CleanOption = Annotated[
-    bool,
-    typer.Option("--clean", help="Leave out images that the data set marks as wrongly labelled."),
-]
+CLEAN_HELP = "Leave out images that the data set marks as wrongly labelled."
+CleanOption = Annotated[bool, typer.Option("--clean", help=CLEAN_HELP)]

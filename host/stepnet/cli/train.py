@@ -7,162 +7,105 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepnet.cli.options import CleanOption, DataDirOption, DataOption, JsonOption
+from stepnet.cli import declared
+from stepnet.cli.options import CLEAN_HELP, DATA_HELP, DataDirOption, JsonOption
 from stepnet.errors import TrainingError
+from stepnet.learning.config import Config
+from stepnet.learning.settings import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stepnet.data.evaluation import Score
-    from stepnet.data.sets import Dataset
-    from stepnet.learning import Config, Run
-    from stepnet.networks.network import Network, Readout
+    from stepnet.data.sets import Dataset, Split
+    from stepnet.learning import Progress, Run
+    from stepnet.networks.network import Network
     from stepnet.networks.sigmoid import SigmoidNetwork
 
 RUNS_FOLDER = "runs"
 """Where run folders lie that nobody named."""
 
 
-def train(
-    data: DataOption = "mnist",
-    data_dir: DataDirOption = None,
-    rule: Annotated[
-        str,
-        typer.Option(help="Learning rule: surrogate, sigmoid (both need torch), or delta."),
-    ] = "surrogate",
-    readout: Annotated[
-        str, typer.Option(help="How the last layer becomes a character: bits, tree or nearest.")
-    ] = "bits",
-    hidden: Annotated[
-        str, typer.Option(help="Neurons of each hidden layer, first to last.")
-    ] = "128,64",
-    weight_bits: Annotated[
-        str | None,
-        typer.Option(
-            help="Bits per weight, 1 to 8 or ternary (rule delta: 4 to 8): for all layers, or one "
-            "for each; 1 if not given (rule delta and sigmoid: 8)."
-        ),
-    ] = None,
-    ink_threshold: Annotated[
-        int, typer.Option(help="Grey value, 0 to 255, from which a pixel counts as ink.")
-    ] = 128,
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 30,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same network.")] = 0,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Images per step; the rule's usual if not given.")
-    ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="At its peak; the rule's usual if not given.")
-    ] = None,
-    augmentation: Annotated[
-        float, typer.Option(help="Strength of the random warps of training images; 0 for none.")
-    ] = 0.5,
-    surrogate: Annotated[
-        str,
-        typer.Option(
-            help="What counts as the slope of a step: straight-through, hard-tanh, sigmoid, "
-            "arctan or triangle."
-        ),
-    ] = "hard-tanh",
-    auxiliary: Annotated[
-        float, typer.Option(help="Weight in the loss of class detectors on the last hidden layer.")
-    ] = 0.0,
-    distillation: Annotated[
-        float, typer.Option(help="Part of the lesson, 0 to 1, that comes from a teacher.")
-    ] = 0.0,
-    teacher_epochs: Annotated[
-        int, typer.Option(help="Passes over the training images that the teacher takes before.")
-    ] = 6,
-    threads: Annotated[int, typer.Option(help="Threads of torch; they decide rounding.")] = 1,
+def _file_name(data: str) -> str:
+    return Path(data).name
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Everything that `stepnet train` is told. What decides the network is a `Setting`, and stands
+    in the command on its card; the other options say where things lie.
+    """
+
+    data: Annotated[str, Setting(DATA_HELP, on_card=True, write=_file_name)] = "mnist"
+    data_dir: DataDirOption = None
+    config: Config = dataclasses.field(default_factory=Config)
     characters: Annotated[
         str | None,
-        typer.Option(help="Characters to learn, like 0-9A-Z; all of the data if not given."),
-    ] = None,
-    clean: CleanOption = False,
+        Setting("Characters to learn, like 0-9A-Z; all of the data if not given."),
+    ] = None
+    clean: Annotated[bool, Setting(CLEAN_HELP)] = False
     hold_out: Annotated[
         float,
-        typer.Option(
-            help="Part of the training images to keep back and to measure on in place of the "
+        Setting(
+            "Part of the training images to keep back and to measure on in place of the "
             "test images, for choosing between settings."
         ),
-    ] = 0.0,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the network; DATA-network if not given.")
-    ] = None,
+    ] = 0.0
+    name: Annotated[str | None, Setting("Name of the network; DATA-network if not given.")] = None
     output: Annotated[
         Path | None, typer.Option(help="File to write; NAME.npz here if not given.")
-    ] = None,
+    ] = None
     run: Annotated[
         Path | None,
         typer.Option(
             help="Folder for the log, the curves and the checkpoint; runs/NAME if not given. A run "
             "that was stopped goes on where it was."
         ),
-    ] = None,
-    json_output: JsonOption = False,
-) -> None:
+    ] = None
+    json_output: JsonOption = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Images:
+    """The images that a run learns from and is measured on.
+
+    part: what the measured ones are, in words.
+    attribution: who made the data set and under which licence.
+    """
+
+    learned: Dataset
+    measured: Dataset
+    part: str
+    attribution: str
+
+
+def _train(options: TrainOptions) -> None:
     """Train a step network, save it, and measure it with the integer reference."""
-    from stepnet import learning
-    from stepnet.data import evaluation
-    from stepnet.data import sets as data_sets
+    from stepnet.data import evaluation, sets
     from stepnet.networks.sigmoid import SigmoidNetwork
 
-    config = learning.Config(
-        rule=rule,
-        hidden=_numbers(hidden),
-        weight_bits=None if weight_bits is None else _weight_bits(weight_bits),
-        readout=cast("Readout", readout),  # Config refuses any other word
-        ink_threshold=ink_threshold,
-        epochs=epochs,
-        seed=seed,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        augmentation=augmentation,
-        threads=threads,
-        surrogate=surrogate,
-        auxiliary=auxiliary,
-        distillation=distillation,
-        teacher_epochs=teacher_epochs,
-    )
-    split = data_sets.load(data, data_dir)
-    name = name or f"{split.name}-network"
-    path = output or Path(f"{name}.npz")
-    _check_output(path, Path(data))
-    learned, measured, part = split.train, split.test, "test part"
-    if characters is not None:
-        alphabet = data_sets.parse_characters(characters)
-        learned, measured = learned.showing(alphabet), measured.showing(alphabet)
-    whole = learned
-    if hold_out:
-        learned, measured = learned.hold_out(hold_out, seed)
-        part = f"held-out {hold_out} of the training part"
-    if clean:
-        learned, measured = learned.cleaned(), measured.cleaned()
-        part = f"clean {part}"
-    _check_classes(learned, whole)
+    split = sets.load(options.data, options.data_dir)
+    name = options.name or f"{split.name}-network"
+    options = dataclasses.replace(options, name=name)
+    path = options.output or Path(f"{name}.npz")
+    _check_output(path, Path(options.data))
+    images = _choose_images(options, split)
     about = {
         "name": name,
-        "data": f"{split.name}, {len(learned)} images of the training part",
-        "measured_on": part,
+        "data": f"{split.name}, {len(images.learned)} images of the training part",
+        "measured_on": images.part,
     }
-    folder = _open_run(run, name, config, learned, about)
-    network = _train_with_bar(config, learned, name, folder, measured if hold_out else None)
-    score = evaluation.score(network, measured)
-    card = {
-        "data": about["data"],
-        "rule": rule,
-        "command": _command(config, data, name, characters, hold_out, clean),
-        "seed": str(seed),
-        "accuracy": f"{score.accuracy:.4f} of {score.images} images of the {part} give exactly "
-        "the right code",
-        "size": f"{network.weight_bits_total} bits of weights",
-        "attribution": split.attribution,
-    }
+    folder = _open_run(options.run, name, options.config, images.learned, about)
+    check_on = images.measured if options.hold_out else None
+    network = _train_with_bar(options.config, images.learned, name, folder, check_on)
+    score = evaluation.score(network, images.measured)
+    card = _card(options, network, score, images, about["data"])
     network = dataclasses.replace(network, card=card)
     network.save(path)
     result = {
@@ -170,7 +113,7 @@ def train(
         "file": str(path),
         "run": str(folder.folder),
         "digest": network.digest,
-        "part": part,
+        "part": images.part,
         "accuracy": score.accuracy,
         "images": score.images,
         "unknown": score.unknown,
@@ -178,12 +121,15 @@ def train(
         "seconds": folder.seconds,
     }
     if isinstance(network, SigmoidNetwork):
-        result["float_accuracy"] = evaluation.float_accuracy(network, measured)
+        result["float_accuracy"] = evaluation.float_accuracy(network, images.measured)
     folder.finish(network, result)
-    if json_output:
+    if options.json_output:
         print(json.dumps(result))
     else:
-        _show(result, network, score, part)
+        _show(result, network, score, images.part)
+
+
+train = declared.command("train", TrainOptions, _train)
 
 
 def _check_output(path: Path, data: Path) -> None:
@@ -203,14 +149,53 @@ def _check_output(path: Path, data: Path) -> None:
         raise TrainingError(f"The output {str(path)!r} is the data file; name another --output.")
 
 
-def _check_classes(learned: Dataset, whole: Dataset) -> None:
-    """Refuse to learn from what has no image left of a character that the whole shows."""
-    for character in whole.alphabet:
+def _choose_images(options: TrainOptions, split: Split) -> _Images:
+    """The images of `split` that the options choose.
+
+    Raises TrainingError if no image is left of a character that is to be learned.
+    """
+    from stepnet.data.sets import parse_characters
+
+    learned, measured, part = split.train, split.test, "test part"
+    if options.characters is not None:
+        alphabet = parse_characters(options.characters)
+        learned, measured = learned.showing(alphabet), measured.showing(alphabet)
+    wanted = learned.alphabet
+    if options.hold_out:
+        learned, measured = learned.hold_out(options.hold_out, options.config.seed)
+        part = f"held-out {options.hold_out} of the training part"
+    if options.clean:
+        learned, measured = learned.cleaned(), measured.cleaned()
+        part = f"clean {part}"
+    for character in wanted:
         if character not in learned.alphabet:
             raise TrainingError(
                 f"Every image of {character!r} is held out or marked as wrongly labelled; choose "
                 "--characters without it, or learn without --hold-out and --clean."
             )
+    return _Images(learned, measured, part, split.attribution)
+
+
+def _card(
+    options: TrainOptions,
+    network: Network | SigmoidNetwork,
+    score: Score,
+    images: _Images,
+    data: str,
+) -> dict[str, str]:
+    """What the network's file says of where the network comes from. The command on it makes the
+    same network again; where data and output lie does not matter.
+    """
+    return {
+        "data": data,
+        "rule": options.config.rule,
+        "command": shlex.join(["stepnet", "train", *declared.words(options)]),
+        "seed": str(options.config.seed),
+        "accuracy": f"{score.accuracy:.4f} of {score.images} images of the {images.part} give "
+        "exactly the right code",
+        "size": f"{network.weight_bits_total} bits of weights",
+        "attribution": images.attribution,
+    }
 
 
 def _open_run(
@@ -261,7 +246,7 @@ def _train_with_bar(
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", epoch=1, epochs=config.passes, rate=0.0, loss=0.0, accuracy=0.0)
 
-        def show(progress: learning.Progress) -> None:
+        def show(progress: Progress) -> None:
             bar.update(
                 task,
                 completed=progress.images_done,
@@ -296,60 +281,3 @@ def _show(
     print(
         f"{score.accuracy:.2%} of {score.images} images of the {part} give exactly the right code."
     )
-
-
-def _command(
-    config: Config, data: str, name: str, characters: str | None, hold_out: float, clean: bool
-) -> str:
-    """The command that makes this network again; where data and output lie does not matter."""
-    from stepnet.learning import Config
-    from stepnet.learning.config import GRADIENT_SETTINGS
-
-    usual = Config(rule=config.rule)
-    bits = config.weights_per_layer
-    options: dict[str, object] = {
-        "data": Path(data).name,
-        "rule": config.rule,
-        "readout": config.readout if config.readout != usual.readout else None,
-        "hidden": ",".join(map(str, config.hidden)),
-        "weight-bits": ",".join(map(str, bits[:1] if len(set(bits)) == 1 else bits)),
-        "ink-threshold": config.ink_threshold,
-        "epochs": config.epochs,
-        "seed": config.seed,
-    }
-    for setting in (*GRADIENT_SETTINGS, "teacher_epochs", "threads"):
-        if getattr(config, setting) != getattr(usual, setting):
-            options[setting.replace("_", "-")] = getattr(config, setting)
-    options |= {"characters": characters, "hold-out": hold_out or None, "name": name}
-    words = ["stepnet", "train"]
-    for option, value in options.items():
-        if value is not None:
-            words += [f"--{option}", str(value)]
-    return shlex.join([*words, *(["--clean"] if clean else [])])
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """The neurons of a list such as "128,64"; empty text is an empty list."""
-    try:
-        return tuple(int(number) for number in text.split(",")) if text.strip() else ()
-    except ValueError:
-        raise TrainingError(
-            f"The option --hidden is {text!r}; give whole numbers with commas between, like 128,64."
-        ) from None
-
-
-def _weight_bits(text: str) -> int | str | tuple[int | str, ...]:
-    """One kind of weights, or a list such as "1,ternary,8"."""
-    from stepnet.learning.config import TERNARY
-
-    try:
-        kinds = tuple(
-            word if word == TERNARY else int(word)
-            for word in (word.strip() for word in text.split(","))
-        )
-    except ValueError:
-        raise TrainingError(
-            f"The option --weight-bits is {text!r}; give whole numbers or {TERNARY} with commas "
-            "between, like 1,1,4."
-        ) from None
-    return kinds[0] if len(kinds) == 1 else kinds

@@ -1,12 +1,28 @@
-"""What a training run is told, and what it tells while it runs."""
+"""What a training run is told, and what it tells while it runs.
+
+`Config` holds the settings: a program makes one for `stepnet.learning.train`, and `stepnet train`
+makes its options and the command on a network's card from the same declaration. Nothing slow is
+imported here, so that the command line starts quickly.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from stepnet.errors import TrainingError
-from stepnet.networks.network import MAX_WEIGHT_BITS, Readout
+from stepnet.learning.settings import (
+    TERNARY,
+    Setting,
+    default_of,
+    read_sizes,
+    read_weight_bits,
+    settings_of,
+    write_sizes,
+    write_weight_bits,
+)
+from stepnet.networks.readout import MAX_WEIGHT_BITS, Readout
 
 RULES = ("surrogate", "delta", "sigmoid")
 """Learning rules, each with a module of its name beside this one."""
@@ -14,20 +30,8 @@ RULES = ("surrogate", "delta", "sigmoid")
 SURROGATES = ("straight-through", "hard-tanh", "sigmoid", "arctan", "triangle")
 """What counts as the slope of a step; see `stepnet.learning.surrogates`."""
 
-TERNARY = "ternary"
-"""Weights -1, 0 and +1, which the network's file keeps in 2 bits."""
-
-USUAL_WEIGHT_BITS = {"surrogate": 1, "delta": 8, "sigmoid": 8}
-"""Bits per weight where none are given."""
-
-USUAL_LEARNING_RATE = {"surrogate": 0.03, "delta": 1.0, "sigmoid": 1.0}
-"""Learning rate where none is given. Rule delta has steps of 1 and no other."""
-
-USUAL_BATCH_SIZE = {"surrogate": 256, "delta": 32, "sigmoid": 32}
-"""Images per step where no number is given. Rule delta always takes its own."""
-
 DELTA_WEIGHT_BITS = range(4, MAX_WEIGHT_BITS + 1)
-"""Fewer leave the delta rule no room for steps of 1."""
+"""Bits per weight that the delta rule can move: with fewer, a step of 1 is too large."""
 
 MAX_SEED = (1 << 63) - 1
 """The largest seed that all random generators take."""
@@ -35,82 +39,159 @@ MAX_SEED = (1 << 63) - 1
 MAX_HIDDEN = 1 << 16
 """Neurons of a hidden layer; more is a slip of the finger, and no memory would hold the weights."""
 
-GRADIENT_SETTINGS = (
-    "batch_size",
-    "learning_rate",
-    "augmentation",
-    "surrogate",
-    "auxiliary",
-    "distillation",
-)
-"""Settings that mean nothing without a gradient."""
 
-FOREIGN_SETTINGS = {
-    "surrogate": (),
-    "delta": GRADIENT_SETTINGS,
-    "sigmoid": ("surrogate", "auxiliary", "distillation"),
-}
-"""Settings that a rule does not know. Left at their usual values they do nothing."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """Everything besides the data that decides what a training run makes.
 
-    rule: how weights learn, one of `RULES`.
-    hidden: neurons of each hidden layer; empty for a network of one layer.
-    weight_bits: bits per weight, one for all layers or one for each, the last layer included; None
-    for the rule's usual. Rule surrogate: 1 to 8, or "ternary"; delta: 4 to 8; sigmoid: 8.
-    readout: how the last layer becomes a character.
-    ink_threshold: grey value (0 to 255) from which a pixel is 1.
-    epochs: passes over the training images.
-    seed: the same seed, data, versions, processor and `threads` give the same network; with rule
-    delta, processor and threads do not matter.
-
-    The rest is for the rules that use torch; those of rule delta are constants of its module.
-
-    batch_size: images per step of the optimiser; None for the rule's usual.
-    learning_rate: at its peak; it warms up over the first steps and falls to 0 as a cosine. None
-    for the rule's usual.
-    augmentation: strength of the random warps of the training images; 0 switches them off.
-    threads: of torch, which adds up in another order with another number of them.
-
-    And this for rule surrogate alone.
-
-    surrogate: what counts as the slope of a step on the way back, one of `SURROGATES`.
-    auxiliary: weight in the loss of class detectors, which read the last hidden layer while
-    training and are thrown away afterwards; 0 for none.
-    distillation: part of the lesson, 0 to 1, that comes from a teacher instead of the labels.
-    teacher_epochs: passes over the training images that the teacher takes before.
+    The same settings, data, versions and processor give the same network. With rule delta,
+    processor and `threads` do not matter.
 
     Raises TrainingError if a value is out of its range, or given for a rule that does not know it.
     """
 
-    rule: str = "surrogate"
-    hidden: tuple[int, ...] = (128, 64)
-    weight_bits: int | str | tuple[int | str, ...] | None = None
-    readout: Readout = Readout.BITS
-    ink_threshold: int = 128
-    epochs: int = 30
-    seed: int = 0
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    augmentation: float = 0.5
-    threads: int = 1
-    surrogate: str = "hard-tanh"
-    auxiliary: float = 0.0
-    distillation: float = 0.0
-    teacher_epochs: int = 6
+    rule: Annotated[
+        str,
+        Setting(
+            "Learning rule: surrogate, sigmoid (both need torch), or delta.",
+            called="learning rule",
+            choices=RULES,
+            on_card=True,
+        ),
+    ] = "surrogate"
+
+    readout: Annotated[
+        Readout,
+        Setting(
+            "How the last layer becomes a character: bits, tree or nearest.",
+            called="readout",
+            choices=tuple(Readout),
+        ),
+    ] = Readout.BITS
+
+    hidden: Annotated[
+        tuple[int, ...],
+        Setting(
+            "Neurons of each hidden layer, first to last.",
+            on_card=True,
+            read=read_sizes,
+            write=write_sizes,
+        ),
+    ] = (128, 64)
+    """Empty for a network of one layer."""
+
+    weight_bits: Annotated[
+        int | str | tuple[int | str, ...] | None,
+        Setting(
+            "Bits per weight, 1 to 8 or ternary (rule delta: 4 to 8): for all layers, or one "
+            "for each; 1 if not given (rule delta and sigmoid: 8).",
+            usual={"surrogate": 1, "delta": 8, "sigmoid": 8},
+            on_card=True,
+            read=read_weight_bits,
+            write=write_weight_bits,
+        ),
+    ] = None
+    """One number or "ternary" for all layers, or one for each, the last layer included."""
+
+    ink_threshold: Annotated[
+        int, Setting("Grey value, 0 to 255, from which a pixel counts as ink.", on_card=True)
+    ] = 128
+
+    epochs: Annotated[int, Setting("Passes over the training images.", least=1, on_card=True)] = 30
+
+    seed: Annotated[
+        int,
+        Setting("The same seed makes the same network.", least=0, most=MAX_SEED, on_card=True),
+    ] = 0
+
+    batch_size: Annotated[
+        int | None,
+        Setting(
+            "Images per step; the rule's usual if not given.",
+            least=2,
+            rules=("surrogate", "sigmoid"),
+            usual={"surrogate": 256, "delta": 32, "sigmoid": 32},
+        ),
+    ] = None
+
+    learning_rate: Annotated[
+        float | None,
+        Setting(
+            "At its peak; the rule's usual if not given.",
+            rules=("surrogate", "sigmoid"),
+            usual={"surrogate": 0.03, "delta": 1.0, "sigmoid": 1.0},
+        ),
+    ] = None
+    """It warms up over the first steps and falls to 0 as a cosine."""
+
+    augmentation: Annotated[
+        float,
+        Setting(
+            "Strength of the random warps of training images; 0 for none.",
+            least=0,
+            rules=("surrogate", "sigmoid"),
+        ),
+    ] = 0.5
+
+    surrogate: Annotated[
+        str,
+        Setting(
+            "What counts as the slope of a step: straight-through, hard-tanh, sigmoid, "
+            "arctan or triangle.",
+            called="surrogate",
+            choices=SURROGATES,
+            rules=("surrogate",),
+        ),
+    ] = "hard-tanh"
+
+    auxiliary: Annotated[
+        float,
+        Setting(
+            "Weight in the loss of class detectors on the last hidden layer.",
+            least=0,
+            rules=("surrogate",),
+        ),
+    ] = 0.0
+    """The detectors help while training and are thrown away afterwards; 0 for none."""
+
+    distillation: Annotated[
+        float,
+        Setting(
+            "Part of the lesson, 0 to 1, that comes from a teacher.",
+            rules=("surrogate",),
+        ),
+    ] = 0.0
+    """The rest of the lesson comes from the labels."""
+
+    teacher_epochs: Annotated[
+        int,
+        Setting(
+            "Passes over the training images that the teacher takes before.",
+            least=1,
+        ),
+    ] = 6
+    """It means nothing without a teacher."""
+
+    threads: Annotated[int, Setting("Threads of torch; they decide rounding.", least=1)] = 1
+    """With another number of threads, torch adds up in another order."""
 
     def __post_init__(self) -> None:
-        _one_of(RULES, self.rule, "learning rule")
-        _one_of(SURROGATES, self.surrogate, "surrogate")
-        _one_of(tuple(Readout), str(self.readout), "readout")
+        for name, setting in SETTINGS.items():
+            value = getattr(self, name)
+            if setting.choices and value not in setting.choices:
+                raise TrainingError(
+                    f"There is no {setting.called} {str(value)!r}; "
+                    f"choose one of {', '.join(setting.choices)}."
+                )
         object.__setattr__(self, "readout", Readout(self.readout))
-        if self.batch_size is None:
-            object.__setattr__(self, "batch_size", USUAL_BATCH_SIZE[self.rule])
-        if self.learning_rate is None:
-            object.__setattr__(self, "learning_rate", USUAL_LEARNING_RATE[self.rule])
+        object.__setattr__(self, "batch_size", self.step_images)
+        object.__setattr__(self, "learning_rate", self.peak_rate)
+        self._check_hidden()
+        self._check_weights()
+        self._check_numbers()
+        self._check_foreign_settings()
+
+    def _check_hidden(self) -> None:
         if any(neurons < 1 for neurons in self.hidden):
             raise TrainingError(
                 f"The hidden layers {self.hidden} hold one without neurons; "
@@ -121,49 +202,6 @@ class Config:
                 f"The hidden layers {self.hidden} hold one of more than {MAX_HIDDEN} neurons; "
                 "give fewer."
             )
-        self._check_weights()
-        if not 0 <= self.ink_threshold <= 255:
-            raise TrainingError(
-                f"The ink threshold {self.ink_threshold} is no grey value; choose 0 to 255."
-            )
-        for name, value, least in (
-            ("epochs", self.epochs, 1),
-            ("batch_size", self.step_images, 2),
-            ("threads", self.threads, 1),
-            ("seed", self.seed, 0),
-            ("augmentation", self.augmentation, 0),
-            ("auxiliary", self.auxiliary, 0),
-            ("teacher_epochs", self.teacher_epochs, 1),
-        ):
-            if not value >= least:
-                raise TrainingError(f"The setting {name} is {value}; give at least {least}.")
-            if value == math.inf:
-                raise TrainingError(f"The setting {name} is {value}; give a finite number.")
-        if self.seed > MAX_SEED:
-            raise TrainingError(f"The setting seed is {self.seed}; give at most {MAX_SEED}.")
-        if not 0 < self.peak_rate < math.inf:
-            raise TrainingError(
-                f"The learning rate is {self.learning_rate}; give a finite number greater than 0."
-            )
-        if not 0 <= self.distillation <= 1:
-            raise TrainingError(
-                f"The setting distillation is {self.distillation}; give a part from 0 to 1."
-            )
-        self._check_foreign_settings()
-
-    def _check_foreign_settings(self) -> None:
-        """Refuse settings that would silently do nothing."""
-        usual: dict[str, object] = {
-            **{field.name: field.default for field in fields(self)},
-            "batch_size": USUAL_BATCH_SIZE[self.rule],
-            "learning_rate": USUAL_LEARNING_RATE[self.rule],
-        }
-        for name in FOREIGN_SETTINGS[self.rule]:
-            if getattr(self, name) != usual[name]:
-                raise TrainingError(
-                    f"The rule {self.rule} knows no setting {name}, but it is "
-                    f"{getattr(self, name)}; leave it out, or choose rule surrogate."
-                )
 
     def _check_weights(self) -> None:
         if len(self.weights_per_layer) != self.layer_count:
@@ -190,9 +228,44 @@ class Config:
                     "surrogate."
                 )
 
+    def _check_numbers(self) -> None:
+        if not 0 <= self.ink_threshold <= 255:
+            raise TrainingError(
+                f"The ink threshold {self.ink_threshold} is no grey value; choose 0 to 255."
+            )
+        for name, setting in SETTINGS.items():
+            value, least = getattr(self, name), setting.least
+            if least is None:
+                continue
+            if not value >= least:
+                raise TrainingError(f"The setting {name} is {value}; give at least {least}.")
+            if value == math.inf:
+                raise TrainingError(f"The setting {name} is {value}; give a finite number.")
+            if setting.most is not None and value > setting.most:
+                raise TrainingError(f"The setting {name} is {value}; give at most {setting.most}.")
+        if not 0 < self.peak_rate < math.inf:
+            raise TrainingError(
+                f"The learning rate is {self.learning_rate}; give a finite number greater than 0."
+            )
+        if not 0 <= self.distillation <= 1:
+            raise TrainingError(
+                f"The setting distillation is {self.distillation}; give a part from 0 to 1."
+            )
+
+    def _check_foreign_settings(self) -> None:
+        """Refuse settings that would silently do nothing."""
+        for name, setting in SETTINGS.items():
+            known = not setting.rules or self.rule in setting.rules
+            value = getattr(self, name)
+            if not known and value != default_of(self, name, setting):
+                raise TrainingError(
+                    f"The rule {self.rule} knows no setting {name}, but it is {value}; "
+                    "leave it out, or choose rule surrogate."
+                )
+
     @property
     def layer_count(self) -> int:
-        """Layers of the network, the last one included."""
+        """How many layers the network has, the last one included."""
         return len(self.hidden) + 1
 
     @property
@@ -203,25 +276,31 @@ class Config:
     @property
     def peak_rate(self) -> float:
         """The learning rate, the rule's usual where none was given."""
-        return USUAL_LEARNING_RATE[self.rule] if self.learning_rate is None else self.learning_rate
+        return self._or_usual("learning_rate")
 
     @property
     def step_images(self) -> int:
         """The batch size, the rule's usual where none was given."""
-        return USUAL_BATCH_SIZE[self.rule] if self.batch_size is None else self.batch_size
+        return self._or_usual("batch_size")
 
     @property
     def weights_per_layer(self) -> tuple[int | str, ...]:
         """What the weights of every layer can be, first to last: a number of bits, or "ternary"."""
-        if isinstance(self.weight_bits, tuple):
-            return self.weight_bits
-        bits = USUAL_WEIGHT_BITS[self.rule] if self.weight_bits is None else self.weight_bits
-        return (bits,) * self.layer_count
+        bits: int | str | tuple[int | str, ...] = self._or_usual("weight_bits")
+        return bits if isinstance(bits, tuple) else (bits,) * self.layer_count
 
     @property
     def bits_per_layer(self) -> tuple[int, ...]:
         """Bits that a weight of every layer takes in the network's file, first to last."""
         return tuple(2 if isinstance(bits, str) else bits for bits in self.weights_per_layer)
+
+    def _or_usual(self, name: str) -> Any:
+        value = getattr(self, name)
+        return default_of(self, name, SETTINGS[name]) if value is None else value
+
+
+SETTINGS = settings_of(Config)
+"""The declarations of the fields of `Config`, by name, in their order."""
 
 
 @dataclass(frozen=True)
@@ -245,8 +324,3 @@ class Progress:
     accuracy: float
     learning_rate: float | None = None
     teaching: bool = False
-
-
-def _one_of(choices: tuple[str, ...], value: str, what: str) -> None:
-    if value not in choices:
-        raise TrainingError(f"There is no {what} {value!r}; choose one of {', '.join(choices)}.")

@@ -66,6 +66,7 @@ from stepnet.data.sets import Dataset
 from stepnet.learning.config import Config, Progress
 from stepnet.learning.learner import State, random_state, restore_random
 from stepnet.learning.targets import Targets
+from stepnet.networks import reference
 from stepnet.networks.network import Layer, Network
 from stepnet.networks.reference import FLOAT32_EXACT
 
@@ -156,7 +157,7 @@ class DeltaLearner:
         self.config = config
         self.random = np.random.default_rng(config.seed)
         self.targets = Targets.of(config.readout, dataset.alphabet)
-        self.pixels = dataset.images >= config.ink_threshold
+        self.pixels: NDArray[np.bool_] = reference.ink(dataset.images, config.ink_threshold)
         indices = self.targets.indices(dataset.labels)
         self.wanted = self.targets.wanted[indices][:, self.targets.trained_rows]
         _, height, width = self.pixels.shape

@@ -26,6 +26,7 @@ from stepnet.learning.learner import State
 from stepnet.learning.lesson import Lesson
 from stepnet.learning.schedule import rate
 from stepnet.learning.torch_state import restore_tensors, tensors_state, threads
+from stepnet.networks import reference
 from stepnet.networks.sigmoid import SigmoidLayer, SigmoidNetwork
 
 
@@ -144,7 +145,7 @@ class SigmoidLearner:
         images = self.images[batch].float()
         if self.config.augmentation:
             images = warp(images, self.config.augmentation, self.generator)
-        return (images >= self.config.ink_threshold).flatten(1).float()
+        return reference.ink(images, self.config.ink_threshold).flatten(1).float()
 
     def _descend(self, loss: Tensor, learning_rate: float) -> None:
         """One step of gradient descent."""

@@ -35,6 +35,7 @@ from stepnet.learning.torch_state import (
     tensors_state,
     threads,
 )
+from stepnet.networks import reference
 from stepnet.networks.network import Network
 
 DETECTOR_RATE = 0.1
@@ -159,7 +160,7 @@ class SurrogateLearner:
 
     def _binarise(self, images: Tensor) -> Tensor:
         """Input bits as the reference has them: (N, pixels) bool."""
-        return (images >= self.config.ink_threshold).flatten(1)
+        return reference.ink(images, self.config.ink_threshold).flatten(1)
 
     def _tensors(self) -> dict[str, Tensor]:
         """Everything that passes change but the optimisers' memories and the generator."""

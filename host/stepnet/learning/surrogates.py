@@ -29,7 +29,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from stepnet.learning.config import TERNARY
+from stepnet.learning.settings import TERNARY
 
 SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
     "straight-through": torch.ones_like,

@@ -381,7 +381,7 @@ class Exchange:
                 if size is not None and len(payload) != size:
                     continue
                 if kind == _READING and message.wanted:
-                    self._count(now_s - message.sent_at_s)
+                    self.tally.answered(now_s - message.sent_at_s)
             elif payload[0] != _REFUSAL or len(payload) != protocol.REFUSAL.size:
                 continue
             else:
@@ -407,12 +407,6 @@ class Exchange:
     def _lose(self, message: Message) -> None:
         message.lost = True
         self._trouble()
-
-    def _count(self, latency_s: float) -> None:
-        self.tally.images += 1
-        self.tally.latency_sum_s += latency_s
-        if latency_s > self.tally.worst_latency_s:
-            self.tally.worst_latency_s = latency_s
 
     def _count_refusal(self, message: Message) -> None:
         self._trouble()

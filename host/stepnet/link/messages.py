@@ -11,13 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stepnet.errors import LinkError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 PROTOCOL_VERSION = 2
 
@@ -168,8 +166,9 @@ the last pixel to it."""
 REFUSAL = Layout({**_HEADER, "reason": 1})
 
 
-def pack_pixels(bits: NDArray[np.uint8]) -> bytes:
-    """One image's input bits, (pixels,) of 0 and 1, as INFER carries them."""
-    import numpy as np  # here, so that a command that only needs a constant starts quickly
+def pack_pixels(bits: NDArray[np.uint8] | NDArray[np.bool_]) -> bytes:
+    """One image's input bits as INFER carries them, eight to a byte, the first in bit 0.
 
-    return np.packbits(bits, bitorder="little").tobytes()
+    bits: uint8 of 0 and 1, or bool, of any shape; taken row by row.
+    """
+    return np.packbits(bits, None, "little").tobytes()

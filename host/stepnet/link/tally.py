@@ -72,6 +72,13 @@ class Tally:
             self.busy_s += now_s - self.busy_since_s
             self.busy_since_s = None
 
+    def answered(self, latency_s: float) -> None:
+        """An image was answered, so long after it was sent first."""
+        self.images += 1
+        self.latency_sum_s += latency_s
+        if latency_s > self.worst_latency_s:
+            self.worst_latency_s = latency_s
+
     def snapshot(self, dropped_frames: int) -> Statistics:
         """What was counted so far."""
         running_s = 0.0 if self.busy_since_s is None else time.monotonic() - self.busy_since_s

@@ -13,7 +13,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -30,9 +29,18 @@ from stepnet.networks.network_file import (
     damaged,
     read_content,
 )
+from stepnet.networks.readout import MAX_WEIGHT_BITS, Readout
 
-MAX_WEIGHT_BITS = 8
-
+__all__ = [
+    "MAX_WEIGHT_BITS",
+    "AnyLayer",
+    "CharacterNetwork",
+    "Layer",
+    "LayerShape",
+    "Network",
+    "Readout",
+    "check_shapes",
+]
 
 _OTHER_KINDS = {
     "step": "not a sigmoid network; measure it with `stepnet evaluate`, or name a network that "
@@ -41,21 +49,6 @@ _OTHER_KINDS = {
     "network.",
 }
 """How a file of each kind is refused where another kind is wanted."""
-
-
-class Readout(StrEnum):
-    """How the last layer becomes a character code.
-
-    BITS: 7 or 8 neurons, neuron k is bit k of the code.
-    TREE: one neuron per prefix of the code in heap order (root 0, children of n at 2n+1 and
-    2n+2); from the most significant bit down, the bits already known choose the next neuron.
-    NEAREST: one neuron per character of the alphabet; the largest `sum - threshold` wins, the
-    first one on a tie.
-    """
-
-    BITS = "bits"
-    TREE = "tree"
-    NEAREST = "nearest"
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,15 @@ FLOAT32_EXACT = 1 << 24
 as long as no sum can exceed it (IEEE 754 binary32: 24 bits of significand)."""
 
 
+def ink(grey: Any, ink_threshold: int | NDArray[np.uint8]) -> Any:
+    """Which pixels are 1: those whose grey value, ink bright, is at least the ink threshold.
+
+    grey: 0 to 255, an array of numpy or a tensor of torch of any shape; the result is bool of that
+    kind and shape.
+    """
+    return grey >= ink_threshold
+
+
 def binarise(network: CharacterNetwork[Any], images: NDArray[np.generic]) -> NDArray[np.uint8]:
     """The input bits of a batch of images: (N, height * width) uint8 of 0 and 1.
 
@@ -35,7 +44,7 @@ def binarise(network: CharacterNetwork[Any], images: NDArray[np.generic]) -> NDA
     if images.dtype == np.bool_:
         pixels = images
     elif images.dtype == np.uint8:
-        pixels = np.greater_equal(images, network.ink_threshold)
+        pixels = ink(images, network.ink_threshold)
     else:
         raise ImageError(
             f"The images hold {images.dtype} values; "

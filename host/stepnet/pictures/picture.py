@@ -21,7 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stepnet.errors import ImageError
 from stepnet.pictures.paper import find_ink
-from stepnet.pictures.placing import Framing, frame
+from stepnet.pictures.placing import Placing, place
 
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]"
 """A path; the bytes of an image file; from Pillow in any mode; or an array of uint8 of shape
@@ -74,11 +74,11 @@ def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None
 
 
 def normalise(
-    picture: Picture, height: int = 28, width: int = 28, framing: Framing = Framing.MNIST
+    picture: Picture, height: int = 28, width: int = 28, placing: Placing = Placing.MNIST
 ) -> NDArray[np.uint8]:
     """One character as network input: (height, width) uint8 grey values, bright ink on 0.
 
-    framing: how the characters lie in the data that the network learned from; see `framing_of`.
+    placing: how the characters lie in the data that the network learned from; see `placing_of`.
 
     1. What is transparent becomes white; colours become grey.
     2. Paper is found and taken away: `stepnet.pictures.paper.find_ink`.
@@ -89,7 +89,7 @@ def normalise(
     Raises ImageError if the picture is empty or blank, too large, or an array of another form, and
     as `read_picture` does.
     """
-    return frame(find_ink(*grey_values(picture)).strength, height, width, framing)
+    return place(find_ink(*grey_values(picture)).strength, height, width, placing)
 
 
 def grey_values(picture: Picture, name: str | None = None) -> tuple[NDArray[np.float32], str]:

@@ -1,6 +1,8 @@
-"""How a character is placed in the frame that a network sees.
+"""Where a character stands in the image that a network gets, and how large it is there.
 
-Networks expect characters placed as in the data that they learned from, and the collections differ.
+A network reads characters that are placed as in the data that it learned from, and collections of
+handwriting differ in that. `place` makes the image from a character's ink, `place_for` makes it as
+one network expects it.
 """
 
 from __future__ import annotations
@@ -16,25 +18,26 @@ from stepnet.networks.network import CharacterNetwork
 from stepnet.pictures.paper import MIN_INK, stroke_width
 
 MIN_STROKE_PIXELS = 1.8
-"""Strokes that would come out thinner than this, in pixels of the result, are widened first."""
+"""Strokes that would be thinner than this in the image, in pixels, are widened before."""
 
 SOLID = 0.33
-"""Width of the stroke by the longer side, as `stroke_width` has it, above which a character is a
-blot: a full stop has 0.4 to 0.5, a comma less than 0.3."""
+"""A character is a blot if its stroke is wider than this part of its longer side: for a full stop
+`stroke_width` gives 0.4 to 0.5 of it, for a comma less than 0.3."""
 
 DOT_PART = 4 / 28
-"""Part of the frame that a full stop takes (`UNIPEN`)."""
+"""Part of the image's side that a full stop fills under `Placing.UNIPEN`."""
 
 Array = NDArray[np.float32]
 
 
-class Framing(enum.StrEnum):
+class Placing(enum.StrEnum):
     """How a collection places its characters.
 
-    MNIST: the longer side of a character's box is 20/28 of the frame; the centre of mass is in the
-    middle.
-    UNIPEN: 22/28 of the frame are the height of the writer's capitals, so a full stop stays small;
-    what is longer is scaled down to that. The middle of the box is in the middle.
+    MNIST: the longer side of a character's box is 20/28 of the image's side; its centre of mass is
+    in the middle of the image.
+    UNIPEN: the writer's capitals are 22/28 of the image's side high, so a full stop stays small;
+    what is longer than a capital is scaled down to that. The middle of the box is in the middle of
+    the image.
     """
 
     MNIST = "mnist"
@@ -42,56 +45,74 @@ class Framing(enum.StrEnum):
 
     @property
     def ink_part(self) -> float:
-        """Part of the frame that the longer side of a character fills at most."""
-        return {Framing.MNIST: 20 / 28, Framing.UNIPEN: 22 / 28}[self]
+        """Part of the image's side that the longer side of a character fills at most."""
+        return {Placing.MNIST: 20 / 28, Placing.UNIPEN: 22 / 28}[self]
 
 
-def framing_of(network: CharacterNetwork[Any]) -> Framing:
-    """The framing of the data that `network` learned from, as its card says; else `MNIST`."""
-    return Framing.UNIPEN if network.card.get("data", "").startswith("unipen") else Framing.MNIST
+def placing_of(network: CharacterNetwork[Any]) -> Placing:
+    """How the data place characters that `network` learned from, by its card; `MNIST` if the card
+    does not tell.
+    """
+    return Placing.UNIPEN if network.card.get("data", "").startswith("unipen") else Placing.MNIST
 
 
-def frame(
+def place_for(
+    network: CharacterNetwork[Any], ink: Array, capital_height: float | None = None
+) -> NDArray[np.uint8]:
+    """One character as `network` expects it: `place` with the network's image size and placing."""
+    return place(ink, network.height, network.width, placing_of(network), capital_height)
+
+
+def place(
     ink: Array,
     height: int,
     width: int,
-    framing: Framing = Framing.MNIST,
+    placing: Placing = Placing.MNIST,
     capital_height: float | None = None,
 ) -> NDArray[np.uint8]:
     """One character as network input: (height, width) uint8 grey values, bright ink on 0.
 
-    ink: (H, W) strength, 0 on paper, not everywhere.
-    capital_height: of the line that the character comes from, in pixels of `ink`; counts for
-    `UNIPEN`. If it is not known, the character's longer side stands for it; but what is as solid as
-    a full stop is one and stays small.
+    ink: (H, W) strength of the ink, 0 where there is paper; some of it is greater than 0.
+    capital_height: how high capitals are in the line that the character comes from, in pixels of
+    `ink`; used under `UNIPEN` alone. If it is not known, the character's longer side stands for it;
+    but a character that is as solid as a full stop is taken for one and stays small.
 
     The box around all pixels of at least `MIN_INK` is cut out and scaled, keeping its aspect. Thin
-    strokes are widened before they shrink away. The brightest ink becomes 255. The middle is
-    rounded to whole pixels, and moves as far as is needed to keep the ink within the frame.
+    strokes are widened before they shrink away. The brightest ink becomes 255. The character's
+    middle is rounded to whole pixels, and moves as far as is needed to keep its ink within the
+    image.
     """
     ink = cut_out(ink)
     scale = min(height / ink.shape[0], width / ink.shape[1])
-    scale *= DOT_PART if _is_dot(ink, framing, capital_height) else framing.ink_part
-    if framing is Framing.UNIPEN and capital_height is not None:
-        scale = min(scale, framing.ink_part * height / capital_height)
+    scale *= DOT_PART if _is_dot(ink, placing, capital_height) else placing.ink_part
+    if placing is Placing.UNIPEN and capital_height is not None:
+        scale = min(scale, placing.ink_part * height / capital_height)
     size = (max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale)))
     character = np.asarray(
         Image.fromarray(_widen_strokes(ink, scale)).resize(size, Image.Resampling.BILINEAR)
     )
     stretched = np.rint(character * (255 / character.max())).astype(np.uint8)
-    middle = _mass_centre(stretched) if framing is Framing.MNIST else _box_centre(stretched)
+    middle = _mass_centre(stretched) if placing is Placing.MNIST else _box_centre(stretched)
     return _placed(stretched, middle, height, width)
 
 
-def cut_out(ink: Array) -> Array:
-    """The box around all pixels of at least `MIN_INK` of the strongest."""
+def ink_box(ink: Array) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom, the last two just outside, of the box around all pixels that
+    have at least `MIN_INK` of the strongest one.
+    """
     strong = ink >= MIN_INK * ink.max()
     rows, columns = np.flatnonzero(strong.any(axis=1)), np.flatnonzero(strong.any(axis=0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _is_dot(ink: Array, framing: Framing, capital_height: float | None) -> bool:
-    if framing is not Framing.UNIPEN or capital_height is not None:
+def cut_out(ink: Array) -> Array:
+    """The part of (H, W) `ink` in its `ink_box`."""
+    left, top, right, bottom = ink_box(ink)
+    return ink[top:bottom, left:right]
+
+
+def _is_dot(ink: Array, placing: Placing, capital_height: float | None) -> bool:
+    if placing is not Placing.UNIPEN or capital_height is not None:
         return False
     return stroke_width(ink >= ink.max() / 2) > SOLID * max(ink.shape)
 
@@ -121,7 +142,7 @@ def _box_centre(character: NDArray[np.uint8]) -> tuple[float, float]:
 def _placed(
     character: NDArray[np.uint8], middle: tuple[float, float], height: int, width: int
 ) -> NDArray[np.uint8]:
-    """`character` in a frame of zeros with its (row, column) `middle` in the frame's middle."""
+    """An image of zeros with `character` in it, whose (row, column) `middle` is in the image's."""
     top, left = (
         min(max(0, round(side / 2 - centre)), side - length)
         for side, centre, length in zip((height, width), middle, character.shape, strict=True)

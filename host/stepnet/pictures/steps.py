@@ -1,20 +1,22 @@
-"""A picture of how a picture becomes network input, step by step.
+"""Draws how a picture becomes network input, step by step, for `stepnet infer --steps`.
 
-Page, the paper found on it, the ink that is left, the boxes of the characters, and each character
-as the network sees it.
+The drawing shows the page, the paper that was found on it, the ink that is left, the boxes of the
+characters, and each character as the network sees it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from stepnet.pictures.paper import MIN_INK, Ink
-from stepnet.pictures.text_line import Line
+from stepnet.networks import reference
+from stepnet.pictures.paper import Ink
+from stepnet.pictures.placing import ink_box
+from stepnet.pictures.preparing import Prepared
+from stepnet.pictures.segmentation import Line
 
 PAGE_WIDTH_PIXELS = 960
 MAX_PANEL_WIDTH_PIXELS = 640
@@ -25,55 +27,36 @@ PAGE_COLOUR = "#f3f1ec"
 CAPTION_COLOUR = "#222222"
 BOX_COLOUR = "#d03020"
 SEEN_SCALE = 4
-"""Pixels of the result for one that the network sees."""
+"""How many pixels of the drawing show one pixel that the network sees, along each side."""
 
 FONT = ImageFont.load_default(14)  # in smaller ones a colon is lost
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """A character as the network sees it, and what was read in it.
+def draw_steps(prepared: Prepared, captions: Sequence[str], ink_threshold: int) -> Image.Image:
+    """The steps from a picture, of one character or of a line, to network input.
 
-    image: (height, width) uint8 grey values, bright ink on 0.
-    caption: a few letters.
-    """
-
-    image: NDArray[np.uint8]
-    caption: str = ""
-
-
-def character_steps(ink: Ink, seen: Seen, ink_threshold: int) -> Image.Image:
-    """The steps from a picture of one character to network input.
-
+    captions: what is written below each character, a few letters each, such as what was read in it.
     ink_threshold: grey value from which a pixel is 1 for the network.
     """
-    strong = ink.strength >= MIN_INK * ink.strength.max()
-    rows, columns = np.flatnonzero(strong.any(axis=1)), np.flatnonzero(strong.any(axis=0))
-    box = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-    panels = [
-        *_page_panels(ink),
-        _panel("4 The character's box", _boxed(_ink_picture(ink.strength), [box])),
-        _seen_panel([seen], ink_threshold),
-    ]
-    return _laid_out(panels)
+    cut_out = (
+        _character_panel(prepared.ink) if prepared.line is None else _line_panel(prepared.line)
+    )
+    seen = _seen_panel(prepared.images, captions, ink_threshold)
+    return _laid_out([*_page_panels(prepared.ink), cut_out, seen])
 
 
-def line_steps(line: Line, seen: Sequence[Seen], ink_threshold: int) -> Image.Image:
-    """The steps from a picture of a line to network input.
+def _character_panel(ink: Ink) -> Image.Image:
+    left, top, right, bottom = ink_box(ink.strength)
+    boxed = _boxed(_ink_picture(ink.strength), [(left, top, right, bottom)])
+    return _panel("4 The character's box", boxed)
 
-    seen: of each glyph of the line.
-    ink_threshold: grey value from which a pixel is 1 for the network.
-    """
+
+def _line_panel(line: Line) -> Image.Image:
     capital = f"capitals {line.capital_height:.0f} pixels high"
     turned = f"{_levelled(line.tilt_degrees)}, {capital}"
     spaces = sum(glyph.after_space for glyph in line.glyphs)
     cut = f"{_counted(len(line.boxes), 'character')}, {_counted(spaces, 'space')}"
-    panels = [
-        *_page_panels(line.ink),
-        _panel(f"4 The line, {turned}; {cut}", _boxed(_ink_picture(line.level), line.boxes)),
-        _seen_panel(seen, ink_threshold),
-    ]
-    return _laid_out(panels)
+    return _panel(f"4 The line, {turned}; {cut}", _boxed(_ink_picture(line.level), line.boxes))
 
 
 def _levelled(tilt_degrees: float) -> str:
@@ -115,25 +98,27 @@ def _boxed(picture: Image.Image, boxes: Sequence[tuple[int, int, int, int]]) -> 
     return large
 
 
-def _seen_panel(seen: Sequence[Seen], ink_threshold: int) -> Image.Image:
+def _seen_panel(
+    images: Sequence[NDArray[np.uint8]], captions: Sequence[str], ink_threshold: int
+) -> Image.Image:
     """Each character in grey, below it the bits that the network gets, below that its caption."""
-    height, width = seen[0].image.shape
+    height, width = images[0].shape
     cell_width = width * SEEN_SCALE + 4
     cell_height = 2 * (height * SEEN_SCALE + 4) + CAPTION_PIXELS
     per_row = max(1, PAGE_WIDTH_PIXELS // cell_width)
-    rows = -(-len(seen) // per_row)
+    rows = -(-len(images) // per_row)
     picture = Image.new(
-        "RGB", (min(len(seen), per_row) * cell_width, rows * cell_height), PAGE_COLOUR
+        "RGB", (min(len(images), per_row) * cell_width, rows * cell_height), PAGE_COLOUR
     )
-    for number, one in enumerate(seen):
+    for number, (grey, caption) in enumerate(zip(images, captions, strict=True)):
         left, top = number % per_row * cell_width, number // per_row * cell_height
-        bits = np.where(one.image >= ink_threshold, np.uint8(255), np.uint8(0))
-        for place, image in enumerate((one.image, bits)):
+        bits = np.where(reference.ink(grey, ink_threshold), np.uint8(255), np.uint8(0))
+        for place, image in enumerate((grey, bits)):
             large = Image.fromarray(image).resize(
                 (width * SEEN_SCALE, height * SEEN_SCALE), Image.Resampling.NEAREST
             )
             picture.paste(large, (left, top + place * (height * SEEN_SCALE + 4)))
-        _write(picture, (left, top + cell_height - CAPTION_PIXELS), one.caption)
+        _write(picture, (left, top + cell_height - CAPTION_PIXELS), caption)
     return _panel("5 As the network sees it: grey, and the bits", picture, scale=1)
 
 

@@ -1,54 +1,31 @@
-"""A line of separate characters, cut into one image each.
+"""Reading a line of separate characters in a picture.
 
-`segment_line("note.jpg")` finds the characters of one line of handwriting, in order, as `Glyph`s;
-`read_text` reads them with whatever infers images, a board or the reference. Characters must not
-touch each other, as in a form; joined writing is not taken apart.
+`read_text` is what `Board.read_text` calls: it cuts the line into characters, has a board or the
+reference infer each, and joins what was read with spaces between words. `segment_line` gives the
+characters alone. Characters must not touch each other, as in a form; joined writing is not taken
+apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from stepnet.errors import ImageError
 from stepnet.networks.network import CharacterNetwork
-from stepnet.pictures.paper import Ink, find_ink, stroke_width
-from stepnet.pictures.picture import Picture, grey_values
-from stepnet.pictures.pieces import Components, label
-from stepnet.pictures.placing import Framing, frame, framing_of
-
-MASK_INK = 0.3
-"""Part of the full contrast that belongs to a character; less between two of them parts them."""
-
-MAX_TILT_DEGREES = 15
-"""How far a line may climb or fall."""
-
-MAX_SLANT_DEGREES = 35
-"""How far its characters may lean."""
-
-MIN_LINE_ASPECT = 2.0
-"""A line shorter than this, by its height, says nothing about its tilt and stays as it lies."""
-
-SHARED_WIDTH = 0.4
-"""Part of its width that a piece shares with another of the same character."""
-
-SPACE = 0.35
-"""Space between words beyond that between characters, by the height of capitals."""
+from stepnet.pictures.picture import Picture
+from stepnet.pictures.preparing import prepare_line
+from stepnet.pictures.segmentation import Glyph, find_line
 
 UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 """What stands in a text for a character that the network does not know."""
 
-Box = tuple[int, int, int, int]
-
 
 class CharacterReading(Protocol):
-    """What infers an image says the character, None if it does not know it."""
+    """What a board or the reference says of an image, as far as a text needs it."""
 
     @property
     def character(self) -> str | None:
@@ -57,35 +34,12 @@ class CharacterReading(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Glyph:
-    """One character of a line.
-
-    box: left, top, right and bottom in pixels of the picture as it was given, the last two just
-    outside.
-    ink: (H, W) float32 strength of its ink alone, 0 on paper, with the line made level.
-    capital_height: of the line, in pixels of `ink`.
-    after_space: there is a space before it.
-    """
-
-    box: Box
-    ink: NDArray[np.float32]
-    capital_height: float
-    after_space: bool
-
-    def image(
-        self, height: int = 28, width: int = 28, framing: Framing = Framing.MNIST
-    ) -> NDArray[np.uint8]:
-        """The character as network input: (height, width) uint8, as `framing.frame` makes it."""
-        return frame(self.ink, height, width, framing, self.capital_height)
-
-
-@dataclass(frozen=True, eq=False)
 class LineText:
     """What was read in a line.
 
     text: the characters with one space between words; `UNKNOWN_CHARACTER` for one not known.
-    readings: of each character, in order, without spaces.
-    glyphs: the characters' images.
+    readings: one for each character, in order, none for spaces.
+    glyphs: the characters as they were cut out of the picture, in the same order.
     """
 
     text: str
@@ -96,28 +50,6 @@ class LineText:
         return self.text
 
 
-@dataclass(frozen=True, eq=False)
-class Line:
-    """A picture of one line and what is known of it; the steps from the one to the other.
-
-    ink: the picture taken apart, as it lies.
-    level: (H, W) float32, its ink turned until the line is level.
-    tilt_degrees: how far the line falls to the right in the picture.
-    slant_degrees: how far the characters lean to the right.
-    boxes: of each character in `level`.
-    capital_height: in pixels of `level`.
-    glyphs: the characters.
-    """
-
-    ink: Ink
-    level: NDArray[np.float32]
-    tilt_degrees: float
-    slant_degrees: float
-    boxes: tuple[Box, ...]
-    capital_height: float
-    glyphs: tuple[Glyph, ...]
-
-
 def read_text(
     infer_many: Callable[[Iterable[NDArray[np.uint8]]], Iterator[CharacterReading]],
     page: Picture,
@@ -126,14 +58,13 @@ def read_text(
     """Read the line of characters on `page`.
 
     infer_many: gives a reading for each (height, width) uint8 image, in order.
-    network: what `infer_many` infers; says the size of the images and their framing.
+    network: the network that `infer_many` infers, which says how the images have to be.
 
-    Errors as of `segment_line`, and whatever `infer_many` raises.
+    Raises what `segment_line` and `infer_many` raise.
     """
-    glyphs = tuple(segment_line(page))
-    size, framing = (network.height, network.width), framing_of(network)
-    readings = tuple(infer_many(glyph.image(*size, framing) for glyph in glyphs))
-    return LineText(joined_text(glyphs, readings), readings, glyphs)
+    prepared = prepare_line(page, network)
+    readings = tuple(infer_many(prepared.images))
+    return LineText(joined_text(prepared.glyphs, readings), readings, prepared.glyphs)
 
 
 def joined_text(glyphs: Sequence[Glyph], readings: Sequence[CharacterReading]) -> str:
@@ -149,282 +80,9 @@ def segment_line(picture: Picture) -> list[Glyph]:
     """The characters of one line of handwriting, from left to right; at least one.
 
     picture: dark on light or light on dark, unevenly lit, climbing or falling by up to
-    `MAX_TILT_DEGREES`, with paper along the border. Pieces above each other are one character
-    (i, j, =, %, :, ;), and so are the two strokes of a double quote.
+    `segmentation.MAX_TILT_DEGREES`, with paper along the border. Pieces above each other are one
+    character (i, j, =, %, :, ;), and so are the two strokes of a double quote.
 
     Raises ImageError if there are two lines, and as `stepnet.pictures.picture.normalise` does.
     """
     return list(find_line(picture).glyphs)
-
-
-def find_line(picture: Picture, name: str | None = None) -> Line:
-    """`segment_line` with everything that was found on the way; `name` as in `grey_values`."""
-    grey, what = grey_values(picture, name)
-    ink = find_ink(grey, what)
-    tilt = _tilt_degrees(ink.strength)
-    level = _turned(ink.strength, tilt)
-    mask = level >= MASK_INK * level.max()
-    pieces = label(mask)
-    pieces = _without_small(pieces, mask)
-    _check_one_line(pieces, mask, what)
-    slant = _slant_degrees(level)
-    lean = float(np.tan(np.radians(slant)))
-    groups = _characters(pieces, lean)
-    boxes = [_around(pieces.boxes[group]) for group in groups]
-    capital = _capital_height(boxes)
-    spaces = _spaces([_leaning(pieces, group, lean) for group in groups], capital)
-    glyphs = tuple(
-        Glyph(
-            _box_in_picture(_pixels(pieces, group), level.shape, ink, tilt),
-            _alone(level, pieces, group, box),
-            capital,
-            after_space,
-        )
-        for group, box, after_space in zip(groups, boxes, spaces, strict=True)
-    )
-    return Line(ink, level, tilt, slant, tuple(boxes), capital, glyphs)
-
-
-# Tilt and slant: the angle at which rows, or columns, part ink and paper most sharply
-
-
-def _tilt_degrees(strength: NDArray[np.float32]) -> float:
-    rows, columns = _ink_points(strength)
-    extent = max(1.0, float(np.ptp(columns))) / max(1.0, float(np.ptp(rows)))
-    if extent < MIN_LINE_ASPECT:
-        return 0.0
-    return _sharpest(
-        lambda degrees: _sharpness(
-            rows * np.cos(np.radians(degrees)) - columns * np.sin(np.radians(degrees))
-        ),
-        MAX_TILT_DEGREES,
-    )
-
-
-def _slant_degrees(level: NDArray[np.float32]) -> float:
-    rows, columns = _ink_points(level)
-    return _sharpest(
-        lambda degrees: _sharpness(columns + rows * np.tan(np.radians(degrees))),
-        MAX_SLANT_DEGREES,
-    )
-
-
-def _ink_points(
-    strength: NDArray[np.float32], most: int = 20_000
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rows and columns of the ink, of every n-th pixel of it if there are more than `most`."""
-    rows, columns = np.nonzero(strength >= MASK_INK * strength.max())
-    step = -(-len(rows) // most)
-    return rows[::step].astype(np.float64), columns[::step].astype(np.float64)
-
-
-def _sharpest(sharpness: Callable[[float], float], most_degrees: float) -> float:
-    """The angle within +-`most_degrees` of greatest sharpness, to a fifth of a degree."""
-    coarse = max(
-        np.arange(-most_degrees, most_degrees + 1.0), key=lambda it: (sharpness(it), -abs(it))
-    )
-    fine = coarse + np.arange(-4, 5) / 5
-    return float(max(fine, key=lambda it: (sharpness(it), -abs(it))))
-
-
-def _sharpness(positions: NDArray[np.float64]) -> float:
-    """Sum of the squares of a histogram of 1 pixel's step: large where ink gathers in few bins."""
-    counts = np.bincount(np.floor(positions - positions.min()).astype(np.intp))
-    return float(np.square(counts.astype(np.float64)).sum())
-
-
-def _turned(strength: NDArray[np.float32], degrees: float) -> NDArray[np.float32]:
-    if degrees == 0:
-        return strength
-    turned = Image.fromarray(strength).rotate(
-        degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=0
-    )
-    return np.maximum(np.asarray(turned), 0)
-
-
-# Pieces and characters
-
-
-def _without_small(pieces: Components, mask: NDArray[np.bool_]) -> Components:
-    """Without what is smaller than any full stop: a third of a stroke's width both ways."""
-    smallest = stroke_width(mask) / 3
-    boxes = pieces.boxes
-    sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    kept = sides >= min(smallest, sides.max())
-    numbers = np.append(0, np.where(kept, np.cumsum(kept), 0)).astype(np.int32)
-    return Components(numbers[pieces.labels], boxes[kept], pieces.areas[kept])
-
-
-def _check_one_line(pieces: Components, mask: NDArray[np.bool_], what: str) -> None:
-    """Two lines are two bands of rows, paper between them, each much higher than a stroke."""
-    rows = (pieces.labels > 0).any(axis=1).astype(np.int8)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], rows, [0]])))
-    heights = edges[1::2] - edges[::2]
-    high = heights >= max(4 * stroke_width(mask), 0.4 * heights.max())
-    if np.count_nonzero(high) > 1:
-        raise ImageError(
-            f"The {what} holds {np.count_nonzero(high)} lines; cut it into pictures of one line "
-            "each."
-        )
-
-
-def _pixels(pieces: Components, group: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the pixels of some pieces."""
-    left, top, right, bottom = _around(pieces.boxes[group])
-    window = pieces.labels[top:bottom, left:right]
-    rows, columns = np.nonzero(np.isin(window, np.asarray(group) + 1))
-    return rows + top, columns + left
-
-
-def _leaning(pieces: Components, group: Sequence[int], lean: float) -> tuple[float, float]:
-    """Left and right end of some pieces where upright is what leans by `lean`."""
-    rows, columns = _pixels(pieces, group)
-    positions = columns + rows * lean
-    return float(positions.min()), float(positions.max()) + 1
-
-
-def _characters(pieces: Components, lean: float) -> list[list[int]]:
-    """The pieces of each character, characters from left to right."""
-    rows, columns = np.nonzero(pieces.labels)
-    numbers = pieces.labels[rows, columns] - 1
-    positions = columns + rows * lean
-    count = len(pieces.areas)
-    left, right = np.full(count, np.inf), np.full(count, -np.inf)
-    np.minimum.at(left, numbers, positions)
-    np.maximum.at(right, numbers, positions + 1)
-    groups = [[piece] for piece in np.argsort(left, kind="stable").tolist()]
-    spans = [(float(left[group[0]]), float(right[group[0]])) for group in groups]
-    place = 0
-    while place + 1 < len(groups):
-        if _share_width(spans[place], spans[place + 1]):
-            groups[place] += groups.pop(place + 1)
-            following = spans.pop(place + 1)
-            spans[place] = (spans[place][0], max(spans[place][1], following[1]))
-            place = max(0, place - 1)
-        else:
-            place += 1
-    return _with_double_quotes(groups, pieces)
-
-
-def _share_width(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    shared = min(one[1], other[1]) - max(one[0], other[0])
-    return shared >= SHARED_WIDTH * min(one[1] - one[0], other[1] - other[0])
-
-
-def _with_double_quotes(groups: list[list[int]], pieces: Components) -> list[list[int]]:
-    """Join neighbours that are two short upright strokes at the top of the line, close together."""
-    boxes = [_around(pieces.boxes[group]) for group in groups]
-    capital = _capital_height(boxes)
-    baseline = _baseline(boxes)
-
-    def is_quote(box: Box) -> bool:
-        left, top, right, bottom = box
-        height = bottom - top
-        return (
-            0.15 * capital < height < 0.6 * capital
-            and right - left < 0.9 * height
-            and bottom < baseline - 0.4 * capital
-        )
-
-    joined = [groups[0]]
-    open_quote = is_quote(boxes[0])
-    for group, before, box in zip(groups[1:], boxes, boxes[1:], strict=False):
-        quote = is_quote(box)
-        near = box[0] - before[2] < 0.35 * capital
-        level = abs(box[1] - before[1]) < 0.2 * capital
-        if open_quote and quote and near and level:
-            joined[-1] = joined[-1] + group
-            open_quote = False
-        else:
-            joined.append(group)
-            open_quote = quote
-    return joined
-
-
-def _around(boxes: NDArray[np.int64]) -> Box:
-    left, top = boxes[:, :2].min(axis=0).tolist()
-    right, bottom = boxes[:, 2:].max(axis=0).tolist()
-    return left, top, right, bottom
-
-
-# The line's measures
-
-
-def _baseline(boxes: Sequence[Box]) -> float:
-    """The row that most characters stand on: the median of the bottoms of those that are not small.
-
-    Descenders are few, and what hangs at the top (quotes, carets) is small.
-    """
-    heights = [bottom - top for _, top, _, bottom in boxes]
-    bottoms = [
-        box[3] for box, height in zip(boxes, heights, strict=True) if height >= 0.4 * max(heights)
-    ]
-    return float(np.median(bottoms))
-
-
-def _capital_height(boxes: Sequence[Box]) -> float:
-    """The height of capitals and digits: of those characters that reach highest above the baseline.
-
-    A line without any tall character takes its tallest for one.
-    """
-    baseline = _baseline(boxes)
-    heights = np.array([min(bottom, baseline) - top for _, top, _, bottom in boxes])
-    return float(np.median(heights[heights >= 0.8 * heights.max()]))
-
-
-def _spaces(spans: Sequence[tuple[float, float]], capital: float) -> list[bool]:
-    """Whether a space stands before each character, from where the characters begin and end."""
-    gaps = np.array([after[0] - before[1] for before, after in pairwise(spans)])
-    if not len(gaps):
-        return [False]
-    usual = float(np.quantile(gaps, 0.4))
-    threshold = max(usual, 0.0) * 1.3 + SPACE * capital
-    return [False, *(gaps > threshold).tolist()]
-
-
-# Back to pictures
-
-
-def _alone(
-    level: NDArray[np.float32], pieces: Components, group: Sequence[int], box: Box
-) -> NDArray[np.float32]:
-    """The ink of one character within its box and two pixels around, without its neighbours'."""
-    left, top, right, bottom = box
-    window = np.s_[max(0, top - 2) : bottom + 2, max(0, left - 2) : right + 2]
-    labels = pieces.labels[window]
-    mine = np.isin(labels, np.asarray(group) + 1)
-    # The soft edges of strokes lie outside of the mask; they belong to the piece beside them.
-    near = mine.copy()
-    for _ in range(2):
-        grown = np.pad(near, 1)
-        near = (
-            grown[1:-1, 1:-1]
-            | grown[:-2, 1:-1]
-            | grown[2:, 1:-1]
-            | grown[1:-1, :-2]
-            | grown[1:-1, 2:]
-        )
-    return np.where(near & (mine | (labels == 0)), level[window], np.float32(0))
-
-
-def _box_in_picture(
-    pixels: tuple[NDArray[np.intp], NDArray[np.intp]],
-    level_shape: tuple[int, ...],
-    ink: Ink,
-    tilt_degrees: float,
-) -> Box:
-    """The box around (row, column) pixels of the levelled ink, in the picture as it was given."""
-    height, width = ink.strength.shape
-    rows = pixels[0] + 0.5 - level_shape[0] / 2
-    columns = pixels[1] + 0.5 - level_shape[1] / 2
-    sine, cosine = np.sin(np.radians(tilt_degrees)), np.cos(np.radians(tilt_degrees))
-    back_columns = columns * cosine - rows * sine + width / 2
-    back_rows = columns * sine + rows * cosine + height / 2
-    (left, right), (top, bottom) = (
-        (
-            max(0, round(float(centres.min()) - 0.5)) * ink.reduction,
-            min(side, round(float(centres.max()) + 0.5)) * ink.reduction,
-        )
-        for centres, side in ((back_columns, width), (back_rows, height))
-    )
-    return left, top, right, bottom

@@ -1,0 +1,102 @@
+"""Which picture files `stepnet infer` was given, and each of them made ready to be inferred."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stepnet.errors import ImageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from stepnet.networks.network import Network
+    from stepnet.pictures.preparing import Prepared
+    from stepnet.pictures.segmentation import Glyph
+
+STDIN = Path("-")
+"""The path that stands for a picture on stdin."""
+
+Refuse = Callable[[ImageError], None]
+"""Is told of a picture that cannot be read; the others go on."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReadyPicture:
+    """A picture that can be inferred.
+
+    images: one of a single character, or one for each character of a line; (height, width) uint8.
+    glyphs: the characters of the line; None if the picture was taken for a single character.
+    prepared: all that was found on the picture, if it is to be drawn; else None, because it is
+        large.
+    """
+
+    path: Path
+    images: Sequence[NDArray[np.uint8]]
+    glyphs: Sequence[Glyph] | None
+    prepared: Prepared | None
+
+
+def find_pictures(names: Iterable[str], refuse: Refuse) -> Iterator[Path]:
+    """The paths of the pictures that were named; in the place of a folder, those in it, sorted."""
+    for name in names:
+        path = Path(name)
+        try:
+            if not name:  # which Path takes for the current folder
+                raise ImageError("A picture without a name cannot be read; give its path.")
+            yield from [path] if path == STDIN or not path.is_dir() else _pictures_in(path)
+        except ImageError as error:
+            refuse(error)
+        except OSError as error:
+            refuse(
+                ImageError(
+                    f"What is at {str(path)!r} cannot be seen ({error.strerror}); "
+                    "name pictures and folders that you may read."
+                )
+            )
+
+
+def ready_pictures(
+    paths: Iterable[Path], network: Network, refuse: Refuse, *, text: bool, keep_all: bool
+) -> Iterator[ReadyPicture]:
+    """Those pictures that can be read, as `network` gets them.
+
+    text: each picture is a line of characters.
+    keep_all: keep what was found on each picture, to draw it.
+    """
+    from stepnet.pictures.preparing import prepare_character, prepare_line
+
+    prepare = prepare_line if text else prepare_character
+    for path in paths:
+        try:
+            prepared = prepare(_content(path), network, str(path))
+        except ImageError as error:
+            refuse(error)
+            continue
+        glyphs = prepared.glyphs if text else None
+        yield ReadyPicture(path, prepared.images, glyphs, prepared if keep_all else None)
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    from PIL import Image
+
+    suffixes = Image.registered_extensions()
+    pictures = sorted(
+        inside
+        for inside in folder.iterdir()
+        if inside.suffix.lower() in suffixes and inside.is_file()
+    )
+    if not pictures:
+        raise ImageError(
+            f"The folder {str(folder)!r} holds no picture; name one with PNG, JPEG or other "
+            "image files in it."
+        )
+    return pictures
+
+
+def _content(path: Path) -> Path | bytes:
+    return sys.stdin.buffer.read() if path == STDIN else path

@@ -1,0 +1,105 @@
+"""Trains a network: the passes over the images, with their checks and checkpoints.
+
+`train` is what programs and `stepnet train` call. Which rule changes the weights is the matter of
+one module for each: `delta`, in numpy; `surrogate` and `sigmoid`, in torch, which rule delta does
+without. Each is a `Learner`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from stepnet.data import evaluation
+from stepnet.data.sets import Dataset
+from stepnet.errors import MissingToolError
+from stepnet.learning.config import Config, Progress
+from stepnet.learning.learner import Learner, check_learnable
+from stepnet.learning.run import Record, Run
+from stepnet.networks.network import Network
+from stepnet.networks.sigmoid import SigmoidNetwork
+
+CHECKS = 12
+"""How many times during a run the network is measured, at most."""
+
+
+def train(
+    config: Config,
+    dataset: Dataset,
+    *,
+    name: str = "network",
+    run: Run | None = None,
+    check_on: Dataset | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Network | SigmoidNetwork:
+    """Train a network on all of `dataset` with the rule and the readout of `config`.
+
+    Its image size and its alphabet are those of the data set. Rule sigmoid gives a SigmoidNetwork,
+    the others a Network.
+
+    run: keeps a record and a checkpoint of every pass; one that was stopped is gone on with.
+    check_on: images on which the integer network is measured now and then, for the curves; nothing
+    is learned from them. on_progress: called after every step of the rule; whatever it raises ends
+    the run, which loses the pass under way.
+
+    Raises TrainingError if `check_learnable` does or the run fails, and MissingToolError if
+    the rule needs torch and it is not installed.
+    """
+    check_learnable(dataset)
+    learner = _learner(config, dataset)
+    if run and run.state is not None:
+        learner.restore(run.state)
+    done = len(run.records) if run else 0
+    for epoch in range(done + 1, config.passes + 1):
+        record = _pass(learner, epoch, on_progress)
+        if check_on is not None and _is_check(epoch - config.passes + config.epochs, config.epochs):
+            score = evaluation.score(learner.export(name), check_on)
+            record["checked_accuracy"] = score.accuracy
+        if run:
+            run.keep(record, learner.state())
+    return learner.export(name)
+
+
+def _pass(learner: Learner, epoch: int, on_progress: Callable[[Progress], None]) -> Record:
+    """One pass, and what to remember of it."""
+    start = time.perf_counter()
+    progress = None
+    for progress in learner.learn(epoch):
+        on_progress(progress)
+    assert progress is not None  # a pass has at least one step
+    return {
+        "epoch": epoch,
+        "loss": progress.loss,
+        "accuracy": progress.accuracy,
+        "learning_rate": progress.learning_rate,
+        "teaching": progress.teaching,
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def _is_check(epoch: int, epochs: int) -> bool:
+    """Whether the network is measured after this pass: evenly spread, and after the last."""
+    return epoch > 0 and epoch * CHECKS // epochs > (epoch - 1) * CHECKS // epochs
+
+
+def _learner(config: Config, dataset: Dataset) -> Learner:
+    """The learner of the rule that `config` names."""
+    if config.rule == "delta":
+        from stepnet.learning.delta import DeltaLearner
+
+        return DeltaLearner(config, dataset)
+    try:
+        if config.rule == "sigmoid":
+            from stepnet.learning.sigmoid import SigmoidLearner
+
+            return SigmoidLearner(config, dataset)
+        from stepnet.learning.surrogate import SurrogateLearner
+
+        return SurrogateLearner(config, dataset)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingToolError(
+            f"The rule {config.rule} needs the package torch, which is not installed; install it "
+            'with pip install "stepnet[train]", or choose the rule delta, which does without.'
+        ) from None
