@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 
 from stepnet.errors import NetworkError
-from stepnet.networks import sigmoid
+from stepnet.networks.kinds import AnyNetwork, load
 from stepnet.networks.network import Network
-from stepnet.networks.sigmoid import SigmoidNetwork
 
 _FOLDER = Path(__file__).parent
 
@@ -27,9 +26,9 @@ def load_network(name_or_path: str | os.PathLike[str]) -> Network:
     return Network.load(_file(name_or_path))
 
 
-def load_any_network(name_or_path: str | os.PathLike[str]) -> Network | SigmoidNetwork:
-    """As `load_network`, and sigmoid networks too."""
-    return sigmoid.load(_file(name_or_path))
+def load_any_network(name_or_path: str | os.PathLike[str]) -> AnyNetwork:
+    """As `load_network`, and networks of every other kind too."""
+    return load(_file(name_or_path))
 
 
 def _file(name_or_path: str | os.PathLike[str]) -> Path:
