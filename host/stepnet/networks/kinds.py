@@ -12,7 +12,7 @@ from stepnet.networks import lut, reference, sigmoid
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 from stepnet.networks.network_file import read_content
-from stepnet.networks.sigmoid import SigmoidNetwork
+from stepnet.networks.sigmoid import WEIGHT_BITS, SigmoidNetwork
 
 AnyNetwork: TypeAlias = Network | LutNetwork | SigmoidNetwork
 
@@ -38,3 +38,14 @@ def infer(network: AnyNetwork, images: NDArray[np.generic]) -> NDArray[np.uint8]
             return sigmoid.infer(network, images)
         case Network():
             return reference.infer(network, images)
+
+
+def bits_per_layer(network: AnyNetwork) -> list[int]:
+    """The bits of a weight in each layer; empty where tables take the place of weights."""
+    match network:
+        case LutNetwork():
+            return []
+        case SigmoidNetwork():
+            return [WEIGHT_BITS] * len(network.layers)
+        case Network():
+            return [layer.weight_bits for layer in network.layers]

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -86,6 +87,19 @@ class LutLayer:
     def n_out(self) -> int:
         """Tables."""
         return len(self.tables)
+
+    def asks_for(self, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which bits of the layer below those tables depend on that are `asked`: (n_in,).
+
+        asked: (n_out,).
+        """
+        answers = self.tables[:, np.newaxis] >> np.arange(TABLE_BITS, dtype=np.uint16) & 1
+        needed = np.zeros(self.n_in, dtype=bool)
+        for place in range(TABLE_INPUTS):
+            other = np.arange(TABLE_BITS) ^ 1 << place
+            depends = (answers != answers[:, other]).any(axis=1)
+            needed[self.wires[depends & asked, place]] = True
+        return needed
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +186,17 @@ class LutNetwork(CharacterNetwork[LutLayer]):
     def table_count(self) -> int:
         """Tables of all layers."""
         return sum(layer.n_out for layer in self.layers)
+
+    @cached_property
+    def pixels_used(self) -> NDArray[np.int64]:
+        """The pixels on which the code depends, in their order; no table asks for the others.
+
+        What a table does not depend on, and a table that nobody asks for, does not count.
+        """
+        asked = np.ones(self.layers[-1].n_out, dtype=bool)
+        for layer in reversed(self.layers):
+            asked = layer.asks_for(asked)
+        return np.flatnonzero(asked)
 
     @property
     def weight_bits_total(self) -> int:
