@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from stepnet.link.tally import Statistics
     from stepnet.networks import reference
+    from stepnet.networks.lut import Counts, LutLayer, LutNetwork
     from stepnet.networks.network import Layer, Network, Readout
     from stepnet.pictures import picture, text_line
 
@@ -38,12 +39,15 @@ __all__ = [
     "AsyncBoard",
     "Board",
     "BoardError",
+    "Counts",
     "Identity",
     "ImageError",
     "Layer",
     "LinkBrokenError",
     "LinkError",
     "LinkTimeoutError",
+    "LutLayer",
+    "LutNetwork",
     "MissingToolError",
     "Network",
     "NetworkError",
@@ -82,6 +86,7 @@ _HOMES = {
     ),
     "link.tally": ("Statistics",),
     "networks": ("reference",),
+    "networks.lut": ("Counts", "LutLayer", "LutNetwork"),
     "networks.network": ("Layer", "Network", "Readout"),
     "pictures": ("picture", "text_line"),
 }

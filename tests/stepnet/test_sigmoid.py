@@ -9,7 +9,7 @@ import pytest
 
 from stepnet import Layer, Network, Readout
 from stepnet.errors import ImageError, NetworkError
-from stepnet.networks import reference, sigmoid
+from stepnet.networks import kinds, reference, sigmoid
 from stepnet.networks.sigmoid import SigmoidLayer, SigmoidNetwork
 
 HEIGHT, WIDTH = 4, 5
@@ -259,7 +259,7 @@ def test_arrays_are_copied_and_read_only():
 
 
 @pytest.mark.parametrize("readout", Readout)
-@pytest.mark.parametrize("load", [SigmoidNetwork.load, sigmoid.load])
+@pytest.mark.parametrize("load", [SigmoidNetwork.load, kinds.load])
 def test_a_saved_network_comes_back_whole(readout, load, tmp_path):
     original = network(readout, ink_threshold=77)
     path = original.save(tmp_path / "saved.npz")
@@ -320,7 +320,7 @@ def test_each_kind_refuses_a_file_of_the_other(tmp_path):
 
 def test_load_takes_either_kind(tmp_path):
     steps = step_network()
-    assert sigmoid.load(steps.save(tmp_path / "step.npz")).digest == steps.digest
+    assert kinds.load(steps.save(tmp_path / "step.npz")).digest == steps.digest
 
 
 class FutureNetwork(SigmoidNetwork):
@@ -332,7 +332,7 @@ def test_a_kind_of_a_later_version_is_refused(tmp_path):
     future = FutureNetwork(small.name, small.layers, height=HEIGHT, width=WIDTH)
     path = future.save(tmp_path / "future.npz")
     with pytest.raises(NetworkError) as caught:
-        sigmoid.load(path)
+        kinds.load(path)
     assert str(caught.value) == (
         f"The file {str(path)!r} holds a spiking network, which this stepnet does not know; "
         "upgrade stepnet."
@@ -394,7 +394,7 @@ def test_damage_to_any_byte_is_refused_or_without_effect(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     path = tmp_path / "absent.npz"
     with pytest.raises(NetworkError) as caught:
-        sigmoid.load(path)
+        kinds.load(path)
     assert str(caught.value) == (
         f"There is no network file {str(path)!r}; name a .npz that `stepnet train` wrote, "
         "or a shipped network."

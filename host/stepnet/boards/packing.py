@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stepnet.errors import ImageError
 from stepnet.link.messages import pack_pixels
 from stepnet.networks import reference
-from stepnet.networks.network import Network
+from stepnet.networks.network import CharacterNetwork
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,7 +22,7 @@ ImageLike: TypeAlias = "NDArray[np.generic] | Image.Image | bytes | str | os.Pat
 one (PNG, JPEG, ...), or its path."""
 
 
-def packer(network: Network) -> Callable[[ImageLike], bytes]:
+def packer(network: CharacterNetwork[Any]) -> Callable[[ImageLike], bytes]:
     """A function that makes of an image what INFER carries for `network`.
 
     It takes an array (height, width) of uint8 grey values with bright ink, or of bool; or a
@@ -42,7 +42,7 @@ def packer(network: Network) -> Callable[[ImageLike], bytes]:
     return pack
 
 
-def network_input(network: Network, image: ImageLike) -> NDArray[np.generic]:
+def network_input(network: CharacterNetwork[Any], image: ImageLike) -> NDArray[np.generic]:
     """What `network` sees of an image: (height, width) of uint8 grey values or of bool.
 
     An array stays as it is; a picture is placed as the characters were that the network learned.

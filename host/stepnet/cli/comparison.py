@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.boards.board import Board, Reading
-from stepnet.networks import reference
+from stepnet.networks import kinds
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,6 @@ class Comparison:
 
 def compare(board: Board, images: Sequence[NDArray[np.uint8]]) -> Iterator[Comparison]:
     """Infer `images`, each (height, width) uint8, on the board and with numpy, in order."""
-    numpy_codes = reference.infer(board.network, np.stack(images))
+    numpy_codes = kinds.infer(board.network, np.stack(images))
     for reading, numpy_code in zip(board.infer_many(images), numpy_codes, strict=True):
         yield Comparison(reading, int(numpy_code))

@@ -10,7 +10,7 @@ import typer
 from stepnet.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from stepnet.networks.network import Network
+    from stepnet.networks.kinds import AnyNetwork
 
 UNBROKEN_COLUMNS = 1000
 """Wider than any table of networks: a row stays one line, wherever it is printed to."""
@@ -24,23 +24,23 @@ def networks(
     json_output: JsonOption = False,
 ) -> None:
     """List the shipped networks, or show the whole card of one."""
-    from stepnet.networks.shipped import load_network, names
+    from stepnet.networks.shipped import load_any_network, lut_names, names
 
     if name is not None:
-        network = load_network(name)
+        network = load_any_network(name)
         if json_output:
             print(json.dumps(_as_json(network)))
         else:
             _show_card(network)
         return
-    shipped = [load_network(name) for name in names()]
+    shipped = [load_any_network(name) for name in sorted([*names(), *lut_names()])]
     if json_output:
         print(json.dumps({"networks": [_as_json(network) for network in shipped]}))
     else:
         _show_table(shipped)
 
 
-def _show_table(shipped: list[Network]) -> None:
+def _show_table(shipped: list[AnyNetwork]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -66,10 +66,10 @@ def _show_table(shipped: list[Network]) -> None:
     Console(width=UNBROKEN_COLUMNS).print(table)
 
 
-def _show_card(network: Network) -> None:
+def _show_card(network: AnyNetwork) -> None:
     facts = {
         "sizes": _sizes(network),
-        "weight bits": f"{_weight_bits(network)}; {_kbit(network)} kbit in all",
+        **_what_it_is_made_of(network),
         "readout": str(network.readout),
         "characters": f"{len(network.alphabet)}: {_in_short(network.alphabet)}",
         "image": f"{network.height} x {network.width} pixels, "
@@ -83,11 +83,14 @@ def _show_card(network: Network) -> None:
         print(f"  {key:{width}}  {value}")
 
 
-def _as_json(network: Network) -> dict[str, object]:
+def _as_json(network: AnyNetwork) -> dict[str, object]:
+    from stepnet.networks.kinds import bits_per_layer
+
     return {
         "name": network.name,
         "sizes": network.sizes,
-        "weight_bits": [layer.weight_bits for layer in network.layers],
+        "kind": network.kind,
+        "weight_bits": bits_per_layer(network),
         "weight_bits_total": network.weight_bits_total,
         "readout": network.readout,
         "alphabet": network.alphabet,
@@ -100,7 +103,7 @@ def _as_json(network: Network) -> dict[str, object]:
     }
 
 
-def _accuracy(network: Network) -> float | None:
+def _accuracy(network: AnyNetwork) -> float | None:
     """The accuracy on the card, 0 to 1: the number that its sentence begins with, if it does."""
     try:
         accuracy = float(network.card.get("accuracy", "").partition(" ")[0])
@@ -109,17 +112,34 @@ def _accuracy(network: Network) -> float | None:
     return accuracy if 0 <= accuracy <= 1 else None
 
 
-def _sizes(network: Network) -> str:
+def _sizes(network: AnyNetwork) -> str:
     return "-".join(map(str, network.sizes))
 
 
-def _weight_bits(network: Network) -> str:
+def _what_it_is_made_of(network: AnyNetwork) -> dict[str, str]:
+    from stepnet.networks.lut import LutNetwork
+
+    if isinstance(network, LutNetwork):
+        pixels = len(network.pixels_used)
+        return {
+            "tables": f"{network.table_count} of 16 bits on {pixels} pixels",
+            "counted": f"{len(network.counts.groups)} tables, at most "
+            f"{network.counts.sizes.max()} for a row",
+        }
+    return {"weight bits": f"{_weight_bits(network)}; {_kbit(network)} kbit in all"}
+
+
+def _weight_bits(network: AnyNetwork) -> str:
     """One number if all layers have the same, else that of each: "1" or "1,1,4"."""
-    bits = [str(layer.weight_bits) for layer in network.layers]
+    from stepnet.networks.kinds import bits_per_layer
+
+    bits = [str(bits) for bits in bits_per_layer(network)]
+    if not bits:
+        return "tables"
     return bits[0] if len(set(bits)) == 1 else ",".join(bits)
 
 
-def _kbit(network: Network) -> str:
+def _kbit(network: AnyNetwork) -> str:
     return f"{network.weight_bits_total / 1000:,.0f}"
 
 

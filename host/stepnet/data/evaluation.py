@@ -11,17 +11,11 @@ from numpy.typing import NDArray
 
 from stepnet.data.sets import Dataset
 from stepnet.errors import DataError
-from stepnet.networks import reference, sigmoid
-from stepnet.networks.network import Network
+from stepnet.networks import kinds, sigmoid
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.sigmoid import SigmoidNetwork
 
 _BATCH = 10_000
-
-_INFER: dict[type[Any], Callable[[Any, NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    Network: reference.infer,
-    SigmoidNetwork: sigmoid.infer,
-}
-"""How each kind of network reads images, (N, height, width) uint8, as codes, (N,) uint8."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,14 +80,14 @@ class Score:
         ]
 
 
-def score(network: Network | SigmoidNetwork, dataset: Dataset) -> Score:
+def score(network: AnyNetwork, dataset: Dataset) -> Score:
     """Read every image of `dataset` that shows a character of the network's alphabet.
 
     Raises DataError if there is none, and ImageError if the images have another size than the
     network takes.
     """
     known = _known(network, dataset)
-    codes = _read(_INFER[type(network)], network, known)
+    codes = _read(kinds.infer, network, known)
     right = codes == known.labels
     unknown = ~np.isin(codes, network.codes)
     code_bits = max(7, int(max(codes.max(), known.labels.max())).bit_length())
@@ -124,7 +118,7 @@ def float_accuracy(network: SigmoidNetwork, dataset: Dataset) -> float:
     return float((_read(sigmoid.infer_float, network, known) == known.labels).mean())
 
 
-def _known(network: Network | SigmoidNetwork, dataset: Dataset) -> Dataset:
+def _known(network: AnyNetwork, dataset: Dataset) -> Dataset:
     """The images that show a character of the network's alphabet."""
     in_alphabet = np.isin(dataset.labels, network.codes)
     if not in_alphabet.any():

@@ -42,14 +42,6 @@ __all__ = [
     "check_shapes",
 ]
 
-_OTHER_KINDS = {
-    "step": "not a sigmoid network; measure it with `stepnet evaluate`, or name a network that "
-    "rule sigmoid made.",
-    "sigmoid": "which boards do not run; measure it with `stepnet evaluate`, or name a step "
-    "network.",
-}
-"""How a file of each kind is refused where another kind is wanted."""
-
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -71,8 +63,8 @@ class Layer:
             raise NetworkError(
                 f"A layer has weights of {self.weight_bits!r} bits; choose 1 to {MAX_WEIGHT_BITS}."
             )
-        weights = _integers(self.weights, np.int8, "weights")
-        thresholds = _integers(self.thresholds, np.int32, "thresholds")
+        weights = whole_numbers(self.weights, np.int8, "weights")
+        thresholds = whole_numbers(self.thresholds, np.int32, "thresholds")
         check_shapes(weights, thresholds, "thresholds", "one threshold")
         if self.weight_bits == 1:
             if not np.all(np.abs(weights) == 1):
@@ -143,6 +135,9 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
     kind: ClassVar[str]
     """What its neurons are, as the file says it."""
 
+    other_kinds: ClassVar[Mapping[str, str]]
+    """How a file of each other kind is refused where this kind is wanted."""
+
     name: str
     layers: tuple[AnyLayer, ...]
     height: int = 28
@@ -204,7 +199,7 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
                 )
 
     def _check_readout(self) -> None:
-        n_out = self.layers[-1].n_out
+        n_out = self.rows
         if set(self.code_prefix) - {"0", "1"}:
             raise NetworkError(f"The code prefix {self.code_prefix!r} holds more than 0 and 1.")
         if self.code_prefix and self.readout is not Readout.TREE:
@@ -231,13 +226,18 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
                 pass
 
     @property
+    def rows(self) -> int:
+        """What the readout asks: the neurons of the last layer."""
+        return self.layers[-1].n_out
+
+    @property
     def code_bits(self) -> int:
         """Bits of the character code: those the last layer computes and those it need not."""
         match self.readout:
             case Readout.BITS:
-                return self.layers[-1].n_out
+                return self.rows
             case Readout.TREE:
-                return len(self.code_prefix) + (self.layers[-1].n_out + 1).bit_length() - 1
+                return len(self.code_prefix) + (self.rows + 1).bit_length() - 1
             case Readout.NEAREST:
                 return 8
 
@@ -305,7 +305,7 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
         if content.kind != cls.kind:
             raise NetworkError(
                 f"The file {str(path)!r} holds a {content.kind} network, "
-                + _OTHER_KINDS.get(
+                + cls.other_kinds.get(
                     content.kind, "which this stepnet does not know; upgrade stepnet."
                 )
             )
@@ -352,6 +352,11 @@ class Network(CharacterNetwork[Layer]):
     """A whole step network; see `CharacterNetwork` for its attributes."""
 
     kind: ClassVar[str] = "step"
+    other_kinds: ClassVar[Mapping[str, str]] = {
+        "sigmoid": "which boards do not run; measure it with `stepnet evaluate`, or name a step "
+        "network.",
+        "lut": "whose tables are no weights that an engine loads; name a step network.",
+    }
 
     @property
     def weight_bits_total(self) -> int:
@@ -397,7 +402,7 @@ def check_shapes(
         )
 
 
-def _integers(values: ArrayLike, dtype: type[np.signedinteger[Any]], what: str) -> NDArray[Any]:
+def whole_numbers(values: ArrayLike, dtype: type[np.integer[Any]], what: str) -> NDArray[Any]:
     """A fresh array of `dtype` that holds exactly `values`."""
     given = np.asarray(values)
     limits = np.iinfo(dtype)

@@ -119,16 +119,30 @@ def room(network: Network, images: NDArray[np.generic]) -> NDArray[np.int64]:
     """
     *_, state, _ = activations(network, images)
     last = network.layers[-1]
-    rows = margins(last, state).astype(np.int64)
+    lowest = np.minimum(last.weights, 0).sum(axis=1, dtype=np.int64)
+    highest = np.maximum(last.weights, 0).sum(axis=1, dtype=np.int64)
+    return room_of(network, sums(last, state).astype(np.int64), last.thresholds, lowest, highest)
+
+
+def room_of(
+    network: CharacterNetwork[Any],
+    totals: NDArray[np.int64],
+    thresholds: NDArray[np.int32],
+    lowest: NDArray[np.int64],
+    highest: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """What `room` says of sums that are known: (N,).
+
+    totals: (N, rows), the sums. thresholds, lowest, highest: (rows,), of each row what it is
+    compared with, and between what its sum lies.
+    """
+    rows = totals - thresholds
     if network.readout is Readout.NEAREST:
         winner = np.argmax(rows, axis=1)
         behind: NDArray[np.int64] = rows.max(axis=1, keepdims=True) - rows
         behind[np.arange(rows.shape[1]) < winner[:, np.newaxis]] -= 1
         behind[np.arange(len(rows)), winner] = np.iinfo(np.int64).max
         return behind.min(axis=1)
-    totals = rows + last.thresholds
-    lowest = np.minimum(last.weights, 0).sum(axis=1, dtype=np.int64)
-    highest = np.maximum(last.weights, 0).sum(axis=1, dtype=np.int64)
     down, up = np.minimum(rows, totals - lowest), np.minimum(~rows, highest - totals)
     distances = np.where(rows >= 0, down, up)
     if network.readout is Readout.TREE:
@@ -136,7 +150,7 @@ def room(network: Network, images: NDArray[np.generic]) -> NDArray[np.int64]:
     return distances.min(axis=1)
 
 
-def read_out(network: CharacterNetwork[Any], margins: NDArray[np.floating]) -> NDArray[np.uint8]:
+def read_out(network: CharacterNetwork[Any], margins: NDArray[np.number[Any]]) -> NDArray[np.uint8]:
     """The character code of each row of margins of the last layer: (N,) uint8.
 
     margins: (N, n_out); a neuron fires where its margin is not negative.

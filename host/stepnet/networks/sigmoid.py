@@ -28,7 +28,6 @@ far enough from halfway for any exponential function to round them to the same i
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,8 +37,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stepnet.errors import NetworkError
-from stepnet.networks.network import CharacterNetwork, Layer, Network, check_shapes
-from stepnet.networks.network_file import read_content
+from stepnet.networks.network import CharacterNetwork, Layer, check_shapes
 from stepnet.networks.reference import binarise, margins, read_out
 
 WEIGHT_BITS = 8
@@ -114,6 +112,11 @@ class SigmoidNetwork(CharacterNetwork[SigmoidLayer]):
     """
 
     kind: ClassVar[str] = "sigmoid"
+    other_kinds: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("step", "lut"),
+        "not a sigmoid network; measure it with `stepnet evaluate`, or name a network that "
+        "rule sigmoid made.",
+    )
 
     @property
     def weight_bits_total(self) -> int:
@@ -144,14 +147,6 @@ class SigmoidNetwork(CharacterNetwork[SigmoidLayer]):
             SigmoidLayer(arrays[f"weights_{number}"], arrays[f"biases_{number}"])
             for number in range(header.pop("layer_count"))
         )
-
-
-def load(path: str | os.PathLike[str]) -> Network | SigmoidNetwork:
-    """Read a network of either kind. Raises NetworkError as `Network.load` does."""
-    content = read_content(path)
-    if content.kind == SigmoidNetwork.kind:
-        return SigmoidNetwork.from_content(content, path)
-    return Network.from_content(content, path)
 
 
 def quantise(layer: SigmoidLayer, one: int) -> QuantisedLayer:

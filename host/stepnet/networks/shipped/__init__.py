@@ -1,4 +1,7 @@
-"""The networks that come with Stepnet, and how a name or a path becomes a network."""
+"""The networks that come with Stepnet, and how a name or a path becomes a network.
+
+Step networks lie in this folder, networks of look-up tables in its folder lut.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,23 @@ import os
 from pathlib import Path
 
 from stepnet.errors import NetworkError
-from stepnet.networks import sigmoid
+from stepnet.networks import kinds
+from stepnet.networks.kinds import AnyNetwork
+from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
-from stepnet.networks.sigmoid import SigmoidNetwork
 
 _FOLDER = Path(__file__).parent
+_LUT_FOLDER = _FOLDER / "lut"
 
 
 def names() -> list[str]:
-    """The names of the shipped networks, sorted."""
-    return sorted(path.stem for path in _FOLDER.glob("*.npz"))
+    """The names of the shipped step networks, which an engine can be loaded with, sorted."""
+    return _names(_FOLDER)
+
+
+def lut_names() -> list[str]:
+    """The names of the shipped networks of look-up tables, sorted."""
+    return _names(_LUT_FOLDER)
 
 
 def load_network(name_or_path: str | os.PathLike[str]) -> Network:
@@ -27,20 +37,31 @@ def load_network(name_or_path: str | os.PathLike[str]) -> Network:
     return Network.load(_file(name_or_path))
 
 
-def load_any_network(name_or_path: str | os.PathLike[str]) -> Network | SigmoidNetwork:
-    """As `load_network`, and sigmoid networks too."""
-    return sigmoid.load(_file(name_or_path))
+def load_lut_network(name_or_path: str | os.PathLike[str]) -> LutNetwork:
+    """As `load_network`, a network of look-up tables."""
+    return LutNetwork.load(_file(name_or_path))
+
+
+def load_any_network(name_or_path: str | os.PathLike[str]) -> AnyNetwork:
+    """As `load_network`, and networks of every other kind too."""
+    return kinds.load(_file(name_or_path))
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.npz"))
 
 
 def _file(name_or_path: str | os.PathLike[str]) -> Path:
     """Where the network lies; NetworkError if it is neither a shipped name nor like a file."""
     given = str(name_or_path)
-    if given in names():
-        return _FOLDER / f"{given}.npz"
+    for folder in (_FOLDER, _LUT_FOLDER):
+        if given in _names(folder):
+            return folder / f"{given}.npz"
     path = Path(name_or_path)
     if path.suffix != ".npz" and not path.exists():
         raise NetworkError(
-            f"There is no network {given!r}; choose one of {', '.join(names())}, "
+            f"There is no network {given!r}; choose one of "
+            f"{', '.join(sorted([*names(), *lut_names()]))}, "
             "or name a .npz file that `stepnet train` wrote."
         )
     return path

@@ -1,0 +1,51 @@
+"""All kinds of networks: reading a file of any of them, and what each computes."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepnet.networks import lut, reference, sigmoid
+from stepnet.networks.lut import LutNetwork
+from stepnet.networks.network import Network
+from stepnet.networks.network_file import read_content
+from stepnet.networks.sigmoid import WEIGHT_BITS, SigmoidNetwork
+
+AnyNetwork: TypeAlias = Network | LutNetwork | SigmoidNetwork
+
+
+def load(path: str | os.PathLike[str]) -> AnyNetwork:
+    """Read a network of any kind. Raises NetworkError as `Network.load` does."""
+    content = read_content(path)
+    for kind in (LutNetwork, SigmoidNetwork):
+        if content.kind == kind.kind:
+            return kind.from_content(content, path)
+    return Network.from_content(content, path)
+
+
+def infer(network: AnyNetwork, images: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """The character code of every image by the specification of the network's kind: (N,) uint8.
+
+    images: as in `stepnet.networks.reference.binarise`.
+    """
+    match network:
+        case LutNetwork():
+            return lut.infer(network, images)
+        case SigmoidNetwork():
+            return sigmoid.infer(network, images)
+        case Network():
+            return reference.infer(network, images)
+
+
+def bits_per_layer(network: AnyNetwork) -> list[int]:
+    """The bits of a weight in each layer; empty where tables take the place of weights."""
+    match network:
+        case LutNetwork():
+            return []
+        case SigmoidNetwork():
+            return [WEIGHT_BITS] * len(network.layers)
+        case Network():
+            return [layer.weight_bits for layer in network.layers]
