@@ -14,7 +14,7 @@ from stepnet.data import evaluation
 from stepnet.data.sets import Dataset
 from stepnet.errors import MissingToolError
 from stepnet.learning.config import Config, Progress
-from stepnet.learning.learner import Learner, check_learnable
+from stepnet.learning.learner import Learner, check_learnable, check_size
 from stepnet.learning.run import Record, Run
 from stepnet.networks.network import Network
 from stepnet.networks.sigmoid import SigmoidNetwork
@@ -48,9 +48,13 @@ def train(
     the rule needs torch and it is not installed.
     """
     check_learnable(dataset)
+    check_size(config, dataset)
     learner = _learner(config, dataset)
     if run and run.state is not None:
-        learner.restore(run.state)
+        try:
+            learner.restore(run.state)
+        except (KeyError, ValueError, TypeError, IndexError, RuntimeError, OverflowError) as error:
+            raise run.damaged() from error
     done = len(run.records) if run else 0
     for epoch in range(done + 1, config.passes + 1):
         record = _pass(learner, epoch, on_progress)
