@@ -13,26 +13,46 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib
+import io
 import os
 import re
-import zipfile
+import time
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from stepnet.archives import (
+    ArchiveError,
+    ArchiveTooLargeError,
+    most_unpacked_bytes,
+    read_arrays,
+)
 from stepnet.errors import DataError, MissingToolError
+from stepnet.files import read_limited, read_stream
 
 DATA_DIR_VARIABLE = "STEPNET_DATA"
 TEST_FRACTION = 0.15
 """Part of a data set without a test part of its own that is kept for measuring."""
 
 SPLIT_SEED = 0
+
+COLUMNS = ("images", "labels", "writer", "clean")
+"""The arrays of a data set's file."""
+
+MOST_BYTES = 2 << 30
+"""Of one data set: it is kept in memory as a whole."""
+
+MOST_PACKED_BYTES = 48 << 20
+MOST_PACKED_RATIO = 24
+"""What a packed data set may become: so much, or so many times its size if that is more. Grey
+characters pack to a fifth, characters of one bit to a twentieth; what is made to fill the memory,
+to a thousandth."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,15 @@ class IdxFile:
 
     name: str
     md5: str
+
+
+MOST_IDX_BYTES = 64 << 20
+"""Of one file of MNIST, packed or not: the largest has 45 MiB."""
+
+DOWNLOAD_S = 900.0
+"""What one file may take: the largest has 10 MiB."""
+
+CHUNK_BYTES = 1 << 14
 
 
 MNIST_FILES = {
@@ -258,27 +287,34 @@ def _split(name: str, dataset: Dataset, attribution: str = "unknown") -> Split:
 def _read_npz(path: Path) -> Dataset:
     """One .npz as `load` describes it."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in ("images", "labels") if key not in file.files]
-            if missing:
-                raise DataError(
-                    f"The data file {str(path)!r} has no array {missing[0]!r}; "
-                    "it needs images (N, height, width) and labels (N,)."
-                )
-            columns = {
-                key: file[key]
-                for key in ("images", "labels", "writer", "clean")
-                if key in file.files
-            }
+        most_bytes = most_unpacked_bytes(path, MOST_PACKED_BYTES, MOST_PACKED_RATIO)
+        columns = read_arrays(path, min(most_bytes, MOST_BYTES), COLUMNS)
     except FileNotFoundError:
         raise DataError(
             f"There is no data file {str(path)!r}; choose mnist, unipen, or a .npz that exists."
         ) from None
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except OSError as error:
+        raise DataError(
+            f"The data file {str(path)!r} cannot be read ({error.strerror or error}); "
+            "name a .npz that you may read."
+        ) from error
+    except ArchiveTooLargeError as error:
+        raise DataError(
+            f"The data file {str(path)!r} would take {error.wanted_bytes / 2**20:,.0f} MiB of "
+            "memory, which is more than characters pack into so small a file; write it with "
+            f"numpy.savez, which does not pack, in files of at most {MOST_BYTES >> 20:,} MiB."
+        ) from error
+    except ArchiveError as error:
         raise DataError(
             f"The data file {str(path)!r} is no .npz of plain arrays or is damaged; "
             "write it with numpy.savez_compressed."
         ) from error
+    for name in ("images", "labels"):
+        if name not in columns:
+            raise DataError(
+                f"The data file {str(path)!r} has no array {name!r}; "
+                "it needs images (N, height, width) and labels (N,)."
+            )
     try:
         return Dataset(**columns)
     except DataError as error:
@@ -305,7 +341,7 @@ def read_idx(path: Path, md5: str) -> NDArray[np.uint8]:
     a big-endian 32-bit number, then the values.
     """
     try:
-        raw = gzip.decompress(path.read_bytes())
+        raw = _unpacked(read_limited(path, MOST_IDX_BYTES))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"The file {str(path)!r} is no gzip file or is damaged; delete it and fetch it again."
@@ -318,6 +354,36 @@ def read_idx(path: Path, md5: str) -> NDArray[np.uint8]:
         )
     dimensions = np.frombuffer(raw, dtype=">u4", count=raw[3], offset=4)
     return np.frombuffer(raw, dtype=np.uint8, offset=4 + 4 * raw[3]).reshape(dimensions)
+
+
+def _unpacked(content: bytes) -> bytes:
+    """What a gzip file holds; OSError if that is more than `MOST_IDX_BYTES`."""
+    with gzip.open(io.BytesIO(content)) as file:
+        return read_stream(cast(BinaryIO, file), MOST_IDX_BYTES, "gzip")
+
+
+class _Meter:
+    """What pooch tells how far it is; ends a download that is too long or too slow.
+
+    total: bytes, as the mirror says.
+    """
+
+    total = 0
+
+    def __init__(self) -> None:
+        self._end_s = time.monotonic() + DOWNLOAD_S
+        self._left_bytes = MOST_IDX_BYTES
+
+    def update(self, count: int) -> None:
+        self._left_bytes -= count
+        if self._left_bytes < 0 or time.monotonic() > self._end_s:
+            raise OSError("The download is too long or too slow.")
+
+    def reset(self) -> None:
+        self._left_bytes = self.total  # the update that follows names all of them
+
+    def close(self) -> None:
+        pass
 
 
 def _fetch_mnist(folder: Path) -> None:
@@ -339,7 +405,13 @@ def _fetch_mnist(folder: Path) -> None:
         for mirror in MNIST_MIRRORS:
             try:
                 # What counts is the raw content, which reading checks.
-                pooch.retrieve(mirror + name, known_hash=None, fname=name, path=str(folder))
+                pooch.retrieve(
+                    mirror + name,
+                    known_hash=None,
+                    fname=name,
+                    path=str(folder),
+                    downloader=pooch.HTTPDownloader(progressbar=_Meter(), chunk_size=CHUNK_BYTES),
+                )
                 break
             except (OSError, ValueError):
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -10,9 +11,13 @@ from numpy.typing import NDArray
 
 from stepnet.data.sets import Dataset
 from stepnet.errors import TrainingError
-from stepnet.learning.config import Progress
+from stepnet.learning.config import Config, Progress
 from stepnet.networks.network import Network
+from stepnet.networks.network_file import MOST_BYTES, fits_a_file
 from stepnet.networks.sigmoid import SigmoidNetwork
+
+MOST_OUTPUTS = 255
+"""Rows of a last layer: those of a tree for codes of eight bits."""
 
 State = dict[str, NDArray[np.generic]]
 """Everything a learner needs to go on as if it had never stopped, as plain arrays."""
@@ -60,6 +65,24 @@ def check_learnable(dataset: Dataset) -> None:
                 f"The label {code} is the code of no printable character; give character codes, "
                 f"which for the digits 0 to 9 are {ord('0')} to {ord('9')}."
             )
+
+
+def weight_count(config: Config, dataset: Dataset) -> int:
+    """How many weights a network that learns `dataset` has at most, all layers together."""
+    _, height, width = dataset.images.shape
+    sizes = (height * width, *config.hidden, MOST_OUTPUTS)
+    return sum(inputs * outputs for inputs, outputs in itertools.pairwise(sizes))
+
+
+def check_size(config: Config, dataset: Dataset) -> None:
+    """Raise TrainingError, before hours of training, if no file would hold the network."""
+    weight_bytes = np.dtype(np.float32 if config.rule == "sigmoid" else np.int8).itemsize
+    weights = weight_count(config, dataset)
+    if not fits_a_file(weights * weight_bytes, sum(config.hidden) + MOST_OUTPUTS):
+        raise TrainingError(
+            f"The network would have {weights:,} weights, and a network file holds at most "
+            f"{MOST_BYTES // weight_bytes:,}; give fewer --hidden neurons."
+        )
 
 
 def random_state(random: np.random.Generator) -> NDArray[np.uint64]:

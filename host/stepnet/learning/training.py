@@ -48,7 +48,10 @@ def train(
     check_learnable(dataset)
     learner = _learner(config, dataset)
     if run and run.state is not None:
-        learner.restore(run.state)
+        try:
+            learner.restore(run.state)
+        except (KeyError, ValueError, TypeError, IndexError, RuntimeError, OverflowError) as error:
+            raise run.damaged() from error
     done = len(run.records) if run else 0
     for epoch in range(done + 1, config.passes + 1):
         record = _pass(learner, epoch, on_progress)

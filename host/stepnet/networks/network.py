@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from stepnet.errors import NetworkError
 from stepnet.files import write_whole
 from stepnet.networks.network_file import (
+    MOST_BYTES,
     SCHEMA_VERSION,
     Content,
     content_digest,
@@ -41,6 +42,18 @@ __all__ = [
     "Readout",
     "check_shapes",
 ]
+
+_ENTRIES: dict[str, type] = {
+    "name": str,
+    "height": int,
+    "width": int,
+    "ink_threshold": int,
+    "readout": str,
+    "alphabet": str,
+    "code_prefix": str,
+    "card": dict,
+}
+"""What the header of a file holds of every network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,8 +280,14 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
         The file holds a schema version, a JSON header, the arrays of each layer and the SHA-256
         digest over all of it; nothing in it is pickled.
 
-        Raises NetworkError if the file cannot be written.
+        Raises NetworkError if the file cannot be written, or would be larger than one that is read.
         """
+        arrays = self._arrays()
+        if sum(array.nbytes for array in arrays.values()) > MOST_BYTES:
+            raise NetworkError(
+                f"The network {self.name!r} takes more than {MOST_BYTES >> 20} MiB, and no larger "
+                "file is read; give it fewer neurons."
+            )
         try:
             return write_whole(
                 path,
@@ -278,7 +297,7 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
                     schema_version=np.array(SCHEMA_VERSION),
                     digest=np.array(self.digest),
                     header=np.array(self._header()),
-                    **self._arrays(),
+                    **arrays,
                 ),
             )
         except OSError as error:
@@ -310,9 +329,14 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
                 )
             )
         header = {key: value for key, value in content.header.items() if key != "kind"}
+        if not all(isinstance(header.get(key, kind()), kind) for key, kind in _ENTRIES.items()):
+            raise damaged(path)
+        card = header.get("card", {})
+        if not all(isinstance(value, str) for value in card.values()):
+            raise damaged(path)
         try:
             return cls(layers=cls._take_layers(header, content.arrays), **header)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise damaged(path) from error
 
     def _header(self) -> str:

@@ -8,35 +8,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stepnet.archives import ArchiveError, ArchiveTooLargeError, read_arrays
 from stepnet.errors import NetworkError
 
 SCHEMA_VERSION = 1
 
 
-# What numpy and zipfile answer to a file that is damaged or of another kind: a zip that asks for
-# what zipfile cannot do is a RuntimeError, a lone array instead of a zip a TypeError.
-_DAMAGE = (
-    ValueError,
-    EOFError,
-    KeyError,
-    TypeError,
-    RuntimeError,
-    OverflowError,
-    MemoryError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+MOST_BYTES = 32 << 20
+"""Of the arrays of a network: several times the largest that is trained here, whose real weights
+take 12 MiB."""
 
 
 class Content(NamedTuple):
@@ -54,13 +41,12 @@ class Content(NamedTuple):
 def read_content(path: str | os.PathLike[str]) -> Content:
     """What a network of any kind wrote with `save`.
 
-    Raises NetworkError if the file is missing, is no network, is newer than this version of
-    stepnet, or does not match its own digest.
+    Raises NetworkError if the file is missing, is no network, would take more than `MOST_BYTES`,
+    is newer than this version of stepnet, or does not match its own digest.
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+        arrays = read_arrays(path, MOST_BYTES)
     except FileNotFoundError:
         raise NetworkError(
             f"There is no network file {str(path)!r}; name a .npz that `stepnet train` wrote, "
@@ -71,16 +57,15 @@ def read_content(path: str | os.PathLike[str]) -> Content:
             f"The network file {str(path)!r} cannot be read ({error.strerror or error}); "
             "name a .npz that `stepnet train` wrote."
         ) from error
-    except _DAMAGE as error:
+    except ArchiveTooLargeError as error:
         raise NetworkError(
-            f"The file {str(path)!r} is no network or is damaged; train it again or fetch a "
-            "fresh copy."
+            f"The network file {str(path)!r} would take {error.wanted_bytes / 2**20:,.0f} MiB of "
+            f"memory, and a network takes at most {MOST_BYTES >> 20} MiB; fetch a fresh copy."
         ) from error
+    except ArchiveError as error:
+        raise _no_network(path) from error
     if "schema_version" not in arrays:
-        raise NetworkError(
-            f"The file {str(path)!r} is no network or is damaged; train it again or fetch a "
-            "fresh copy."
-        )
+        raise _no_network(path)
     version = arrays.pop("schema_version")
     if version.shape == () and version.dtype.kind in "iu" and int(version) > SCHEMA_VERSION:
         raise NetworkError(
@@ -92,9 +77,23 @@ def read_content(path: str | os.PathLike[str]) -> Content:
         stored_digest = str(arrays.pop("digest")[()])
         if content_digest(header_text, arrays) != stored_digest:
             raise damaged(path)
-        return Content(json.loads(header_text), arrays)
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+        header = json.loads(header_text)
+    except (KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
         raise damaged(path) from error
+    if not isinstance(header, dict):
+        raise damaged(path)
+    return Content(cast(dict[str, Any], header), arrays)
+
+
+def _no_network(path: Path) -> NetworkError:
+    return NetworkError(
+        f"The file {str(path)!r} is no network or is damaged; train it again or fetch a fresh copy."
+    )
+
+
+def fits_a_file(weight_bytes: int, neurons: int) -> bool:
+    """Whether a network of that size may be read again; each neuron has a number of 4 bytes."""
+    return weight_bytes + 4 * neurons <= MOST_BYTES
 
 
 def damaged(path: str | os.PathLike[str]) -> NetworkError:
@@ -111,5 +110,5 @@ def content_digest(header: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     for name, array in sorted(arrays.items()):
         little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
         digest.update(f"{name} {little_endian.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(little_endian).tobytes())
+        digest.update(np.ascontiguousarray(little_endian).data)
     return digest.hexdigest()
