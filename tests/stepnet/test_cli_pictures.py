@@ -194,6 +194,7 @@ def test_shipped_networks_as_json():
     digits = load_network("digits")
     assert next(entry for entry in listed if entry["name"] == "digits") == {
         "name": "digits",
+        "kind": "step",
         "sizes": [784, 128, 64, 7],
         "weight_bits": [1, 1, 8],
         "weight_bits_total": 112_128,
