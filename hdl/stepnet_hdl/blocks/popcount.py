@@ -16,6 +16,7 @@ class Popcount(wiring.Component):
 
     leaf_bits: 1 leaves the full adders to the carry chains too. On iCE40 that saves LUTs, but takes
     more cells, because a chain of one bit needs a cell to enter and one to leave it.
+    latency_cycles: later than need be, at the leaves; None for as soon as the tree allows.
     """
 
     bits: Signal
@@ -24,10 +25,12 @@ class Popcount(wiring.Component):
     """Signal(range(width + 1)), out: the number of ones of the word that was in `bits`
     `latency_cycles` before."""
 
-    def __init__(self, width: int, leaf_bits: int = 3) -> None:
+    def __init__(
+        self, width: int, leaf_bits: int = 3, *, latency_cycles: int | None = None
+    ) -> None:
         self.width = width
         self.leaf_bits = leaf_bits
-        self.latency_cycles = popcount_latency_cycles(width, leaf_bits)
+        self.latency_cycles = latency_cycles or popcount_latency_cycles(width, leaf_bits)
         super().__init__({"bits": In(width), "count": Out(range(width + 1))})
 
     def elaborate(self, platform: object) -> Module:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stepnet.boards.identity import Identity
 from stepnet.cores.engine.memory_image import memory_image
 from stepnet.errors import BoardError, NetworkError
-from stepnet.networks.network import Network
+from stepnet.networks.network import CharacterNetwork, Network
 from stepnet.networks.shipped import load_network, names
 
 
@@ -38,7 +40,7 @@ def shipped_network(identity: Identity) -> Network | None:
     return next((found for found in networks if _digest(found, identity) == identity.digest), None)
 
 
-def built_in_digest(network: Network) -> int:
+def built_in_digest(network: CharacterNetwork[Any]) -> int:
     """The digest that a core gives which is made for one network: the first 32 bits of its own."""
     return int(network.digest[:8], 16)
 
