@@ -58,6 +58,8 @@ def words(options: DataclassInstance) -> list[str]:
     pairs: list[str] = []
     flags: list[str] = []
     for owner, name, setting in _settings(options):
+        if setting.rules and getattr(owner, "rule", None) not in setting.rules:
+            continue  # it means nothing to this rule
         value, default = getattr(owner, name), default_of(owner, name, setting)
         if isinstance(value, bool):
             flags += [_option(name)] if value else []

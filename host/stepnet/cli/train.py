@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from stepnet.data.evaluation import Score
     from stepnet.data.sets import Dataset, Split
     from stepnet.learning import Progress, Run
-    from stepnet.networks.network import Network
-    from stepnet.networks.sigmoid import SigmoidNetwork
+    from stepnet.networks.kinds import AnyNetwork
 
 RUNS_FOLDER = "runs"
 """Where run folders lie that nobody named."""
@@ -86,7 +85,7 @@ class _Images:
 
 
 def _train(options: TrainOptions) -> None:
-    """Train a step network, save it, and measure it with the integer reference."""
+    """Train a network, save it, and measure it with the integer reference."""
     from stepnet.data import evaluation, sets
     from stepnet.networks.sigmoid import SigmoidNetwork
 
@@ -178,7 +177,7 @@ def _choose_images(options: TrainOptions, split: Split) -> _Images:
 
 def _card(
     options: TrainOptions,
-    network: Network | SigmoidNetwork,
+    network: AnyNetwork,
     score: Score,
     images: _Images,
     data: str,
@@ -193,9 +192,17 @@ def _card(
         "seed": str(options.config.seed),
         "accuracy": f"{score.accuracy:.4f} of {score.images} images of the {images.part} give "
         "exactly the right code",
-        "size": f"{network.weight_bits_total} bits of weights",
+        "size": _size(network),
         "attribution": images.attribution,
     }
+
+
+def _size(network: AnyNetwork) -> str:
+    from stepnet.networks.lut import LutNetwork
+
+    if isinstance(network, LutNetwork):
+        return f"{network.table_count} tables on {len(network.pixels_used)} pixels"
+    return f"{network.weight_bits_total} bits of weights"
 
 
 def _open_run(
@@ -226,7 +233,7 @@ def _free_folders(name: str) -> Iterator[Path]:
 
 def _train_with_bar(
     config: Config, dataset: Dataset, name: str, run: Run, check_on: Dataset | None
-) -> Network | SigmoidNetwork:
+) -> AnyNetwork:
     """Train while a bar on stderr shows epoch, rate, loss, accuracy and the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -270,12 +277,10 @@ def _train_with_bar(
             raise
 
 
-def _show(
-    result: Mapping[str, object], network: Network | SigmoidNetwork, score: Score, part: str
-) -> None:
+def _show(result: Mapping[str, object], network: AnyNetwork, score: Score, part: str) -> None:
     print(
         f"{result['file']}: {'-'.join(map(str, network.sizes))}, "
-        f"{network.weight_bits_total} bits of weights, digest {network.digest[:16]}"
+        f"{_size(network)}, digest {network.digest[:16]}"
     )
     print(f"{result['run']}: the run's settings, log, curves and network")
     print(

@@ -1,4 +1,5 @@
-"""Training of step networks: `train(Config(...), dataset)` gives a `stepnet.Network`.
+"""Training of networks: `train(Config(...), dataset)` gives a `stepnet.Network`, or a
+`stepnet.LutNetwork` with rule lut.
 
 `Config` holds the settings, `Run` is a folder that keeps a record and checkpoints, and `Progress`
 is what a callback is told meanwhile. Nothing here prints.

@@ -24,8 +24,20 @@ from stepnet.learning.settings import (
 )
 from stepnet.networks.readout import MAX_WEIGHT_BITS, Readout
 
-RULES = ("surrogate", "delta", "sigmoid")
+RULES = ("surrogate", "delta", "sigmoid", "lut")
 """Learning rules, each with a module of its name beside this one."""
+
+STEP_RULES = ("surrogate", "delta", "sigmoid")
+"""Those that change weights; rule lut changes tables and wires."""
+
+GRADIENT_RULES = ("surrogate", "sigmoid", "lut")
+"""Those that go down a gradient, with torch."""
+
+KINDS = ("step", "lut")
+"""Kinds of networks."""
+
+TABLE_INPUTS = (4, 7, 10, 13, 16)
+"""How many pixels a counted table can see; see `stepnet.learning.lut_model`."""
 
 SURROGATES = ("straight-through", "hard-tanh", "sigmoid", "arctan", "triangle")
 """What counts as the slope of a step; see `stepnet.learning.surrogates`."""
@@ -53,12 +65,22 @@ class Config:
     rule: Annotated[
         str,
         Setting(
-            "Learning rule: surrogate, sigmoid (both need torch), or delta.",
+            "Learning rule: surrogate, sigmoid (both need torch), or delta; lut makes networks of "
+            "look-up tables.",
             called="learning rule",
             choices=RULES,
             on_card=True,
         ),
     ] = "surrogate"
+
+    kind: Annotated[
+        str,
+        Setting(
+            "Kind of network: step, or lut for look-up tables, whose rule is lut (needs torch).",
+            called="kind of network",
+            choices=KINDS,
+        ),
+    ] = "step"
 
     readout: Annotated[
         Readout,
@@ -73,6 +95,7 @@ class Config:
         tuple[int, ...],
         Setting(
             "Neurons of each hidden layer, first to last.",
+            rules=STEP_RULES,
             on_card=True,
             read=read_sizes,
             write=write_sizes,
@@ -85,7 +108,8 @@ class Config:
         Setting(
             "Bits per weight, 1 to 8 or ternary (rule delta: 4 to 8): for all layers, or one "
             "for each; 1 if not given (rule delta and sigmoid: 8).",
-            usual={"surrogate": 1, "delta": 8, "sigmoid": 8},
+            rules=STEP_RULES,
+            usual={"surrogate": 1, "delta": 8, "sigmoid": 8, "lut": None},
             on_card=True,
             read=read_weight_bits,
             write=write_weight_bits,
@@ -109,8 +133,8 @@ class Config:
         Setting(
             "Images per step; the rule's usual if not given.",
             least=2,
-            rules=("surrogate", "sigmoid"),
-            usual={"surrogate": 256, "delta": 32, "sigmoid": 32},
+            rules=GRADIENT_RULES,
+            usual={"surrogate": 256, "delta": 32, "sigmoid": 32, "lut": 256},
         ),
     ] = None
 
@@ -118,8 +142,8 @@ class Config:
         float | None,
         Setting(
             "At its peak; the rule's usual if not given.",
-            rules=("surrogate", "sigmoid"),
-            usual={"surrogate": 0.03, "delta": 1.0, "sigmoid": 1.0},
+            rules=GRADIENT_RULES,
+            usual={"surrogate": 0.03, "delta": 1.0, "sigmoid": 1.0, "lut": 0.02},
         ),
     ] = None
     """It warms up over the first steps and falls to 0 as a cosine."""
@@ -129,7 +153,7 @@ class Config:
         Setting(
             "Strength of the random warps of training images; 0 for none.",
             least=0,
-            rules=("surrogate", "sigmoid"),
+            rules=GRADIENT_RULES,
         ),
     ] = 0.5
 
@@ -172,6 +196,41 @@ class Config:
     ] = 6
     """It means nothing without a teacher."""
 
+    tables: Annotated[
+        int,
+        Setting(
+            "Kind lut: look-up tables that are counted, shared out between the counts.",
+            least=1,
+            most=MAX_HIDDEN,
+            rules=("lut",),
+        ),
+    ] = 1000
+
+    table_inputs: Annotated[
+        int,
+        Setting(
+            "Kind lut: pixels that each counted table sees, 4, 7, 10, 13 or 16; three more for "
+            "each table before it.",
+            rules=("lut",),
+        ),
+    ] = 4
+
+    pixels: Annotated[
+        int | None,
+        Setting(
+            "Kind lut: how many pixels the wires may choose among; all if not given.",
+            rules=("lut",),
+        ),
+    ] = None
+
+    temperature: Annotated[
+        float | None,
+        Setting(
+            "Kind lut: divides the counts while learning; what suits their number if not given.",
+            rules=("lut",),
+        ),
+    ] = None
+
     threads: Annotated[int, Setting("Threads of torch; they decide rounding.", least=1)] = 1
     """With another number of threads, torch adds up in another order."""
 
@@ -183,13 +242,29 @@ class Config:
                     f"There is no {setting.called} {str(value)!r}; "
                     f"choose one of {', '.join(setting.choices)}."
                 )
+        self._match_kind_and_rule()
         object.__setattr__(self, "readout", Readout(self.readout))
         object.__setattr__(self, "batch_size", self.step_images)
         object.__setattr__(self, "learning_rate", self.peak_rate)
         self._check_hidden()
         self._check_weights()
         self._check_numbers()
+        self._check_tables()
         self._check_foreign_settings()
+
+    def _match_kind_and_rule(self) -> None:
+        """Rule lut makes networks of kind lut, and it alone; either word will do."""
+        if self.kind == "lut" and self.rule not in (
+            "lut",
+            default_of(self, "rule", SETTINGS["rule"]),
+        ):
+            raise TrainingError(
+                f"The rule {self.rule} makes no network of look-up tables; leave out the rule or "
+                "the kind."
+            )
+        if "lut" in (self.kind, self.rule):
+            object.__setattr__(self, "kind", "lut")
+            object.__setattr__(self, "rule", "lut")
 
     def _check_hidden(self) -> None:
         if any(neurons < 1 for neurons in self.hidden):
@@ -204,6 +279,8 @@ class Config:
             )
 
     def _check_weights(self) -> None:
+        if self.rule == "lut":
+            return  # tables have none
         if len(self.weights_per_layer) != self.layer_count:
             raise TrainingError(
                 f"There are {len(self.weights_per_layer)} numbers of weight bits for "
@@ -252,6 +329,19 @@ class Config:
                 f"The setting distillation is {self.distillation}; give a part from 0 to 1."
             )
 
+    def _check_tables(self) -> None:
+        if self.table_inputs not in TABLE_INPUTS:
+            raise TrainingError(
+                f"The setting table_inputs is {self.table_inputs}; "
+                f"choose one of {', '.join(map(str, TABLE_INPUTS))}."
+            )
+        if self.pixels is not None and self.pixels < 1:
+            raise TrainingError(f"The setting pixels is {self.pixels}; give at least 1.")
+        if self.temperature is not None and not 0 < self.temperature < math.inf:
+            raise TrainingError(
+                f"The temperature is {self.temperature}; give a finite number greater than 0."
+            )
+
     def _check_foreign_settings(self) -> None:
         """Refuse settings that would silently do nothing."""
         for name, setting in SETTINGS.items():
@@ -260,7 +350,7 @@ class Config:
             if not known and value != default_of(self, name, setting):
                 raise TrainingError(
                     f"The rule {self.rule} knows no setting {name}, but it is {value}; "
-                    "leave it out, or choose rule surrogate."
+                    f"leave it out, or choose rule {setting.rules[0]}."
                 )
 
     @property

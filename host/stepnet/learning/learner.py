@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from stepnet.data.sets import Dataset
 from stepnet.errors import TrainingError
 from stepnet.learning.config import Config, Progress
-from stepnet.networks.network import Network
+from stepnet.networks.kinds import AnyNetwork
+from stepnet.networks.lut import TABLE_BITS
 from stepnet.networks.network_file import MOST_BYTES, fits_a_file
-from stepnet.networks.sigmoid import SigmoidNetwork
 
 MOST_OUTPUTS = 255
 """Rows of a last layer: those of a tree for codes of eight bits."""
@@ -43,7 +43,7 @@ class Learner(Protocol):
         """Take up a state that a learner of the same configuration and data had."""
         ...
 
-    def export(self, name: str) -> Network | SigmoidNetwork:
+    def export(self, name: str) -> AnyNetwork:
         """The network as it stands, in integers, under this name."""
         ...
 
@@ -68,14 +68,24 @@ def check_learnable(dataset: Dataset) -> None:
 
 
 def weight_count(config: Config, dataset: Dataset) -> int:
-    """How many weights a network that learns `dataset` has at most, all layers together."""
+    """How many weights a network that learns `dataset` has at most, all layers together. Tables
+    count what learning keeps of them: a weight for each pixel that an input may be wired to, and
+    the entries.
+    """
     _, height, width = dataset.images.shape
+    if config.rule == "lut":
+        return config.tables * config.table_inputs * (height * width + TABLE_BITS)
     sizes = (height * width, *config.hidden, MOST_OUTPUTS)
     return sum(inputs * outputs for inputs, outputs in itertools.pairwise(sizes))
 
 
 def check_size(config: Config, dataset: Dataset) -> None:
-    """Raise TrainingError, before hours of training, if no file would hold the network."""
+    """Raise TrainingError, before hours of training, if no file would hold the network.
+
+    Tables are few enough for any file, as many as there may be.
+    """
+    if config.rule == "lut":
+        return
     weight_bytes = np.dtype(np.float32 if config.rule == "sigmoid" else np.int8).itemsize
     weights = weight_count(config, dataset)
     if not fits_a_file(weights * weight_bytes, sum(config.hidden) + MOST_OUTPUTS):

@@ -33,9 +33,8 @@ from stepnet.errors import MissingToolError, TrainingError
 from stepnet.files import read_text, write_text, write_whole
 from stepnet.learning.config import Config
 from stepnet.learning.learner import State, check_learnable, check_size, weight_count
-from stepnet.networks.network import Network
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.network_file import content_digest
-from stepnet.networks.sigmoid import SigmoidNetwork
 
 Record = dict[str, Any]
 """One line of the log: epoch, loss, accuracy, learning_rate, teaching, seconds, and
@@ -186,7 +185,7 @@ class Run:
         self._write(lambda: write_text(self.folder / "log.jsonl", log))
         self._write(lambda: write_whole(self.folder / "checkpoint.npz", write_checkpoint))
 
-    def finish(self, network: Network | SigmoidNetwork, result: dict[str, Any]) -> None:
+    def finish(self, network: AnyNetwork, result: dict[str, Any]) -> None:
         """Write network, curves and result; the checkpoint goes.
 
         Where matplotlib is not installed there are no curves; all they show is in the log.

@@ -1,8 +1,8 @@
 """Trains a network: the passes over the images, with their checks and checkpoints.
 
 `train` is what programs and `stepnet train` call. Which rule changes the weights is the matter of
-one module for each: `delta`, in numpy; `surrogate` and `sigmoid`, in torch, which rule delta does
-without. Each is a `Learner`.
+one module for each: `delta`, in numpy; `surrogate`, `sigmoid` and `lut`, in torch, which rule delta
+does without. Each is a `Learner`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from stepnet.errors import MissingToolError
 from stepnet.learning.config import Config, Progress
 from stepnet.learning.learner import Learner, check_learnable
 from stepnet.learning.run import Record, Run
-from stepnet.networks.network import Network
-from stepnet.networks.sigmoid import SigmoidNetwork
+from stepnet.networks.kinds import AnyNetwork
 
 CHECKS = 12
 """How many times during a run the network is measured, at most."""
@@ -31,11 +30,11 @@ def train(
     run: Run | None = None,
     check_on: Dataset | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
-) -> Network | SigmoidNetwork:
+) -> AnyNetwork:
     """Train a network on all of `dataset` with the rule and the readout of `config`.
 
     Its image size and its alphabet are those of the data set. Rule sigmoid gives a SigmoidNetwork,
-    the others a Network.
+    rule lut a LutNetwork, the others a Network.
 
     run: keeps a record and a checkpoint of every pass; one that was stopped is gone on with.
     check_on: images on which the integer network is measured now and then, for the curves; nothing
@@ -96,6 +95,10 @@ def _learner(config: Config, dataset: Dataset) -> Learner:
             from stepnet.learning.sigmoid import SigmoidLearner
 
             return SigmoidLearner(config, dataset)
+        if config.rule == "lut":
+            from stepnet.learning.lut import LutLearner
+
+            return LutLearner(config, dataset)
         from stepnet.learning.surrogate import SurrogateLearner
 
         return SurrogateLearner(config, dataset)

@@ -54,8 +54,8 @@ class LutLayer:
     Raises NetworkError if a shape, a type or a range does not hold.
     """
 
-    wires: NDArray[np.int32]
-    tables: NDArray[np.uint16]
+    wires: NDArray[np.integer[Any]]
+    tables: NDArray[np.integer[Any]]
     n_in: int
 
     def __post_init__(self) -> None:
@@ -116,8 +116,8 @@ class Counts:
     Raises NetworkError if a shape, a type or a range does not hold.
     """
 
-    groups: NDArray[np.int32]
-    thresholds: NDArray[np.int32]
+    groups: NDArray[np.integer[Any]]
+    thresholds: NDArray[np.integer[Any]]
 
     def __post_init__(self) -> None:
         groups = whole_numbers(self.groups, np.int32, "groups")

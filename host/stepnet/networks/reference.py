@@ -127,7 +127,7 @@ def room(network: Network, images: NDArray[np.generic]) -> NDArray[np.int64]:
 def room_of(
     network: CharacterNetwork[Any],
     totals: NDArray[np.int64],
-    thresholds: NDArray[np.int32],
+    thresholds: NDArray[np.integer[Any]],
     lowest: NDArray[np.int64],
     highest: NDArray[np.int64],
 ) -> NDArray[np.int64]:

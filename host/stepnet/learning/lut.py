@@ -1,0 +1,171 @@
+# pyright: basic
+# (torch publishes many functions without complete types)
+"""Rule lut: gradient descent on the tables and wires of a network of look-up tables.
+
+The model is in `stepnet.learning.lut_model`; what the counts are taught is in
+`stepnet.learning.lesson`, where a row's margin is how far its count is from half of its tables,
+divided by a temperature. Images, warps, batches and the course of the rate are those of the other
+rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stepnet.data.sets import Dataset
+from stepnet.errors import TrainingError
+from stepnet.learning.augmentation import warp
+from stepnet.learning.config import Config, Progress
+from stepnet.learning.learner import State
+from stepnet.learning.lesson import Lesson
+from stepnet.learning.lut_model import MOMENTUM, SECOND_MOMENT, LutModel
+from stepnet.learning.pixel_choice import most_telling
+from stepnet.learning.schedule import rate
+from stepnet.learning.torch_state import (
+    optimiser_state,
+    restore_optimiser,
+    restore_tensors,
+    tensors_state,
+    threads,
+)
+from stepnet.networks.lut import LutNetwork
+from stepnet.networks.network import Readout
+
+WIRE_RATE = 0.7
+"""Learning rate of the wires' weights, in parts of the tables'."""
+
+TEMPERATURE_FACTOR, TEMPERATURE_POWER = 0.24, 0.57
+"""The usual temperature is the one times the tables of a row to the power of the other."""
+
+
+class LutLearner:
+    """The rule at work on all of `dataset`; see `stepnet.learning.learner.Learner`.
+
+    Raises TrainingError if there are fewer tables than rows to be counted.
+    """
+
+    def __init__(self, config: Config, dataset: Dataset) -> None:
+        self.config = config
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.images = torch.tensor(dataset.images)
+        self.lesson = Lesson(config.readout, dataset.alphabet)
+        if config.tables < self.lesson.rows:
+            raise TrainingError(
+                f"There are {config.tables} tables for {self.lesson.rows} counts; give at least "
+                "one for each, better a hundred."
+            )
+        self.indices = torch.from_numpy(self.lesson.targets.indices(dataset.labels))
+        candidates = most_telling(dataset.images >= config.ink_threshold, config.pixels)
+        self.model = LutModel(
+            torch.from_numpy(candidates),
+            self.lesson.rows,
+            config.tables,
+            config.table_inputs,
+            self.generator,
+        )
+        sizes = self.model.sizes.float()
+        self.temperature = (
+            TEMPERATURE_FACTOR * float(sizes.mean()) ** TEMPERATURE_POWER
+            if config.temperature is None
+            else config.temperature
+        )
+        nearest = config.readout is Readout.NEAREST
+        self.thresholds = torch.zeros_like(sizes) if nearest else (sizes / 2).ceil()
+        self.latents = [self.model.counted.latents, self.model.first.latents]
+        self.optimiser = torch.optim.Adam(
+            self.latents, betas=(MOMENTUM, SECOND_MOMENT), eps=1e-12, fused=True
+        )
+        self.batches = max(1, len(self.images) // config.step_images)
+
+    def learn(self, epoch: int) -> Iterator[Progress]:
+        """Make pass `epoch`; yields after every batch."""
+        count, epochs = len(self.images), self.config.epochs
+        loss_sum, right, seen = 0.0, 0, 0
+        order = torch.randperm(count, generator=self.generator)
+        for number, batch in enumerate(order.tensor_split(self.batches)):
+            step = (epoch - 1) * self.batches + number
+            learning_rate = self.config.peak_rate * rate(step, epochs * self.batches)
+            with threads(self.config.threads):
+                loss, hits = self._learn_batch(batch, step, learning_rate)
+            seen += len(batch)
+            loss_sum += loss * len(batch)
+            right += hits
+            yield Progress(
+                epoch=epoch,
+                epochs=epochs,
+                images_done=(epoch - 1) * count + seen,
+                images_total=epochs * count,
+                loss=loss_sum / seen,
+                accuracy=right / seen,
+                learning_rate=learning_rate,
+            )
+
+    def _learn_batch(self, batch: Tensor, step: int, learning_rate: float) -> tuple[float, int]:
+        """One step on one batch; returns its loss and how many codes were right before it."""
+        counts = self.model.forward(self._pixels(batch)).requires_grad_()
+        indices = self.indices[batch]
+        margins = (counts - self.thresholds + self._tie) / self.temperature
+        loss = self.lesson.loss(margins, self.lesson.chances(indices))
+        (gradient,) = torch.autograd.grad(loss, [counts])
+        with torch.no_grad():
+            *of_latents, of_weights = self.model.backward(gradient)
+            for latents, of_these in zip(self.latents, of_latents, strict=True):
+                latents.grad = of_these
+            for group in self.optimiser.param_groups:
+                group["lr"] = learning_rate
+            self.optimiser.step()
+            for latents in self.latents:
+                latents.clamp_(-1, 1)
+            self.model.move_wires(of_weights, step + 1, WIRE_RATE * learning_rate)
+        return loss.item(), int(self.lesson.right(margins, indices).sum())
+
+    @property
+    def _tie(self) -> float:
+        """Half a count where rows fire at their threshold: so learning sees both sides alike."""
+        return 0.0 if self.config.readout is Readout.NEAREST else 0.5
+
+    def _pixels(self, batch: Tensor) -> Tensor:
+        """Bits of warped images as the reference has them: (candidates, N) uint8."""
+        images = self.images[batch].float()
+        if self.config.augmentation:
+            images = warp(images, self.config.augmentation, self.generator)
+        bits = (images >= self.config.ink_threshold).flatten(1)
+        return bits.T[self.model.candidates].to(torch.uint8)
+
+    def state(self) -> State:
+        """See `Learner.state`."""
+        return {
+            **tensors_state(self.model.tensors(), "model_"),
+            **optimiser_state(self.optimiser, "optimiser_"),
+            "generator": self.generator.get_state().numpy().copy(),
+        }
+
+    def restore(self, state: State) -> None:
+        """See `Learner.restore`."""
+        restore_tensors(self.model.tensors(), state, "model_")
+        restore_optimiser(self.optimiser, state, "optimiser_")
+        self.generator.set_state(torch.from_numpy(np.array(state["generator"], dtype=np.uint8)))
+
+    def export(self, name: str) -> LutNetwork:
+        """The network as it stands, which computes bit for bit what training computed."""
+        targets = self.lesson.targets
+        _, height, width = self.images.shape
+        # Rows that nobody trains have no tables: a count of 0 reaches 0 and does not reach 1.
+        always = targets.wanted.max(axis=0) > 0
+        thresholds = np.where(always, 0, 1).astype(np.int32)
+        thresholds[targets.trained_rows] = self.thresholds.numpy()
+        return LutNetwork(
+            name=name,
+            layers=self.model.export(height * width),
+            counts=self.model.counts(thresholds, targets.trained_rows),
+            height=height,
+            width=width,
+            ink_threshold=self.config.ink_threshold,
+            readout=self.config.readout,
+            alphabet=targets.alphabet,
+            code_prefix=targets.code_prefix,
+        )
