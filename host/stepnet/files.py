@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import select
 import stat
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +21,11 @@ _KINDS = (
     (stat.S_ISCHR, "it is a device"),
     (stat.S_ISBLK, "it is a device"),
 )
+
+
+PIPE_SILENT_S = 5.0
+PIPE_S = 60.0
+PIPE_BYTES = 1 << 16
 
 
 class NotAFileError(OSError):
@@ -42,6 +50,41 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     except BaseException:
         os.close(handle)
         raise
+
+
+def open_file_or_pipe(path: str | os.PathLike[str], most_bytes: int) -> BinaryIO:
+    """A regular file, or what comes out of a named pipe until its writer closes it.
+
+    A pipe has `PIPE_SILENT_S` for its next byte, and `PIPE_S` for all.
+
+    Raises OSError as `open_regular`, with the number EFBIG if a pipe gives more than `most_bytes`,
+    and TimeoutError if one takes too long.
+    """
+    path = os.fspath(path)
+    if not stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116 - of a string
+        return open_regular(path)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return io.BytesIO(_read_pipe(handle, path, most_bytes))
+    finally:
+        os.close(handle)
+
+
+def _read_pipe(handle: int, path: str, most_bytes: int) -> bytes:
+    content = bytearray()
+    end_s = time.monotonic() + PIPE_S
+    pipe = select.poll()
+    pipe.register(handle, select.POLLIN)
+    while True:
+        left_s = min(end_s - time.monotonic(), PIPE_SILENT_S)
+        if left_s <= 0 or not pipe.poll(left_s * 1000):
+            raise TimeoutError(errno.ETIMEDOUT, "it is a pipe that nobody fills", path)
+        chunk = os.read(handle, PIPE_BYTES)
+        if not chunk:
+            return bytes(content)
+        content += chunk
+        if len(content) > most_bytes:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
 
 
 def read_limited(path: str | os.PathLike[str], most_bytes: int) -> bytes:

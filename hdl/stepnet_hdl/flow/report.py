@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stepnet.printable import printable
+
 LUT_CELLS = ("ICESTORM_LC", "TRELLIS_COMB", "LUT4")
 FLIP_FLOP_CELLS = ("TRELLIS_FF", "DFF")
 BLOCK_RAM_CELLS = ("ICESTORM_RAM", "DP16KD", "BSRAM")
@@ -120,12 +122,13 @@ class BuildReport:
 
     def to_text(self) -> str:
         """As a person reads it, in some lines."""
-        lines = [f"{self.bitstream}: {self.board}, {self.part}"]
-        lines += [f"  {name:<12}{value}" for name, value in self._facts()]
+        lines = [printable(f"{self.bitstream}: {self.board}, {self.part}")]
+        lines += [f"  {name:<12}{printable(value)}" for name, value in self._facts()]
         lines.append("  critical path")
         for step in self.critical_path:
             column, row = step.location
-            lines.append(f"    {step.after_ns:6.2f} ns  {step.name}  (column {column}, row {row})")
+            name = printable(step.name)
+            lines.append(f"    {step.after_ns:6.2f} ns  {name}  (column {column}, row {row})")
         return "\n".join(lines)
 
     def _facts(self) -> list[tuple[str, str]]:

@@ -15,8 +15,10 @@ from typing import Annotated
 import typer
 
 from stepnet.cli import bench, demo, evaluate, infer, networks, share, train, weights
+from stepnet.cli.output import abandon
 from stepnet.cli.usage import UsageError, usage_sentence
 from stepnet.errors import StepnetError
+from stepnet.printable import printable
 
 COMMANDS_GROUP = "stepnet.commands"
 
@@ -36,14 +38,18 @@ USAGE_EXIT_CODE = 2
 MISSING_TOOL_EXIT_CODE = 3
 INTERRUPTED_EXIT_CODE = 130
 
+LAST_STREAM = 2
+"""The number of stderr."""
+
 
 def main() -> None:
     """The command `stepnet`.
 
     Exits with 0, with the exit code of a `StepnetError` after its sentence on stderr, with 2 after
-    a sentence on wrong usage, with 3 if an optional package is missing, with 130 after Ctrl-C.
-    Without any words it shows its help.
+    a sentence on wrong usage or on what the system refused, with 3 if an optional package is
+    missing, with 130 after Ctrl-C. Without any words it shows its help.
     """
+    _open_missing_streams()
     if reconfigure := getattr(sys.stdout, "reconfigure", None):
         # A path or a character that the terminal cannot show is no reason to fail.
         reconfigure(errors="backslashreplace")
@@ -72,9 +78,21 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED_EXIT_CODE)
     except BrokenPipeError:
-        # Whoever read our output has enough; Python must not try to write the rest at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has enough.
+        abandon(sys.stdout)
         sys.exit(1)
+    except OSError as error:
+        abandon(sys.stdout)  # which may be what could not be written
+        where = f" at {error.filename!r}" if error.filename else ""
+        _fail(
+            f"The system refused to go on{where} ({error.strerror or error}); make sure that the "
+            "disk is not full and that you may use what you named.",
+            USAGE_EXIT_CODE,
+        )
+    except MemoryError:
+        _fail(
+            "This machine has not enough memory for that; give it less at a time.", USAGE_EXIT_CODE
+        )
     else:
         sys.exit(returned if isinstance(returned, int) else 0)
 
@@ -113,7 +131,7 @@ def make_app() -> typer.Typer:
             reason = f"{type(error).__name__}: {error}"
             print(
                 f"stepnet: The command {entry_point.name!r} of {package} cannot be loaded "
-                f"({reason}); upgrade or uninstall that package.",
+                f"({printable(reason)}); upgrade or uninstall that package.",
                 file=sys.stderr,
             )
     return app
@@ -137,5 +155,19 @@ def _stepnet(
 
 
 def _fail(sentence: str, exit_code: int) -> None:
-    print(f"stepnet: {sentence}", file=sys.stderr)
+    try:
+        print(f"stepnet: {printable(sentence)}", file=sys.stderr, flush=True)
+    except OSError:
+        abandon(sys.stderr)
     sys.exit(exit_code)
+
+
+def _open_missing_streams() -> None:
+    """Have all three streams, where a shell closed one: the next file that is opened would take its
+    place, and get what another program writes there."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= LAST_STREAM:
+        os.set_inheritable(handle, True)
+    os.close(handle)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w"))

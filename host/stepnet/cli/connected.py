@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from stepnet.cli.output import Progress
+from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from stepnet.boards.identity import Identity
@@ -34,24 +35,27 @@ def show_connected(*, all_ports: bool, baud: int, json_output: bool) -> None:
 def _print_table(found: list[Connected]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, header_style="bold")
     for heading in ("port", "board", "USB id", "core", "network"):
         table.add_column(heading, overflow="fold")
     for connected in found:
         identity = connected.identity
-        table.add_row(
+        cells = (
             connected.port,
             connected.board or "unknown",
             connected.usb_id or "",
             _core(identity) if identity else "",
             _network(connected, identity) if identity else "",
         )
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     console = Console(highlight=False)
     console.print(table)
     for connected in found:
         if connected.problem:
-            console.print(f"{connected.port}: {connected.problem}", markup=False, soft_wrap=True)
+            line = printable(f"{connected.port}: {connected.problem}")
+            console.print(line, markup=False, soft_wrap=True)
 
 
 def _core(identity: Identity) -> str:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepnet.cli.options import CleanOption, DataDirOption, DataOption, JsonOption
+from stepnet.cli.options import (
+    CleanOption,
+    DataDirOption,
+    DataOption,
+    JsonOption,
+    check_overwrites_nothing,
+)
+from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from stepnet.data.evaluation import Score
@@ -45,6 +52,7 @@ def evaluate(
     loaded = load_any_network(network)
     if confusion is not None:
         plots.check(confusion)
+        check_overwrites_nothing("--confusion", confusion, [network, data])
     dataset = data_sets.load(data, data_dir).part(part)
     if clean:
         dataset = dataset.cleaned()
@@ -88,7 +96,7 @@ def evaluate(
     if table:
         _show_table(result)
     if confusion is not None:
-        print(f"Confusion matrix: {confusion}")
+        print(f"Confusion matrix: {printable(str(confusion))}")
 
 
 def _show(name: str, where: str, result: Score) -> None:
@@ -96,7 +104,7 @@ def _show(name: str, where: str, result: Score) -> None:
     from rich.table import Table
 
     wrong = result.images - result.right - result.unknown
-    print(f"Network {name} on {where}: {result.images} images")
+    print(f"Network {printable(name)} on {printable(where)}: {result.images} images")
     table = Table("reading", "images", "part", box=None)
     for column in table.columns[1:]:
         column.justify = "right"

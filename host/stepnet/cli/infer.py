@@ -21,6 +21,7 @@ from stepnet.cli.options import (
     NetworkOption,
     TimeoutOption,
     UartOption,
+    check_overwrites_nothing,
 )
 from stepnet.cli.output import Progress
 from stepnet.cli.picture_files import ReadyPicture, find_pictures, ready_pictures
@@ -28,6 +29,7 @@ from stepnet.cli.picture_results import Format, Result, result_writer
 from stepnet.cli.recording import Recorder, check_output, find_recorder, save_recording
 from stepnet.errors import ImageError
 from stepnet.link.serial_line import DEFAULT_BAUD
+from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from stepnet.boards.board import Board
@@ -100,9 +102,10 @@ def _infer(options: InferOptions) -> None:
 
     def refuse(error: ImageError) -> None:
         refused.append(error)
-        print(f"stepnet: {error}", file=sys.stderr, flush=True)
+        print(f"stepnet: {printable(str(error))}", file=sys.stderr, flush=True)
 
     paths = list(find_pictures(options.images, refuse))
+    _check_outputs(options, paths)
     _check_steps(options.steps, paths)
     record = find_recorder(options.waves, options.schedule, options.board, paths, options.text)
     pictures = ready_pictures(
@@ -189,6 +192,23 @@ def _counting(total: int, shown: bool) -> Generator[Callable[[int], None]]:
             bar.update(task, completed=min(total, read + refused))
 
         yield count
+
+
+def _check_outputs(options: InferOptions, paths: Sequence[Path]) -> None:
+    """Refuse, before anything is inferred, to write over what is read or over each other."""
+    outputs = {
+        "--steps": options.steps,
+        "--waves": options.waves,
+        "--schedule": options.schedule,
+    }
+    for option, output in outputs.items():
+        if output is not None:
+            check_overwrites_nothing(option, output, [*paths, options.network])
+    if options.steps is not None and options.steps == options.schedule:
+        raise typer.BadParameter(
+            f"the file {str(options.steps)!r} is --steps too; name another one.",
+            param_hint="--schedule",
+        )
 
 
 def _check_steps(steps: Path | None, paths: Sequence[Path]) -> None:

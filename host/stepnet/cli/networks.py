@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepnet.cli.options import JsonOption
+from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from stepnet.networks.kinds import AnyNetwork
@@ -62,7 +63,7 @@ def _show_table(shipped: list[AnyNetwork]) -> None:
             _kbit(network),
         )
         # As text: an alphabet may hold what rich takes for markup.
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     Console(width=UNBROKEN_COLUMNS).print(table)
 
 
@@ -77,10 +78,10 @@ def _show_card(network: AnyNetwork) -> None:
         "digest": network.digest,
         **network.card,
     }
-    print(network.name)
+    print(printable(network.name))
     width = max(map(len, facts))
     for key, value in facts.items():
-        print(f"  {key:{width}}  {value}")
+        print(f"  {printable(key):{width}}  {printable(value)}")
 
 
 def _as_json(network: AnyNetwork) -> dict[str, object]:

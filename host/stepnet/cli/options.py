@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def check_overwrites_nothing(option: str, output: Path, inputs: Iterable[str | Path]) -> None:
+    """Refuse, as wrong usage, an output that would take the place of one of the inputs.
+
+    option: how the output was named.
+    """
+    for given in map(Path, inputs):
+        if given.exists() and output.exists() and output.samefile(given):
+            raise typer.BadParameter(
+                f"the file {str(output)!r} is what is to be read; name another one.",
+                param_hint=option,
+            )
+
 
 BoardOption = Annotated[
     str,

@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
+from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
+
+from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from rich.status import Status
+
+
+def announce(message: str) -> None:
+    """Print a sentence, given without its full stop, on stdout at once, from any thread.
+
+    For servers, which must not wait for whoever reads their lines: one that nobody takes is left
+    out, and a reader that has left is no error.
+    """
+    line = f"{printable(message)}.\n"
+    try:
+        handle = sys.stdout.fileno()
+    except (OSError, ValueError):  # no stream of the system, as in a test
+        print(line, end="", flush=True)
+        return
+    with suppress(OSError):
+        if _takes_a_line(handle):
+            os.write(handle, line.encode(sys.stdout.encoding, "backslashreplace"))
+
+
+def _takes_a_line(handle: int) -> bool:
+    """Whether a line can be written without waiting; a pipe says so if it has room for a page."""
+    if not hasattr(select, "poll"):
+        return True
+    room = select.poll()
+    room.register(handle, select.POLLOUT)
+    return any(event & select.POLLOUT for _, event in room.poll(0))
+
+
+def abandon(stream: TextIO) -> None:
+    """Let nothing more go into a stream; Python would try to write the rest at its exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class Progress:
@@ -22,6 +59,7 @@ class Progress:
     def __call__(self, message: str) -> None:
         """What takes long from now on, in a sentence without a full stop."""
         self._finish()
+        message = printable(message)
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.text import Text

@@ -82,13 +82,11 @@ def ready_pictures(
 
 
 def _pictures_in(folder: Path) -> list[Path]:
-    from PIL import Image
+    from stepnet.pictures.picture import suffixes
 
-    suffixes = Image.registered_extensions()
+    known = suffixes()
     pictures = sorted(
-        inside
-        for inside in folder.iterdir()
-        if inside.suffix.lower() in suffixes and inside.is_file()
+        inside for inside in folder.iterdir() if inside.suffix.lower() in known and inside.is_file()
     )
     if not pictures:
         raise ImageError(
@@ -99,4 +97,15 @@ def _pictures_in(folder: Path) -> list[Path]:
 
 
 def _content(path: Path) -> Path | bytes:
-    return sys.stdin.buffer.read() if path == STDIN else path
+    from stepnet.files import read_stream
+    from stepnet.pictures.picture import MAX_FILE_BYTES
+
+    if path != STDIN:
+        return path
+    try:
+        return read_stream(sys.stdin.buffer, MAX_FILE_BYTES, str(STDIN))
+    except OSError as error:
+        raise ImageError(
+            f"The picture {str(STDIN)!r} cannot be read ({error.strerror}); pipe in one PNG, JPEG "
+            "or other image file."
+        ) from error

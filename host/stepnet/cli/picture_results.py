@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stepnet.printable import printable
+
 if TYPE_CHECKING:
     from stepnet.cli.comparison import Comparison
     from stepnet.cli.picture_files import ReadyPicture
@@ -67,8 +69,8 @@ class Result:
 
     def __str__(self) -> str:
         if self.picture.glyphs is not None:
-            return _text_line(self.path, self.picture.glyphs, self.comparisons)
-        return _character_line(self.path, self.comparisons[0])
+            return _text_line(printable(self.path), self.picture.glyphs, self.comparisons)
+        return _character_line(printable(self.path), self.comparisons[0])
 
 
 @contextmanager
@@ -88,6 +90,8 @@ def result_writer(
         def write_row(result: Result) -> None:
             nonlocal writer
             row = result.as_row()
+            if sys.stdout.isatty():
+                row = {name: _shown(value) for name, value in row.items()}
             if writer is None:
                 writer = csv.DictWriter(sys.stdout, row, lineterminator="\n")
                 writer.writeheader()
@@ -119,6 +123,11 @@ def _text_line(path: str, glyphs: Sequence[Glyph], comparisons: Sequence[Compari
         f"{path}: {_text(glyphs, comparisons)!r}, {count}, margin {_least_margin(comparisons)} "
         f"or more, {verdict} with numpy"
     )
+
+
+def _shown(value: object) -> object:
+    """A cell of a table as a terminal may get it."""
+    return printable(value) if isinstance(value, str) else value
 
 
 def _least_margin(comparisons: Sequence[Comparison]) -> int:

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from stepnet.cli.options import CLEAN_HELP, DATA_HELP, DataDirOption, JsonOption
 from stepnet.errors import TrainingError
 from stepnet.learning.config import Config
 from stepnet.learning.settings import Setting
+from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -210,15 +212,13 @@ def _open_run(
 ) -> Run:
     """The run in the folder that was named, or in the first that is free or can be gone on with."""
     from stepnet.learning import Run
+    from stepnet.learning.run import RunTakenError
 
     if named is not None:
         return Run.open(named, config, dataset, about)
     for folder in _free_folders(name):
-        try:
+        with suppress(RunTakenError):
             return Run.open(folder, config, dataset, about)
-        except TrainingError:
-            if not folder.is_dir():
-                raise
     raise AssertionError  # there is always one more
 
 
@@ -249,7 +249,8 @@ def _train_with_bar(
         TimeRemainingColumn(),
     )
     if run.records:
-        print(f"Going on after epoch {len(run.records)} in {run.folder}.", file=sys.stderr)
+        where = printable(str(run.folder))
+        print(f"Going on after epoch {len(run.records)} in {where}.", file=sys.stderr)
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", epoch=1, epochs=config.passes, rate=0.0, loss=0.0, accuracy=0.0)
 
@@ -279,10 +280,10 @@ def _train_with_bar(
 
 def _show(result: Mapping[str, object], network: AnyNetwork, score: Score, part: str) -> None:
     print(
-        f"{result['file']}: {'-'.join(map(str, network.sizes))}, "
+        f"{printable(str(result['file']))}: {'-'.join(map(str, network.sizes))}, "
         f"{_size(network)}, digest {network.digest[:16]}"
     )
-    print(f"{result['run']}: the run's settings, log, curves and network")
+    print(f"{printable(str(result['run']))}: the run's settings, log, curves and network")
     print(
         f"{score.accuracy:.2%} of {score.images} images of the {part} give exactly the right code."
     )

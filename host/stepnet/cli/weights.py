@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from stepnet.cli.options import check_overwrites_nothing
+
 
 def weights(
     network: Annotated[str, typer.Argument(help="A shipped network, or a .npz file.")],
@@ -21,6 +23,7 @@ def weights(
     from stepnet.networks.shipped import load_network
 
     loaded = load_network(network)
+    check_overwrites_nothing("--output", output, [network])
     path = plots.first_layer(loaded, output, neurons)
     count = loaded.layers[0].n_out
     print(f"{path}: {min(neurons or count, count)} of {count} neurons")

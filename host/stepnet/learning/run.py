@@ -57,6 +57,10 @@ its teacher as many, of 4 bytes each; and the record of a pass is some hundred c
 _DAMAGE = (ArchiveError, ValueError, KeyError, TypeError, IndexError, RecursionError)
 
 
+class RunTakenError(TrainingError):
+    """The folder holds what this run cannot go on with; another folder may do."""
+
+
 @dataclass
 class Run:
     """A run folder in use.
@@ -76,9 +80,9 @@ class Run:
 
         about: what else people want to read in config.json, the network's name for instance.
 
-        Raises TrainingError if the folder holds a run of another description, a finished one, or a
-        damaged checkpoint, or cannot be made; and before anything is written if nothing can be
-        learned from `dataset`.
+        Raises RunTakenError if the folder holds a run of another description, a finished one, a
+        damaged checkpoint or files of somebody else, and TrainingError if it cannot be made or
+        nothing can be learned from `dataset`; that is found before anything is written.
         """
         check_learnable(dataset)
         check_size(config, dataset)
@@ -98,7 +102,7 @@ class Run:
                 "name another one with --run."
             ) from error
         except (ValueError, RecursionError):
-            raise TrainingError(
+            raise RunTakenError(
                 f"The file {str(told)!r} is damaged; delete the folder {str(folder)!r}, or name "
                 "another one with --run."
             ) from None
@@ -108,7 +112,7 @@ class Run:
         """Refuse a folder with files of somebody else in the place of those that the run makes."""
         for name in MADE:
             if (self.folder / name).exists():
-                raise TrainingError(
+                raise RunTakenError(
                     f"The folder {str(self.folder)!r} holds a {name} that no run there has made; "
                     "name another folder with --run."
                 )
@@ -116,13 +120,13 @@ class Run:
     def _take_up(self, told: dict[str, Any], most_bytes: int) -> None:
         if (other := _other_entry(told, self.description)) is not None:
             key, theirs, ours = other
-            raise TrainingError(
+            raise RunTakenError(
                 f"The run in {str(self.folder)!r} was begun with {key} {theirs!r} instead of "
                 f"{ours!r}; go on with the command it was begun with, or name another "
                 "folder with --run."
             )
         if (self.folder / "result.json").exists():
-            raise TrainingError(
+            raise RunTakenError(
                 f"The run in {str(self.folder)!r} is done; look at its network.npz, or name "
                 "another folder with --run."
             )
@@ -144,7 +148,7 @@ class Run:
             raise self.damaged() from error
         if (other := _other_entry(kept_of, self.description)) is not None:
             key, theirs, ours = other
-            raise TrainingError(
+            raise RunTakenError(
                 f"The checkpoint {str(checkpoint)!r} is of a run with {key} {theirs!r} instead of "
                 f"{ours!r}; delete it and the run begins anew."
             )
@@ -154,10 +158,10 @@ class Run:
         """How long the passes took so far."""
         return sum(record["seconds"] for record in self.records)
 
-    def damaged(self) -> TrainingError:
+    def damaged(self) -> RunTakenError:
         """What to raise for a checkpoint that is none, or that no learner takes up."""
         checkpoint = self.folder / "checkpoint.npz"
-        return TrainingError(
+        return RunTakenError(
             f"The checkpoint {str(checkpoint)!r} is damaged; delete it and the run begins anew."
         )
 

@@ -7,19 +7,20 @@ from outside; images that have the network's size are inferred as they are.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import struct
 import warnings
 import zlib
-from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stepnet.errors import ImageError
+from stepnet.files import open_file_or_pipe
 from stepnet.pictures.paper import find_ink
 from stepnet.pictures.placing import Placing, place
 
@@ -29,26 +30,58 @@ Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.
 
 MAX_MEGAPIXELS = 64
 
+MAX_FILE_BYTES = 512 << 20
+"""More than `MAX_MEGAPIXELS` take that nothing packs."""
+
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "GIF",
+    "BMP",
+    "PPM",
+    "TIFF",
+    "WEBP",
+    "JPEG2000",
+    "DIB",
+    "PCX",
+    "SGI",
+    "TGA",
+    "QOI",
+    "AVIF",
+)
+"""What is read, whatever a file's name says. Pillow knows more: for EPS it starts Ghostscript,
+which runs the program that such a file is, and icons hold pictures of a size that is not told
+before. The common ones come first, because the others load all of Pillow; last the one that it may
+lack."""
+
+
+def suffixes() -> frozenset[str]:
+    """How the names of files in `FORMATS` end, in lower case."""
+    registered = Image.registered_extensions().items()
+    return frozenset(suffix for suffix, of in registered if of in (*FORMATS, "MPO"))
+
 
 def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None) -> Image.Image:
-    """The picture in an image file of any format that Pillow reads, in memory, upright.
+    """The picture in an image file of one of `FORMATS`, in memory, upright.
 
     source: the file's path, or its content.
     name: how the picture is called in errors; the path if not given.
 
-    Raises ImageError if the file is missing, a directory, unreadable, no picture, damaged or larger
-    than `MAX_MEGAPIXELS`.
+    Raises ImageError if the file is missing, a directory, a device, a pipe that nobody fills,
+    unreadable, no picture, damaged or larger than `MAX_MEGAPIXELS` or `MAX_FILE_BYTES`.
     """
     if source == "":  # which Path takes for the current folder
         raise ImageError("A picture without a name cannot be read; give its path.")
     name = _name(source) if name is None else name
     called = repr(name) if name else "given"
-    file = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
     try:
         # What Pillow warns about is refused below, or does not matter.
-        with warnings.catch_warnings(action="ignore"), Image.open(file) as picture:
-            _check_size(picture, _what(name))
-            return ImageOps.exif_transpose(picture)
+        with _opened(source) as file, warnings.catch_warnings(action="ignore"):
+            if file.seek(0, os.SEEK_END) > MAX_FILE_BYTES:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+            with Image.open(file, formats=FORMATS) as picture:
+                _check_size(picture, _what(name))
+                return ImageOps.exif_transpose(picture)
     except IsADirectoryError:
         raise ImageError(f"{called} is a directory; name a picture in it.") from None
     except FileNotFoundError:
@@ -57,7 +90,7 @@ def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None
         raise ImageError(
             f"You may not read the picture {called}; change its permissions or name another."
         ) from None
-    except UnidentifiedImageError:
+    except (UnidentifiedImageError, KeyError):  # of a format that this Pillow lacks, the latter
         raise ImageError(
             f"The file {called} is no picture or is damaged; "
             "give a PNG, a JPEG or another image file."
@@ -104,6 +137,12 @@ def grey_values(picture: Picture, name: str | None = None) -> tuple[NDArray[np.f
     return _grey(picture, what), what
 
 
+def _opened(source: str | os.PathLike[str] | bytes) -> BinaryIO:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    return open_file_or_pipe(source, MAX_FILE_BYTES)
+
+
 def _name(picture: Picture) -> str:
     return str(picture) if isinstance(picture, (str, os.PathLike)) else ""
 
@@ -121,6 +160,10 @@ def _grey(picture: Image.Image | NDArray[np.generic], what: str) -> NDArray[np.f
             f"The {what} has {picture.width} x {picture.height} pixels; give one that is not empty."
         )
     _check_size(picture, what)
+    if picture.format == "EPS":  # opened elsewhere, and not loaded yet
+        raise ImageError(
+            f"The {what} is an EPS, for which another program would be started; convert it to PNG."
+        )
     if picture.mode.startswith(("I", "F")):
         # More than 8 bits: Pillow would cut them off instead of scaling. Such modes have no alpha.
         deep = np.asarray(picture).astype(np.float32)
