@@ -94,14 +94,12 @@ def best_ink_threshold(
     images, expected = images[chosen], expected[chosen]
     equal: dict[int, int] = {}
     step = FIRST_STEP
-    tried: Sequence[int] = range(FIRST_STEP, 256, FIRST_STEP)
+    tried: Sequence[int] = range(step, 256, step)
     while True:
-        for threshold in tried:
-            if 1 <= threshold <= 255 and threshold not in equal:
-                found = compare(with_threshold(threshold), expected, images)
-                equal[threshold] = found.equal
+        for threshold in set(tried) - set(equal):
+            equal[threshold] = compare(with_threshold(threshold), expected, images).equal
         best = max(sorted(equal), key=equal.__getitem__)
         if step == 1:
             return best
         step //= 2
-        tried = [best - step, best + step]
+        tried = [each for each in (best - step, best + step) if 1 <= each <= 255]

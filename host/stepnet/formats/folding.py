@@ -7,6 +7,7 @@ and `stepnet.formats.agreement` says how often it matters.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,13 @@ from numpy.typing import NDArray
 
 from stepnet.errors import FormatError
 from stepnet.formats.bits import Bits, IntegerSums, bits_for, integer_sums
-from stepnet.formats.ranking import approximate, rank
+from stepnet.formats.ranking import Ranking, approximate, rank
 from stepnet.formats.source import MAX_NEURONS, Choice, Signal, Source, Sums, capitalised
-from stepnet.formats.steps import StepNeurons, fitted, step_neurons
+from stepnet.formats.steps import StepNeurons, copies_for, shared_out, step_neurons
 from stepnet.networks.network import Layer
+
+MAX_COPIES = 8
+"""Neurons below a last layer are repeated up to so often before its weights are rounded instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,37 +132,61 @@ class _Layers:
 
     def add(self, signal: Signal) -> None:
         """A layer of step neurons."""
-        self._append(signal, step_neurons(signal, self._sums(signal), _base(signal).weights.dtype))
+        base = _base(signal)
+        sums = self._sums(signal)
+        rows = self._fitted(sums.rows, MAX_NEURONS)
+        if rows is None:
+            raise FormatError(
+                f"The weights of {base.label} reach from {sums.rows.min()} to {sums.rows.max()}; "
+                "supported are 1 to 8 bits, -128 to 127."
+            )
+        fitted = dataclasses.replace(sums, rows=rows)
+        self._append(signal, step_neurons(signal, fitted, base.dtype))
 
     def ranked(self, last: Signal, choice: Choice) -> Folded:
         """All of it, with the scores of the last layer as rows of readout `nearest`."""
-        sums, dtype = self._sums(last), _base(last).weights.dtype
+        sums, label = self._sums(last), _base(last).label
         if not np.array_equal(last.origin, np.arange(last.size)):
             raise FormatError(
-                f"The scores of {_base(last).label} stand in another order than its neurons; "
-                "export the network without moving its scores."
+                f"The scores of {label} stand in another order than its neurons; export the "
+                "network without moving its scores."
             )
         if last.size < 2:
             raise FormatError(
-                f"{capitalised(_base(last).label)} gives one score, which is no choice between "
-                "characters; supported are networks with one score per class."
+                f"{capitalised(label)} gives one score, which is no choice between characters; "
+                "supported are networks with one score per class."
             )
-        ranking = rank(last, sums, dtype, choice, as_they_are=self._own)
-        if ranking is None and (stepped := self._stepped(last, sums)) is not None:
-            last, sums = stepped
-            ranking = rank(last, sums, dtype, choice, as_they_are=self._own)
-        ranking = ranking or approximate(last, sums, dtype, choice)
-        if ranking is None:
-            raise FormatError(
-                f"The scores of {_base(last).label} cannot be ranked by weights of 8 bits; "
-                "quantise its weights to fewer bits, or let all classes share one scale."
-            )
+        found = self._exactly_ranked(last, sums, choice)
+        if found is None:
+            rows = self._fitted(sums.rows, MAX_NEURONS)
+            fitted = None if rows is None else dataclasses.replace(sums, rows=rows)
+            ranking = fitted and approximate(last, fitted, _base(last).dtype, choice)
+            if ranking is None:
+                raise FormatError(
+                    f"The scores of {label} cannot be ranked by weights of 8 bits; quantise its "
+                    "weights to fewer bits, or let all classes share one scale."
+                )
+            found = ranking.rows, ranking
+        rows, ranking = found
         order = ranking.order
-        rows, thresholds = ranking.rows[order], ranking.thresholds[order]
+        thresholds = ranking.thresholds[order]
         if not self._own:
             thresholds = _near_the_sums(rows, thresholds)
-        top = _layer(rows, thresholds)
+        top = _layer(rows[order], thresholds)
         return self.folded(top, order, ranking.is_exact, bool(sums.error.any()))
+
+    def _exactly_ranked(
+        self, last: Signal, sums: IntegerSums, choice: Choice
+    ) -> tuple[NDArray[np.int64], Ranking] | None:
+        """A ranking and its rows as they fit; None if there is none."""
+        ranking = rank(last, sums, _base(last).dtype, choice, as_they_are=self._own)
+        if ranking is None and (stepped := self._stepped(last, sums)) is not None:
+            last, sums = stepped
+            ranking = rank(last, sums, _base(last).dtype, choice, as_they_are=self._own)
+        if ranking is None:
+            return None
+        rows = self._fitted(ranking.rows, MAX_COPIES)
+        return None if rows is None else (rows, ranking)
 
     def folded(
         self,
@@ -184,37 +212,32 @@ class _Layers:
         self._bits = neurons.bits
 
     def _sums(self, signal: Signal) -> IntegerSums:
-        """The integer sums behind the last layer, whose neurons are repeated where needed."""
-        base = _base(signal)
-        sums = integer_sums(base, self._bits, as_they_are=self._own)
-        if self._neurons:
-            self._neurons[-1], sums = fitted(self._neurons[-1], sums)
-            neurons = len(self._neurons[-1].rows)
-            self._widened[-1] = (self._widened[-1][0], neurons)
-            if neurons > MAX_NEURONS:
-                raise FormatError(
-                    f"The weights of {base.label} need the neurons below to be repeated until they "
-                    f"are {neurons}; no engine takes more than {MAX_NEURONS}, use weights or "
-                    "activations of fewer bits."
-                )
-        if bits_for(sums.rows) is None:
-            raise FormatError(
-                f"The weights of {base.label} reach from {sums.rows.min()} to {sums.rows.max()}; "
-                "supported are 1 to 8 bits, -128 to 127."
-            )
-        return sums
+        """The integer sums over the bits so far."""
+        return integer_sums(_base(signal), self._bits, as_they_are=self._own)
+
+    def _fitted(self, rows: NDArray[np.int64], most_copies: int) -> NDArray[np.int64] | None:
+        """Rows behind the last layer with weights of at most 8 bits, because neurons of that layer
+        are repeated; None if that takes too many, or there is no layer."""
+        copies = copies_for(rows)
+        if np.all(copies == 1):
+            return rows
+        if not self._neurons or copies.max() > most_copies or copies.sum() > MAX_NEURONS:
+            return None
+        self._neurons[-1] = self._neurons[-1].repeated(copies)
+        self._widened[-1] = (self._widened[-1][0], int(copies.sum()))
+        return shared_out(rows, copies)
 
     def _stepped(self, last: Signal, sums: IntegerSums) -> tuple[Signal, IntegerSums] | None:
         """Scores of a few values as one more layer of step neurons, and the sums that add up what
         they mean; None if that is not possible."""
         base = _base(last)
         identity = Sums(last, np.eye(last.size, dtype=np.float32), last.shape, base.label)
+        if np.any(copies_for(sums.rows) > 1):
+            return None
         try:
-            neurons = step_neurons(last, sums, base.weights.dtype)
+            neurons = step_neurons(last, sums, base.dtype)
             added = integer_sums(identity, neurons.bits, as_they_are=False)
         except FormatError:
-            return None
-        if bits_for(added.rows) is None:
             return None
         self._append(last, neurons)
         return Signal.of(identity), added

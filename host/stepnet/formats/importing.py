@@ -46,7 +46,8 @@ class Options:
     alphabet: the character of each class, in order. Where there are fewer characters than classes,
         the first classes stay; None for 0, 1, 2 and what comes behind them in ASCII.
     image_size: height and width. Where these are fewer pixels than the source takes, the others are
-        paper; None for the source's own, or as square as its number of inputs allows.
+        paper; None for the source's own; where it has none, that of `images`, else as square as its
+        number of inputs allows.
     pixels: a name in `PIXEL_RANGES`; None for the first one in which the source sees one step.
     ink_threshold: 1 to 255; None for the source's own, else the one that agrees best on `images`.
     images: (N, height, width) uint8 grey values, ink bright, to find an ink threshold and to
@@ -152,7 +153,7 @@ def import_onnx(path: str | os.PathLike[str], options: Options) -> Imported:
 
 def import_source(source: Source, options: Options) -> Imported:
     """The network of any source, and how it agrees. Raises FormatError."""
-    height, width = _image_size(source.pixels.shape, options.image_size)
+    height, width = _image_size(source.pixels.shape, options)
     source, pixels = _pixels(source, height * width, options.pixels)
     folded = fold(source, pixels, own=False, ranked=True)
     characters, notes = _characters(source, folded, options.alphabet)
@@ -189,6 +190,11 @@ def _measured(
 ) -> Imported:
     """The network with its ink threshold, compared with its source."""
     images, images_name = options.images, options.images_name
+    if images is not None and images.shape[1:] != (network.height, network.width):
+        raise FormatError(
+            f"The images have {images.shape[1]} x {images.shape[2]} pixels, but the source takes "
+            f"{network.height} x {network.width}; choose other images, or another image size."
+        )
     own_ink = pixels.ink_threshold
     ink_from = "the source" if own_ink is not None else "nothing"
     if options.ink_threshold is not None and options.ink_threshold != own_ink:
@@ -261,7 +267,7 @@ def _rounding_notes(folded: Folded) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _image_size(shape: tuple[int, ...], wanted: tuple[int, int] | None) -> tuple[int, int]:
+def _image_size(shape: tuple[int, ...], options: Options) -> tuple[int, int]:
     """Height and width of an image for an input of that shape."""
     size = math.prod(shape)
     sides = [side for side in shape if side > 1]
@@ -270,8 +276,8 @@ def _image_size(shape: tuple[int, ...], wanted: tuple[int, int] | None) -> tuple
         raise FormatError(
             f"The source takes images of {shown} values; supported are images of one channel."
         )
-    if wanted is not None:
-        height, width = wanted
+    if options.image_size is not None:
+        height, width = options.image_size
         if height < 1 or width < 1 or height * width > size:
             raise FormatError(
                 f"An image of {height} x {width} pixels does not suit the source, which takes "
@@ -280,6 +286,8 @@ def _image_size(shape: tuple[int, ...], wanted: tuple[int, int] | None) -> tuple
         return height, width
     if len(sides) == 2:
         return sides[0], sides[1]
+    if options.images is not None and math.prod(options.images.shape[1:]) <= size:
+        return options.images.shape[1], options.images.shape[2]
     height = next(side for side in range(math.isqrt(size), 0, -1) if size % side == 0)
     return height, size // height
 

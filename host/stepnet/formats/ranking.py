@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.formats.bits import LARGEST_WEIGHT, IntegerSums, bits_for
+from stepnet.formats.bits import LARGEST_WEIGHT, IntegerSums
 from stepnet.formats.levels import multiples
 from stepnet.formats.source import Choice, Signal
 from stepnet.formats.staircase import Function
@@ -44,9 +44,9 @@ COMMON_VALUES = 1001
 class Ranking:
     """Rows for readout `nearest`.
 
-    rows: (classes, inputs) int64. thresholds: (classes,) int64. order: (classes,) in which the rows
-    stand, the first wins a tie; rows and thresholds stand by class. is_exact: whether they rank
-    every two scores as the source does.
+    rows: (classes, inputs) int64, of any size. thresholds: (classes,) int64. Both stand by class.
+    order: (classes,) in which they are to stand, because the first row wins a tie.
+    is_exact: whether they rank every two scores as the source does.
     """
 
     rows: NDArray[np.int64]
@@ -103,8 +103,8 @@ def rank(
     function = function_of(signal, sums, dtype)
     scores = _scores(function, sums, choice)
     for candidate in _candidates(signal, sums, dtype, choice, scores, as_they_are=as_they_are):
-        rows = sums.rows * candidate.multiplier[:, np.newaxis]
-        if bits_for(rows) is not None and _agrees(candidate, scores, choice):
+        if _agrees(candidate, scores, choice):
+            rows = sums.rows * candidate.multiplier[:, np.newaxis]
             order = candidate.order(choice.last_of_equals)
             return Ranking(rows, candidate.thresholds(), order, scores.is_complete)
     return None

@@ -269,6 +269,9 @@ class Source:
     def run(self, images: NDArray[np.uint8]) -> Array:
         """The scores of every image, as the source computes them: (N, classes).
 
+        Sums are added up in float64 and rounded once, because what the other tool's rounding of
+        every addition comes to depends on the machine.
+
         images: (N, pixels) grey values, at most as many as the source takes; the others see 0.
         """
         pixels = self.pixels
@@ -277,7 +280,8 @@ class Source:
         values = self.grey_values()[seen].reshape((len(images), *pixels.shape))
         for signal in self.signals:
             if isinstance(signal.base, Sums):
-                sums = values.reshape(len(images), -1) @ signal.base.weights.T
+                flat = values.reshape(len(images), -1).astype(np.float64)
+                sums = (flat @ signal.base.weights.T.astype(np.float64)).astype(signal.base.dtype)
                 values = sums.reshape((len(images), *signal.base.shape))
             values = signal.apply(values)
         return values.reshape(len(images), -1)

@@ -41,10 +41,14 @@ class StepNeurons:
     undecided: int
 
     def repeated(self, copies: NDArray[np.int64]) -> StepNeurons:
-        """The same with every neuron as often as `copies` says; `jump` is still that of each."""
-        again = np.repeat(np.arange(len(copies)), copies)
-        bits = Bits(self.bits.base, self.bits.owner[again], self.bits.jump[again])
-        return StepNeurons(self.rows[again], self.thresholds[again], bits, self.undecided)
+        """The same with every neuron as often as `copies` says; what its bits mean stays that of
+        one."""
+        return StepNeurons(
+            np.repeat(self.rows, copies, axis=0),
+            np.repeat(self.thresholds, copies),
+            self.bits,
+            self.undecided,
+        )
 
 
 def function_of(signal: Signal, sums: IntegerSums, dtype: np.dtype[Any]) -> Function:
@@ -178,19 +182,17 @@ def _undecided(function: Function, sums: IntegerSums, found: Staircases) -> int:
     return count
 
 
-def fitted(below: StepNeurons, sums: IntegerSums) -> tuple[StepNeurons, IntegerSums]:
-    """The same two layers with neurons repeated where a weight behind them is more than 8 bits."""
-    rows = sums.rows
-    copies = np.maximum(
-        -(-rows.max(axis=0, initial=0) // (LARGEST_WEIGHT - 1)),
-        -(rows.min(axis=0, initial=0) // LARGEST_WEIGHT),
-    )
-    copies = np.maximum(copies, 1)
-    if np.all(copies == 1):
-        return below, sums
-    shares = rows // copies
-    left = rows - shares * copies
+def copies_for(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each input of rows has to be there so that all weights fit 8 bits: (inputs,)."""
+    positive = -(-rows.max(axis=0, initial=0) // (LARGEST_WEIGHT - 1))
+    negative = -(rows.min(axis=0, initial=0) // LARGEST_WEIGHT)
+    return np.maximum(np.maximum(positive, negative), 1)
+
+
+def shared_out(rows: NDArray[np.int64], copies: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows for inputs that are there several times: each copy takes its share of a weight."""
+    share = rows // copies
+    left = rows - share * copies
     again = np.repeat(np.arange(len(copies)), copies)
     number = np.arange(len(again)) - np.repeat(np.cumsum(copies) - copies, copies)
-    split = shares[:, again] + (number < left[:, again])
-    return below.repeated(copies), IntegerSums(split, sums.unit, sums.offset, sums.error)
+    return share[:, again] + (number < left[:, again])
