@@ -6,6 +6,7 @@
 
 `Network` is a network and its file, `reference` what it computes, `open_board` the way to a board
 that computes it, `open_board_async` the same for asyncio, `open_pool` the way to several boards.
+`from_onnx`, `from_keras` and `from_torch` take over networks of other tools.
 """
 
 from importlib import import_module
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from stepnet.data import evaluation
     from stepnet.errors import (
         BoardError,
+        FormatError,
         ImageError,
         LinkBrokenError,
         LinkError,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
         RefusedError,
         StepnetError,
     )
+    from stepnet.formats.importing import from_keras, from_onnx, from_torch
     from stepnet.link.tally import Statistics
     from stepnet.networks import reference
     from stepnet.networks.lut import Counts, LutLayer, LutNetwork
@@ -40,6 +43,7 @@ __all__ = [
     "Board",
     "BoardError",
     "Counts",
+    "FormatError",
     "Identity",
     "ImageError",
     "Layer",
@@ -58,6 +62,9 @@ __all__ = [
     "Statistics",
     "StepnetError",
     "evaluation",
+    "from_keras",
+    "from_onnx",
+    "from_torch",
     "open_board",
     "open_board_async",
     "open_pool",
@@ -75,6 +82,7 @@ _HOMES = {
     "data": ("evaluation",),
     "errors": (
         "BoardError",
+        "FormatError",
         "ImageError",
         "LinkBrokenError",
         "LinkError",
@@ -84,6 +92,7 @@ _HOMES = {
         "RefusedError",
         "StepnetError",
     ),
+    "formats.importing": ("from_keras", "from_onnx", "from_torch"),
     "link.tally": ("Statistics",),
     "networks": ("reference",),
     "networks.lut": ("Counts", "LutLayer", "LutNetwork"),

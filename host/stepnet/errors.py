@@ -15,6 +15,10 @@ class NetworkError(StepnetError):
     """A network, or its file, breaks a rule of the format or does not fit the engine."""
 
 
+class FormatError(StepnetError):
+    """A network of another tool cannot be taken over, or written for it."""
+
+
 class ImageError(StepnetError):
     """A picture cannot become network input."""
 

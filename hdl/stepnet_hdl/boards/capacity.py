@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.memory_image import check_fits, memory_image
 from stepnet.cores.engine.shape import ADDRESS_BITS, EngineShape
 from stepnet.errors import BuildError, NetworkError
+from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_network, names
 from stepnet_hdl.boards.catalogue import Board, all_boards
@@ -16,6 +18,32 @@ from stepnet_hdl.boards.catalogue import Board, all_boards
 def fitting_networks(shape: EngineShape) -> list[str]:
     """The shipped networks that an engine holds, by name."""
     return [name for name in names() if fits(load_network(name), shape)]
+
+
+def boards_for(network: Network, baud: int = DEFAULT_BAUD) -> list[dict[str, object]]:
+    """The boards whose engine holds a network, by name, for `stepnet import` to show: `board`,
+    `cycles` per image, `clock_hz` of the chip for a line of `baud`, and `images_per_s` that it
+    computes."""
+    cycles: dict[EngineShape, int | None] = {}
+    found: list[dict[str, object]] = []
+    for board in all_boards().values():
+        if board.is_too_small:
+            continue
+        shape = board.part.shape
+        if shape not in cycles:
+            cycles[shape] = cycles_per_image(network, shape) if fits(network, shape) else None
+        taken = cycles[shape]
+        if taken is not None:
+            clock_hz = board.clock_hz_for(baud)
+            found.append(
+                {
+                    "board": board.name,
+                    "cycles": taken,
+                    "clock_hz": clock_hz,
+                    "images_per_s": clock_hz / taken,
+                }
+            )
+    return found
 
 
 def check_network(network: Network, board: str, shapes: Iterable[tuple[str, EngineShape]]) -> None:

