@@ -24,18 +24,18 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.files import write_text
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.boards.catalogue import Board, find_board
-from stepnet_hdl.boards.settings import Part
+from stepnet_hdl.boards.settings import ChipSettings
 from stepnet_hdl.estimation.size import estimate
 from stepnet_hdl.flow import report
-from stepnet_hdl.flow.build_plan import NETLIST, Plan, make_plan
+from stepnet_hdl.flow.build_plan import Plan, make_plan
 from stepnet_hdl.flow.tools import find_flow_tool
-from stepnet_hdl.fpga.ecp5_registers import use_output_registers
+from stepnet_hdl.fpga.family import CellNames
 
 HERE = Path(__file__).parent
 BUILT = HERE / "estimate_table.json"
 PAGE = HERE.parent / "docs" / "estimate.md"
 
-ROUTE_MHZ = {"iCE40UP": 48, "iCE40HX": 120, "LFE5U": 120}
+ROUTE_MHZ = {"iCE40UP5K": 48, "iCE40HX8K": 120, "LFE5U-25F": 120, "LFE5U-85F": 120}
 """More than is reached, because place and route try no harder than they have to."""
 
 _MEMORY_NAMES = {
@@ -224,36 +224,38 @@ ROWS = (
 class ShapedBoard(Board):
     """A board whose chip has an engine of one's own choice."""
 
-    own_part: Part
+    own_settings: ChipSettings
 
     @property
-    def part(self) -> Part:
-        """The board's part with that engine."""
-        return self.own_part
+    def settings(self) -> ChipSettings:
+        """The chip that suits the board's part, with that engine."""
+        return self.own_settings
 
 
 def build(board_name: str, shape: EngineShape, *, route: bool) -> dict[str, Any]:
     """What a chip takes; with `route` also the frequency that it reaches, in MHz."""
     board = find_board(board_name)
-    own_part = dataclasses.replace(board.part, shape=shape)
-    plan = make_plan(ShapedBoard(board.name, board.platform, own_part), baud=DEFAULT_BAUD)
+    names = board.part.family.cells
+    settings = dataclasses.replace(board.settings, shape=shape)
+    shaped = ShapedBoard(board.name, board.platform, board.part, settings)
+    plan = make_plan(shaped, baud=DEFAULT_BAUD)
     with tempfile.TemporaryDirectory(prefix="stepnet-") as name:
         folder = Path(name)
         for file_name, content in plan.files.items():
             (folder / file_name).write_text(content)
         _run(plan.synthesis, folder)
-        if plan.output_registers:
-            use_output_registers(folder / NETLIST)
+        if plan.netlist_pass is not None:
+            plan.netlist_pass(folder / plan.netlist_name)
         log = _run([*_packing_command(plan), "--no-place", "--no-route"], folder)
         used = {match[1]: int(match[2]) for match in re.finditer(r"(\w+): +(\d+)/", log)}
         row = {
             "board": board_name,
             "part": board.device,
             "shape": dataclasses.asdict(shape),
-            "luts": _first(used, report.LUT_CELLS),
-            "flip_flops": _flip_flops(folder),
-            "block_rams": _first(used, report.BLOCK_RAM_CELLS),
-            "single_port_rams": _first(used, report.SINGLE_PORT_RAM_CELLS),
+            "luts": sum(used.get(name, 0) for name in names.luts),
+            "flip_flops": _flip_flops(folder / plan.netlist_name, names),
+            "block_rams": used.get(names.block_ram, 0),
+            "single_port_rams": used.get(names.single_port_ram or "", 0),
         }
         if route:
             row["mhz"] = _routed_mhz(plan, board.device, folder)
@@ -264,8 +266,7 @@ def _routed_mhz(plan: Plan, device: str, folder: Path) -> float:
     for path in (*folder.glob("*.pcf"), *folder.glob("*.lpf")):
         lines = path.read_text().splitlines(keepends=True)
         path.write_text("".join(line for line in lines if not line.startswith(FREQUENCY_LINES)))
-    asked_mhz = next(mhz for start, mhz in ROUTE_MHZ.items() if device.startswith(start))
-    options = ["--freq", str(asked_mhz), "--seed", "1", "--timing-allow-fail"]
+    options = ["--freq", str(ROUTE_MHZ[device]), "--seed", "1", "--timing-allow-fail"]
     _run([*plan.place_and_route, *options, "--report", "nextpnr.json"], folder)
     timing = report.slowest_clock(json.loads((folder / "nextpnr.json").read_text()))
     return round(timing.achieved_hz / 1e6, 1)
@@ -295,16 +296,12 @@ def _run(command: Sequence[str], folder: Path) -> str:
     return done.stdout
 
 
-def _flip_flops(folder: Path) -> int:
+def _flip_flops(netlist: Path, names: CellNames) -> int:
     """From the netlist, because nextpnr does not count them apart on iCE40."""
-    modules = json.loads((folder / NETLIST).read_text())["modules"]
+    modules = json.loads(netlist.read_text())["modules"]
     (top,) = (module for module in modules.values() if "top" in module["attributes"])
     types = [cell["type"] for cell in top["cells"].values()]
-    return sum(kind.startswith(("SB_DFF", "TRELLIS_FF")) for kind in types)
-
-
-def _first(used: dict[str, int], names: Sequence[str]) -> int:
-    return next((used[name] for name in names if name in used), 0)
+    return sum(kind.startswith(names.synthesised_flip_flop) for kind in types)
 
 
 def compared(row: dict[str, Any]) -> dict[str, Any]:

@@ -81,11 +81,11 @@ def check_built_in(network: Network, board: Board) -> None:
     bitstream fills, and as `check_network` if the network does not fit.
     """
     shapes = {
-        other.name: other.part.shape
+        other.name: other.settings.shape
         for other in all_boards().values()
-        if not other.is_too_small and other.part.shape.weight_memory != "single_port"
+        if not other.is_too_small and other.settings.shape.weight_memory != "single_port"
     }
-    shape = board.part.shape
+    shape = board.settings.shape
     if shape.weight_memory == "single_port":
         others = [name for name, other in shapes.items() if fits(network, other)]
         elsewhere = f", or build for {', '.join(others)}" if others else ""
