@@ -36,6 +36,7 @@ BUILT = HERE / "estimate_table.json"
 PAGE = HERE.parent / "docs" / "estimate.md"
 
 ROUTE_MHZ = {"iCE40UP5K": 48, "iCE40HX8K": 120, "LFE5U-25F": 120, "LFE5U-85F": 120}
+ROUTE_MHZ |= {"GW1NR-9C": 150, "GW2A-18C": 300, "GW5A-25A": 300}
 """More than is reached, because place and route try no harder than they have to."""
 
 _MEMORY_NAMES = {
@@ -216,6 +217,71 @@ ROWS = (
             weight_memory="registered",
         ),
     ),
+    (
+        "tangnano9k",
+        _shape(64, 1, 1, weight_words=4096, parameter_words=1024, overlap_neurons=1024),
+    ),
+    ("tangnano9k", _shape(16, 4, 1, weight_words=4096, parameter_words=1024)),
+    (
+        "tangnano9k",
+        _shape(
+            40,
+            6,
+            2,
+            max_inputs=1000,
+            weight_words=512,
+            parameter_words=512,
+            weight_memory="registered",
+        ),
+    ),
+    ("tangnano9k", _shape(256, 1, 1, weight_words=1024, parameter_words=512)),
+    (
+        "tangprimer20k",
+        _shape(
+            72,
+            8,
+            2,
+            max_inputs=1008,
+            weight_words=1024,
+            parameter_words=512,
+            weight_memory="registered",
+        ),
+    ),
+    ("tangprimer20k", _shape(32, 32, 8, weight_words=512, parameter_words=512)),
+    (
+        "tangprimer20k",
+        _shape(
+            *(128, 4, 1),
+            weight_words=1024,
+            parameter_words=512,
+            overlap_neurons=256,
+            weight_memory="registered",
+        ),
+    ),
+    (
+        "tangprimer25k",
+        _shape(
+            72,
+            8,
+            2,
+            max_inputs=1008,
+            weight_words=1024,
+            parameter_words=512,
+            weight_memory="registered",
+        ),
+    ),
+    ("tangprimer25k", _shape(16, 4, 1, weight_words=4096, parameter_words=1024)),
+    (
+        "tangprimer25k",
+        _shape(
+            *(128, 4, 1),
+            weight_words=1024,
+            parameter_words=512,
+            overlap_neurons=256,
+            weight_memory="registered",
+        ),
+    ),
+    ("tangprimer25k", _shape(32, 32, 8, weight_words=512, parameter_words=512)),
 )
 """Boards, and the engines that are built for them."""
 
@@ -246,30 +312,47 @@ def build(board_name: str, shape: EngineShape, *, route: bool) -> dict[str, Any]
         _run(plan.synthesis, folder)
         if plan.netlist_pass is not None:
             plan.netlist_pass(folder / plan.netlist_name)
-        log = _run([*_packing_command(plan), "--no-place", "--no-route"], folder)
-        used = {match[1]: int(match[2]) for match in re.finditer(r"(\w+): +(\d+)/", log)}
+        if route or not names.counted_when_packed:
+            found = _routed(plan, board.device, folder)
+        else:
+            found = _packed(plan, folder)
         row = {
             "board": board_name,
             "part": board.device,
             "shape": dataclasses.asdict(shape),
-            "luts": sum(used.get(name, 0) for name in names.luts),
+            "luts": report.cells(found, *names.luts)[0],
             "flip_flops": _flip_flops(folder / plan.netlist_name, names),
-            "block_rams": used.get(names.block_ram, 0),
-            "single_port_rams": used.get(names.single_port_ram or "", 0),
+            "block_rams": report.cells(found, names.block_ram)[0],
+            "single_port_rams": report.cells(found, names.single_port_ram)[0],
         }
-        if route:
-            row["mhz"] = _routed_mhz(plan, board.device, folder)
+        if "fmax" in found:
+            row["mhz"] = round(report.slowest_clock(found).achieved_hz / 1e6, 1)
     return row
 
 
-def _routed_mhz(plan: Plan, device: str, folder: Path) -> float:
+def _packed(plan: Plan, folder: Path) -> dict[str, Any]:
+    """The part of nextpnr's report that it can make before a chip is placed: the cells."""
+    log = _run([*_packing_command(plan), "--no-place", "--no-route"], folder)
+    counts = re.finditer(r"(\w+): +(\d+)/ *(\d+)", log)
+    return {
+        "utilization": {
+            count[1]: {"used": int(count[2]), "available": int(count[3])} for count in counts
+        }
+    }
+
+
+def _routed(plan: Plan, device: str, folder: Path) -> dict[str, Any]:
+    """nextpnr's report of the routed chip."""
     for path in (*folder.glob("*.pcf"), *folder.glob("*.lpf")):
         lines = path.read_text().splitlines(keepends=True)
         path.write_text("".join(line for line in lines if not line.startswith(FREQUENCY_LINES)))
-    options = ["--freq", str(ROUTE_MHZ[device]), "--seed", "1", "--timing-allow-fail"]
-    _run([*plan.place_and_route, *options, "--report", "nextpnr.json"], folder)
-    timing = report.slowest_clock(json.loads((folder / "nextpnr.json").read_text()))
-    return round(timing.achieved_hz / 1e6, 1)
+    command = list(plan.place_and_route)
+    if "--freq" in command:
+        at = command.index("--freq")
+        del command[at : at + 2]
+    command += ["--freq", str(ROUTE_MHZ[device]), "--seed", "1", "--timing-allow-fail"]
+    _run([*command, "--report", "nextpnr.json"], folder)
+    return json.loads((folder / "nextpnr.json").read_text())
 
 
 def _packing_command(plan: Plan) -> list[str]:

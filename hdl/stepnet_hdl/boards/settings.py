@@ -93,6 +93,12 @@ _ECP5_85F = ChipSettings(
 )
 
 
+_GW2A_18C = ChipSettings(
+    shape=EngineShape(64, 1024, 8192, 1024),
+    clock_hz=27_000_000,
+)
+
+
 SETTINGS = {
     "iCE40UP5K": ChipSettings(
         shape=EngineShape(
@@ -129,9 +135,11 @@ SETTINGS = {
         ),
         clock_hz=27_000_000,
     ),
-    "GW2A-18C": ChipSettings(
+    "GW2A-18C": _GW2A_18C,
+    "GW2AR-18C": _GW2A_18C,  # the same die
+    "GW5A-25A": ChipSettings(
         shape=EngineShape(64, 1024, 8192, 1024),
-        clock_hz=27_000_000,
+        clock_hz=50_000_000,
     ),
 }
 """By the name of the part. A part of `PARTS` without a row is too small for any engine and its

@@ -63,18 +63,21 @@ class ToolSource:
 class CellNames:
     """What the tools call the cells of a family.
 
-    luts: in nextpnr's report, all cells that take the place of one LUT each, added up.
+    luts: in nextpnr's report of a routed chip, all cells that take the place of one LUT each.
     flip_flop, block_ram, single_port_ram: in nextpnr's report; None if it does not count them, or
         if there are none.
     synthesised_flip_flop: what the names of all kinds of flip-flops start with in Yosys' netlist.
     suffixes: regular expressions for what the tools add, after an underscore, to the name of the
         signal that a cell drives or feeds.
+    counted_when_packed: nextpnr's counts are final as soon as it has packed the cells; otherwise
+        when it has routed them.
     """
 
     luts: tuple[str, ...]
     block_ram: str
     synthesised_flip_flop: str
     suffixes: tuple[str, ...]
+    counted_when_packed: bool = True
     flip_flop: str | None = None
     single_port_ram: str | None = None
 

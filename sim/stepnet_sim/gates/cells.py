@@ -24,6 +24,14 @@ def yosys_models(name: str) -> str:
     return _with_includes(Path(spec.origin).parent / "share" / name)
 
 
+def without(models: str, *cells: str) -> str:
+    """`models` without the declarations of cells that Yosys does not describe."""
+    for cell in cells:
+        declaration = rf"\(\* blackbox \*\)\s*module {cell}\s*\(.*?endmodule"
+        models = re.sub(declaration, "", models, flags=re.DOTALL)
+    return models
+
+
 def _with_includes(path: Path, included: set[Path] | None = None) -> str:
     """The text with what it includes in place; what is included again is left out."""
     included = set() if included is None else included

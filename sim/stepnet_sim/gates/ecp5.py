@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnet.errors import BuildError
-from stepnet_sim.gates.cells import yosys_models
+from stepnet_sim.gates.cells import without, yosys_models
 
 if TYPE_CHECKING:
     from stepnet_hdl.boards.catalogue import Board
@@ -40,11 +39,7 @@ PORTS = {"uart_0__rx__io": "rx_pin", "uart_0__tx__io": "tx_pin"}
 def cell_models() -> str:
     """Verilog of the cells that synthesis maps to, in one text: Yosys' own, and the block RAM that
     it lacks."""
-    models = yosys_models("ecp5/cells_sim.v")
-    without = re.sub(
-        r"\(\* blackbox \*\)\s*module DP16KD\(.*?endmodule", "", models, flags=re.DOTALL
-    )
-    return without + BLOCK_RAM_MODEL.read_text()
+    return without(yosys_models("ecp5/cells_sim.v"), "DP16KD") + BLOCK_RAM_MODEL.read_text()
 
 
 def routed_verilog(netlist: Path, board: Board) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stepnet_sim.gates.cells import yosys_models
+from stepnet_sim.gates.cells import without, yosys_models
 
 BLOCK_RAM_MODEL = Path(__file__).with_name("bsram.v")
 
@@ -15,4 +15,4 @@ BLOCK_RAM_MODEL = Path(__file__).with_name("bsram.v")
 def cell_models() -> str:
     """Verilog of the cells of every Gowin family, in one text: Yosys' own, and the block RAMs that
     it lacks."""
-    return yosys_models("gowin/cells_sim.v") + BLOCK_RAM_MODEL.read_text()
+    return without(yosys_models("gowin/cells_sim.v"), "SP", "SPX9") + BLOCK_RAM_MODEL.read_text()

@@ -222,7 +222,9 @@ GW1N = Family(
         "gowin_pack": ToolSource("apycula", "gowin_pack", placer="nextpnr-himbaechel"),
     },
     cells=CellNames(
-        luts=("LUT4",),
+        # A flip-flop is fed by the LUT beside it: where there is none, nextpnr adds one.
+        luts=("LUT4", "ALU"),
+        counted_when_packed=False,
         flip_flop="DFF",
         block_ram="BSRAM",
         synthesised_flip_flop="DFF",
