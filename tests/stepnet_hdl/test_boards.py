@@ -13,8 +13,9 @@ from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.capacity import check_network
 from stepnet_hdl.boards.catalogue import all_boards, find_board
 from stepnet_hdl.boards.facts import board_facts
-from stepnet_hdl.boards.settings import PARTS
+from stepnet_hdl.boards.settings import SETTINGS
 from stepnet_hdl.flow.build_plan import make_plan
+from stepnet_hdl.fpga.parts import find_part
 
 
 def test_boards_that_people_own_are_there():
@@ -31,12 +32,12 @@ def test_boards_that_people_own_are_there():
 
 def test_clocks():
     assert find_board("icebreaker").oscillator_hz == 12_000_000
-    assert find_board("icebreaker").clock_hz == PARTS["iCE40UP5K"].clock_hz
+    assert find_board("icebreaker").clock_hz == SETTINGS["iCE40UP5K"].clock_hz
     for board in all_boards().values():
         if not board.is_too_small:
-            assert board.clock_hz <= board.part.clock_hz
+            assert board.clock_hz <= board.settings.clock_hz
             # A PLL is used where it gains, and never to go slower than the oscillator could.
-            slowed = board.oscillator_hz > board.part.clock_hz
+            slowed = board.oscillator_hz > board.settings.clock_hz
             assert slowed or board.clock_hz >= board.oscillator_hz
 
 
@@ -46,11 +47,12 @@ def test_pins():
 
 
 def test_memories_fit_their_part():
-    for part in PARTS.values():
-        if part.shape.weight_memory == "single_port":
-            assert part.shape.weight_memory_bits <= part.single_port_bits
+    for name, settings in SETTINGS.items():
+        part, shape = find_part(name), settings.shape
+        if shape.weight_memory == "single_port":
+            assert shape.weight_memory_bits <= part.single_port_bits
         else:
-            assert part.shape.weight_memory_bits < part.block_rams * part.block_ram_bits
+            assert shape.weight_memory_bits < part.block_rams * part.family.block_ram.bits
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_memories_fit_their_part():
     ],
 )
 def test_a_shipped_network_fits_a_board(board, network):
-    shape = find_board(board).part.shape
+    shape = find_board(board).settings.shape
     image = memory_image(load_network(network), shape)
     assert len(image.weights) <= shape.weight_words * shape.pe
 
@@ -87,7 +89,8 @@ def test_list_says_what_fits_and_what_is_too_small():
 
 def test_network_too_large_for_a_board():
     shapes = [
-        (name, find_board(name).part.shape) for name in ("icebreaker", "tangnano9k", "ulx3s-85f")
+        (name, find_board(name).settings.shape)
+        for name in ("icebreaker", "tangnano9k", "ulx3s-85f")
     ]
     check_network(load_network("digits"), "tangnano9k", shapes)
     ample = dataclasses.replace(
@@ -134,9 +137,20 @@ UART_MISSING = (
             "instance in a folder that PYTHONPATH names.",
         ),
         (
+            "artya7-35",
+            "The board 'artya7-35' has the part 'xc7a35ti', which Stepnet does not know or which "
+            f"no open tools build for; take a board with one of {', '.join(SETTINGS)}.",
+        ),
+        (
             "amaranth_boards.arty_a7:ArtyA7_35Platform",
-            "The platform 'amaranth_boards.arty_a7:ArtyA7_35Platform' cannot carry Stepnet; it has "
-            f"to be an Amaranth platform with one of the parts {', '.join(PARTS)}.",
+            "The board 'amaranth_boards.arty_a7:ArtyA7_35Platform' has the part 'xc7a35ti', which "
+            "Stepnet does not know or which no open tools build for; take a board with one of "
+            f"{', '.join(SETTINGS)}.",
+        ),
+        (
+            "amaranth_boards.ulx3s:Resource",
+            "What 'amaranth_boards.ulx3s:Resource' names is no board; it has to be a platform "
+            f"class of Amaranth with one of the parts {', '.join(SETTINGS)}.",
         ),
         ("ice40up5kbevn", UART_MISSING.format(name="ice40up5kbevn")),
         (
@@ -153,10 +167,10 @@ def test_unknown_boards(name, sentence):
 
 def test_part_that_is_too_small():
     with pytest.raises(BuildError) as caught:
-        _ = find_board("icestick").part
+        _ = find_board("icestick").settings
     assert str(caught.value) == (
         "No engine fits the iCE40HX1K of icestick, which has 1,280 LUTs and 64 kbit of memory; "
-        f"take a board with one of {', '.join(PARTS)}."
+        f"take a board with one of {', '.join(SETTINGS)}."
     )
 
 

@@ -6,21 +6,23 @@ import pytest
 
 from stepnet.errors import BuildError
 from stepnet_hdl.boards.catalogue import find_board
-from stepnet_hdl.fpga.clocks import Ecp5Pll, IcePll, divides, fastest_clock_hz, pll_for
+from stepnet_hdl.fpga.clocks import divides, fastest_clock_hz, pll_for
+from stepnet_hdl.fpga.families.ecp5 import Ecp5Pll
+from stepnet_hdl.fpga.families.ice40 import Ice40Pll
 
 
 @pytest.mark.parametrize(
     ("input_hz", "output_hz"), [(12e6, 24e6), (12e6, 48e6), (100e6, 50e6), (48e6, 30e6)]
 )
 def test_ice40_dividers_make_the_frequency(input_hz, output_hz):
-    pll = IcePll.solve(input_hz, output_hz)
+    pll = Ice40Pll.solve(input_hz, output_hz)
     oscillator_hz = Fraction(input_hz) / (pll.divr + 1) * (pll.divf + 1)
     assert 533e6 <= oscillator_hz <= 1066e6
     assert oscillator_hz / (1 << pll.divq) == output_hz
 
 
 def test_icebreaker_has_the_dividers_of_icepll():
-    assert IcePll.solve(12e6, 24e6) == IcePll(divr=0, divf=63, divq=5, filter_range=1)
+    assert Ice40Pll.solve(12e6, 24e6) == Ice40Pll(divr=0, divf=63, divq=5, filter_range=1)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def test_ecp5_dividers_make_the_frequency(input_hz, output_hz):
 
 
 def test_frequencies_out_of_reach():
-    assert IcePll.solve(12e6, 25.1e6) is None
+    assert Ice40Pll.solve(12e6, 25.1e6) is None
     assert Ecp5Pll.solve(8e6, 50e6) is None  # below what its phase detector takes
 
 
@@ -50,7 +52,9 @@ def test_frequencies_out_of_reach():
         ("ulx3s-25f", 50e6, 3_000_000, 45_000_000),  # 50 MHz is no multiple of it
         ("ulx3s-25f", 24e6, 1_000_000, 24_000_000),
         ("ecpix545", 80e6, 1_000_000, 80_000_000),  # slower than its oscillator
-        ("tangnano9k", 60e6, 1_000_000, 27_000_000),
+        ("tangnano9k", 62e6, 1_000_000, 60_000_000),  # its PLL makes multiples of 3 MHz
+        ("tangprimer20k", 62e6, 1_000_000, 60_000_000),
+        ("tangprimer25k", 62e6, 1_000_000, 62_000_000),
     ],
 )
 def test_the_largest_clock_that_divides_into_the_baud_rate(board, limit_hz, baud, clock_hz):

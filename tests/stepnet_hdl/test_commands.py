@@ -107,7 +107,7 @@ def test_build_with_a_network_and_single_port_memory(run, tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("fake_flow")
 def test_build_with_a_network_that_is_too_large(run, tmp_path):
-    shape = find_board("tangnano9k").part.shape
+    shape = find_board("tangnano9k").settings.shape
     needed = sum(
         layer_weight_words(load_network("letters"), layer, shape)
         for layer in load_network("letters").layers
@@ -135,8 +135,8 @@ def boards_that_hold(network):
         board.name
         for board in all_boards().values()
         if not board.is_too_small
-        and board.part.shape.weight_memory != "single_port"
-        and network in fitting_networks(board.part.shape)
+        and board.settings.shape.weight_memory != "single_port"
+        and network in fitting_networks(board.settings.shape)
     ]
 
 

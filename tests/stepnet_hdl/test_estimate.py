@@ -16,13 +16,16 @@ from stepnet.errors import BuildError, NetworkError
 from stepnet.networks.network import Layer, Network
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.catalogue import find_board
-from stepnet_hdl.boards.settings import PARTS
 from stepnet_hdl.cli.estimate import estimate as estimate_command
 from stepnet_hdl.cores.engine.structure import popcount_structure
-from stepnet_hdl.estimation.engine_choice import MAX_OVERLAP_LOSS, Target, plan
+from stepnet_hdl.estimation.engine_choice import MAX_OVERLAP_LOSS, plan
 from stepnet_hdl.estimation.size import LUT_ERROR, estimate
 from stepnet_hdl.estimation.speed import performance
-from stepnet_hdl.fpga.families import ECP5, GOWIN, ICE40, family_of
+from stepnet_hdl.estimation.target import Target
+from stepnet_hdl.fpga.families.ecp5 import ECP5
+from stepnet_hdl.fpga.families.gowin import GW1N
+from stepnet_hdl.fpga.families.ice40 import ICE40
+from stepnet_hdl.fpga.parts import find_part
 from stepnet_hdl.fpga.ram_mapping import map_ram
 from stepnet_hdl.shipping.manifest import read_manifest, shipped_boards, shipped_folder
 
@@ -37,7 +40,7 @@ def digits():
 def test_the_published_table_covers_what_it_promises():
     shapes = [row["shape"] for row in BUILT]
     assert len(BUILT) >= 8
-    assert {family_of(row["part"]).name for row in BUILT} == {"iCE40", "ECP5"}
+    assert {find_part(row["part"]).family.name for row in BUILT} == {"iCE40", "ECP5"}
     assert {16, 256} <= {shape["simd"] for shape in shapes}
     assert {1, 32} <= {shape["pe"] for shape in shapes}
     assert {bool(shape["overlap_neurons"]) for shape in shapes} == {False, True}
@@ -52,12 +55,7 @@ def test_built_chips(row):
     assert expected.single_port_rams == row["single_port_rams"]
 
 
-ESTIMATED_BOARDS = [
-    name for name in shipped_boards() if family_of(find_board(name).device) in (ICE40, ECP5)
-]
-
-
-@pytest.mark.parametrize("name", ESTIMATED_BOARDS)
+@pytest.mark.parametrize("name", shipped_boards())
 def test_frequency_of_shipped_bitstreams(name):
     """Seeds alone spread by a tenth."""
     built = read_manifest(shipped_folder(name))
@@ -96,7 +94,7 @@ def test_frequency_of_built_chips(row):
         (ECP5, 32, 1300, (3, 0)),
         (ECP5, 12, 5000, (5, 0)),
         (ECP5, 8, 20000, (10, 0)),
-        (GOWIN, 36, 512, (1, 0)),
+        (GW1N, 36, 512, (1, 0)),
     ],
 )
 def test_memories_become_what_yosys_makes_of_them(family, width, depth, rams):
@@ -105,7 +103,7 @@ def test_memories_become_what_yosys_makes_of_them(family, width, depth, rams):
 
 
 def test_as_many_rams_hold_the_depth_that_a_mapping_names():
-    for family in (ICE40, ECP5, GOWIN):
+    for family in (ICE40, ECP5, GW1N):
         for width, depth in ((16, 600), (72, 477), (22, 1200), (264, 430), (8, 3000)):
             mapping = map_ram(family, width, depth)
             deepest = map_ram(family, width, mapping.depth)
@@ -193,7 +191,7 @@ def test_the_smallest_that_keeps_up_with_the_link(digits):
 def test_large_network_on_a_large_part():
     network = load_network("digits-large")
     chosen = plan(network, find_board("ulx3s-85f")).chosen
-    part = PARTS["LFE5U-85F"]
+    part = find_part("LFE5U-85F")
     assert chosen.fits
     assert chosen.estimate.block_rams <= part.block_rams
     # Three quarters of what all block RAMs give per cycle, or more.

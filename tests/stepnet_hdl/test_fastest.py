@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stepnet_hdl.boards import catalogue
+from stepnet_hdl.boards.settings import SETTINGS
 from stepnet_hdl.flow import clock_search as fastest
 from stepnet_hdl.flow.build import BuildSettings
 from stepnet_hdl.flow.clock_search import fastest_settings
@@ -25,8 +25,8 @@ def search(monkeypatch, tmp_path):
 
         monkeypatch.setattr(fastest, "find_or_build", find_or_build)
         for device, clock_hz in (("iCE40UP5K", 24_000_000), ("LFE5U-25F", 50_000_000)):
-            part = replace(catalogue.PARTS[device], clock_hz=clock_hz)
-            monkeypatch.setitem(catalogue.PARTS, device, part)
+            slower = replace(SETTINGS[device], clock_hz=clock_hz)
+            monkeypatch.setitem(SETTINGS, device, slower)
         settings = BuildSettings(board, baud)
         found = fastest_settings(settings, tmp_path, progress=lambda _: None)
         return found.clock_hz / 1e6, tried

@@ -48,7 +48,7 @@ def test_manifest_says_how_the_bitstream_was_made(build_of, tmp_path):
     found = read_manifest(tmp_path / "icebreaker")
     assert found == made
     assert found.command == "stepnet build --board icebreaker --seed 3"
-    assert found.shape == find_board("icebreaker").part.shape
+    assert found.shape == find_board("icebreaker").settings.shape
     assert found.utilisation["LUTs"] == (2288, 5280)
 
 

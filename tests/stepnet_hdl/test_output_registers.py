@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stepnet_hdl.fpga.ecp5_registers import use_output_registers
+from stepnet_hdl.fpga.families.ecp5_registers import use_output_registers
 
 CLOCK, OTHER_CLOCK, ENABLE = 2, 3, 4
 

@@ -12,9 +12,9 @@ from stepnet.pictures.placing import Placing
 from stepnet.samples import sample_pictures
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_sim.chips.verilated import missing_compiler
-from stepnet_sim.gates import unpacked
+from stepnet_sim.gates import ice40
 from stepnet_sim.gates.bitstream import bitstream_link, sample_images, verify_shipped
-from stepnet_sim.gates.unpacked import unpack
+from stepnet_sim.gates.ice40 import bitstream_verilog
 
 IMAGES = 20
 
@@ -70,13 +70,13 @@ def test_file_that_is_no_bitstream(tmp_path):
     path = tmp_path / "stepnet.bin"
     path.write_bytes(b"no bitstream")
     with pytest.raises(BuildError, match=r"^The bitstream '.*stepnet\.bin' cannot be unpacked by "):
-        unpack(path, find_board("icebreaker"))
+        bitstream_verilog(path, find_board("icebreaker"))
 
 
 def test_icestorm_is_missing(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingToolError) as caught:
-        unpack(tmp_path / "stepnet.bin", find_board("icebreaker"))
+        bitstream_verilog(tmp_path / "stepnet.bin", find_board("icebreaker"))
     assert str(caught.value) == (
         "The tool 'iceunpack' of Project IceStorm is missing; install it, on Debian with: sudo "
         "apt-get install fpga-icestorm."
@@ -91,12 +91,12 @@ def test_other_families_cannot_be_unpacked(tmp_path):
         bitstream_link(board, path, clock_hz=board.clock_hz)
     assert str(caught.value) == (
         "The bitstream of tangnano9k cannot be simulated, because what unpacks one of its family "
-        "leaves out the block RAMs; name a board with an iCE40 or ECP5."
+        "leaves out the block RAMs; name a board with one of iCE40, ECP5."
     )
 
 
 def test_clock_input_takes_the_place_of_the_pll():
-    verilog = unpacked.replace_pll(unpacked.declare_ports(UNPACKED))
+    verilog = ice40.replace_pll(ice40.declare_ports(UNPACKED))
     assert "SB_PLL40_PAD" not in verilog
     for assignment in ("n1 = pll_clock", "n9 = pll_clock", "n4 = pll_locked"):
         assert f"assign {assignment};" in verilog
@@ -110,9 +110,9 @@ def test_single_port_memory_is_connected_by_its_places():
     places |= {f"{bus}_{bit}": [0, 9, "nowhere"] for bus in ("ADDRESS",) for bit in range(14)}
     places |= {f"MASKWREN_{bit}": [0, 9, "nowhere"] for bit in range(4)}
     places |= {f"DATAOUT_{bit}": [0, 9, "nowhere"] for bit in range(1, 16)}
-    places |= {wire: [0, 9, "nowhere"] for wire in unpacked.MEMORY_WIRES if wire != "CLOCK"}
+    places |= {wire: [0, 9, "nowhere"] for wire in ice40.MEMORY_WIRES if wire != "CLOCK"}
     places["DATAOUT_0"] = [0, 1, "slf_op_0"]
-    verilog = unpacked.add_memories(UNPACKED, [places])
+    verilog = ice40.add_memories(UNPACKED, [places])
     (instance,) = [line for line in verilog.splitlines() if "SB_SPRAM256KA" in line]
     assert ".CLOCK(n1)" in instance
     assert ".WREN(1'b0)" in instance

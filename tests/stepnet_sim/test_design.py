@@ -31,14 +31,14 @@ def test_every_shipped_network_fits_the_chip_that_is_made_for_it(name):
 
 
 def test_without_a_network_it_is_the_icebreakers():
-    part = find_board("icebreaker").part
+    chip = find_board("icebreaker").settings
     design = design_for(uart=True, baud=3_000_000)
-    assert design == Design(part.shape, part.clock_hz, part.buffer_bytes, True, 3_000_000)
+    assert design == Design(chip.shape, chip.clock_hz, chip.buffer_bytes, True, 3_000_000)
 
 
 def test_like_a_board_it_is_the_chip_of_that_board():
     board = find_board("ulx3s-25f")
-    expected = Design(board.part.shape, board.clock_hz, board.part.buffer_bytes)
+    expected = Design(board.settings.shape, board.clock_hz, board.settings.buffer_bytes)
     assert design_for(like="ulx3s-25f") == expected
     # Whether it holds the network or not.
     assert design_for(load_network("ascii"), "ulx3s-25f") == expected

@@ -29,7 +29,7 @@ def boards_for(network: Network, baud: int = DEFAULT_BAUD) -> list[dict[str, obj
     for board in all_boards().values():
         if board.is_too_small:
             continue
-        shape = board.part.shape
+        shape = board.settings.shape
         if shape not in cycles:
             cycles[shape] = cycles_per_image(network, shape) if fits(network, shape) else None
         taken = cycles[shape]
@@ -109,11 +109,11 @@ def check_built_in(network: Network, board: Board) -> None:
     bitstream fills, and as `check_network` if the network does not fit.
     """
     shapes = {
-        other.name: other.part.shape
+        other.name: other.settings.shape
         for other in all_boards().values()
-        if not other.is_too_small and other.part.shape.weight_memory != "single_port"
+        if not other.is_too_small and other.settings.shape.weight_memory != "single_port"
     }
-    shape = board.part.shape
+    shape = board.settings.shape
     if shape.weight_memory == "single_port":
         others = [name for name, other in shapes.items() if fits(network, other)]
         elsewhere = f", or build for {', '.join(others)}" if others else ""

@@ -1,4 +1,4 @@
-"""Boards that can carry Stepnet: the platforms of amaranth-boards, and what their parts hold."""
+"""Boards that can carry Stepnet: those of amaranth-boards, and those of `platforms`."""
 
 from __future__ import annotations
 
@@ -9,58 +9,43 @@ import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias, TypeGuard
+from types import ModuleType
+from typing import Any
 
 import amaranth_boards
 from amaranth.build import Platform
 from amaranth.lib.io import DifferentialPort
-from amaranth.vendor import GowinPlatform, LatticeECP5Platform, LatticeICE40Platform
 
 from stepnet.errors import BuildError
 from stepnet.link.serial_line import DEFAULT_BAUD
-from stepnet_hdl.boards.settings import PARTS, Part
+from stepnet_hdl.boards import platforms
+from stepnet_hdl.boards.settings import SETTINGS, ChipSettings, settings_for
 from stepnet_hdl.fpga.clocks import fastest_clock_hz
-from stepnet_hdl.fpga.gowin import with_himbaechel
-from stepnet_hdl.fpga.parts import SMALL_PARTS, Fpga
-
-OpenPlatform: TypeAlias = (
-    type[LatticeICE40Platform] | type[LatticeECP5Platform] | type[GowinPlatform]
-)
-"""A platform class whose toolchain is open."""
+from stepnet_hdl.fpga.parts import Part, part_name_of, part_of
 
 
 @dataclass(frozen=True)
 class Board:
-    """A board by its name, its platform class and its part."""
+    """A board by its name, Amaranth's platform class for it, and its part."""
 
     name: str
-    platform: OpenPlatform
+    platform: type[Platform]
+    part: Part
 
     @property
     def device(self) -> str:
         """The part's name."""
-        return _device(self.platform) or ""
-
-    @property
-    def fpga(self) -> Fpga:
-        """What the part has."""
-        return PARTS.get(self.device) or SMALL_PARTS[self.device]
+        return self.part.name
 
     @property
     def is_too_small(self) -> bool:
         """Whether no engine fits the part."""
-        return self.device not in PARTS
+        return self.device not in SETTINGS
 
     @property
-    def part(self) -> Part:
-        """The part and the chip that suits it; BuildError if none fits."""
-        if self.is_too_small:
-            raise BuildError(
-                f"No engine fits the {self.device} of {self.name}, which has {self.fpga.luts:,} "
-                f"LUTs and {self.fpga.memory_bits // 1024} kbit of memory; take a board with one "
-                f"of {', '.join(PARTS)}."
-            )
-        return PARTS[self.device]
+    def settings(self) -> ChipSettings:
+        """The chip that suits the part; BuildError if none fits."""
+        return settings_for(self.part, self.name)
 
     @property
     def clock_hz(self) -> int:
@@ -68,8 +53,8 @@ class Board:
         return self.clock_hz_for(DEFAULT_BAUD)
 
     def clock_hz_for(self, baud: int) -> int:
-        """What the chip runs at on this board: see `clocking.fastest_clock_hz`."""
-        return fastest_clock_hz(self._instance, self.part.clock_hz, baud)
+        """What the chip runs at on this board: see `clocks.fastest_clock_hz`."""
+        return fastest_clock_hz(self._instance, self.settings.clock_hz, baud)
 
     @property
     def oscillator_hz(self) -> int:
@@ -93,13 +78,11 @@ class Board:
 
 
 def all_boards() -> dict[str, Board]:
-    """Every board of amaranth-boards that has a UART and a part of `PARTS` or `SMALL_PARTS`, by
-    name."""
+    """Every known board that has a UART and a part of `PARTS`, by name."""
     boards = {
-        board.name: board
-        for platform in _platforms()
-        if _has_open_part(platform) and _has_uart(platform)
-        for board in [_board(_board_name(platform), platform)]
+        name: _board(name, platform, part)
+        for name, platform in _platforms().items()
+        if (part := part_of(platform)) is not None and _has_uart(platform)
     }
     return dict(sorted(boards.items()))
 
@@ -107,16 +90,17 @@ def all_boards() -> dict[str, Board]:
 def find_board(name: str) -> Board:
     """The board called `name`, or of the platform class `module:Class`.
 
-    Raises BuildError if there is none, with the nearest names, and if it has no UART.
+    Raises BuildError if there is none, with the nearest names; if its part is not one of `PARTS`,
+    or if it has no UART.
     """
     if ":" in name:
         return _own_board(name)
     boards = all_boards()
     if name in boards:
         return boards[name]
-    for platform in _platforms():
-        if _board_name(platform) == name and _has_open_part(platform):
-            raise _no_uart(name, platform)
+    platform = _platforms().get(name)
+    if platform is not None and part_name_of(platform) is not None:
+        raise _no_uart(name, platform) if part_of(platform) else _unknown_part(name, platform)
     near = difflib.get_close_matches(name, boards, n=3, cutoff=0.7)
     hint = f"did you mean {' or '.join(near)}?" if near else "`stepnet boards` lists all."
     raise BuildError(f"There is no board {name!r}; {hint}")
@@ -131,17 +115,27 @@ def _own_board(name: str) -> Board:
             f"The platform {name!r} cannot be imported ({error}); name it as module:Class of a "
             "module that Python finds, for instance in a folder that PYTHONPATH names."
         ) from error
-    if not (inspect.isclass(platform) and _has_open_part(platform)):
+    if not (inspect.isclass(platform) and issubclass(platform, Platform)):
         raise BuildError(
-            f"The platform {name!r} cannot carry Stepnet; it has to be an Amaranth platform with "
-            f"one of the parts {', '.join(PARTS)}."
+            f"What {name!r} names is no board; it has to be a platform class of Amaranth with one "
+            f"of the parts {', '.join(SETTINGS)}."
         )
+    part = part_of(platform)
+    if part is None:
+        raise _unknown_part(name, platform)
     if not _has_uart(platform):
         raise _no_uart(name, platform)
-    return _board(class_name, platform)
+    return _board(class_name, platform, part)
 
 
-def _no_uart(name: str, platform: OpenPlatform) -> BuildError:
+def _unknown_part(name: str, platform: type[Platform]) -> BuildError:
+    return BuildError(
+        f"The board {name!r} has the part {part_name_of(platform)!r}, which Stepnet does not know "
+        f"or which no open tools build for; take a board with one of {', '.join(SETTINGS)}."
+    )
+
+
+def _no_uart(name: str, platform: type[Platform]) -> BuildError:
     return BuildError(
         f"The board {name!r} has no resource 'uart'; derive a platform from "
         f"{platform.__module__}:{platform.__name__} that adds a UARTResource on pins of your "
@@ -149,46 +143,37 @@ def _no_uart(name: str, platform: OpenPlatform) -> BuildError:
     )
 
 
-def _board(name: str, platform: OpenPlatform) -> Board:
-    return Board(name, with_himbaechel(platform) if _is_gowin(platform) else platform)
+def _board(name: str, platform: type[Platform], part: Part) -> Board:
+    return Board(name, part.family.adapted(platform), part)
 
 
-def _platforms() -> Iterator[type]:
-    """Every class of amaranth-boards."""
+def _platforms() -> dict[str, type[Platform]]:
+    """Every platform class of amaranth-boards and of `platforms`, by the name of the board."""
+    return {
+        _board_name(platform): platform
+        for module in (*_modules(), platforms)
+        for _, platform in inspect.getmembers(module, inspect.isclass)
+        if platform.__module__ == module.__name__ and issubclass(platform, Platform)
+    }
+
+
+def _modules() -> Iterator[ModuleType]:
+    """Every module of amaranth-boards."""
     for module_info in pkgutil.iter_modules(amaranth_boards.__path__):
-        if module_info.ispkg:
-            continue
-        module = importlib.import_module(f"amaranth_boards.{module_info.name}")
-        for _, platform in inspect.getmembers(module, inspect.isclass):
-            if platform.__module__ == module.__name__ and issubclass(platform, Platform):
-                yield platform
+        if not module_info.ispkg:
+            yield importlib.import_module(f"amaranth_boards.{module_info.name}")
 
 
 def _pin_name(port: Any) -> str:
-    """Of a port of one wire, or the positive one of a pair."""
+    """The pin of a port of one wire, or the positive one of a pair."""
     wire = port.p if isinstance(port, DifferentialPort) else port.io
     return wire.metadata[0].name
 
 
-def _is_gowin(platform: type) -> TypeGuard[type[GowinPlatform]]:
-    return issubclass(platform, GowinPlatform)
-
-
-def _device(platform: type) -> str | None:
-    """What `PARTS` calls the platform's part; None for a class without a part of its own."""
-    name = getattr(platform, "family" if _is_gowin(platform) else "device", None)
-    return name if isinstance(name, str) else None
-
-
-def _has_open_part(platform: type) -> TypeGuard[OpenPlatform]:
-    device = _device(platform)
-    return issubclass(platform, Platform) and (device in PARTS or device in SMALL_PARTS)
-
-
-def _has_uart(platform: OpenPlatform) -> bool:
+def _has_uart(platform: type[Platform]) -> bool:
     return any(resource.name == "uart" for resource in platform.resources)
 
 
-def _board_name(platform: type) -> str:
+def _board_name(platform: type[Platform]) -> str:
     """ULX3S_85F_Platform becomes ulx3s-85f."""
     return platform.__name__.removesuffix("Platform").strip("_").replace("_", "-").lower()

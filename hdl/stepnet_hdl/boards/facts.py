@@ -43,10 +43,10 @@ def board_facts(baud: int) -> list[BoardFacts]:
     by_shape: dict[EngineShape, tuple[str, ...]] = {}
     facts: list[BoardFacts] = []
     for board in all_boards().values():
-        fpga = board.fpga
-        fact = BoardFacts(board.name, board.device, fpga.luts, fpga.memory_bits // 1024, baud)
+        part = board.part
+        fact = BoardFacts(board.name, part.name, part.luts, part.memory_bits // 1024, baud)
         if not board.is_too_small:
-            shape = board.part.shape
+            shape = board.settings.shape
             if shape not in by_shape:
                 by_shape[shape] = tuple(fitting_networks(shape))
             fact = dataclasses.replace(

@@ -1,4 +1,4 @@
-"""The chip that suits each part: its engine, its buffer and its clock."""
+"""The chip that suits each part: its engine, its buffer and its clock, chosen by measuring."""
 
 from __future__ import annotations
 
@@ -6,23 +6,19 @@ import dataclasses
 from dataclasses import dataclass
 
 from stepnet.cores.engine.shape import EngineShape
-from stepnet_hdl.fpga.parts import (
-    ECP5_BLOCK_RAM_BITS,
-    GOWIN_BLOCK_RAM_BITS,
-    ICE40_BLOCK_RAM_BITS,
-    Fpga,
-)
+from stepnet.errors import BuildError
+from stepnet_hdl.fpga.parts import Part
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part(Fpga):
-    """An FPGA and the chip that suits it.
+class ChipSettings:
+    """The chip for a part.
 
     shape: of the engine.
     buffer_bytes: of the link's receive buffer.
     answers_in_luts: saves a block RAM, see `endpoint.Endpoint`.
-    clock_hz: the largest clock that the chip meets on it with 5 % to spare. A board runs at what it
-    can make up to that.
+    clock_hz: the largest clock that the chip meets on the part with 5 % to spare. A board runs at
+        what it can make up to that.
     """
 
     shape: EngineShape
@@ -31,8 +27,7 @@ class Part(Fpga):
     clock_hz: int
 
 
-_ICE40_HX8K = Part(
-    *(7_680, 32, ICE40_BLOCK_RAM_BITS),
+_ICE40_HX8K = ChipSettings(
     shape=EngineShape(
         simd=16,
         pe=4,
@@ -48,8 +43,7 @@ _ICE40_HX8K = Part(
 )
 
 
-_ECP5_25F = Part(
-    *(24_288, 56, ECP5_BLOCK_RAM_BITS),
+_ECP5_25F = ChipSettings(
     shape=EngineShape(
         simd=144,
         pe=8,
@@ -66,8 +60,7 @@ _ECP5_25F = Part(
 )
 
 
-_ECP5_45F = Part(
-    *(43_848, 108, ECP5_BLOCK_RAM_BITS),
+_ECP5_45F = ChipSettings(
     shape=EngineShape(
         simd=144,
         pe=16,
@@ -84,8 +77,7 @@ _ECP5_45F = Part(
 )
 
 
-_ECP5_85F = Part(
-    *(83_640, 208, ECP5_BLOCK_RAM_BITS),
+_ECP5_85F = ChipSettings(
     shape=EngineShape(
         simd=72,
         pe=24,
@@ -101,10 +93,14 @@ _ECP5_85F = Part(
 )
 
 
-PARTS = {
-    "iCE40UP5K": Part(
-        *(5_280, 30, ICE40_BLOCK_RAM_BITS),
-        single_port_bits=4 * 256 * 1024,
+_GW2A_18C = ChipSettings(
+    shape=EngineShape(64, 1024, 8192, 1024),
+    clock_hz=27_000_000,
+)
+
+
+SETTINGS = {
+    "iCE40UP5K": ChipSettings(
         shape=EngineShape(
             simd=64,
             max_inputs=1024,
@@ -128,8 +124,7 @@ PARTS = {
     "LFE5U-85F": _ECP5_85F,
     "LFE5UM-85F": _ECP5_85F,
     "LFE5UM5G-85F": _ECP5_85F,
-    "GW1NR-9C": Part(
-        *(8_640, 26, GOWIN_BLOCK_RAM_BITS),
+    "GW1NR-9C": ChipSettings(
         shape=EngineShape(
             simd=64,
             max_inputs=1024,
@@ -140,12 +135,28 @@ PARTS = {
         ),
         clock_hz=27_000_000,
     ),
-    "GW2A-18C": Part(
-        *(20_736, 46, GOWIN_BLOCK_RAM_BITS),
+    "GW2A-18C": _GW2A_18C,
+    "GW2AR-18C": _GW2A_18C,  # the same die
+    "GW5A-25A": ChipSettings(
         shape=EngineShape(64, 1024, 8192, 1024),
-        clock_hz=27_000_000,
+        clock_hz=50_000_000,
     ),
 }
-"""Parts by the name that Amaranth's platforms give them; of Gowin's, the family. Sizes: Lattice
-FPGA-DS-02008 (iCE40 UltraPlus), FPGA-DS-02029 (iCE40 LP/HX; the HX4K opened by the free tools),
-FPGA-DS-02012 (ECP5), Gowin DS117 (GW1NR), DS102 (GW2A)."""
+"""By the name of the part. A part of `PARTS` without a row is too small for any engine and its
+link."""
+
+
+def settings_for(part: Part, board: str | None = None) -> ChipSettings:
+    """The chip that suits a part.
+
+    board: the board's name, for the error; None for no board.
+
+    Raises BuildError, with the parts that are large enough, if no engine fits it.
+    """
+    if part.name not in SETTINGS:
+        raise BuildError(
+            f"No engine fits the {part.name}{f' of {board}' if board else ''}, which has "
+            f"{part.luts:,} LUTs and {part.memory_bits // 1024} kbit of memory; take a board with "
+            f"one of {', '.join(SETTINGS)}."
+        )
+    return SETTINGS[part.name]

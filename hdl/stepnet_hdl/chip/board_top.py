@@ -25,15 +25,15 @@ class BoardTop(wiring.Component):
     def __init__(
         self, board: Board, baud: int, clock_hz: int | None = None, network: Network | None = None
     ) -> None:
-        part = board.part
+        settings = board.settings
         self.clock_hz = clock_hz or board.clock_hz_for(baud)
         self._pll = pll_for(board.platform(), self.clock_hz)
         self.chip = SerialChip(
-            Engine(part.shape, network),
+            Engine(settings.shape, network),
             self.clock_hz,
             baud,
-            part.buffer_bytes,
-            answers_in_luts=part.answers_in_luts,
+            settings.buffer_bytes,
+            answers_in_luts=settings.answers_in_luts,
         )
         super().__init__({})
 

@@ -10,7 +10,7 @@ import typer
 
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.cli.requirements import require_amaranth
-from stepnet_hdl.estimation.engine_choice import Target
+from stepnet_hdl.estimation.target import Target
 
 if TYPE_CHECKING:
     from stepnet_hdl.estimation.engine_choice import Choice, ShapePlan

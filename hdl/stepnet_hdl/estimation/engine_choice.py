@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 
 from stepnet.cores.engine.memory_image import (
@@ -22,17 +21,10 @@ from stepnet.networks.network import Network
 from stepnet_hdl.boards.catalogue import Board
 from stepnet_hdl.estimation.size import Estimate, estimate
 from stepnet_hdl.estimation.speed import Performance, performance
-from stepnet_hdl.fpga.families import Family, family_of
+from stepnet_hdl.estimation.target import Target
+from stepnet_hdl.fpga.family import Family
 from stepnet_hdl.fpga.parts import SPRAM_BITS, SPRAM_WORDS
 from stepnet_hdl.fpga.ram_mapping import map_ram
-
-
-class Target(StrEnum):
-    """`FASTEST`: as many images per second as fit; `LINK`: as small as keeps up with the link."""
-
-    FASTEST = "fastest"
-    LINK = "link"
-
 
 SIMDS = range(8, 1025, 8)
 PES = range(1, 65)
@@ -92,8 +84,7 @@ def plan(
         fastest.
 
     Every shape holds `network`, and beyond that what its RAMs hold anyway. Raises BuildError, with
-    what is too small, if no engine fits, and for a part without an estimate; NetworkError if no
-    engine takes the network.
+    what is too small, if no engine fits; NetworkError if no engine takes the network.
     """
     search = _Search(network, board, baud)
     choices = list(search.fitting())
@@ -115,7 +106,7 @@ class _Search:
         self._network = network
         self._board = board
         self._part = board.part
-        self._family: Family = family_of(board.device)
+        self._family: Family = board.part.family
         self._baud = baud
 
     def fitting(self) -> Iterator[Choice]:
@@ -187,7 +178,7 @@ class _Search:
     def _memories(self) -> tuple[str, ...]:
         if self._family.output_registers:
             return ("registered",)
-        return ("block", "single_port" if self._part.single_port_bits else "registered")
+        return ("block", "single_port" if self._part.single_port_rams else "registered")
 
     @cached_property
     def _widest(self) -> int:
@@ -227,7 +218,7 @@ class _Search:
         if memory == "single_port":
             columns = -(-simd // SPRAM_BITS)
             return pe * columns * SPRAM_BITS * SPRAM_WORDS <= self._part.single_port_bits
-        return simd * pe <= self._part.block_rams * self._family.block_ram.shapes[-1][0]
+        return simd * pe <= self._part.block_rams * self._family.block_ram.widest_bits
 
     def _variant(self, choice: Choice, **changes: int) -> Choice | None:
         """`choice` with another SIMD, PE or overlap, and as many parameter lanes as it then needs

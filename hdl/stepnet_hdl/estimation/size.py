@@ -9,11 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 
 from stepnet.cores.engine.shape import EngineShape
-from stepnet.errors import BuildError
-from stepnet_hdl.boards.settings import PARTS
+from stepnet_hdl.boards.settings import settings_for
 from stepnet_hdl.cores.engine.structure import (
     Memory,
     memories,
@@ -21,8 +19,8 @@ from stepnet_hdl.cores.engine.structure import (
     single_port_rams,
     skew_flip_flops,
 )
-from stepnet_hdl.fpga.families import ECP5, ICE40, Family, family_of
-from stepnet_hdl.fpga.parts import SPRAM_BITS, SPRAM_WORDS
+from stepnet_hdl.fpga.family import Family
+from stepnet_hdl.fpga.parts import Part, find_part
 from stepnet_hdl.fpga.ram_mapping import map_ram
 
 LUT_ERROR = 0.15
@@ -43,91 +41,15 @@ CHIP_FLIP_FLOPS = 900
 
 
 @dataclass(frozen=True)
-class _Coefficients:
-    """LUT sites by what they belong to.
-
-    chip: what every chip has: link, endpoint, sequencer, readout.
-    word_bit: of SIMD: intake, collector, and the mux in front of the activation memory.
-    chain_bit, chain: of the popcount's adders, and what every one of them takes beside.
-    delay: a flip-flop without logic in front of it.
-    sum_bit: of a neuron: accumulator and comparison; `waiting_bit` its turn in the readout.
-    partial_bit: of a neuron whose sum waits in memory between words.
-    mux_bit: of the muxes behind banked memories.
-    """
-
-    chip: float
-    word_bit: float
-    chain_bit: float
-    chain: float
-    delay: float
-    sum_bit: float
-    waiting_bit: float
-    partial_bit: float
-    mux_bit: float
-
-
-@dataclass(frozen=True)
-class _Speed:
-    """The period of the slowest clock: `base_ns` and more for every doubling of SIMD * PE.
-
-    registered_ns: less with memories that are read through a second register.
-    banks_ns: more without, where a mux joins banks of weights.
-    """
-
-    base_ns: float
-    doubling_ns: float
-    registered_ns: float = 0
-    banks_ns: float = 0
-
-
-_COEFFICIENTS = {
-    ICE40: _Coefficients(
-        chip=1940,
-        word_bit=3,
-        chain_bit=1,
-        chain=0.5,
-        delay=1,
-        sum_bit=4.5,
-        waiting_bit=1,
-        partial_bit=1,
-        mux_bit=0.67,
-    ),
-    ECP5: _Coefficients(
-        chip=1750,
-        word_bit=1,
-        chain_bit=1,
-        chain=4,
-        delay=0,
-        sum_bit=4.5,
-        waiting_bit=1,
-        partial_bit=1,
-        mux_bit=0.67,
-    ),
-}
-"""Fitted to the chips of benchmarks/estimate_table.json."""
-
-_SPEEDS = {
-    "iCE40UP*": _Speed(base_ns=21.4, doubling_ns=0.6),
-    "iCE40HX*": _Speed(base_ns=8.4, doubling_ns=0.1, banks_ns=1.1),
-    "LFE5U*-85F": _Speed(base_ns=10.4, doubling_ns=0.2, registered_ns=1.5),
-    "LFE5UM5G*": _Speed(base_ns=5.85, doubling_ns=0.13, registered_ns=1.24),
-    "LFE5U*": _Speed(base_ns=9.0, doubling_ns=0.2, registered_ns=1.9),
-}
-"""By the part's name, for its slowest speed grade; fitted to the same chips and, for the 85F, whose
-ways are long, to that of the ULX3S and the largest of benchmarks/gateware.py. The LFE5UM5G, which
-has the fastest grade only, is fitted to the one chip of the ECPIX."""
-
-
-@dataclass(frozen=True)
 class Estimate:
     """What a chip takes of a part, and what its clock reaches.
 
-    part: its name in `boards.PARTS`.
+    part: its name in `parts.PARTS`.
     shape: of the engine.
-    luts: as nextpnr counts them: LUT4 sites, of iCE40 logic cells.
+    luts: as nextpnr counts them, see `CellNames.luts`; of iCE40 logic cells.
     flip_flops: on iCE40 they share their cells with the LUTs.
     block_rams, single_port_rams: exactly.
-    frequency_hz: that nextpnr would report for the slowest clock.
+    frequency_hz: that nextpnr would report for the slowest clock, at the slowest speed grade.
     """
 
     part: str
@@ -141,14 +63,11 @@ class Estimate:
     @property
     def shares(self) -> dict[str, tuple[int, int]]:
         """What it takes, and how much of that the part has."""
-        part = PARTS[self.part]
+        part = find_part(self.part)
         return {
             "LUTs": (self.luts, part.luts),
             "block RAMs": (self.block_rams, part.block_rams),
-            "single-port RAMs": (
-                self.single_port_rams,
-                part.single_port_bits // (SPRAM_WORDS * SPRAM_BITS),
-            ),
+            "single-port RAMs": (self.single_port_rams, part.single_port_rams),
         }
 
     @property
@@ -171,23 +90,20 @@ class Estimate:
         return None
 
 
-def estimate(shape: EngineShape, part: str) -> Estimate:
-    """What a `chip.SerialChip` with an engine of `shape` becomes on a part of `boards.PARTS`.
+def estimate(shape: EngineShape, part_name: str) -> Estimate:
+    """What a `chip.SerialChip` with an engine of `shape` becomes on a part of `parts.PARTS`.
 
-    Raises BuildError for a part of a family without an estimate.
+    Raises BuildError if there is no such part, or if it is too small for any engine.
     """
-    family = family_of(part)
-    if family not in _COEFFICIENTS:
-        raise BuildError(
-            f"There is no estimate for the {part}; choose a board with an iCE40 or an ECP5."
-        )
-    has_single_port = PARTS[part].single_port_bits > 0
-    answers_in_luts = PARTS[part].answers_in_luts
-    found = memories(shape, family, PARTS[part].buffer_bytes, has_single_port=has_single_port)
+    part = find_part(part_name)
+    settings = settings_for(part)
+    answers_in_luts = settings.answers_in_luts
+    has_single_port = part.single_port_rams > 0
+    found = memories(shape, part.family, settings.buffer_bytes, has_single_port=has_single_port)
     return Estimate(
-        part=part,
+        part=part.name,
         shape=shape,
-        luts=round(_luts(shape, family, found)) + ANSWER_LUTS * answers_in_luts,
+        luts=round(_luts(shape, part.family, found)) + ANSWER_LUTS * answers_in_luts,
         flip_flops=_flip_flops(shape)
         + skew_flip_flops(shape)
         + sum(memory.register_bits for memory in found),
@@ -200,7 +116,7 @@ def estimate(shape: EngineShape, part: str) -> Estimate:
 
 
 def _luts(shape: EngineShape, family: Family, found: Sequence[Memory]) -> float:
-    per = _COEFFICIENTS[family]
+    per = family.lut_costs
     popcount = popcount_structure(shape.simd)
     neuron = (
         popcount.leaf_luts
@@ -241,11 +157,11 @@ def _waiting_threshold_bits(shape: EngineShape) -> int:
     return (shape.parameter_reads - 1) * shape.parameter_lanes * shape.sum_bits
 
 
-def _frequency_hz(shape: EngineShape, part: str) -> int:
-    speed = next(speed for name, speed in _SPEEDS.items() if fnmatch(part, name))
+def _frequency_hz(shape: EngineShape, part: Part) -> int:
+    speed = part.family.speed_of(part.name)
     period_ns = speed.base_ns + speed.doubling_ns * math.log2(shape.simd * shape.pe / 64)
     if shape.weight_memory == "registered":
         period_ns -= speed.registered_ns
-    elif map_ram(family_of(part), shape.simd, shape.weight_words).banks > 1:
+    elif map_ram(part.family, shape.simd, shape.weight_words).banks > 1:
         period_ns += speed.banks_ns
     return round(1e9 / period_ns)

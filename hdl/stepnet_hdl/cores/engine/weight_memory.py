@@ -11,7 +11,7 @@ from stepnet.errors import BuildError
 from stepnet_hdl.blocks.delay import delayed
 from stepnet_hdl.blocks.lane_memory import LaneMemory
 from stepnet_hdl.blocks.ram import Ram
-from stepnet_hdl.fpga.parts import SPRAM_BITS, SPRAM_WORDS
+from stepnet_hdl.fpga.parts import SPRAM_BITS, SPRAM_WORDS, has_single_port_ram
 
 
 class WeightMemory(wiring.Component):
@@ -73,7 +73,7 @@ class WeightMemory(wiring.Component):
             return m
         address = Signal.like(self.read_address)
         m.d.comb += address.eq(Mux(self.loading, self.write_address, self.read_address))
-        if str(getattr(platform, "device", "")).startswith("iCE40UP"):
+        if has_single_port_ram(platform):
             self._spram(m, address)
         else:
             self._block(m, address, address)

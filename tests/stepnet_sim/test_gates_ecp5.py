@@ -7,7 +7,7 @@ import pytest
 
 from stepnet.errors import BuildError
 from stepnet_hdl.boards.catalogue import find_board
-from stepnet_sim.gates.routed import routed_verilog
+from stepnet_sim.gates.ecp5 import routed_verilog
 
 PORTS = {
     "uart_0__rx__io": {"direction": "input", "bits": [1]},

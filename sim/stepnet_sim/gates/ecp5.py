@@ -1,6 +1,6 @@
-"""What nextpnr placed and routed for an ECP5, as Verilog.
+"""ECP5 chips as Verilog: models of their cells, and what nextpnr placed and routed.
 
-This is the last netlist before the bitstream's own format, and no tool turns that back into one:
+That is the last netlist before the bitstream's own format, and no tool turns that back into one:
 look-up tables, carries, flip-flops and block RAMs as they are configured on the chip, with every
 multiplexer in front of them set. The PLL's place takes a clock input.
 """
@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnet.errors import BuildError
-from stepnet_sim.gates.cells import dp16kd
+from stepnet_sim.gates.cells import without, yosys_models
 
 if TYPE_CHECKING:
     from stepnet_hdl.boards.catalogue import Board
+
+BLOCK_RAM_MODEL = Path(__file__).with_name("dp16kd.v")
 
 WRAPPER = """
 module chip (input clk, input rst, input rx_pin, output tx_pin, output [7:0] character);
@@ -32,6 +34,12 @@ endmodule
 
 PORTS = {"uart_0__rx__io": "rx_pin", "uart_0__tx__io": "tx_pin"}
 """Amaranth's names of the serial pins, and those of the wrapper."""
+
+
+def cell_models() -> str:
+    """Verilog of the cells that synthesis maps to, in one text: Yosys' own, and the block RAM that
+    it lacks."""
+    return without(yosys_models("ecp5/cells_sim.v"), "DP16KD") + BLOCK_RAM_MODEL.read_text()
 
 
 def routed_verilog(netlist: Path, board: Board) -> str:
@@ -59,7 +67,7 @@ def routed_verilog(netlist: Path, board: Board) -> str:
             lines.append(f"assign {PORTS[port]} = n{bit};")
     body = "\n".join(lines)
     head = "module routed (input clk, input locked, input rx_pin, output tx_pin);\n"
-    return f"{dp16kd()}\n{head}{body}\nendmodule\n{WRAPPER}"
+    return f"{BLOCK_RAM_MODEL.read_text()}\n{head}{body}\nendmodule\n{WRAPPER}"
 
 
 class _Cell:
