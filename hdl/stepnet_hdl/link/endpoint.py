@@ -48,7 +48,9 @@ class _State:
         self.target_taken = Signal()
         """Words of a LOAD follow."""
         self.digest_differs = Signal()
-        """Or there are words in the digest that have not reached the memories."""
+        """The digest so far, or there are words in it that have not reached the memories."""
+        self.differs = Signal()
+        """So it does with the byte that was taken last."""
         self.spoiled = Signal()
         """Such words have come since the last CLEAR."""
         self.loaded = Signal(init=loaded_at_first)
@@ -211,6 +213,17 @@ class Endpoint(wiring.Component):
             # One choice among its bytes does for the digest that comes and the one that is sent.
             digest.byte_index.eq(Mux(commits, state.byte_index, answers.byte_index)),
         ]
+        # A byte is compared in the cycle after it was taken, because the digest's comes from far.
+        taken, wanted = Signal(8, reset_less=True), Signal(8, reset_less=True)
+        compares = Signal()
+        packets = receiver.packets
+        m.d.sync += [
+            taken.eq(packets.p.data),
+            wanted.eq(digest.byte),
+            compares.eq(packets.valid & packets.ready),
+            state.digest_differs.eq(state.differs),
+        ]
+        m.d.comb += state.differs.eq(state.digest_differs | (compares & (taken != wanted)))
         return digest
 
     def _remember_loading(self, m: Module, state: _State, digest: LoadedDigest | None) -> None:
@@ -368,13 +381,9 @@ class Endpoint(wiring.Component):
                 m.d.sync += state.byte_index.eq(state.byte_index + 1)
             if digest is not None:
                 m.d.comb += load.valid.eq(packets.valid & is_load)
-                byte_differs = packets.p.data != digest.byte
                 with m.If(taken):
                     at_last_of_target = state.byte_index == TARGET_BYTES - 1
-                    m.d.sync += [
-                        state.target_taken.eq(state.target_taken | at_last_of_target),
-                        state.digest_differs.eq(state.digest_differs | byte_differs),
-                    ]
+                    m.d.sync += state.target_taken.eq(state.target_taken | at_last_of_target)
             with m.If(ends), m.Switch(state.body):
                 if digest is not None:
                     with m.Case(_Body.LOAD):
@@ -406,10 +415,10 @@ class Endpoint(wiring.Component):
             _answer_unless(m, state, state.reason != 0, Answer.ACKNOWLEDGE)
         with m.State("COMMIT"):
             m.d.sync += [
-                state.loaded.eq(~state.digest_differs),
+                state.loaded.eq(~state.differs),
                 state.reason.eq(Refusal.WRONG_DIGEST),
             ]
-            _answer_unless(m, state, state.digest_differs, Answer.ACKNOWLEDGE)
+            _answer_unless(m, state, state.differs, Answer.ACKNOWLEDGE)
 
 
 def _answer_unless(m: Module, state: _State, refused: ValueLike, answer: Answer) -> None:

@@ -189,8 +189,10 @@ def _leaky(x: list[Any], attributes: Attributes, _lead: int) -> Array:
 
 
 def _where(x: list[Any], _attributes: Attributes, _lead: int) -> Array:
-    chosen: Array = np.where(x[0], x[1], x[2])
-    return chosen
+    condition: Array = x[0]
+    one: Array = x[1]
+    other: Array = x[2]
+    return np.where(condition, one, other)
 
 
 def _hard_sigmoid(x: list[Any], attributes: Attributes, _lead: int) -> Array:

@@ -105,12 +105,9 @@ class PixelIntake(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         image_byte = Signal(range(self.shape.max_inputs // 8))  # taken of this image so far
-        last_image_byte = Signal.like(image_byte, init=max(0, self.initial_image_bytes - 1))
-        m.d.sync += last_image_byte.eq(self.image_bytes - 1)
         ends_image = Signal()  # with the word that `ends_word` speaks of
         image_ends = Signal()  # with the word that is written in this cycle
         m.d.comb += [
-            self.last_pixels.eq(image_byte == last_image_byte),
             self.completes.eq((self.word_bytes == self.shape.weight_bytes - 1) | self.last_pixels),
         ]
         m.d.sync += [
@@ -119,6 +116,7 @@ class PixelIntake(wiring.Component):
             self.write.eq(self.ends_word),
             image_ends.eq(ends_image),
         ]
+        self._find_last_byte(m, image_byte)
         self._open_and_close(m, image_ends)
         self._keep_buffers(m, image_ends)
         with m.If(self.take):
@@ -138,6 +136,22 @@ class PixelIntake(wiring.Component):
                 self.buffer.eq(0),
             ]
         return m
+
+    def _find_last_byte(self, m: Module, image_byte: Signal) -> None:
+        """Know before it comes that a byte is an image's last one, because much follows from it."""
+        one_byte = Signal(init=self.initial_image_bytes == 1)  # is all of an image
+        last_but_one = Signal.like(image_byte, init=max(0, self.initial_image_bytes - 2))
+        begins = Signal(init=1)  # the next byte is an image's first one
+        m.d.sync += [one_byte.eq(self.image_bytes == 1), last_but_one.eq(self.image_bytes - 2)]
+        with m.If(self.take):
+            m.d.sync += [
+                begins.eq(self.last_pixels),
+                self.last_pixels.eq(Mux(self.last_pixels, one_byte, image_byte == last_but_one)),
+            ]
+        with m.If(self.cancel):
+            m.d.sync += begins.eq(1)
+        with m.If(self.cancel | (begins & ~self.take)):
+            m.d.sync += self.last_pixels.eq(one_byte)
 
     def _open_and_close(self, m: Module, image_ends: Signal) -> None:
         """Pixels wait while no buffer is free, and while words are loaded."""

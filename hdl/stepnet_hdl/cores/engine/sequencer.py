@@ -63,6 +63,8 @@ class _State:
     """What the sequencer remembers from state to state, and tells its two walks."""
 
     def __init__(self, words: LayerWalk) -> None:
+        self.idle = Signal(init=1)
+        """No image is being computed; a register beside the state, because it goes far."""
         self.image_buffer = Signal()
         """The image being computed."""
         self.image_is_there = Signal()
@@ -162,6 +164,7 @@ class Sequencer(wiring.Component):
             self.step.eq(words.step),
             self.readout.rows_left.eq(words.rows_left),
             self.readout.lane.eq(walk.lane),
+            self.idle.eq(state.idle),
         ]
         self._steer_walks(m, state, words, walk)
         self._watch_images(m, state, words)
@@ -236,13 +239,13 @@ class Sequencer(wiring.Component):
         layer = data.View(LayerHeader, self.parameters.value[: LayerHeader.size])
         tree = data.View(TreeHeader, self.parameters.value[: TreeHeader.size])
         with m.State("WAIT"):
-            m.d.comb += self.idle.eq(1)
             m.d.sync += [
                 state.read_region.eq(Mux(state.image_buffer, Region.IMAGE_1, Region.IMAGE_0)),
                 self.write_region.eq(Region.EVEN_LAYER),
                 state.in_first_layer.eq(1),
             ]
-            with m.If(self.result_free & state.image_is_there):
+            with m.If(state.idle & self.result_free & state.image_is_there):
+                m.d.sync += state.idle.eq(0)
                 m.next = "ROW_HEADER"
         with m.State("ROW_HEADER"):
             m.d.comb += state.fetch.eq(1)
@@ -323,7 +326,7 @@ class Sequencer(wiring.Component):
         with m.State("RESULT"):
             done = Mux(state.image_buffer, 0b10, 0b01)
             m.d.comb += self.images.done.eq(Mux(self.cancel, 0, done))
-            m.d.sync += state.image_buffer.eq(~state.image_buffer)
+            m.d.sync += [state.image_buffer.eq(~state.image_buffer), state.idle.eq(1)]
             m.next = "WAIT"
 
     def _end(self, m: Module) -> None:
