@@ -107,7 +107,7 @@ def test_the_character_comes_when_the_formula_says(recorded):
     last_pixel = waveform.cycles_with("image.cycle", 0, waves.account.cycles)
     assert len(last_pixel) == 1
     result = last_pixel[0] + cycles_per_image(network, waves.account.shape, 1)
-    assert waveform.at("chip.engine.intake.take_pixel", last_pixel[0]) == 1
+    assert waveform.at("chip.engine.intake.pixel_intake.take", last_pixel[0]) == 1
     assert (waveform.at("image.code", result - 1), waveform.at("image.code", result)) == (0, code)
     assert waveform.at("chip.character", result) == code
     shown = chr(code) if 0x20 <= code < 0x7F else f"0x{code:02x}"

@@ -122,9 +122,8 @@ class CobsEncoder(wiring.Component):
             read_port.addr.eq(position),
         ]
         # Two registers, which an ECP5 has inside its block RAM: it is slow without the second one.
-        # `position` stays while a byte is offered, and so do they.
         fetched, offered = Signal(8, reset_less=True), Signal(8, reset_less=True)
-        m.d.sync += [fetched.eq(read_port.data), offered.eq(fetched)]
+        m.d.sync += offered.eq(fetched)
         m.d.comb += self.bytes.p.eq(offered)
         with m.FSM():
             with m.State("GATHER"):
@@ -151,6 +150,7 @@ class CobsEncoder(wiring.Component):
                 m.d.comb += write_enable.eq(1)
                 m.next = "FETCH"
             with m.State("FETCH"):
+                m.d.sync += fetched.eq(read_port.data)
                 m.next = "TAKE"
             with m.State("TAKE"):
                 m.d.sync += [settled_code_at.eq(0), code.eq(1)]

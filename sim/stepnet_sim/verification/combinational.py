@@ -26,12 +26,13 @@ def paths_from_ready(component: Component, folder: Path) -> list[str]:
     Raises MissingToolError if there is no Yosys, ProofError if it fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = list(streams(component, Out))
+    names = list(streams(component.signature, Out))
     (folder / "design.il").write_text(to_rtlil(component, "block"))
     script = ["read_rtlil design.il", "prep -flatten -top block"]
     for name in names:
-        cone = f"w:{name}__valid w:{name}__payload %u %ci*:-{REGISTERS}"
-        script.append(f"tee -o {name}.txt select -count {cone} w:{name}__ready %i")
+        port = name.replace(".", "__")
+        cone = f"w:{port}__valid w:{port}__payload %u %ci*:-{REGISTERS}"
+        script.append(f"tee -o {name}.txt select -count {cone} w:{port}__ready %i")
     (folder / "paths.ys").write_text("\n".join(script) + "\n")
     log = folder / "paths.log"
     done = subprocess.run(

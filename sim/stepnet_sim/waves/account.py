@@ -122,7 +122,7 @@ def account_for(recording: Recording, network: Network, shape: EngineShape) -> A
         cycles=recording.cycles,
         states=states,
         layers=_layers(states),
-        pixel_cycles=np.flatnonzero(recording.flags("engine.intake.take_pixel")),
+        pixel_cycles=np.flatnonzero(recording.flags("engine.intake.pixel_intake.take")),
         pixel_write_cycles=np.flatnonzero(recording.flags("engine.intake.write_pixels")),
         issues=issues,
         matches=recording.numbers("engine.datapath.count"),

@@ -4,6 +4,7 @@ Once `valid`, an offer stays and its payload with it until the transfer. (Amaran
 """
 
 from collections.abc import Callable, Collection, Iterator
+from operator import attrgetter
 from typing import Any, cast
 
 from amaranth.hdl import Module, Signal, Value
@@ -13,12 +14,15 @@ from amaranth.lib.wiring import Component, In, Out
 from stepnet_sim.verification.formal import Harness, claim, given
 
 
-def streams(component: Component, flow: wiring.Flow) -> Iterator[str]:
-    """The names of the streams at the face of a component that flow this way."""
-    for name, member in component.signature.members.items():
-        if member.flow is not flow or not member.is_signature:
+def streams(signature: wiring.Signature, flow: wiring.Flow) -> Iterator[str]:
+    """The streams at a component's face that flow this way, by name; those of a bundle of ports
+    with its name and a dot before."""
+    for name, member in signature.members.items():
+        if not member.is_signature:
             continue
-        if isinstance(member.signature, stream.Signature):
+        if not isinstance(member.signature, stream.Signature):
+            yield from (f"{name}.{inner}" for inner in streams(member.signature, flow))
+        elif member.flow is flow:
             yield name
 
 
@@ -38,11 +42,12 @@ class KeepsOffers(Harness):
         """The same rule is assumed of inputs and asserted of outputs."""
         m.submodules.dut = cast(Any, self._block)
         wiring.connect(m, self._block, wiring.flipped(self))
-        for name in streams(self._block, In):
-            m.d.comb += given(_kept(m, getattr(self, name)))
-        for name in streams(self._block, Out):
+        signature = self._block.signature
+        for name in streams(signature, In):
+            m.d.comb += given(_kept(m, attrgetter(name)(self)))
+        for name in streams(signature, Out):
             if name not in self._exempt:
-                m.d.comb += claim(_kept(m, getattr(self, name)))
+                m.d.comb += claim(_kept(m, attrgetter(name)(self)))
 
 
 def _kept(m: Module, port: stream.Interface) -> Value:

@@ -194,14 +194,14 @@ STREAM_BLOCKS = (
         ),
         Mutant(
             "stepnet_hdl.link.endpoint",
-            "self.load.valid.eq(request.valid & ",
-            "self.load.valid.eq(request.valid & self.load_done & ",
+            "load.valid.eq(packets.valid & is_load)",
+            "load.valid.eq(packets.valid & is_load & self.core.load_done)",
         ),
         depth=ENDPOINT_DEPTH,
         lemma=_NOTHING_COMES_AFTER_THE_LAST,
         # A preview of pixels comes as the wire gives them, valid for one cycle, and is aborted if
         # the core does not take it: see `stepnet_hdl.link.early_pixels`.
-        exempt=("pixels",),
+        exempt=("core.pixels",),
     ),
 )
 
