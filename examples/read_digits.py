@@ -10,14 +10,15 @@ import sys
 import stepnet
 from stepnet.boards.packing import network_input
 from stepnet.networks import reference
+from stepnet.networks.shipped import load_network
 from stepnet.samples import sample_pictures
 
 
 def main() -> None:
     """Read every sample."""
     where = sys.argv[1] if len(sys.argv) > 1 else "sim"
-    with stepnet.open_board(where, network="digits") as board:
-        network = board.network
+    network = load_network("digits")
+    with stepnet.open_board(where, network) as board:
         for path, label in sample_pictures():
             reading = board.infer(path)
             image = network_input(network, path)

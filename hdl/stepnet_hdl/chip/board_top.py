@@ -6,10 +6,9 @@ from amaranth.build.res import ResourceError
 from amaranth.hdl import Module
 from amaranth.lib import io, wiring
 
-from stepnet.networks.network import Network
+from stepnet.networks.kinds import BoardNetwork
 from stepnet_hdl.boards.catalogue import Board
-from stepnet_hdl.chip.chip import SerialChip
-from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.chip.chip import SerialChip, core_for
 from stepnet_hdl.fpga.clocks import add_clock_domain, pll_for
 
 
@@ -19,17 +18,21 @@ class BoardTop(wiring.Component):
     board: decides the engine's shape and the buffer.
     baud: of the serial line; BuildError if the clock does not divide into it.
     clock_hz: of the chip; what suits board and baud if None. BuildError if no PLL makes it.
-    network: is loaded from power-on, see `Engine`; None for none.
+    network: is loaded from power-on, see `core_for`; None for none.
     """
 
     def __init__(
-        self, board: Board, baud: int, clock_hz: int | None = None, network: Network | None = None
+        self,
+        board: Board,
+        baud: int,
+        clock_hz: int | None = None,
+        network: BoardNetwork | None = None,
     ) -> None:
         settings = board.settings
         self.clock_hz = clock_hz or board.clock_hz_for(baud)
         self._pll = pll_for(board.platform(), self.clock_hz)
         self.chip = SerialChip(
-            Engine(settings.shape, network),
+            core_for(network, settings.shape),
             self.clock_hz,
             baud,
             settings.buffer_bytes,

@@ -5,10 +5,26 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.boards.identity import SHAPE_FIELDS
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.serial_line import divisor_for
+from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.lut import LutNetwork
+from stepnet_hdl.cores.engine.engine import Engine
 from stepnet_hdl.cores.interface import InferenceCore
+from stepnet_hdl.cores.pipeline.pipeline import Pipeline
 from stepnet_hdl.link.endpoint import Endpoint
 from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
+
+
+def core_for(network: BoardNetwork | None, shape: EngineShape) -> InferenceCore:
+    """The core that runs a network from power-on: for a network of look-up tables the pipeline that
+    is this network, otherwise an engine of `shape`, which None leaves empty.
+
+    Raises what `Engine` raises.
+    """
+    if isinstance(network, LutNetwork):
+        return Pipeline(network)
+    return Engine(shape, network)
 
 
 class Chip(wiring.Component):

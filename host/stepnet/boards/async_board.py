@@ -27,7 +27,7 @@ from stepnet.boards.packing import ImageLike
 from stepnet.boards.reading import Reading
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tally import Statistics
-from stepnet.networks.network import Network
+from stepnet.networks.kinds import BoardNetwork
 
 if TYPE_CHECKING:
     from stepnet.pictures.picture import Picture
@@ -61,7 +61,7 @@ class AsyncBoard:
         return self._board.identity
 
     @property
-    def network(self) -> Network:
+    def network(self) -> BoardNetwork:
         """As `Board.network`."""
         return self._board.network
 
@@ -70,7 +70,7 @@ class AsyncBoard:
         """As `Board.statistics`."""
         return self._board.statistics
 
-    async def load(self, network: Network | str | os.PathLike[str]) -> None:
+    async def load(self, network: BoardNetwork | str | os.PathLike[str]) -> None:
         """As `Board.load`; a load that began is finished even if the task is cancelled."""
         await self._run(self._board.load, network)
 
@@ -222,7 +222,7 @@ def _close_opened(opening: Future[Board]) -> None:
 
 def open_board_async(
     where: str = "sim",
-    network: Network | str | os.PathLike[str] | None = "digits",
+    network: BoardNetwork | str | os.PathLike[str] | None = "digits",
     *,
     timeout_s: float = 5.0,
     baud: int = DEFAULT_BAUD,

@@ -19,8 +19,10 @@ from stepnet.boards.session import Session, check_timeout
 from stepnet.link.link import Link, open_link, without_token
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tally import Statistics
+from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
-from stepnet.networks.shipped import load_network
+from stepnet.networks.shipped import load_board_network
 
 if TYPE_CHECKING:
     from stepnet.pictures.picture import Picture
@@ -51,7 +53,7 @@ class Board:
     def __init__(
         self,
         link: Link,
-        network: Network | None,
+        network: BoardNetwork | None,
         timeout_s: float = 5.0,
         *,
         where: str = "link",
@@ -67,7 +69,7 @@ class Board:
         return self._session.identity
 
     @property
-    def network(self) -> Network:
+    def network(self) -> BoardNetwork:
         """The network that the board infers."""
         return self._session.network
 
@@ -76,7 +78,7 @@ class Board:
         """What has happened since the board was opened."""
         return self._session.statistics
 
-    def load(self, network: Network | str | os.PathLike[str]) -> None:
+    def load(self, network: BoardNetwork | str | os.PathLike[str]) -> None:
         """Infer `network` from now on; sends it only if the board does not hold it already.
 
         network: a network, the name of a shipped one, or the path of a .npz file.
@@ -87,7 +89,9 @@ class Board:
         Raises NetworkError if there is no such network or it does not fit; the board keeps the one
         it has.
         """
-        self._session.load(network if isinstance(network, Network) else load_network(network))
+        if not isinstance(network, Network | LutNetwork):
+            network = load_board_network(network)
+        self._session.load(network)
 
     def infer(self, image: ImageLike) -> Reading:
         """What the board reads in one image; with retries as in `infer_many`.
@@ -156,7 +160,7 @@ def _readings(stream: ImageStream) -> Iterator[Reading]:
 
 def open_board(
     where: str = "sim",
-    network: Network | str | os.PathLike[str] | None = "digits",
+    network: BoardNetwork | str | os.PathLike[str] | None = "digits",
     *,
     timeout_s: float = 5.0,
     baud: int = DEFAULT_BAUD,
@@ -177,8 +181,8 @@ def open_board(
 
     Raises NetworkError, and what `Board` and `link.open_link` raise.
     """
-    if not (network is None or isinstance(network, Network)):
-        network = load_network(network)
+    if not (network is None or isinstance(network, Network | LutNetwork)):
+        network = load_board_network(network)
     check_timeout(timeout_s)
 
     def open_it() -> Link:

@@ -7,11 +7,13 @@ from typing import Any
 from stepnet.boards.identity import Identity
 from stepnet.cores.engine.memory_image import memory_image
 from stepnet.errors import BoardError, NetworkError
-from stepnet.networks.network import CharacterNetwork, Network
-from stepnet.networks.shipped import load_network, names
+from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.lut import LutNetwork
+from stepnet.networks.network import CharacterNetwork
+from stepnet.networks.shipped import load_board_network, lut_names, names
 
 
-def held_network(identity: Identity, where: str) -> Network:
+def held_network(identity: Identity, where: str) -> BoardNetwork:
     """The shipped network that a board holds.
 
     where: how the board is named in errors.
@@ -32,11 +34,12 @@ def held_network(identity: Identity, where: str) -> Network:
     return network
 
 
-def shipped_network(identity: Identity) -> Network | None:
+def shipped_network(identity: Identity) -> BoardNetwork | None:
     """The shipped network with the digest that the board has; None if it holds none of them."""
     if not identity.loaded:
         return None
-    networks = map(load_network, names())
+    shipped = names() if identity.takes_loads else lut_names()
+    networks = map(load_board_network, shipped)
     return next((found for found in networks if _digest(found, identity) == identity.digest), None)
 
 
@@ -45,10 +48,12 @@ def built_in_digest(network: CharacterNetwork[Any]) -> int:
     return int(network.digest[:8], 16)
 
 
-def _digest(network: Network, identity: Identity) -> int | None:
+def _digest(network: BoardNetwork, identity: Identity) -> int | None:
     """What such a board would say of the network; None if it cannot hold it."""
     if not identity.takes_loads:
         return built_in_digest(network)
+    if isinstance(network, LutNetwork):
+        return None
     try:
         return memory_image(network, identity.shape).digest
     except NetworkError:

@@ -22,8 +22,10 @@ from stepnet.errors import BoardError
 from stepnet.link.frames import window
 from stepnet.link.link import without_token
 from stepnet.link.serial_line import DEFAULT_BAUD
+from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
-from stepnet.networks.shipped import load_network
+from stepnet.networks.shipped import load_board_network
 
 WINDOWS_AHEAD = 2
 """Images taken from the stream ahead of their readings, in windows of each board: one that is in
@@ -131,7 +133,7 @@ class Pool:
             thread.start()
 
     @property
-    def network(self) -> Network:
+    def network(self) -> BoardNetwork:
         """The network that the boards infer."""
         return self._network
 
@@ -340,7 +342,7 @@ def _readings(tasks: deque[_Task]) -> Iterator[Reading]:
 
 def open_pool(
     wheres: Iterable[str],
-    network: Network | str | os.PathLike[str] = "digits",
+    network: BoardNetwork | str | os.PathLike[str] = "digits",
     *,
     timeout_s: float = 5.0,
     baud: int = DEFAULT_BAUD,
@@ -357,8 +359,8 @@ def open_pool(
     """
     if isinstance(wheres, str):  # whose letters are strings, too
         raise BoardError(f"A pool takes a list of boards; give [{wheres!r}] for that one.")
-    if not isinstance(network, Network):
-        network = load_network(network)
+    if not isinstance(network, Network | LutNetwork):
+        network = load_board_network(network)
     with ExitStack() as opened:
         boards = [
             (

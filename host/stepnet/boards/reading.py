@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from stepnet.link import messages
 from stepnet.link.exchange import compiled
-from stepnet.networks.network import Network
+from stepnet.networks.network import CharacterNetwork
 
 READINGS_REMEMBERED = 4096
 
@@ -33,7 +34,7 @@ class Reading:
     cycles: int
 
 
-def reader(network: Network) -> Callable[[bytes], Reading]:
+def reader(network: CharacterNetwork[Any]) -> Callable[[bytes], Reading]:
     """A function that reads the payload of a READING for `network`.
 
     Equal readings are the same object, as far as `READINGS_REMEMBERED` of them go: making one takes

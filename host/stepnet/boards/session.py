@@ -16,6 +16,8 @@ from stepnet.link.exchange import Exchange, Message
 from stepnet.link.link import Link
 from stepnet.link.messages import Request
 from stepnet.link.tally import Statistics
+from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 
 IDENTIFY_ATTEMPTS = 4
@@ -39,7 +41,7 @@ class Session:
     def __init__(
         self,
         link: Link,
-        network: Network | None,
+        network: BoardNetwork | None,
         timeout_s: float,
         where: str,
         reopen: Callable[[], Link] | None,
@@ -72,7 +74,7 @@ class Session:
         return self._identity
 
     @property
-    def network(self) -> Network:
+    def network(self) -> BoardNetwork:
         """The network that the board infers."""
         return self._network
 
@@ -81,7 +83,7 @@ class Session:
         """What has happened so far."""
         return self.exchange.tally.snapshot(self.exchange.dropped_frames)
 
-    def load(self, network: Network) -> None:
+    def load(self, network: BoardNetwork) -> None:
         """As `Board.load`."""
         self.check_open()
         if self.exchange.busy:
@@ -89,9 +91,8 @@ class Session:
                 f"The board at {self._where!r} still has images of infer_many in flight; take or "
                 "close all its readings before loading a network."
             )
-        if not self._identity.takes_loads:
-            self._check_built_in(network)
-        elif not self._holds(image := self._memory_image(network)):
+        image = self._missing(network)
+        if image is not None:
             try:
                 self._send(image)
             except BaseException:
@@ -106,9 +107,8 @@ class Session:
         Once this is done, nothing from before is in flight: it is answered, refused or lost.
         """
         self._identify(timeout_s)
-        if not self._identity.takes_loads:
-            self._check_built_in(self._network)
-        elif not self._holds(image := self._memory_image(self._network)):
+        image = self._missing(self._network)
+        if image is not None:
             self._send(image)
         self.exchange.in_doubt = False
 
@@ -152,7 +152,7 @@ class Session:
                 f"The board at {self._where!r} is closed; open it again with open_board."
             )
 
-    def check_network(self, network: Network) -> None:
+    def check_network(self, network: BoardNetwork) -> None:
         """Raise BoardError unless the board still infers `network` for infer_many."""
         if self._network is not network:
             raise BoardError(
@@ -167,6 +167,24 @@ class Session:
         self._identity = read_identity(answer, self._where)
         self.exchange.buffer_bytes = self._identity.buffer_bytes
 
+    def _missing(self, network: BoardNetwork) -> MemoryImage | None:
+        """What has to be sent for the board to hold `network`; None if it does already.
+
+        Raises BoardError if it never can.
+        """
+        if not self._identity.takes_loads:
+            self._check_built_in(network)
+            return None
+        if isinstance(network, LutNetwork):
+            raise BoardError(
+                f"The board at {self._where!r} has an engine, which cannot be loaded with "
+                f"{network.name!r}, a network of look-up tables; build a bitstream that is this "
+                "network, with `stepnet build --network`, or name a step network."
+            )
+        image = self._memory_image(network)
+        holds = self._identity.loaded and self._identity.digest == image.digest
+        return None if holds else image
+
     def _memory_image(self, network: Network) -> MemoryImage:
         """What the board's memories hold for `network`; kept for a load that has to be soon."""
         shape = self._identity.shape
@@ -174,10 +192,7 @@ class Session:
             self._memory = network, shape, memory_image(network, shape)
         return self._memory[2]
 
-    def _holds(self, image: MemoryImage) -> bool:
-        return bool(self._identity.loaded) and self._identity.digest == image.digest
-
-    def _check_built_in(self, network: Network) -> None:
+    def _check_built_in(self, network: BoardNetwork) -> None:
         """Raise BoardError unless this is the one network that the board can ever infer."""
         if self._identity.digest != built_in_digest(network):
             held = shipped_network(self._identity)

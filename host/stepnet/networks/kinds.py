@@ -16,6 +16,9 @@ from stepnet.networks.sigmoid import WEIGHT_BITS, SigmoidNetwork
 
 AnyNetwork: TypeAlias = Network | LutNetwork | SigmoidNetwork
 
+BoardNetwork: TypeAlias = Network | LutNetwork
+"""Networks that boards run."""
+
 
 def load(path: str | os.PathLike[str]) -> AnyNetwork:
     """Read a network of any kind. Raises NetworkError as `Network.load` does."""
@@ -23,6 +26,14 @@ def load(path: str | os.PathLike[str]) -> AnyNetwork:
     for kind in (LutNetwork, SigmoidNetwork):
         if content.kind == kind.kind:
             return kind.from_content(content, path)
+    return Network.from_content(content, path)
+
+
+def load_for_board(path: str | os.PathLike[str]) -> BoardNetwork:
+    """Read a network of a kind that boards run; NetworkError for others, as `Network.load` says."""
+    content = read_content(path)
+    if content.kind == LutNetwork.kind:
+        return LutNetwork.from_content(content, path)
     return Network.from_content(content, path)
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from stepnet.cores.engine.memory_image import enlarged
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.serial_line import DEFAULT_BAUD
-from stepnet.networks.network import Network
+from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.lut import LutNetwork
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.settings import SETTINGS
-from stepnet_hdl.chip.chip import Chip, SerialChip
-from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.chip.chip import Chip, SerialChip, core_for
 from stepnet_hdl.cores.interface import InferenceCore
 
 ICEBREAKER = SETTINGS["iCE40UP5K"]
@@ -32,19 +32,19 @@ class Design:
     buffer_bytes: int = ICEBREAKER.buffer_bytes
     uart: bool = False
     baud: int = DEFAULT_BAUD
-    network: Network | None = field(default=None, repr=False)
+    network: BoardNetwork | None = field(default=None, repr=False)
     make_core: Callable[[], InferenceCore] | None = field(default=None, repr=False)
 
     def component(self) -> Chip | SerialChip:
         """A fresh instance of its gateware."""
-        core = self.make_core() if self.make_core else Engine(self.shape, self.network)
+        core = self.make_core() if self.make_core else core_for(self.network, self.shape)
         if self.uart:
             return SerialChip(core, self.clock_hz, self.baud, self.buffer_bytes)
         return Chip(core, self.clock_hz, self.buffer_bytes)
 
 
 def design_for(
-    network: Network | None = None,
+    network: BoardNetwork | None = None,
     like: str = "",
     *,
     uart: bool = False,
@@ -53,7 +53,7 @@ def design_for(
     """The chip that a virtual board is, if nothing else is asked for.
 
     network: that it is to hold. Where the iCEBreaker's engine is too small, the chip has one with
-    larger memories.
+    larger memories; a network of look-up tables is built in.
     like: name of the board whose chip it is, whether that holds the network or not; "" for none.
     uart, baud: as of `Design`.
 
@@ -65,5 +65,7 @@ def design_for(
         chip = board.settings
         clock_hz = board.clock_hz_for(baud)
         return Design(chip.shape, clock_hz, chip.buffer_bytes, uart=uart, baud=baud)
+    if isinstance(network, LutNetwork):
+        return Design(uart=uart, baud=baud, network=network)
     shape = ICEBREAKER.shape if network is None else enlarged(ICEBREAKER.shape, network)
     return Design(shape, uart=uart, baud=baud)

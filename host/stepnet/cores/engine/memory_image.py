@@ -27,7 +27,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ from stepnet.cores.engine.shape import (
 )
 from stepnet.errors import NetworkError
 from stepnet.link.messages import Space
-from stepnet.networks.network import Layer, Network, Readout
+from stepnet.networks.network import CharacterNetwork, Layer, Network, Readout
 
 
 class Load(NamedTuple):
@@ -193,7 +193,7 @@ def memory_image(network: Network, shape: EngineShape) -> MemoryImage:
     return MemoryImage(shape, values[:, : shape.parameter_bytes].copy(), np.concatenate(weights))
 
 
-def image_bytes(network: Network) -> int:
+def image_bytes(network: CharacterNetwork[Any]) -> int:
     """Bytes of one packed image."""
     return -(-network.height * network.width // 8)
 

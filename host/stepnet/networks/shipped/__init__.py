@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stepnet.errors import NetworkError
 from stepnet.networks import kinds
-from stepnet.networks.kinds import AnyNetwork
+from stepnet.networks.kinds import AnyNetwork, BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 
@@ -40,6 +40,11 @@ def load_network(name_or_path: str | os.PathLike[str]) -> Network:
 def load_lut_network(name_or_path: str | os.PathLike[str]) -> LutNetwork:
     """As `load_network`, a network of look-up tables."""
     return LutNetwork.load(_file(name_or_path))
+
+
+def load_board_network(name_or_path: str | os.PathLike[str]) -> BoardNetwork:
+    """As `load_network`, and networks of look-up tables too."""
+    return kinds.load_for_board(_file(name_or_path))
 
 
 def load_any_network(name_or_path: str | os.PathLike[str]) -> AnyNetwork:

@@ -14,7 +14,7 @@ from amaranth.lib.wiring import Component, In, Out
 from stepnet_sim.verification.formal import Harness, claim, given
 
 
-def streams(signature: wiring.Signature, flow: wiring.Flow) -> Iterator[str]:
+def streams(signature: Any, flow: wiring.Flow) -> Iterator[str]:
     """The streams at a component's face that flow this way, by name; those of a bundle of ports
     with its name and a dot before."""
     for name, member in signature.members.items():
