@@ -12,7 +12,7 @@ from stepnet.networks.network import Network
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.settings import PARTS
 from stepnet_hdl.chip.chip import Chip, SerialChip
-from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.cores.engine.engine import Engine, check_built_in
 from stepnet_hdl.cores.interface import InferenceCore
 
 ICEBREAKER = PARTS["iCE40UP5K"]
@@ -36,7 +36,12 @@ class Design:
     make_core: Callable[[], InferenceCore] | None = field(default=None, repr=False)
 
     def component(self) -> Chip | SerialChip:
-        """A fresh instance of its gateware."""
+        """A fresh instance of its gateware.
+
+        Raises NetworkError or BuildError if the engine cannot have the network built in.
+        """
+        if self.network is not None and not self.make_core:
+            check_built_in(self.network, self.shape)
         core = self.make_core() if self.make_core else Engine(self.shape, self.network)
         if self.uart:
             return SerialChip(core, self.clock_hz, self.baud, self.buffer_bytes)
