@@ -36,7 +36,10 @@ class Design:
     make_core: Callable[[], InferenceCore] | None = field(default=None, repr=False)
 
     def component(self) -> Chip | SerialChip:
-        """A fresh instance of its gateware."""
+        """A fresh instance of its gateware.
+
+        Raises NetworkError or BuildError if the engine cannot have the network built in.
+        """
         core = self.make_core() if self.make_core else core_for(self.network, self.shape)
         if self.uart:
             return SerialChip(core, self.clock_hz, self.baud, self.buffer_bytes)
