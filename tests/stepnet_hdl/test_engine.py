@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from networks import random_images, random_network
 from stepnet import Readout
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.memory_image import memory_image
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.messages import Refusal, Space, pack_pixels
 from stepnet.networks import reference
+from stepnet.networks.random_networks import random_images, random_network
 from stepnet_hdl.cores.engine.engine import Engine
 
 # Weight words of two bytes, and parameter words too.

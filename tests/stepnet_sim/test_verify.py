@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from stepnet.cli import make_app
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_network
 from stepnet_sim.benches import coverage
-from stepnet_sim.benches.networks import random_network
 from stepnet_sim.cli import verify
 from stepnet_sim.verification import ladder
 from stepnet_sim.verification.code_coverage import read_counts

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import pywellen
 
-from networks import random_images, random_network
 from stepnet import Readout, cli
 from stepnet.cores.engine.cycles import cycles_after, cycles_per_image
 from stepnet.cores.engine.memory_image import words_per_row
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import NetworkError, PictureError
 from stepnet.networks import reference
+from stepnet.networks.random_networks import random_images, random_network
 from stepnet.samples import sample_pictures
 from stepnet_sim.chips.design import ICEBREAKER, Design
 from stepnet_sim.waves.waves import record_waves

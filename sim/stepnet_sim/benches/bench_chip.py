@@ -22,10 +22,11 @@ from stepnet.link.messages import (
 )
 from stepnet.link.serial_line import divisor_for
 from stepnet.networks.network import Readout
-from stepnet_sim.benches.board_model import BoardModel
+from stepnet.networks.random_networks import random_network
+from stepnet_sim.benches.chip_model import ChipModel
 from stepnet_sim.benches.coverage import cover
 from stepnet_sim.benches.designs import CHIP
-from stepnet_sim.benches.networks import Program, random_network
+from stepnet_sim.benches.networks import Program
 from stepnet_sim.benches.serial import SerialDriver, SerialMonitor
 from stepnet_sim.benches.streams import (
     CLOCK_PS,
@@ -62,7 +63,7 @@ class Host:
     in_flight: whether requests are sent as far as the board's buffer goes, or one at a time.
     """
 
-    def __init__(self, chip: Part, model: BoardModel, pauses: Pauses, in_flight: bool) -> None:
+    def __init__(self, chip: Part, model: ChipModel, pauses: Pauses, in_flight: bool) -> None:
         self.model = model
         self.frames = FrameReader()
         self.scoreboard = Scoreboard("answers")
@@ -84,7 +85,7 @@ class Host:
         """Send one request, with what follows its header."""
         payload = HEADER.pack(kind=kind, sequence=next(self._sequences)) + fields
         await self._room_for(len(payload) + CRC_BYTES + BUFFER_OVERHEAD_BYTES)
-        answer = self.model.answer(payload)
+        answer = self.model.answer_to(payload)
         self._cover(kind, answer)
         self.scoreboard.expect(answer)
         await self._send(encode_frame(payload))
@@ -183,7 +184,7 @@ async def every_request_gets_its_answer_and_nothing_else_comes(
     chip = Part(dut, "chip")
     numbers = np.random.default_rng(rng.getrandbits(32))
     programs = [Program(random_network(numbers, *sizes), CHIP.shape) for sizes in NETWORKS]
-    model = BoardModel(CHIP, programs)
+    model = ChipModel(CHIP, programs)
     host = Host(chip, model, Pauses(rng, idle_share), in_flight)
     await start(dut)
     host.listen()
@@ -220,7 +221,7 @@ async def what_the_engine_cannot_take_is_refused(dut: Any, idle_share: float) ->
     numbers = np.random.default_rng(rng.getrandbits(32))
     shape = CHIP.shape
     program = Program(random_network(numbers, *NETWORKS[0]), shape)
-    host = Host(chip, BoardModel(CHIP, [program]), Pauses(rng, idle_share), in_flight=True)
+    host = Host(chip, ChipModel(CHIP, [program]), Pauses(rng, idle_share), in_flight=True)
     await start(dut)
     host.listen()
 

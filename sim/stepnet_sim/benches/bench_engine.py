@@ -8,11 +8,12 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from stepnet.link.messages import Refusal, Space
 from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_network
 from stepnet_hdl.blocks.streams import PacketByte
 from stepnet_hdl.cores.interface import CoreReading
 from stepnet_sim.benches.coverage import cover
 from stepnet_sim.benches.designs import ENGINE_SHAPES
-from stepnet_sim.benches.networks import Program, random_network
+from stepnet_sim.benches.networks import Program
 from stepnet_sim.benches.streams import (
     Part,
     Pauses,

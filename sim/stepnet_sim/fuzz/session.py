@@ -15,10 +15,11 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BoardError
 from stepnet.link.frames import BUFFER_OVERHEAD_BYTES, CRC_BYTES, FrameReader, encode_frame
 from stepnet.link.messages import HEADER, IDENTITY, LOAD, READING, Answer, Refusal, Request, Space
-from stepnet_sim.benches.networks import Program, random_network
+from stepnet.networks.random_networks import random_network
+from stepnet_sim.benches.networks import Program
 from stepnet_sim.chips.design import Design
 from stepnet_sim.fuzz.frames import SEQUENCES, FrameFuzzer, infer_frame, load_frames
-from stepnet_sim.fuzz.model import FuzzedBoardModel
+from stepnet_sim.fuzz.model import FuzzedChipModel
 
 FRAMES_PER_ROUND = 100
 
@@ -115,7 +116,7 @@ class FuzzSession:
     """Fuzzes one chip, round after round; FuzzError tells what it did wrong.
 
     In a round the chip gets at least `FRAMES_PER_ROUND` frames, whole and broken. Each whole one
-    has to be answered as `FuzzedBoardModel` says, in order, and nothing else may come. Then the
+    has to be answered as `FuzzedChipModel` says, in order, and nothing else may come. Then the
     chip has to identify itself, with the right number of broken frames, take a network, and infer
     as the reference does. Every `FLOOD_EVERY_ROUNDS`th round comes faster than it is answered:
     whole frames that do not fit the receive buffer may be lost, and the others have to be answered
@@ -134,7 +135,7 @@ class FuzzSession:
         self._program = reference_program(design.shape, seed)
         self._images = self._program.random_images(np.random.default_rng(seed), IMAGES)
         self._sequences = itertools.cycle(range(SEQUENCES))
-        self._model = FuzzedBoardModel(design, self._program)
+        self._model = FuzzedChipModel(design, self._program)
         self._rng = random.Random(seed)
         self._fuzzer = FrameFuzzer(self._rng, design, self._program, self._images, self._sequences)
         self._limit_cycles = longest_answer_cycles(design.shape, design.buffer_bytes)
@@ -191,7 +192,7 @@ class FuzzSession:
             if _room_bytes(request) > self._design.buffer_bytes:
                 self._model.dropped_frames += 1
             else:
-                self._expected.append((request, self._model.answer(request)))
+                self._expected.append((request, self._model.answer_to(request)))
         return len(requests)
 
     def _heard(self, frame: bytes) -> list[bytes]:
@@ -275,7 +276,7 @@ class FuzzSession:
         self._send(b"\0")
         self._drain()
         identify = self._identify_request()
-        identity = self._model.answer(identify)
+        identity = self._model.answer_to(identify)
         self._pending += encode_frame(identify)
         if (answer := self._next_answer(self._limit_cycles)) != identity:
             shown = "nothing" if answer is None else answer.hex(" ")
