@@ -179,7 +179,7 @@ def test_an_image_does_not_wait_for_the_readout_of_the_one_before():
 
 
 def test_cycles_are_counted_from_the_last_pixel_to_the_register():
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(3)
     network = random_network(rng, (40, 20, 8), (1, 2))
     engine = Engine(SMALL)
     images = random_images(rng, network, 2)
