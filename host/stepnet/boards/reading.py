@@ -22,7 +22,7 @@ class Reading:
     code: the character register, 0 to 255.
     known: the code is in the network's alphabet.
     margin: how far any one sum of the last layer may move before the code changes, at least 0: how
-        sure the board is of the weakest bit, as in `reference.room`.
+        sure the board is of the weakest bit, as in `reference.margin`.
     cycles: of the board's clock, from the last pixel to the register.
     """
 

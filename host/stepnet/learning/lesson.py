@@ -7,10 +7,10 @@ A row has a margin, a real number; it fires where that is not negative.
 bits     every row has its bit to answer; the loss is the sum of the binary cross-entropies.
 tree     likewise, but only the rows on the path of the true bits are asked: the true bits choose
          the rows while learning, the network's own bits when it reads.
-nearest  rows compete with their margins; the loss is their cross-entropy.
+nearest  rows compete with their excess; the loss is their cross-entropy.
 
 In each case the loss of an image is minus the logarithm of the chance that its whole code comes out
-right, where the margins are taken as independent logits. Where a teacher says that an image may be
+right, where the excess are taken as independent logits. Where a teacher says that an image may be
 several characters, it is the mean over these.
 """
 
@@ -39,27 +39,27 @@ class Lesson:
         self._fires = (wanted > 0).float()
         self._silent = (wanted < 0).float()
 
-    def loss(self, margins: Tensor, chances: Tensor) -> Tensor:
+    def loss(self, excess: Tensor, chances: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar.
 
-        margins: (N, rows). chances: (N, characters), how probable each character of the alphabet
+        excess: (N, rows). chances: (N, characters), how probable each character of the alphabet
         is; of a label, 1 for one and 0 for the others.
         """
         if self.readout is Readout.NEAREST:
-            return -(chances * functional.log_softmax(margins, dim=1)).sum(dim=1).mean()
-        rows = (chances @ self._fires) * functional.softplus(-margins)
-        rows = rows + (chances @ self._silent) * functional.softplus(margins)
+            return -(chances * functional.log_softmax(excess, dim=1)).sum(dim=1).mean()
+        rows = (chances @ self._fires) * functional.softplus(-excess)
+        rows = rows + (chances @ self._silent) * functional.softplus(excess)
         return rows.sum(dim=1).mean()
 
-    def right(self, margins: Tensor, indices: Tensor) -> Tensor:
+    def right(self, excess: Tensor, indices: Tensor) -> Tensor:
         """Whether the whole code is right: (N,) bool. A walk with right rows alone is the path.
 
-        margins: (N, rows). indices: (N,) int64, the place in the alphabet of each character.
+        excess: (N, rows). indices: (N,) int64, the place in the alphabet of each character.
         """
         if self.readout is Readout.NEAREST:
-            return margins.argmax(dim=1) == indices
+            return excess.argmax(dim=1) == indices
         wanted = self._wanted[indices]
-        return (((margins >= 0) == (wanted > 0)) | (wanted == 0)).all(dim=1)
+        return (((excess >= 0) == (wanted > 0)) | (wanted == 0)).all(dim=1)
 
     def chances(self, indices: Tensor) -> Tensor:
         """Labels as chances: (N, characters) float of 0 and 1, from (N,) int64."""

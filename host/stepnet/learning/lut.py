@@ -108,8 +108,8 @@ class LutLearner:
         """One step on one batch; returns its loss and how many codes were right before it."""
         counts = self.model.forward(self._pixels(batch)).requires_grad_()
         indices = self.indices[batch]
-        margins = (counts - self.thresholds + self._tie) / self.temperature
-        loss = self.lesson.loss(margins, self.lesson.chances(indices))
+        excess = (counts - self.thresholds + self._tie) / self.temperature
+        loss = self.lesson.loss(excess, self.lesson.chances(indices))
         (gradient,) = torch.autograd.grad(loss, [counts])
         with torch.no_grad():
             *of_latents, of_weights = self.model.backward(gradient)
@@ -121,7 +121,7 @@ class LutLearner:
             for latents in self.latents:
                 latents.clamp_(-1, 1)
             self.model.move_wires(of_weights, step + 1, WIRE_RATE * learning_rate)
-        return loss.item(), int(self.lesson.right(margins, indices).sum())
+        return loss.item(), int(self.lesson.right(excess, indices).sum())
 
     @property
     def _tie(self) -> float:

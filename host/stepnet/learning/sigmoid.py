@@ -65,8 +65,8 @@ class SigmoidLearner:
             step = (epoch - 1) * self.batches + number
             learning_rate = self.config.peak_rate * rate(step, epochs * self.batches)
             pixels, indices = self._pixels(batch), self.indices[batch]
-            margins = self.margins(pixels)
-            loss = self.lesson.loss(margins, self.lesson.chances(indices))
+            excess = self.excess(pixels)
+            loss = self.lesson.loss(excess, self.lesson.chances(indices))
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"The loss became {loss.item()} in epoch {epoch}; give a lower learning rate "
@@ -75,7 +75,7 @@ class SigmoidLearner:
             self._descend(loss, learning_rate)
             seen += len(batch)
             loss_sum += loss.item() * len(batch)
-            right += int(self.lesson.right(margins, indices).sum())
+            right += int(self.lesson.right(excess, indices).sum())
             yield Progress(
                 epoch=epoch,
                 epochs=epochs,
@@ -86,7 +86,7 @@ class SigmoidLearner:
                 learning_rate=learning_rate,
             )
 
-    def margins(self, pixels: Tensor) -> Tensor:
+    def excess(self, pixels: Tensor) -> Tensor:
         """The sums of the last layer's trained rows: (N, rows) from (N, inputs) of 0 and 1."""
         sums = pixels
         for number in range(self.config.layer_count):

@@ -58,7 +58,7 @@ class StepLayer:
         """The sums of weights whose input is 1: (N, n_out) integers, exact in float32."""
         return functional.linear(activations, quantise(self.latent, self.kind))
 
-    def margins(self, activations: Tensor) -> Tensor:
+    def excess(self, activations: Tensor) -> Tensor:
         """Sums normalised over this batch, for training; a neuron fires where they are >= 0."""
         return functional.batch_norm(
             self.sums(activations), None, None, self.scale, self.shift, training=True, eps=EPSILON
@@ -149,7 +149,7 @@ class ScoreLayer:
         """`sum - threshold` of every row: (N, n_out) integers."""
         return functional.linear(activations, quantise(self.latent, self.kind)) - self.thresholds()
 
-    def margins(self, activations: Tensor) -> Tensor:
+    def excess(self, activations: Tensor) -> Tensor:
         """Scores as logits: (N, n_out)."""
         return self.scores(activations) * (self.log_gain.exp() / self.unit)
 
@@ -213,8 +213,8 @@ class StepModel:
         *hidden, last = self.layers
         activations = pixels
         for layer in hidden:
-            activations = step(layer.margins(activations), self.surrogate)
-        return activations, last.margins(activations)
+            activations = step(layer.excess(activations), self.surrogate)
+        return activations, last.excess(activations)
 
     def clip(self) -> None:
         """Keep what has limits within them; after every step of the optimiser."""

@@ -143,8 +143,8 @@ class SurrogateLearner:
     ) -> tuple[Tensor, Tensor]:
         """One step on one batch; returns its loss and which codes were right before it."""
         lesson = self.model.lesson
-        features, margins = self.model.forward(self._binarise(images).float())
-        loss = lesson.loss(margins, chances)
+        features, excess = self.model.forward(self._binarise(images).float())
+        loss = lesson.loss(excess, chances)
         if self.detectors:
             scores = functional.linear(
                 features, self.detectors["weights"], self.detectors["biases"]
@@ -156,7 +156,7 @@ class SurrogateLearner:
         loss.backward()
         self.optimiser.step()
         self.model.clip()
-        return loss.detach(), lesson.right(margins, indices)
+        return loss.detach(), lesson.right(excess, indices)
 
     def _binarise(self, images: Tensor) -> Tensor:
         """Input bits as the reference has them: (N, pixels) bool."""

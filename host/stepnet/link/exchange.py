@@ -196,13 +196,13 @@ class Exchange:
         """Give the link back. Closing twice does nothing."""
         self._link.close()
 
-    def room_bytes(self) -> int:
+    def free_bytes(self) -> int:
         """What is free in the board's receive buffer, by what is known here."""
         return self.buffer_bytes - self._in_flight_bytes
 
     def fits(self, message: Message) -> bool:
         """Whether `message` may be sent now; one may always be in flight."""
-        return not self._in_flight or message.buffer_bytes <= self.room_bytes()
+        return not self._in_flight or message.buffer_bytes <= self.free_bytes()
 
     def send(self, messages: Sequence[Message]) -> None:
         """Send messages of one kind, each under a new number, in one write."""

@@ -205,7 +205,7 @@ async def every_image_gets_its_character_in_time(
 
         arrivals: list[list[int]] = []
         for image in program.random_images(numbers, IMAGES):
-            bench.scoreboard.expect((program.code(image), program.room(image)))
+            bench.scoreboard.expect((program.code(image), program.margin(image)))
             arrivals.append(await bench.send(image))
             if not back_to_back:
                 await bench.scoreboard.drained(MAX_CYCLES)
@@ -235,8 +235,8 @@ async def the_next_image_may_come_in_any_cycle_of_a_computation(dut: Any, engine
     await bench.loader.load_program(program)
     for delay_cycles in range(program.cycles):
         early, late = program.random_images(numbers, 2)
-        bench.scoreboard.expect((program.code(early), program.room(early)))
-        bench.scoreboard.expect((program.code(late), program.room(late)))
+        bench.scoreboard.expect((program.code(early), program.margin(early)))
+        bench.scoreboard.expect((program.code(late), program.margin(late)))
         await bench.send(early)
         if delay_cycles:
             await ClockCycles(dut.clk, delay_cycles)
@@ -280,7 +280,7 @@ async def a_bad_load_is_refused_and_a_half_image_forgotten(
         await RisingEdge(dut.clk)
         bench.engine.cancel.value = 0
         cover("engine: half an image forgotten", "yes")
-        bench.scoreboard.expect((program.code(image), program.room(image)))
+        bench.scoreboard.expect((program.code(image), program.margin(image)))
         await bench.send(image)
         await bench.scoreboard.drained(MAX_CYCLES)
     await bench.finish()

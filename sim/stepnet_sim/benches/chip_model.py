@@ -41,7 +41,7 @@ class ChipModel(BoardModel):
         if program is None:
             return Refusal.PROGRAM_OVERRUN
         self.character = program.code(image)
-        return CoreReading(self.character, program.room(image), self._cycles_of(program))
+        return CoreReading(self.character, program.margin(image), self._cycles_of(program))
 
     def _cycles_of(self, program: Program) -> int:
         """The cycles of a reading as `without_cycles` leaves them."""

@@ -52,9 +52,9 @@ class Program:
         )
         return int(reference.infer(self.network, bits.astype(bool).reshape(1, 1, -1))[0])
 
-    def room(self, image: bytes) -> int:
+    def margin(self, image: bytes) -> int:
         """How far a sum may move before the code of one packed image changes."""
         bits = np.unpackbits(
             np.frombuffer(image, np.uint8), bitorder="little", count=self.network.width
         )
-        return int(reference.room(self.network, bits.astype(bool).reshape(1, 1, -1))[0])
+        return int(reference.margin(self.network, bits.astype(bool).reshape(1, 1, -1))[0])

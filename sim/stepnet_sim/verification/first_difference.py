@@ -129,7 +129,7 @@ def decisions(network: Network, image: NDArray[np.generic]) -> Iterator[Decision
 def _margins(network: Network, layer: Layer, state: NDArray[np.uint8]) -> list[int]:
     """As the engine has them: a threshold beyond all sums is stored as the nearest that acts alike,
     except where the distance counts."""
-    margins = reference.margins(layer, state[np.newaxis])[0].astype(int)
+    margins = reference.excess(layer, state[np.newaxis])[0].astype(int)
     if layer is not network.layers[-1] or network.readout is not Readout.NEAREST:
         added = np.sum(layer.weights < 0, axis=1) if layer.weight_bits == 1 else 0
         margins += layer.thresholds - (stored_thresholds(layer) - added)
