@@ -1,6 +1,8 @@
 # pyright: basic
 # (torch publishes many functions without complete types)
-"""Rule sigmoid: the ordinary way, as a yardstick for the others.
+"""Rule sigmoid: the ordinary way of training, as a yardstick for the other rules.
+
+`stepnet.learning.train` uses it for `rule="sigmoid"`.
 
 Sigmoid neurons, backpropagation, and plain stochastic gradient descent on batches, without
 momentum: `w -= rate * dL/dw` (Rumelhart, Hinton and Williams, Nature 323, 1986). Images, warps,
@@ -87,7 +89,9 @@ class SigmoidLearner:
             )
 
     def excess(self, pixels: Tensor) -> Tensor:
-        """The sums of the last layer's trained rows: (N, rows) from (N, inputs) of 0 and 1."""
+        """The sums of the last layer's trained rows, bias included: (N, rows) from (N, inputs) of 0
+        and 1. The bias is minus the threshold, so a row fires where its sum is not negative.
+        """
         sums = pixels
         for number in range(self.config.layer_count):
             activations = torch.sigmoid(sums) if number else pixels
@@ -127,7 +131,9 @@ class SigmoidLearner:
         )
 
     def _complete(self, trained: SigmoidLayer) -> SigmoidLayer:
-        """The last layer with the rows too that are not trained; see `Targets.complete`."""
+        """The last layer with all its rows, also those that are not trained; see
+        `Targets.complete`.
+        """
         targets = self.lesson.targets
         rows = targets.wanted.shape[1]
         weights = np.zeros((rows, trained.n_in), dtype=np.float32)
