@@ -53,7 +53,7 @@ class CoreModel(Protocol):
     def read(self, digest: int, image: bytes, /) -> CoreReading | Refusal:
         """Infer one packed image of the right size, or say why that cannot be.
 
-        digest: of the network that was committed.
+        digest: that of the network that was committed.
         """
         ...
 
@@ -61,10 +61,10 @@ class CoreModel(Protocol):
 class BoardModel:
     """A board behind its link, without frames and without time.
 
-    buffer_bytes: of its receive buffer.
-    built_in_digest: of the network that it has from the start; None if it has none.
-
     core: what is behind the link.
+    buffer_bytes: the size of its receive buffer.
+    built_in_digest: the digest of the network that it has from the start; None if it has none.
+
     loaded: whether it has a network to infer.
     digest: CRC-32 over the words loaded since the last CLEAR, or that of the network built in.
     dropped_frames: broken frames so far; whoever takes frames apart counts them here.
@@ -121,10 +121,10 @@ class BoardModel:
 
     def load(self, request: bytes) -> Refusal | None:
         """Do what a LOAD with at least one byte of words asks; the reason if it is refused."""
-        target, words = LOAD.unpack(request), request[LOAD.size :]
+        fields, words = LOAD.unpack(request), request[LOAD.size :]
         self.digest = zlib.crc32(words, 0 if self._built_in else self.digest)
         self.loaded = self._built_in = False
-        return self.core.load(target["space"], target["address"], words)
+        return self.core.load(fields["space"], fields["address"], words)
 
     def identity(self, sequence: int) -> dict[str, int]:
         """The fields of IDENTITY."""
@@ -153,8 +153,8 @@ class EngineModel:
 
     read: infers one packed image, see `CoreModel.read`.
 
-    memories: the bytes of each, in the order of their addresses, as far as they were written.
-    image_bytes: bytes of one image of the network; 0 until it is known.
+    memories: the bytes in each, in the order of their addresses, as far as they were written.
+    image_bytes: how many bytes one image of the network has; 0 until that is known.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class EngineModel:
         self.image_bytes = 0
 
     def identity_fields(self) -> dict[str, int]:
-        """As `CoreModel.identity_fields`."""
+        """The kind and the shape of the engine, and the bytes of an image."""
         return {
             "core": Core.ENGINE,
             **shape_fields(self.shape),
@@ -174,8 +174,10 @@ class EngineModel:
         }
 
     def load(self, space: int, address: int, words: bytes) -> Refusal | None:
-        """As `CoreModel.load`, but that the bytes of an image are taken from a first word that is
-        good, whatever is wrong with those behind it.
+        """Write words to a memory; the reason if that cannot be, and then nothing is written.
+
+        But the first parameter word takes effect if it is good, whatever is wrong with the words
+        behind it: it holds the bytes of an image.
         """
         shape = self.shape
         match space:
