@@ -1,4 +1,4 @@
-"""Connected pieces of a mask."""
+"""Finds the connected pieces of a mask, such as the strokes of characters and specks beside them."""
 
 from __future__ import annotations
 
