@@ -112,11 +112,11 @@ def test_first_difference_names_layer_neuron_and_cycle():
     assert difference is not None
     assert difference.expected is not None
     assert (difference.expected.layer, difference.expected.neuron) == (1, 0)
-    margin = difference.expected.margin
+    excess = difference.expected.excess
     assert str(difference) == (
-        f"layer 1, neuron 0, cycle {difference.cycle}: margin {difference.engine[0]} and "
-        f"{'fires' if difference.engine[1] else 'rests'} instead of {margin} and "
-        f"{'fires' if margin >= 0 else 'rests'}"
+        f"layer 1, neuron 0, cycle {difference.cycle}: excess {difference.engine[0]} and "
+        f"{'fires' if difference.engine[1] else 'rests'} instead of {excess} and "
+        f"{'fires' if excess >= 0 else 'rests'}"
     )
 
 
