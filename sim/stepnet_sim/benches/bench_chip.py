@@ -52,7 +52,7 @@ PACES = ((False, 0.0), *((True, idle_share) for idle_share in IDLE_SHARES))
 DIVISOR = divisor_for(CHIP.clock_hz, CHIP.baud)
 
 ANSWER_CYCLES = 60 * 10 * DIVISOR
-"""More than the longest answer takes."""
+"""More cycles than the longest answer takes."""
 
 QUIET_CYCLES = ANSWER_CYCLES
 
@@ -82,9 +82,9 @@ class Host:
             self.scoreboard.check(self.model.without_cycles(payload))
 
     async def ask(self, kind: int, fields: bytes = b"") -> None:
-        """Send one request, with what follows its header."""
+        """Send one request: its kind, and the bytes behind its header."""
         payload = HEADER.pack(kind=kind, sequence=next(self._sequences)) + fields
-        await self._room_for(len(payload) + CRC_BYTES + BUFFER_OVERHEAD_BYTES)
+        await self._until_free(len(payload) + CRC_BYTES + BUFFER_OVERHEAD_BYTES)
         answer = self.model.answer_to(payload)
         self._cover(kind, answer)
         self.scoreboard.expect(answer)
@@ -116,8 +116,8 @@ class Host:
         """Wait until all requests are answered."""
         await self._wait(down_to=0)
 
-    async def _room_for(self, size: int) -> None:
-        """Wait until the board's buffer certainly has room for so many bytes more."""
+    async def _until_free(self, size: int) -> None:
+        """Wait until so many bytes of the board's buffer are certainly free."""
         unanswered = self._sizes[len(self._sizes) - self.scoreboard.outstanding :]
         allowed = len(unanswered) if self._in_flight else 0
         while allowed and sum(unanswered[-allowed:]) + size > CHIP.buffer_bytes:
@@ -132,14 +132,14 @@ class Host:
 
 
 def load_requests(program: Program) -> Iterator[bytes]:
-    """What follows the header of the LOADs of a network."""
+    """The bytes behind the header of each LOAD that loads a network."""
     for load in program.memory.loads(LOAD_BYTES):
-        target = LOAD.pack(kind=0, sequence=0, address=load.address, space=load.space)
-        yield target[HEADER.size :] + load.words
+        place = LOAD.pack(kind=0, sequence=0, address=load.address, space=load.space)
+        yield place[HEADER.size :] + load.words
 
 
 def digest_field(digest: int) -> bytes:
-    """What follows the header of a COMMIT."""
+    """The bytes behind the header of a COMMIT."""
     return COMMIT.pack(kind=0, sequence=0, digest=digest)[HEADER.size :]
 
 
@@ -225,17 +225,17 @@ async def what_the_engine_cannot_take_is_refused(dut: Any, idle_share: float) ->
     await start(dut)
     host.listen()
 
-    def target(address: int, space: int) -> bytes:
+    def place(address: int, space: int) -> bytes:
         return LOAD.pack(kind=0, sequence=0, address=address, space=space)[HEADER.size :]
 
     weight, parameter = bytes(shape.weight_bytes), bytes(shape.parameter_bytes)
     await load(host, program)
-    await host.ask(Request.LOAD, target(shape.weight_words - 1, Space.WEIGHTS) + 2 * weight)
-    await host.ask(Request.LOAD, target(shape.weight_words, Space.WEIGHTS) + weight)
-    await host.ask(Request.LOAD, target(1 << 23, Space.PARAMETERS) + parameter)
-    await host.ask(Request.LOAD, target(0, Space.PARAMETERS) + parameter)
-    await host.ask(Request.LOAD, target(0, max(Space) + 1) + parameter)
-    await host.ask(Request.LOAD, target(0, Space.WEIGHTS) + weight[:-1])
+    await host.ask(Request.LOAD, place(shape.weight_words - 1, Space.WEIGHTS) + 2 * weight)
+    await host.ask(Request.LOAD, place(shape.weight_words, Space.WEIGHTS) + weight)
+    await host.ask(Request.LOAD, place(1 << 23, Space.PARAMETERS) + parameter)
+    await host.ask(Request.LOAD, place(0, Space.PARAMETERS) + parameter)
+    await host.ask(Request.LOAD, place(0, max(Space) + 1) + parameter)
+    await host.ask(Request.LOAD, place(0, Space.WEIGHTS) + weight[:-1])
     await host.ask(Request.COMMIT, digest_field(host.model.digest))
     await host.ask(Request.INFER, bytes(5))
     await host.ask(Request.IDENTIFY)
@@ -244,7 +244,7 @@ async def what_the_engine_cannot_take_is_refused(dut: Any, idle_share: float) ->
     image_bytes = (5).to_bytes(shape.parameter_bytes, "little")
     endless = image_bytes + (shape.parameter_words - 1) * parameter
     await host.ask(Request.CLEAR)
-    await host.ask(Request.LOAD, target(0, Space.PARAMETERS) + endless)
+    await host.ask(Request.LOAD, place(0, Space.PARAMETERS) + endless)
     await host.ask(Request.COMMIT, digest_field(host.model.digest))
     await host.ask(Request.INFER, bytes(5))
 

@@ -53,7 +53,7 @@ IMAGES = 4
 
 
 class Pace(NamedTuple):
-    """How much of the time who pauses."""
+    """In what part of the time each side pauses."""
 
     loads: float
     pixels: float
@@ -68,14 +68,14 @@ PACES = {
 }
 
 MAX_CYCLES = 10_000
-"""More than all images of a network take, pauses included."""
+"""More cycles than all images of a network take, pauses included."""
 
 QUIET_CYCLES = 700
 """For how long nothing more may come at the end: longer than any image takes."""
 
 
 class LoadDriver:
-    """Loads memory words; returns what the engine says of each load."""
+    """Loads memory words, and gives what the engine says of each load."""
 
     def __init__(self, engine: Part, pauses: Pauses) -> None:
         self._engine = engine

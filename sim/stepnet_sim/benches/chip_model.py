@@ -1,4 +1,4 @@
-"""What a whole chip has to answer when it runs networks that are known."""
+"""What a whole chip has to answer when it runs networks that are known, for benches and the fuzzer."""
 
 from collections.abc import Iterable
 

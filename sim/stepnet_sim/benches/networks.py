@@ -1,4 +1,4 @@
-"""What an engine has to make of a network and of images, for benches."""
+"""A network as an engine runs it: what benches load, and what they expect for an image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,20 +24,20 @@ class Program:
 
     @cached_property
     def memory(self) -> MemoryImage:
-        """What is loaded."""
+        """What the engine's memories hold."""
         return memory_image(self.network, self.shape)
 
     @cached_property
     def cycles(self) -> int:
-        """From the last pixel to the register, if all pixels came one after the other."""
+        """Cycles from the last pixel to the register, if pixels come one after the other."""
         return cycles_per_image(self.network, self.shape, cycles_per_byte=1)
 
     def cycles_at(self, cycles_per_byte: int) -> int:
-        """From the last pixel to the register, if pixels come at this pace."""
+        """Cycles from the last pixel to the register, if pixels come at this pace."""
         return cycles_per_image(self.network, self.shape, cycles_per_byte)
 
     def cycles_after(self, arrival_cycles: Sequence[int]) -> int:
-        """From the last pixel to the register, if the pixels came in these cycles."""
+        """Cycles from the last pixel to the register, if pixels come in these cycles."""
         return cycles_after(self.network, self.shape, arrival_cycles)
 
     def random_images(self, rng: np.random.Generator, count: int) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""What a chip answers to requests that make no sense."""
+"""What a chip has to answer to requests that make no sense, for `FuzzSession`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from stepnet_sim.benches.networks import Program
 from stepnet_sim.chips.design import Design
 
 LONG_CYCLES = 1 << 20
-"""From one byte of an image to the next: the engine has done by then what it can."""
+"""A pace, in cycles from one byte of an image to the next, at which the engine has always done what
+it can before the last byte."""
 
 
 class FuzzedChipModel(ChipModel):
@@ -25,7 +26,7 @@ class FuzzedChipModel(ChipModel):
         self._cycles = range(program.cycles_at(LONG_CYCLES), most_cycles + 1)
 
     def adopt(self, identity: bytes) -> None:
-        """Take from an IDENTITY what is not known after requests that may have been lost."""
+        """Take over from an IDENTITY what is unknown after requests that may have been lost."""
         fields = IDENTITY.unpack(identity)
         self.loaded = bool(fields["loaded"])
         self.digest = fields["digest"]

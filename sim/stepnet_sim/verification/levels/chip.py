@@ -54,7 +54,7 @@ def checked(
     images: NDArray[np.generic],
     progress: Callable[[str], None],
 ) -> Outcome:
-    """What the chip answers, against the reference, from power-on."""
+    """Compare the chip's answers with the reference, from power-on."""
     started_s = time.monotonic()
     with Running(VerilatedChip(chip_library(design, progress))) as running:
         progress(f"Inferring {len(images)} images through the serial pins")
