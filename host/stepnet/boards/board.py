@@ -117,7 +117,7 @@ class Board:
         return _readings(self.stream(images))
 
     def stream(self, images: Iterable[ImageLike]) -> ImageStream:
-        """Does what `infer_many` does step by step, for programs that cannot wait in an iterator."""
+        """What `infer_many` does, step by step, for programs that cannot wait in an iterator."""
         return ImageStream(self._session, images)
 
     def read_text(self, page: Picture) -> LineText:

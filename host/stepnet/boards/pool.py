@@ -222,7 +222,7 @@ class Pool:
         return stream.unanswered >= self._ahead or len(tasks) >= READINGS_KEPT
 
     def _wait(self, stream: _Stream, tasks: deque[_Task]) -> None:
-        """Wait until the first of `tasks` is done or, if the stream is full, until it no longer is."""
+        """Wait until the first of `tasks` is done, or until a stream that is full no longer is."""
         first = tasks[0]
         was_full = self._full(stream, tasks)
         with self._lock:
@@ -242,7 +242,7 @@ class Pool:
             )
 
     def _forget(self, stream: _Stream) -> None:
-        """Take back the images that no board has begun; those in flight are answered and dropped."""
+        """Take back the images that no board has begun; answers to the others are dropped."""
         with self._lock:
             self._streams.discard(stream)
             self._waiting = deque(task for task in self._waiting if task.stream is not stream)

@@ -140,7 +140,7 @@ def _show(name: str, where: str, result: Score) -> None:
 
 
 def _show_table(result: Score) -> None:
-    """Print one line per character, folded into as many columns as the terminal is wide enough for."""
+    """Print one line per character, folded into as many columns as the terminal can show."""
     from rich.console import Console
 
     header, *entries = _table_lines(result)

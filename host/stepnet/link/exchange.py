@@ -365,7 +365,7 @@ class Exchange:
         self.send([Message(Request.IDENTIFY)])
 
     def _take(self, received: bytes) -> bool:
-        """Give every whole message to the request that it answers; True if any request was settled."""
+        """Give every whole message to the request that it answers; True if one was settled."""
         if not received:
             return False
         self.tally.bytes_received += len(received)

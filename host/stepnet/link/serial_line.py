@@ -19,7 +19,7 @@ may drift apart by half a bit, 5 %, of which the board may use this much."""
 
 
 def divisor_for(clock_hz: float, baud: int) -> int:
-    """How many clock cycles a bit lasts; BuildError if no whole number of them comes close enough."""
+    """How many clock cycles a bit lasts; BuildError if no whole number comes close enough."""
     divisor = round(clock_hz / baud)
     if divisor < MIN_DIVISOR:
         raise BuildError(

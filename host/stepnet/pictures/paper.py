@@ -155,7 +155,7 @@ def border(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def deviation(values: NDArray[np.float32]) -> float:
-    """The standard deviation of the normal noise in `values`, which ink among them hardly changes."""
+    """The standard deviation of normal noise, which ink among the `values` hardly changes."""
     return DEVIATION_BY_MEDIAN * float(np.median(np.abs(values - np.median(values))))
 
 

@@ -1,4 +1,4 @@
-"""Finds the connected pieces of a mask, such as the strokes of characters and specks beside them."""
+"""Finds the connected pieces of a mask: strokes of characters, dots, specks."""
 
 from __future__ import annotations
 

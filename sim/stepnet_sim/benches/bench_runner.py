@@ -132,7 +132,7 @@ def run_bench(name: str, simulator: str, build_dir: Path, seed: int = DEFAULT_SE
 
 
 def code_coverage_file(name: str, build_dir: Path) -> Path:
-    """The file in which a bench that was compiled with `code_coverage` leaves Verilator's counts."""
+    """The file in which a bench leaves Verilator's counts, if it was compiled to count."""
     return build_dir / f"{name}.coverage.dat"
 
 

@@ -38,7 +38,7 @@ def some_bytes(rng: Any, count: int) -> list[int]:
 
 
 def byte_cycles(divisor: int) -> int:
-    """How many cycles a byte takes on the line, and lie between two transfers into the transmitter."""
+    """How many cycles lie between two transfers into the transmitter, at least."""
     return 10 * divisor + 1
 
 

@@ -1,4 +1,4 @@
-"""What a whole chip has to answer when it runs networks that are known, for benches and the fuzzer."""
+"""What a whole chip has to answer when it runs networks that are known."""
 
 from collections.abc import Iterable
 

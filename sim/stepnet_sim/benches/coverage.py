@@ -1,4 +1,4 @@
-"""Functional coverage: counts which of the things that benches have to exercise they did exercise."""
+"""Functional coverage: counts what benches exercise of all that they have to exercise."""
 
 from __future__ import annotations
 

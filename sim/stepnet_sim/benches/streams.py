@@ -93,7 +93,7 @@ class StreamDriver:
         port.payload.value = 0
 
     async def send(self, payload: int) -> int:
-        """Send one payload; returns at the edge that transfers it, with the number of that cycle."""
+        """Send one payload; returns the number of the cycle in which it is transferred."""
         port = self._port
         for _ in range(self._pauses.length()):
             await RisingEdge(port.clk)
@@ -122,7 +122,7 @@ class StreamReader:
 
 @dataclass(frozen=True)
 class Transfer:
-    """A transfer, with the cycles in which its payload was first offered and in which it was taken."""
+    """A transfer, with the cycles in which it was first offered and in which it was taken."""
 
     payload: int
     offered: int

@@ -107,7 +107,9 @@ class Account:
 
     @property
     def filling_bytes(self) -> list[int]:
-        """The numbers of those bytes of 8 pixels that complete a word, as the last byte does too."""
+        """The numbers of those bytes of 8 pixels that complete a word, as the last byte does
+        too.
+        """
         count, size = len(self.pixel_cycles), self.shape.weight_bytes
         return sorted({*range(size - 1, count, size), count - 1})
 

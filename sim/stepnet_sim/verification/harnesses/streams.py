@@ -15,14 +15,15 @@ from stepnet_sim.verification.formal import Harness, claim, given
 
 
 def streams(signature: wiring.Signature, flow: wiring.Flow) -> Iterator[str]:
-    """The names of those streams among a component's ports that flow this way; a stream in a bundle of
-    ports has the bundle's name and a dot before its own.
+    """The names of those streams among a component's ports that flow this way; a stream in a bundle
+    of ports has the bundle's name and a dot before its own.
     """
     for name, member in signature.members.items():
         if not member.is_signature:
             continue
         if not isinstance(member.signature, stream.Signature):
-            yield from (f"{name}.{inner}" for inner in streams(member.signature, flow))
+            bundle = cast(wiring.Signature, member.signature)
+            yield from (f"{name}.{inner}" for inner in streams(bundle, flow))
         elif member.flow is flow:
             yield name
 

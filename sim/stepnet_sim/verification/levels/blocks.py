@@ -58,7 +58,7 @@ def checked(name: str, build_dir: Path) -> Outcome:
 
 
 def functional_coverage(build_dir: Path) -> Iterator[Outcome]:
-    """An outcome for each point; a bin that no bench exercised is a hole in the benches, and fails."""
+    """An outcome for each point; a bin that no bench exercised is a hole in them, and fails."""
     hits: Counter[tuple[str, str]] = Counter()
     for name in BENCHES:
         hits += read_hits(functional_coverage_file(name, build_dir))
