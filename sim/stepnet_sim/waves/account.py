@@ -107,9 +107,7 @@ class Account:
 
     @property
     def filling_bytes(self) -> list[int]:
-        """The numbers of those bytes of 8 pixels that complete a word, as the last byte does
-        too.
-        """
+        """The numbers of the bytes of 8 pixels that complete a word; the last one does, too."""
         count, size = len(self.pixel_cycles), self.shape.weight_bytes
         return sorted({*range(size - 1, count, size), count - 1})
 
