@@ -9,7 +9,6 @@ and gives the median of several runs.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import statistics
@@ -21,28 +20,19 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402 (after the threads are set)
 
-from stepnet import Layer, Network  # noqa: E402
 from stepnet.networks import reference  # noqa: E402
+from stepnet.networks.random_networks import random_images, random_network  # noqa: E402
 
 SIZES = (784, 128, 64, 7)
 BATCH = 10_000
 RUNS = 9
 
 
-def random_network(random: np.random.Generator) -> Network:
-    """Binary weights, thresholds around the mean sum."""
-    layers = [
-        Layer(random.choice([-1, 1], (n_out, n_in)), random.integers(-8, 8, n_out, dtype=np.int32))
-        for n_in, n_out in itertools.pairwise(SIZES)
-    ]
-    return Network("random", tuple(layers))
-
-
 def images_per_s() -> float:
     """Median rate over the runs, the first of which only warms up."""
     random = np.random.default_rng(0)
-    network = random_network(random)
-    images = random.integers(0, 256, (BATCH, 28, 28), dtype=np.uint8)
+    network = random_network(random, SIZES, height=28)
+    images = random_images(random, network, BATCH)
     durations_s: list[float] = []
     for _ in range(RUNS + 1):
         start = time.perf_counter()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +16,9 @@ from stepnet.cli.output import Progress
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 
 if TYPE_CHECKING:
+    from stepnet.networks.network import Network
+    from stepnet_sim.chips.design import Design
+    from stepnet_sim.chips.served import RestingLink
     from stepnet_sim.verification.ladder import Outcome
 
 
@@ -55,38 +60,41 @@ def sim(
         raise typer.BadParameter(
             "a terminal has no clients to count; use --once with --listen.", param_hint="--once"
         )
-    from contextlib import ExitStack, closing
-
     from stepnet.cores.engine.memory_image import check_fits
     from stepnet.link.share import Share, shared_at
     from stepnet.link.share import listen as listen_at
     from stepnet.networks.shipped import load_network
     from stepnet_sim.chips.design import design_for
-    from stepnet_sim.chips.served import RestingLink, Terminal, load
-    from stepnet_sim.chips.virtual_board import start
+    from stepnet_sim.chips.served import Terminal
 
     loaded = None if network is None else load_network(network)
     design = design_for(loaded, like or "", uart=uart, baud=baud)
     if loaded is not None:
         check_fits(loaded, design.shape)
-    with ExitStack() as stack:
-        terminal = stack.enter_context(Terminal()) if pty else None
-        listener = None if listen is None else listen_at(listen, public=public)
-        if listener is not None:
-            stack.enter_context(listener)
-        with Progress() as progress:
-            chip = start(design, progress)
-        cycles_per_byte = BITS_PER_BYTE * design.clock_hz // baud if uart else 0
-        link = stack.enter_context(closing(RestingLink(chip, cycles_per_byte)))
-        if loaded is not None:
-            load(link, loaded)
-        if terminal is not None:
+    if listen is None:
+        with Terminal() as terminal, _started(design, loaded) as link:
             _tell(f"The virtual board is at {terminal.where}; Ctrl-C ends it")
             terminal.serve(link)
-        if listener is not None:
+    else:
+        with listen_at(listen, public=public) as listener, _started(design, loaded) as link:
             share = Share(lambda: link, listener, report=_tell)
             _tell(f"The virtual board is at {shared_at(listener)}; Ctrl-C ends it")
             share.serve(once=once)
+
+
+@contextmanager
+def _started(design: Design, network: Network | None) -> Generator[RestingLink]:
+    """A virtual board with `network` on it, until the end of the `with` block."""
+    from stepnet_sim.chips.served import RestingLink, load
+    from stepnet_sim.chips.virtual_board import start
+
+    with Progress() as progress:
+        chip = start(design, progress)
+    cycles_per_byte = BITS_PER_BYTE * design.clock_hz // design.baud if design.uart else 0
+    with closing(RestingLink(chip, cycles_per_byte)) as link:
+        if network is not None:
+            load(link, network)
+        yield link
 
 
 def verify(

@@ -9,7 +9,8 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from stepnet import Layer, Network, plots
+from small_networks import reading_network
+from stepnet import plots
 from stepnet.cli.evaluate import evaluate
 from stepnet.cli.networks import networks
 from stepnet.cli.weights import weights
@@ -31,15 +32,9 @@ def run(*words, columns=80):
     return result.stdout
 
 
-def network(alphabet, name="reading", card=None):
-    """Bit k of its answer is pixel k of an image of 1 x 7 pixels."""
-    layers = (Layer(np.eye(7), np.ones(7), 2),)
-    return Network(name, layers, height=1, width=7, alphabet=alphabet, card=card or {})
-
-
 @pytest.fixture
 def reading(tmp_path):
-    return network("adbc").save(tmp_path / "reading.npz")
+    return reading_network("adbc").save(tmp_path / "reading.npz")
 
 
 def data_file(path, shown, read):
@@ -77,7 +72,7 @@ def test_evaluate_names_the_top_confusions_and_what_is_missing(everything):
 
 def test_evaluate_names_five_confusions_at_most(tmp_path):
     alphabet = "abcdefgh"
-    path = network(alphabet).save(tmp_path / "reading.npz")
+    path = reading_network(alphabet).save(tmp_path / "reading.npz")
     shown = alphabet.encode() * 50
     data = data_file(tmp_path / "data.npz", shown, shown[1:] + shown[:1])
     (line,) = [
@@ -89,7 +84,7 @@ def test_evaluate_names_five_confusions_at_most(tmp_path):
 
 
 def test_evaluate_says_nothing_of_confusions_where_there_are_none(tmp_path):
-    path = network("ab").save(tmp_path / "reading.npz")
+    path = reading_network("ab").save(tmp_path / "reading.npz")
     data = data_file(tmp_path / "data.npz", b"ab" * 50, b"ab" * 50)
     text = run("evaluate", path, "--data", data)
     assert "misread" not in text
@@ -134,7 +129,7 @@ def test_the_table_has_a_line_for_every_character(everything):
 @pytest.mark.parametrize(("columns", "beside"), [(40, 1), (80, 2), (200, 4)])
 def test_the_table_of_many_characters_uses_the_width_of_the_terminal(tmp_path, columns, beside):
     alphabet = "".join(map(chr, range(32, 127)))
-    path = network(alphabet).save(tmp_path / "reading.npz")
+    path = reading_network(alphabet).save(tmp_path / "reading.npz")
     shown = alphabet.encode() * 20
     data = data_file(tmp_path / "data.npz", shown, shown)
     words = ("evaluate", path, "--data", data, "--part", "train", "--table")
@@ -236,7 +231,7 @@ def test_the_whole_card_of_one_network_is_shown():
 )
 def test_characters_are_shown_in_short(tmp_path, alphabet, shown):
     alphabet = "".join(dict.fromkeys(alphabet))
-    path = network(alphabet).save(tmp_path / "reading.npz")
+    path = reading_network(alphabet).save(tmp_path / "reading.npz")
     assert f"  characters   {shown}" in run("networks", path).splitlines()
 
 
@@ -251,7 +246,7 @@ def test_characters_are_shown_in_short(tmp_path, alphabet, shown):
     ],
 )
 def test_the_accuracy_is_the_number_on_the_card(tmp_path, accuracy, value):
-    path = network("ab", card={"accuracy": accuracy}).save(tmp_path / "reading.npz")
+    path = reading_network("ab", card={"accuracy": accuracy}).save(tmp_path / "reading.npz")
     assert json.loads(run("networks", path, "--json"))["accuracy"] == value
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stepnet import Layer, Network
+from small_networks import reading_network, written
 from stepnet.data.evaluation import score
 from stepnet.data.sets import Dataset, load
 from stepnet.errors import DataError, NetworkError
@@ -143,19 +143,6 @@ def test_most_samples_are_read_right():
     images = np.stack([np.asarray(Image.open(path)) for path, _ in sample_pictures()])
     labels = np.array([ord(label) for _, label in sample_pictures()])
     assert np.count_nonzero(reference.infer(digits, images) == labels) >= 18
-
-
-def reading_network(alphabet):
-    """Bit k of its answer is pixel k of an image of 1 x 7 pixels."""
-    return Network(
-        "reading", (Layer(np.eye(7), np.ones(7), 2),), height=1, width=7, alphabet=alphabet
-    )
-
-
-def written(codes):
-    """Images from which `reading_network` reads these codes."""
-    bits = np.array([list(codes)]).T >> np.arange(7) & 1
-    return (255 * bits).astype(np.uint8).reshape(-1, 1, 7)
 
 
 def test_a_score_counts_right_wrong_unknown_and_left_out():

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from peer import Leaving, Peer, serving
-from stepnet import Layer, Network, cli
+from small_networks import small_network
+from stepnet import cli
 from stepnet.boards.board import open_board
 from stepnet.errors import LinkError, LinkTimeoutError
 from stepnet.link.bridge import bridge, drain
@@ -29,14 +30,7 @@ ADDRESS = r"127\.0\.0\.1:\d+"
 BUSY = "The board is in use by another client; try again when that one has left."
 
 
-def make_network():
-    rng = np.random.default_rng(0)
-    weights = [rng.choice([-1, 1], shape) for shape in ((12, 30), (7, 12))]
-    layers = tuple(Layer(each, each.sum(axis=1) // 2) for each in weights)
-    return Network("small", layers, 5, 6, alphabet="".join(map(chr, range(128))))
-
-
-NETWORK = make_network()
+NETWORK = small_network()
 IMAGES = np.random.default_rng(1).integers(0, 256, (20, 5, 6), dtype=np.uint8)
 CODES = reference.infer(NETWORK, IMAGES).tolist()
 

@@ -14,8 +14,8 @@ from stepnet.link.exchange import Exchange, Message
 from stepnet.link.messages import Refusal, Request
 from stepnet.networks import reference
 from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_network
 from stepnet_hdl.boards.catalogue import find_board
-from stepnet_sim.benches.networks import random_network
 from stepnet_sim.chips import verilated
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.interpreted import InterpretedChip

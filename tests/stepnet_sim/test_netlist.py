@@ -7,8 +7,8 @@ import pytest
 
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_network
 from stepnet_hdl.boards.catalogue import find_board
-from stepnet_sim.benches.networks import random_network
 from stepnet_sim.chips import verilated
 from stepnet_sim.chips.chip_library import chip_library
 from stepnet_sim.chips.design import Design

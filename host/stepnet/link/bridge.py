@@ -1,4 +1,7 @@
-"""Bytes both ways between a link and whoever came to use it."""
+"""Carries bytes both ways between a link and a client that came to use it: a board's visitor.
+
+`stepnet share` and `stepnet sim --listen` bridge each of their clients to the board.
+"""
 
 from __future__ import annotations
 
@@ -13,34 +16,41 @@ LOOK_S = 0.1
 """How long a read of the link lasts before the bridge sees whether the visitor has left."""
 
 STUCK_S = 1.0
-"""How long a visitor that left may take for the rest of an answer."""
+"""How long it may take to send the rest of an answer to a visitor that left."""
 
 QUIET_S = 0.05
+"""How long nothing may come from a board before it is taken to have answered everything."""
+
 DRAIN_S = 2.0
+"""How long `drain` waits for a board that does not stop."""
 
 
 class Visitor(Protocol):
-    """The other end of a bridge. It is ended from another thread than it waits in."""
+    """The other end of a bridge. Its methods are called from two threads: one waits in `receive`,
+    the other ends that.
+    """
 
     def receive(self) -> bytes:
-        """What the visitor sends, as soon as there is some; b"" once it left or was ended."""
+        """The next bytes that the visitor sends, as soon as there are some; b"" once it has left or
+        `stop_receiving` was called.
+        """
         ...
 
     def send(self, data: bytes) -> None:
-        """Send all of `data`; OSError if the visitor left or was hung up on."""
+        """Send all of `data`; OSError if the visitor has left or `hang_up` was called."""
         ...
 
     def stop_receiving(self) -> None:
-        """End `receive`, now and from now on."""
+        """Make `receive` return b"", now and from now on."""
         ...
 
     def hang_up(self) -> None:
-        """End `receive` and `send`, now and from now on."""
+        """Make `receive` return b"" and `send` raise OSError, now and from now on."""
         ...
 
 
 def bridge(link: Link, visitor: Visitor) -> None:
-    """Carry bytes both ways until the visitor leaves or is ended.
+    """Carry bytes both ways until the visitor leaves or is stopped.
 
     The link is read in one thread and written in another, so it has to bear that, as
     `stepnet.link.link.SerialLink` does.
@@ -79,7 +89,8 @@ def bridge(link: Link, visitor: Visitor) -> None:
 
 
 def drain(link: Link) -> None:
-    """Drop what the board still answers to a visitor that left, so that the next one misses it.
+    """Drop what the board still answers to a visitor that left, so that the next one does not get
+    it.
 
     Ends once nothing came for `QUIET_S`, and after `DRAIN_S` in any case. Raises LinkError if the
     link breaks.

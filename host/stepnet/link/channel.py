@@ -11,14 +11,14 @@ from typing import Any, Protocol
 import serial
 
 READ_BYTES = 65536
-"""At most so many bytes come out of one read."""
+"""The most bytes that come out of one read."""
 
 
 class Channel(Protocol):
     """An open port. All methods raise OSError if it breaks."""
 
     def read(self, timeout_s: float) -> bytes:
-        """As `stepnet.link.link.Link.read`."""
+        """The next bytes, as `stepnet.link.link.Link.read` promises them."""
         ...
 
     def write(self, data: bytes, timeout_s: float) -> bool:

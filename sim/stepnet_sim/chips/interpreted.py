@@ -1,4 +1,7 @@
-"""The chip in Amaranth's own simulator: slow, but it needs nothing beside Python."""
+"""A chip in Amaranth's own simulator: slow, but it needs nothing beside Python.
+
+The virtual board is one where there is no C++ compiler.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from stepnet_hdl.chip.chip import Chip
 from stepnet_sim.chips.design import Design
 
 PERIOD_FS = 1_000_000
-"""Of the simulated clock; any value does."""
+"""How long a cycle of the simulated clock lasts; any value does."""
 
 
 class InterpretedChip:
-    """A running chip, with the same methods as `VerilatedChip`. Byte stream only."""
+    """A running chip with the methods of `VerilatedChip`, driven at its byte streams."""
 
     def __init__(self, design: Design) -> None:
         component = design.component()

@@ -1,4 +1,7 @@
-"""The virtual board behind a socket or a pseudo-terminal, for any program that speaks to a port."""
+"""The virtual board behind a socket or a pseudo-terminal, for any program that speaks to a port.
+
+`stepnet sim` uses it.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,12 @@ from stepnet.networks.network import Network
 from stepnet_sim.chips.virtual_board import VirtualBoardLink
 
 REST_CYCLES = 1_000_000
-"""Many times what an engine of the iCEBreaker's size takes for an image. After so many cycles
-without a byte, and those that a full buffer needs on the wire, the chip has nothing left to say."""
+"""After how many cycles without a byte the chip has nothing left to say: many times as many as an
+engine of the iCEBreaker's size takes for an image. Those that a full buffer needs on the wire come
+on top."""
 
 LOAD_TIMEOUT_S = 60.0
-"""For one answer while a network is loaded; the interpreted chip takes its time."""
+"""How long one answer may take while a network is loaded; the interpreted chip takes its time."""
 
 RECEIVE_BYTES = 4096
 
@@ -31,7 +35,9 @@ class RestingLink:
 
     Time passes for the chip only inside `read`, and there only while it may have something to say;
     what is written wakes it.
-    cycles_per_byte: on the wire, for a chip that is driven at its serial pins.
+
+    cycles_per_byte: how long a byte takes on the wire, for a chip that is driven at its serial
+        pins; else 0.
     """
 
     def __init__(self, link: VirtualBoardLink, cycles_per_byte: int = 0) -> None:
@@ -48,7 +54,7 @@ class RestingLink:
             self._changed.notify()
 
     def read(self, timeout_s: float) -> bytes:
-        """What the chip sends next, up to the end of a frame; b"" after `timeout_s`."""
+        """The next bytes that the chip sends, up to the end of a frame; b"" after `timeout_s`."""
         deadline_s = time.monotonic() + timeout_s
         while True:
             written = self._take(deadline_s)
@@ -75,7 +81,7 @@ class RestingLink:
         self._rest_at_cycle = self._link.chip.cycles + self._rest_cycles
 
     def _take(self, deadline_s: float) -> bytes:
-        """What was written; a chip that rests waits for it."""
+        """The bytes that were written meanwhile; waits for some if the chip rests."""
         with self._changed:
             if self._resting:
                 left_s = max(0.0, deadline_s - time.monotonic())
@@ -86,14 +92,14 @@ class RestingLink:
 
 
 class _Lent:
-    """A link that outlives the board it is lent to."""
+    """A link that stays open when the board it is lent to is closed."""
 
     def __init__(self, link: Link) -> None:
         self.write = link.write
         self.read = link.read
 
     def close(self) -> None:
-        """Nothing: the lender closes it."""
+        """Does nothing, because the lender closes the link."""
 
 
 def load(link: Link, network: Network) -> None:
@@ -128,12 +134,14 @@ class Terminal:
         self._ending, self._end = socket.socketpair()
 
     def receive(self) -> bytes:
-        """As `stepnet.link.bridge.Visitor.receive`; programs that come and go are one visitor."""
+        """The next bytes that a program writes, b"" once `hang_up` was called; see
+        `stepnet.link.bridge.Visitor`. Programs that come and go are one visitor.
+        """
         ready, _, _ = select.select([self._near, self._ending], [], [])
         return b"" if self._ending in ready else os.read(self._near, RECEIVE_BYTES)
 
     def send(self, data: bytes) -> None:
-        """As `stepnet.link.bridge.Visitor.send`; waits while nobody reads."""
+        """Send all of `data`, waiting while nobody reads; OSError once `hang_up` was called."""
         while data:
             ready, _, _ = select.select([self._ending], [self._near], [])
             if ready:
@@ -141,11 +149,11 @@ class Terminal:
             data = data[os.write(self._near, data) :]
 
     def stop_receiving(self) -> None:
-        """As `stepnet.link.bridge.Visitor.stop_receiving`."""
+        """End `receive`, and `send` with it."""
         self.hang_up()
 
     def hang_up(self) -> None:
-        """As `stepnet.link.bridge.Visitor.hang_up`."""
+        """End `receive` and `send`, now and from now on."""
         self._end.close()
 
     def serve(self, link: Link) -> None:

@@ -1,4 +1,7 @@
-"""The virtual board: a link whose other end is the simulated chip."""
+"""The virtual board: a link whose other end is a simulated chip.
+
+`open_link` is the entry point that `open_board("sim")` finds.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from stepnet_sim.chips.interpreted import InterpretedChip
 from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
 
 CYCLES_PER_RUN = 1_000
-"""Cycles between two looks at the clock, at Ctrl-C and at what the host wants; a millisecond when
-compiled, and to look costs some microseconds."""
+"""How many cycles pass between two looks at the clock, at Ctrl-C and at what the host wants. A
+compiled chip takes a millisecond for them, and a look some microseconds."""
 
 INTERPRETED_CYCLES_PER_RUN = 50
 
@@ -35,7 +38,7 @@ class VirtualBoardLink:
         self._pending += data
 
     def read(self, timeout_s: float) -> bytes:
-        """What the chip sends next, up to the end of a frame; b"" after `timeout_s`."""
+        """The next bytes that the chip sends, up to the end of a frame; b"" after `timeout_s`."""
         self._check_open()
         deadline = time.monotonic() + timeout_s
         while True:
@@ -69,7 +72,7 @@ def open_link(
     """Start the virtual board that `design_for` describes.
 
     kind: the name of a board that it is to be like; "" for none.
-    network: that it is to hold, but not loaded; None if that is not known.
+    network: the network that will be loaded; None if that is not known.
     uart: drive the chip's serial pins at `baud`, instead of the byte stream behind the UART.
     progress: is told, in a sentence without a full stop, what takes long.
 

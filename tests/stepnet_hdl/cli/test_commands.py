@@ -10,9 +10,9 @@ import typer
 from typer.testing import CliRunner
 
 from fake_tools import make_tools
-from networks import random_network
 from stepnet.cores.engine.memory_image import layer_weight_words
 from stepnet.errors import BuildError, NetworkError
+from stepnet.networks.random_networks import random_network
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.capacity import fitting_networks
 from stepnet_hdl.boards.catalogue import all_boards, find_board

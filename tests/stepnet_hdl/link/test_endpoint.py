@@ -7,6 +7,7 @@ import pytest
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 
+from stepnet.boards.model import BoardModel, CoreReading
 from stepnet.link import messages as protocol
 from stepnet.link.frames import FrameReader, encode_frame, window
 from stepnet.link.messages import Answer, Refusal, Request
@@ -51,94 +52,29 @@ def margin_of(image):
 
 
 def load_refusal_of(body):
-    return Refusal.OUT_OF_RANGE if body[3] == REFUSED_SPACE else 0
+    return Refusal.OUT_OF_RANGE if body[3] == REFUSED_SPACE else None
 
 
-class Model:
-    """What a board answers, request by request."""
+class StandIn:
+    """What `Core` does, for the model of the board."""
 
-    def __init__(self, initial_digest=None, image_bytes=IMAGE_BYTES):
+    def __init__(self, image_bytes):
         self.image_bytes = image_bytes
-        self.loaded = initial_digest is not None
-        self.initial_digest = initial_digest
-        self.crc = 0
-        self.spoiled = False
-        self.dropped = 0
         self.images = []
         self.load_bodies = []
 
-    @property
-    def digest(self):
-        return self.crc if self.initial_digest is None else self.initial_digest
+    def identity_fields(self):
+        return {**IDENTITY, "image_bytes": self.image_bytes}
 
-    def answer(self, request):
-        header = protocol.HEADER.unpack(request)
-        sequence, body = header["sequence"], request[protocol.HEADER.size :]
-        outcome = self._outcome(header["kind"], body)
-        if isinstance(outcome, bytes):
-            return outcome[:1] + sequence.to_bytes(2, "little") + outcome[3:]
-        if outcome:
-            return protocol.REFUSAL.pack(kind=Answer.REFUSAL, sequence=sequence, reason=outcome)
-        return protocol.ACKNOWLEDGE.pack(kind=Answer.ACKNOWLEDGE, sequence=sequence)
+    def load(self, space, address, words):
+        self.load_bodies.append(address.to_bytes(3, "little") + bytes([space]) + words)
+        return load_refusal_of(self.load_bodies[-1])
 
-    def _outcome(self, kind, body):
-        """A refusal, None for an acknowledgement, or the answer without its sequence number."""
-        match kind:
-            case Request.IDENTIFY:
-                return Refusal.WRONG_LENGTH if body else self._identity()
-            case Request.CLEAR:
-                if body:
-                    return Refusal.WRONG_LENGTH
-                self.loaded, self.crc, self.initial_digest = False, 0, None
-                self.spoiled = False
-                return None
-            case Request.LOAD:
-                if len(body) <= 4:
-                    return Refusal.WRONG_LENGTH
-                self.load_bodies.append(body)
-                self.loaded, self.initial_digest = False, None
-                self.crc = zlib.crc32(body[4:], self.crc)
-                self.spoiled |= bool(load_refusal_of(body))
-                return load_refusal_of(body)
-            case Request.COMMIT:
-                if len(body) != 4:
-                    return Refusal.WRONG_LENGTH
-                right = int.from_bytes(body, "little") == self.digest
-                self.loaded = right and not self.spoiled
-                return None if self.loaded else Refusal.WRONG_DIGEST
-            case Request.INFER:
-                return self._inference(body)
-            case _:
-                return Refusal.UNKNOWN_KIND
-
-    def _inference(self, image):
-        if not self.loaded:
-            return Refusal.NOTHING_LOADED
-        if not image or len(image) != self.image_bytes:
-            return Refusal.WRONG_LENGTH
+    def read(self, digest, image):
         self.images.append(image)
         if image[0] == OVERRUN_PIXELS:
             return Refusal.PROGRAM_OVERRUN
-        return protocol.READING.pack(
-            kind=Answer.READING,
-            sequence=0,
-            code=code_of(image),
-            margin=margin_of(image),
-            cycles=cycles_of(image),
-        )
-
-    def _identity(self):
-        return protocol.IDENTITY.pack(
-            kind=Answer.IDENTITY,
-            sequence=0,
-            protocol_version=protocol.PROTOCOL_VERSION,
-            buffer_bytes=BUFFER_BYTES,
-            loaded=self.loaded,
-            digest=self.digest,
-            image_bytes=self.image_bytes,
-            dropped_frames=self.dropped % 256,
-            **IDENTITY,
-        )
+        return CoreReading(code_of(image), margin_of(image), cycles_of(image))
 
 
 class Core:
@@ -209,7 +145,7 @@ class Core:
         for _ in range(self._pauses.cycles()):
             await ctx.tick()
         ctx.set(self._dut.core.load_done, 1)
-        ctx.set(self._dut.core.load_refusal, load_refusal_of(body))
+        ctx.set(self._dut.core.load_refusal, load_refusal_of(body) or 0)
         await ctx.tick()
         ctx.set(self._dut.core.load_done, 0)
 
@@ -229,7 +165,13 @@ class Session:
         self.rx = bench.monitor(dut.rx)
         self.tx = bench.sink(dut.tx, Pauses(pauses, seed=22))
         bench.monitor(dut.core.load)
-        self.model = model = Model(initial_digest, image_bytes)
+        stand_in = StandIn(image_bytes)
+        self.model = model = BoardModel(
+            stand_in,
+            buffer_bytes=BUFFER_BYTES,
+            clock_hz=IDENTITY["clock_hz"],
+            built_in_digest=initial_digest,
+        )
         self.expected = []
         self.answers = []
         reader = FrameReader()
@@ -248,8 +190,8 @@ class Session:
             driver = Driver(dut.rx, Pauses(pauses, seed=23))
             for chunk in chunks:
                 requests = reader.feed(chunk)
-                model.dropped = reader.dropped
-                self.expected += [model.answer(request) for request in requests]
+                model.dropped_frames = reader.dropped
+                self.expected += [model.answer_to(request) for request in requests]
                 await driver.send(ctx, chunk)
                 await wait_for_answers(ctx, at_most_missing=in_flight - 1)
             await wait_for_answers(ctx, at_most_missing=0)
@@ -260,8 +202,8 @@ class Session:
         bench.run(testbench)
         assert self.answers == self.expected
         assert answer_reader.dropped == 0
-        assert core.images == model.images
-        assert core.load_bodies == model.load_bodies
+        assert core.images == stand_in.images
+        assert core.load_bodies == stand_in.load_bodies
         assert self.loaded == model.loaded
 
 
@@ -525,7 +467,7 @@ def test_noise_gets_no_answer_and_hangs_nothing(seed):
     chunks += [b"\0", request(Request.IDENTIFY, 0xFFFF), *LOADING]
     chunks += [request(Request.INFER, 1, IMAGES[4])]
     session = Session(chunks, pauses=0.1 * (seed == 0))
-    assert session.model.dropped > 5
+    assert session.model.dropped_frames > 5
     assert session.answers[-1][0] == Answer.READING
 
 
