@@ -323,7 +323,7 @@ def test_a_token_that_nobody_asks_for():
             SerialLink(with_token(url, "secret"), timeout_s=0.1)
         assert str(caught.value) == (
             f"What answers at {url!r} did not take the token within 0.1 s; "
-            "leave it out if the board is shared without one."
+            "write socket://@host:port if the board is shared without one."
         )
 
 
@@ -463,7 +463,8 @@ def test_sharing_with_everyone_without_a_token_is_said(stepnet):
 
         def leave():
             for _ in range(100):
-                with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port)) as client:
+                    client.sendall(b"\0")
                     return
                 time.sleep(0.05)
 

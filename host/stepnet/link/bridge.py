@@ -1,4 +1,7 @@
-"""Bytes both ways between a link and whoever came to use it."""
+"""Bytes both ways between a link and whoever came to use it.
+
+Nothing is kept here: what one side does not take, the other is not asked for.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,20 @@ QUIET_S = 0.05
 DRAIN_S = 2.0
 
 
+class SharedLink(Link, Protocol):
+    """A link that one visitor uses after the other.
+
+    One thread may read it while another one writes to it. A write waits until there is room for it.
+    """
+
+    def discard(self) -> None:
+        """Forget what was written and is not on its way to the board yet, as far as that is known.
+
+        Raises LinkError if the channel broke.
+        """
+        ...
+
+
 class Visitor(Protocol):
     """The other end of a bridge. It is ended from another thread than it waits in."""
 
@@ -27,7 +44,7 @@ class Visitor(Protocol):
         ...
 
     def send(self, data: bytes) -> None:
-        """Send all of `data`; OSError if the visitor left or was hung up on."""
+        """Send all of `data`; OSError if the visitor left, was hung up on or takes nothing."""
         ...
 
     def stop_receiving(self) -> None:
@@ -51,14 +68,15 @@ def bridge(link: Link, visitor: Visitor) -> None:
     broke: list[LinkError] = []
 
     def carry_answers() -> None:
+        takes_answers = True
         try:
+            # Without a visitor too: a write under way may wait for the board to answer.
             while not left.is_set():
-                if received := link.read(LOOK_S):
-                    visitor.send(received)
-        except LinkError as error:  # first, because LinkTimeoutError is an OSError too
+                received = link.read(LOOK_S)
+                if received and takes_answers:
+                    takes_answers = _is_sent(received, visitor)
+        except LinkError as error:
             broke.append(error)
-        except OSError:
-            pass  # the visitor left in the middle of an answer
         finally:
             visitor.stop_receiving()
 
@@ -78,12 +96,24 @@ def bridge(link: Link, visitor: Visitor) -> None:
         raise broke[0]
 
 
-def drain(link: Link) -> None:
-    """Drop what the board still answers to a visitor that left, so that the next one misses it.
+def drain(link: SharedLink) -> None:
+    """Drop what a visitor that left has written and what the board still answers to it, so that the
+    next one misses both.
 
     Ends once nothing came for `QUIET_S`, and after `DRAIN_S` in any case. Raises LinkError if the
     link breaks.
     """
     deadline_s = time.monotonic() + DRAIN_S
+    link.discard()
     while link.read(QUIET_S) and time.monotonic() < deadline_s:
         pass
+
+
+def _is_sent(answers: bytes, visitor: Visitor) -> bool:
+    """Send answers; a visitor that does not take them is not listened to any more either."""
+    try:
+        visitor.send(answers)
+    except OSError:
+        visitor.stop_receiving()
+        return False
+    return True
