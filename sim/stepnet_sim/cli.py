@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepnet.cli.options import BaudOption, UartOption
-from stepnet.cli.output import Progress
+from stepnet.cli.output import Progress, announce
+from stepnet.cli.tokens import NoTokenOption, TokenOption, chosen_token
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
+from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from stepnet_sim.verification.ladder import Outcome
@@ -41,13 +43,19 @@ def sim(
         bool, typer.Option("--public", help="Let --listen take an address for other machines.")
     ] = False,
     once: Annotated[
-        bool, typer.Option("--once", help="With --listen: end when the first client has left.")
+        bool,
+        typer.Option(
+            "--once", help="With --listen: end when the first client that got it has left."
+        ),
     ] = False,
+    token: TokenOption = None,
+    no_token: NoTokenOption = False,
 ) -> None:
     """Serve the virtual board at a socket or a pseudo-terminal, until Ctrl-C.
 
     A socket takes one client after the other; one that comes meanwhile is turned away and told why.
-    The board keeps its network from one client to the next.
+    With --public a token is made up and shown if none is given. The board keeps its network from
+    one client to the next.
     """
     if pty == (listen is not None):
         raise typer.BadParameter("give one of --listen and --pty.", param_hint="--listen")
@@ -65,6 +73,7 @@ def sim(
     from stepnet_sim.chips.served import RestingLink, Terminal, load
     from stepnet_sim.chips.virtual_board import start
 
+    token, made_up = chosen_token(token, public=public, no_token=no_token)
     loaded = None if network is None else load_network(network)
     design = design_for(loaded, like or "", uart=uart, baud=baud)
     if loaded is not None:
@@ -81,11 +90,14 @@ def sim(
         if loaded is not None:
             load(link, loaded)
         if terminal is not None:
-            _tell(f"The virtual board is at {terminal.where}; Ctrl-C ends it")
+            announce(f"The virtual board is at {terminal.where}; Ctrl-C ends it")
             terminal.serve(link)
         if listener is not None:
-            share = Share(lambda: link, listener, report=_tell)
-            _tell(f"The virtual board is at {shared_at(listener)}; Ctrl-C ends it")
+            share = Share(lambda: link, listener, token=token, report=announce)
+            url = shared_at(listener, token if made_up else None)
+            announce(f"The virtual board is at {url}; Ctrl-C ends it")
+            if public and token is None:
+                announce("No token is asked for, so whoever reaches this machine can use the board")
             share.serve(once=once)
 
 
@@ -161,10 +173,6 @@ def _show_outcomes(name: str, outcomes: list[Outcome]) -> None:
             outcome.cases,
             "" if outcome.cycles is None else f"{outcome.cycles:,}",
             f"{outcome.seconds:.1f}",
-            outcome.disagreement or "agrees",
+            printable(outcome.disagreement or "agrees"),
         )
     Console().print(table)
-
-
-def _tell(message: str) -> None:
-    print(f"{message}.", flush=True)

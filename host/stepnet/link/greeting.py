@@ -12,7 +12,7 @@ import hmac
 import re
 from dataclasses import dataclass
 
-from stepnet.link.link import MOST_GREETING_BYTES, TOKEN_PREFIX
+from stepnet.link.tokens import MOST_GREETING_BYTES, TOKEN_PREFIX
 
 _HTTP_METHOD = re.compile(rb"[A-Z][A-Z-]{0,19}")
 _TLS_HELLO = re.compile(rb"\x16\x03.{3}\x01\x00", re.DOTALL)

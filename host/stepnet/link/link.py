@@ -14,7 +14,6 @@ from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 import serial
 
@@ -22,22 +21,18 @@ from stepnet.errors import LinkBrokenError, LinkError, LinkTimeoutError, Missing
 from stepnet.link.channel import Channel, SocketChannel, channel_of
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 from stepnet.link.sockets import SCHEME, connect, host_and_port
+from stepnet.link.tokens import (
+    MOST_GREETING_BYTES,
+    TOKEN_VARIABLE,
+    WELCOME,
+    greeting,
+    split_token,
+)
 from stepnet.printable import printable
 
 BOARDS_GROUP = "stepnet.boards"
 """Entry points of boards with a name. Each is a `LinkFactory`; what it needs beside its own package
 is that package's extra of the same name."""
-
-TOKEN_VARIABLE = "STEPNET_TOKEN"
-"""Where a client looks for the token that its URL does not name: unlike that, it is in no list of
-processes."""
-
-TOKEN_PREFIX = b"stepnet-token "
-WELCOME = b"stepnet-welcome\n"
-"""What a client and a share that wants a token say to each other first; see `share`."""
-
-MOST_GREETING_BYTES = 1024
-"""Neither says more before they know each other."""
 
 _NOTICE_PREFIX = b"\0stepnet: "
 
@@ -105,7 +100,7 @@ class SerialLink:
         timeout_s: float = 5.0,
         token: str | None = None,
     ) -> None:
-        where, named_token = _split_token(where)
+        where, named_token = split_token(where)
         if named_token is not None:
             token = named_token
         self._where = where
@@ -171,7 +166,7 @@ class SerialLink:
 
     def _introduce(self, token: str) -> None:
         """Send a share its token, and wait until it lets this client in."""
-        self.write(TOKEN_PREFIX + token.encode() + b"\n")
+        self.write(greeting(token))
         deadline_s = time.monotonic() + self._timeout_s
         answer = b""
         while not answer.endswith(b"\n") and len(answer) < MOST_GREETING_BYTES:
@@ -204,11 +199,6 @@ class SerialLink:
 def notice(sentence: str) -> bytes:
     """What a share sends before it ends a connection, so that `SerialLink` can say why."""
     return _NOTICE_PREFIX + sentence.encode() + b"\n"
-
-
-def without_token(where: str) -> str:
-    """`where` as it may be shown: a share's URL without its token."""
-    return _split_token(where)[0]
 
 
 def _channel_to(where: str, baud: int, timeout_s: float) -> Channel:
@@ -253,14 +243,6 @@ def open_link(
         )
     token = os.environ.get(TOKEN_VARIABLE)
     return SerialLink(where, baud=baud, timeout_s=timeout_s, token=token)
-
-
-def _split_token(where: str) -> tuple[str, str | None]:
-    """The port or URL to open, and the token that it names; None if it names none."""
-    token, at, place = where.removeprefix(SCHEME).rpartition("@")
-    if not where.startswith(SCHEME) or not at:
-        return where, None
-    return SCHEME + place, unquote(token)
 
 
 def _factory(board: EntryPoint) -> LinkFactory:

@@ -17,8 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from stepnet.link.greeting import Admitted, TurnedAway, judge, judge_silent
-from stepnet.link.link import MOST_GREETING_BYTES, WELCOME, notice
+from stepnet.link.link import notice
 from stepnet.link.sockets import prepare
+from stepnet.link.tokens import MOST_GREETING_BYTES, WELCOME
 
 PLACES = 64
 """Clients that may wait at once."""
