@@ -238,11 +238,13 @@ class Shouting(Peer):
     """Turns away with a notice that a terminal would obey."""
 
     notice = "\x1b]0;owned\x07\x1b[2J go away" + "!" * 1000
+    has_shouted = False
 
     def receive(self, data):
-        if not data:
+        if self.has_shouted and not data:
             raise HangUpError
-        return f"\0stepnet: {self.notice}\n".encode()
+        self.has_shouted = self.has_shouted or bool(data)
+        return f"\0stepnet: {self.notice}\n".encode() if data else b""
 
 
 @pytest.mark.slow

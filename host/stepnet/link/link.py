@@ -127,6 +127,7 @@ class SerialLink:
         try:
             taken = self._open_channel().write(data, self._timeout_s, whole_s)
         except OSError as error:
+            self._hear_last_words()
             raise self._broke(error) from error
         if not taken:
             slow = time.monotonic() - start_s >= whole_s
@@ -182,6 +183,14 @@ class SerialLink:
         if answer != WELCOME:
             self._last_read = answer  # a notice may have come in pieces
             raise self._broke(ConnectionError("it answered the token with something else"))
+
+    def _hear_last_words(self) -> None:
+        """Read what a share may have said before it ended the connection."""
+        heard = b""
+        with suppress(OSError):
+            while len(heard) < MOST_GREETING_BYTES and (said := self._open_channel().read(0.0)):
+                heard += said
+        self._last_read = heard or self._last_read
 
     def _broke(self, error: OSError) -> LinkBrokenError:
         _, told, sentence = self._last_read.rpartition(_NOTICE_PREFIX)
