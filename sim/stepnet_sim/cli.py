@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepnet.cli.options import BaudOption, UartOption
-from stepnet.cli.output import Progress
+from stepnet.cli.output import Progress, announce
+from stepnet.cli.tokens import NoTokenOption, TokenOption, chosen_token
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
+from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from stepnet.networks.network import Network
@@ -46,13 +48,19 @@ def sim(
         bool, typer.Option("--public", help="Let --listen take an address for other machines.")
     ] = False,
     once: Annotated[
-        bool, typer.Option("--once", help="With --listen: end when the first client has left.")
+        bool,
+        typer.Option(
+            "--once", help="With --listen: end when the first client that got it has left."
+        ),
     ] = False,
+    token: TokenOption = None,
+    no_token: NoTokenOption = False,
 ) -> None:
     """Serve the virtual board at a socket or a pseudo-terminal, until Ctrl-C.
 
     A socket takes one client after the other; one that comes meanwhile is turned away and told why.
-    The board keeps its network from one client to the next.
+    With --public a token is made up and shown if none is given. The board keeps its network from
+    one client to the next.
     """
     if pty == (listen is not None):
         raise typer.BadParameter("give one of --listen and --pty.", param_hint="--listen")
@@ -67,18 +75,22 @@ def sim(
     from stepnet_sim.chips.design import design_for
     from stepnet_sim.chips.served import Terminal
 
+    token, made_up = chosen_token(token, public=public, no_token=no_token)
     loaded = None if network is None else load_network(network)
     design = design_for(loaded, like or "", uart=uart, baud=baud)
     if loaded is not None:
         check_fits(loaded, design.shape)
     if listen is None:
         with Terminal() as terminal, _started(design, loaded) as link:
-            _tell(f"The virtual board is at {terminal.where}; Ctrl-C ends it")
+            announce(f"The virtual board is at {terminal.where}; Ctrl-C ends it")
             terminal.serve(link)
     else:
         with listen_at(listen, public=public) as listener, _started(design, loaded) as link:
-            share = Share(lambda: link, listener, report=_tell)
-            _tell(f"The virtual board is at {shared_at(listener)}; Ctrl-C ends it")
+            share = Share(lambda: link, listener, token=token, report=announce)
+            url = shared_at(listener, token if made_up else None)
+            announce(f"The virtual board is at {url}; Ctrl-C ends it")
+            if public and token is None:
+                announce("No token is asked for, so whoever reaches this machine can use the board")
             share.serve(once=once)
 
 
@@ -169,10 +181,6 @@ def _show_outcomes(name: str, outcomes: list[Outcome]) -> None:
             outcome.cases,
             "" if outcome.cycles is None else f"{outcome.cycles:,}",
             f"{outcome.seconds:.1f}",
-            outcome.disagreement or "agrees",
+            printable(outcome.disagreement or "agrees"),
         )
     Console().print(table)
-
-
-def _tell(message: str) -> None:
-    print(f"{message}.", flush=True)

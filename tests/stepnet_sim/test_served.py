@@ -278,7 +278,8 @@ def test_any_program_may_use_the_terminal(network_file):
 def test_once():
     with running("--listen", "127.0.0.1:0", "--once") as (process, where):
         host, port = where.removeprefix("socket://").split(":")
-        socket.create_connection((host, int(port))).close()
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"\0")
         out, err = process.communicate(timeout=TIMEOUT_S)
         assert (process.returncode, err) == (0, "")
         assert [line.split(maxsplit=1)[1] for line in out.splitlines()] == [

@@ -16,9 +16,10 @@ from stepnet.boards.image_stream import ImageStream
 from stepnet.boards.packing import ImageLike
 from stepnet.boards.reading import Reading
 from stepnet.boards.session import Session, check_timeout
-from stepnet.link.link import Link, open_link, without_token
+from stepnet.link.link import Link, open_link
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tally import Statistics
+from stepnet.link.tokens import without_token
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network

@@ -20,8 +20,8 @@ from stepnet.boards.board import Board, ImageLike, Reading, open_board
 from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.errors import BoardError
 from stepnet.link.frames import window
-from stepnet.link.link import without_token
 from stepnet.link.serial_line import DEFAULT_BAUD
+from stepnet.link.tokens import without_token
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from stepnet.errors import LinkError, MissingToolError
+from stepnet.errors import LinkError, LinkTimeoutError, MissingToolError
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet_sim.chips.chip_library import chip_library
@@ -23,6 +23,10 @@ compiled chip takes a millisecond for them, and a look some microseconds."""
 INTERPRETED_CYCLES_PER_RUN = 50
 
 
+MOST_PENDING_BYTES = 1 << 20
+"""Written and not taken by the chip, which has no time while nobody reads."""
+
+
 class VirtualBoardLink:
     """A `Link` to a simulated chip. Time passes for the chip only inside `read`."""
 
@@ -33,9 +37,23 @@ class VirtualBoardLink:
         self._closed = False
 
     def write(self, data: bytes) -> None:
-        """Queue bytes for the chip."""
+        """Queue bytes for the chip; LinkTimeoutError if `MOST_PENDING_BYTES` wait there already."""
         self._check_open()
+        if len(self._pending) > MOST_PENDING_BYTES:
+            raise LinkTimeoutError(
+                f"The virtual board was written {len(self._pending)} bytes and had no time to take "
+                "them; read what it answers before writing more."
+            )
         self._pending += data
+
+    @property
+    def pending_bytes(self) -> int:
+        """Written, and not taken by the chip yet."""
+        return len(self._pending)
+
+    def discard(self) -> None:
+        """Forget what the chip has not taken."""
+        self._pending.clear()
 
     def read(self, timeout_s: float) -> bytes:
         """The next bytes that the chip sends, up to the end of a frame; b"" after `timeout_s`."""
