@@ -11,7 +11,7 @@ from stepnet.data.evaluation import score
 from stepnet.data.sets import Dataset, load
 from stepnet.errors import DataError, NetworkError
 from stepnet.networks import reference
-from stepnet.networks.shipped import load_network, names
+from stepnet.networks.shipped import load_network, lut_names, names
 from stepnet.samples import sample_pictures
 
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
@@ -107,7 +107,8 @@ def test_an_unknown_name_lists_the_shipped_ones():
     with pytest.raises(NetworkError) as caught:
         load_network("letters-of-no-alphabet")
     assert str(caught.value) == (
-        f"There is no network 'letters-of-no-alphabet'; choose one of {', '.join(names())}, "
+        f"There is no network 'letters-of-no-alphabet'; choose one of "
+        f"{', '.join(sorted([*names(), *lut_names()]))}, "
         "or name a .npz file that `stepnet train` wrote."
     )
 

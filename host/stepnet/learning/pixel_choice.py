@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 RARE = 0.0005
 """Part of the images; a pixel that is ink, or is none, more seldom tells nothing."""
 
+NOTHING = 1e-9
+"""A variance that is rounding alone: the pixel is told by those already chosen."""
+
 AT_ONCE = 4096
 """Images whose products are summed together."""
 
 
 def most_telling(pixels: NDArray[np.bool_], count: int | None) -> NDArray[np.int64]:
-    """The `count` pixels that together tell the most of an image, in their order: (count,).
+    """The `count` pixels that together tell the most of an image, in their order: (count,), or
+    fewer where these tell all others.
 
     pixels: (N, height, width). count: None for all that differ from image to image; at most that
     many are chosen.
@@ -35,6 +39,8 @@ def most_telling(pixels: NDArray[np.bool_], count: int | None) -> NDArray[np.int
     chosen: list[int] = []
     for _ in range(count):
         pivot = int(np.argmax(np.diag(left)))
+        if left[pivot, pivot] < NOTHING:
+            break
         chosen.append(pivot)
         left = left - np.outer(left[:, pivot], left[pivot]) / left[pivot, pivot]
         left[pivot, pivot] = -1.0
