@@ -8,6 +8,7 @@ from PIL import Image, ImageColor
 
 from stepnet import Layer, Network, plots
 from stepnet.errors import MissingToolError
+from stepnet.plots import drawing
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +19,7 @@ ASCII = "".join(map(chr, range(33, 127)))
 @pytest.fixture(autouse=True)
 def small_pictures(monkeypatch):
     """Fewer pixels are looked at faster."""
-    monkeypatch.setattr(plots, "DPI", 100)
+    monkeypatch.setattr(drawing, "DPI", 100)
 
 
 def pixels(path):
@@ -203,7 +204,7 @@ def drawn_weights(path, height, width, columns):
     """
     image = pixels(path)
     mosaic_height, mosaic_width = height + 1, columns * (width + 1) - 1
-    side = round(6.5 * plots.DPI / mosaic_width)
+    side = round(6.5 * drawing.DPI / mosaic_width)
     rows = (len(image) - 15 - 50) // side
     area = image[50 : 50 + rows * side, 15 : 15 + mosaic_width * side]
     blocks = area.reshape(rows, side, mosaic_width, side, 3)
