@@ -296,3 +296,10 @@ def test_weights_need_an_output_and_a_neuron(tmp_path, words):
     result = CliRunner().invoke(APP, ["weights", "digits", *map(str, output), *words])
     assert result.exit_code == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_tables_are_drawn_with_their_wires(tmp_path):
+    path = tmp_path / "wires.png"
+    result = CliRunner().invoke(APP, ["weights", "digits-lut-compact", "--output", str(path)])
+    assert result.stdout.strip() == f"{path}: 1592 tables on 404 pixels"
+    assert path.exists()
