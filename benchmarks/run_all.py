@@ -118,6 +118,8 @@ BENCHMARKS = (
     accuracy("ascii", "67 %", UNIPEN),
     accuracy("ascii-bits", "55 %", UNIPEN),
     accuracy("letters", "68 %", UNIPEN),
+    accuracy("digits-lut-compact", "97.0 %"),
+    accuracy("digits-lut", "98.0 %"),
     Benchmark(
         "`make demo`, again, `make test`, `make check`: fresh clone, packages in pip's cache",
         "240 s; 15 s; 480 s; 60 s",
