@@ -50,16 +50,18 @@ def test_it_learns(readout, table_inputs):
 
 
 @pytest.mark.parametrize("readout", Readout)
-@pytest.mark.parametrize("table_inputs", TABLE_INPUTS)
-def test_the_export_counts_what_was_trained(readout, table_inputs):
+@pytest.mark.parametrize(
+    "changes", [*({"table_inputs": inputs} for inputs in TABLE_INPUTS), {"gathered": 20}]
+)
+def test_the_export_counts_what_was_trained(readout, changes):
     """Also with a number of tables that leaves the rows groups of different sizes."""
     dataset = bars()
-    settings = config(readout=readout, table_inputs=table_inputs, tables=37)
+    settings = config(readout=readout, tables=37, **changes)
     learner = LutLearner(settings, dataset)
     # One step: enough to move everything, and too little to read every image.
     next(learner.learn(1))
     bits = torch.from_numpy((dataset.images >= 128).reshape(len(dataset), -1).T)
-    counted = learner.model.forward(bits[learner.model.candidates].to(torch.uint8)).numpy()
+    counted = learner.counts(bits.to(torch.uint8)).numpy()
     network = learner.export("bars")
     rows = learner.lesson.targets.trained_rows
     np.testing.assert_array_equal(lut.sums(network, dataset.images)[:, rows], counted)
@@ -117,8 +119,8 @@ def test_a_wire_learns_the_pixel_that_helps():
         pixels = torch.randint(0, 2, (8, 64), generator=generator, dtype=torch.uint8)
         error = model.forward(pixels)[:, 0] - pixels[2]
         *_, of_weights = model.backward(error[:, None])
-        model.move_wires(of_weights, step, 0.02)
-    assert int(model.weights[0].argmax()) == 2
+        model.wires.move(of_weights, step, 0.02)
+    assert int(model.wires.chosen[0]) == 2
 
 
 def test_few_pixels_are_used_when_few_are_allowed():
@@ -126,6 +128,38 @@ def test_few_pixels_are_used_when_few_are_allowed():
     assert len(network.pixels_used) <= 9
     fresh = bars(seed=1)
     assert (lut.infer(network, fresh.images) == fresh.labels).mean() > 0.8
+
+
+def test_gathered_bits_see_pixels_of_one_byte_each():
+    learner = LutLearner(config(gathered=12, tables=30, table_inputs=7), bars())
+    learn(learner, [1, 2, 3, 4])
+    network = learner.export("bars")
+    gathered, first, last = network.layers
+    assert (gathered.n_out, last.n_out) == (12, 30)
+    assert (gathered.wires // 8 == gathered.wires[:, :1] // 8).all()
+    assert first.n_in == 12
+    fresh = bars(seed=1)
+    assert (lut.infer(network, fresh.images) == fresh.labels).mean() > 0.9
+
+
+def test_the_last_byte_of_an_image_may_be_short():
+    """25 pixels: the fourth byte has one."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (60, 5, 5)).astype(np.uint8)
+    digits = Dataset(images, np.arange(60) % 3 + ord("0"))
+    learner = LutLearner(config(gathered=25, tables=30), digits)
+    learn(learner, [1])
+    assert learner.export("digits").layers[0].wires.max() == 24
+
+
+def test_the_gradient_goes_back_to_gathered_bits():
+    model = LutModel(torch.arange(3), 1, 1, 4, torch.Generator().manual_seed(0))
+    model.forward(torch.tensor([[0], [1], [1]], dtype=torch.uint8))
+    *_, of_inputs, _ = model.backward(torch.ones(1, 1))
+    found = model.of_candidates(of_inputs)
+    for candidate in range(3):
+        mine = of_inputs[model.wires.chosen == candidate].sum()
+        assert float(found[candidate]) == pytest.approx(float(mine))
 
 
 def test_the_pixels_that_tell_most_do_not_tell_the_same():
@@ -151,15 +185,16 @@ def test_bits_that_never_change_are_constant():
     assert network.counts.sizes.tolist() == [15, 15, 15, 15, 0, 0, 0]
 
 
-def test_a_learner_that_takes_up_a_state_goes_on_bit_for_bit():
-    whole = LutLearner(config(table_inputs=7), bars())
+@pytest.mark.parametrize("gathered", [None, 20])
+def test_a_learner_that_takes_up_a_state_goes_on_bit_for_bit(gathered):
+    whole = LutLearner(config(table_inputs=7, gathered=gathered), bars())
     learn(whole, [1, 2, 3, 4])
-    first = LutLearner(config(table_inputs=7), bars())
+    first = LutLearner(config(table_inputs=7, gathered=gathered), bars())
     learn(first, [1, 2])
     state = first.state()
     kept = {key: array.copy() for key, array in state.items()}
     learn(first, [3])
-    second = LutLearner(config(table_inputs=7), bars())
+    second = LutLearner(config(table_inputs=7, gathered=gathered), bars())
     # The state is a copy: going on has not changed it.
     for key, array in state.items():
         np.testing.assert_array_equal(array, kept[key])
@@ -190,6 +225,10 @@ def test_fewer_tables_than_counts_are_refused():
             "The setting table_inputs is 5; choose one of 4, 7, 10, 13, 16.",
         ),
         ({"pixels": 0}, "The setting pixels is 0; give at least 1."),
+        (
+            {"pixels": 9, "gathered": 8},
+            "Of 9 pixels, 8 bits are to be gathered; give one of both, pixels or gathered.",
+        ),
         ({"temperature": -1.0}, "The temperature is -1.0; give a finite number greater than 0."),
         ({"tables": 0}, "The setting tables is 0; give at least 1."),
         (
