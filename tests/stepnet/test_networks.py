@@ -116,6 +116,7 @@ class ShippedTables:
 SHIPPED_TABLES = {
     "digits-lut-compact": ShippedTables(420, 1592, DIGITS, "mnist", 0.970),
     "digits-lut": ShippedTables(830, 2863, DIGITS, "mnist", 0.980),
+    "digits-lut-large": ShippedTables(2000, 6416, DIGITS, "mnist", 0.985),
 }
 
 
