@@ -118,6 +118,7 @@ BENCHMARKS = (
     accuracy("ascii", "67 %", UNIPEN),
     accuracy("ascii-bits", "55 %", UNIPEN),
     accuracy("letters", "68 %", UNIPEN),
+    accuracy("ascii-lut", "70 %", UNIPEN),
     accuracy("digits-lut-compact", "97.0 %"),
     accuracy("digits-lut", "98.0 %"),
     accuracy("digits-lut-large", "98.5 %"),
