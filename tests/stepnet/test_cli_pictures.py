@@ -15,7 +15,7 @@ from stepnet.cli.evaluate import evaluate
 from stepnet.cli.networks import networks
 from stepnet.cli.weights import weights
 from stepnet.errors import NetworkError
-from stepnet.networks.shipped import load_network, names
+from stepnet.networks.shipped import all_names, load_network
 from stepnet.networks.sigmoid import SigmoidLayer, SigmoidNetwork
 
 APP = typer.Typer(rich_markup_mode=None)
@@ -177,7 +177,8 @@ def test_shipped_networks_are_listed_a_line_each():
     assert header.split() == (
         ["name", "sizes", "weight", "bits", "readout", "characters", "accuracy", "kbit"]
     )
-    assert [line.split()[0] for line in lines] == names()
+    assert [line.split()[0] for line in lines] == all_names()
+    assert "digits-lut" in all_names()
     cells = {line.split()[0]: line.split()[1:] for line in lines}
     assert cells["digits"] == ["784-128-64-7", "1,1,8", "bits", "0-9", "96.37%", "112"]
     assert cells["exercise"] == ["784-512-7", "8", "bits", "0-9", "96.77%", "3,240"]
@@ -185,7 +186,7 @@ def test_shipped_networks_are_listed_a_line_each():
 
 def test_shipped_networks_as_json():
     listed = json.loads(run("networks", "--json"))["networks"]
-    assert [entry["name"] for entry in listed] == names()
+    assert [entry["name"] for entry in listed] == all_names()
     digits = load_network("digits")
     assert next(entry for entry in listed if entry["name"] == "digits") == {
         "name": "digits",
@@ -202,7 +203,7 @@ def test_shipped_networks_as_json():
         "digest": digits.digest,
         "card": digits.card,
     }
-    assert json.loads(run("networks", "digits", "--json")) == listed[names().index("digits")]
+    assert json.loads(run("networks", "digits", "--json")) == listed[all_names().index("digits")]
 
 
 def test_the_whole_card_of_one_network_is_shown():
@@ -254,7 +255,7 @@ def test_a_network_that_is_not_there_is_named():
     with pytest.raises(NetworkError) as caught:
         run("networks", "nothing-shipped")
     assert str(caught.value) == (
-        f"There is no network 'nothing-shipped'; choose one of {', '.join(names())}, "
+        f"There is no network 'nothing-shipped'; choose one of {', '.join(all_names())}, "
         "or name a .npz file that `stepnet train` wrote."
     )
 
@@ -291,3 +292,10 @@ def test_weights_need_an_output_and_a_neuron(tmp_path, words):
     result = CliRunner().invoke(APP, ["weights", "digits", *map(str, output), *words])
     assert result.exit_code == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_tables_are_drawn_with_their_wires(tmp_path):
+    path = tmp_path / "wires.png"
+    result = CliRunner().invoke(APP, ["weights", "digits-lut-compact", "--output", str(path)])
+    assert result.stdout.strip() == f"{path}: 1592 tables on 404 pixels"
+    assert path.exists()

@@ -25,7 +25,7 @@ def networks(
     json_output: JsonOption = False,
 ) -> None:
     """List the shipped networks, or show the whole card of one."""
-    from stepnet.networks.shipped import load_any_network, lut_names, names
+    from stepnet.networks.shipped import all_names, load_any_network
 
     if name is not None:
         network = load_any_network(name)
@@ -34,7 +34,7 @@ def networks(
         else:
             _show_card(network)
         return
-    shipped = [load_any_network(name) for name in sorted([*names(), *lut_names()])]
+    shipped = [load_any_network(name) for name in all_names()]
     if json_output:
         print(json.dumps({"networks": [_as_json(network) for network in shipped]}))
     else:

@@ -224,6 +224,15 @@ class Config:
         ),
     ] = None
 
+    gathered: Annotated[
+        int | None,
+        Setting(
+            "Kind lut: how many bits are gathered of an image in place of pixels, each the answer "
+            "of a table on pixels of one byte, for chips that take it byte by byte.",
+            rules=("lut",),
+        ),
+    ] = None
+
     temperature: Annotated[
         float | None,
         Setting(
@@ -336,8 +345,14 @@ class Config:
                 f"The setting table_inputs is {self.table_inputs}; "
                 f"choose one of {', '.join(map(str, TABLE_INPUTS))}."
             )
-        if self.pixels is not None and self.pixels < 1:
-            raise TrainingError(f"The setting pixels is {self.pixels}; give at least 1.")
+        for name, count in (("pixels", self.pixels), ("gathered", self.gathered)):
+            if count is not None and count < 1:
+                raise TrainingError(f"The setting {name} is {count}; give at least 1.")
+        if self.pixels is not None and self.gathered is not None:
+            raise TrainingError(
+                f"Of {self.pixels} pixels, {self.gathered} bits are to be gathered; give one of "
+                "both, pixels or gathered."
+            )
         if self.temperature is not None and not 0 < self.temperature < math.inf:
             raise TrainingError(
                 f"The temperature is {self.temperature}; give a finite number greater than 0."

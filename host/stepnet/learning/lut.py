@@ -22,7 +22,7 @@ from stepnet.learning.augmentation import warp
 from stepnet.learning.config import Config, Progress
 from stepnet.learning.learner import State
 from stepnet.learning.lesson import Lesson
-from stepnet.learning.lut_model import MOMENTUM, SECOND_MOMENT, LutModel
+from stepnet.learning.lut_model import MOMENTUM, SECOND_MOMENT, Gathering, LutModel
 from stepnet.learning.pixel_choice import most_telling
 from stepnet.learning.schedule import rate
 from stepnet.learning.torch_state import (
@@ -33,7 +33,7 @@ from stepnet.learning.torch_state import (
     threads,
 )
 from stepnet.networks import reference
-from stepnet.networks.lut import LutNetwork
+from stepnet.networks.lut import LutLayer, LutNetwork
 from stepnet.networks.network import Readout
 
 WIRE_RATE = 0.7
@@ -62,9 +62,14 @@ class LutLearner:
             )
         self.indices = torch.from_numpy(self.lesson.targets.indices(dataset.labels))
         pixels = reference.ink(dataset.images, config.ink_threshold)
-        candidates = most_telling(pixels, config.pixels)
+        chosen = most_telling(pixels, config.gathered or config.pixels)
+        self.gathering = None
+        if config.gathered:
+            # Where few pixels tell all, several tables begin with the same one.
+            chosen = np.resize(chosen, config.gathered)
+            self.gathering = Gathering(chosen, pixels[0].size, self.generator)
         self.model = LutModel(
-            torch.from_numpy(candidates),
+            torch.arange(len(chosen)) if self.gathering else torch.from_numpy(chosen),
             self.lesson.rows,
             config.tables,
             config.table_inputs,
@@ -79,6 +84,8 @@ class LutLearner:
         nearest = config.readout is Readout.NEAREST
         self.thresholds = torch.zeros_like(sizes) if nearest else (sizes / 2).ceil()
         self.latents = [self.model.counted.latents, self.model.first.latents]
+        if self.gathering:
+            self.latents.append(self.gathering.tables.latents)
         self.optimiser = torch.optim.Adam(
             self.latents, betas=(MOMENTUM, SECOND_MOMENT), eps=1e-12, fused=True
         )
@@ -109,13 +116,20 @@ class LutLearner:
 
     def _learn_batch(self, batch: Tensor, step: int, learning_rate: float) -> tuple[float, int]:
         """One step on one batch; returns its loss and how many codes were right before it."""
-        counts = self.model.forward(self._pixels(batch)).requires_grad_()
+        counts = self.counts(self._pixels(batch)).requires_grad_()
         indices = self.indices[batch]
         excess = (counts - self.thresholds + self._tie) / self.temperature
         loss = self.lesson.loss(excess, self.lesson.chances(indices))
         (gradient,) = torch.autograd.grad(loss, [counts])
         with torch.no_grad():
-            *of_latents, of_weights = self.model.backward(gradient)
+            wire_rate = WIRE_RATE * learning_rate
+            of_counted, of_first, of_inputs, of_weights = self.model.backward(gradient)
+            of_latents = [of_counted, of_first]
+            if self.gathering:
+                of_bits = self.model.of_candidates(of_inputs)
+                of_gathered, of_places = self.gathering.backward(of_bits)
+                of_latents.append(of_gathered)
+                self.gathering.wires.move(of_places, step + 1, wire_rate)
             for latents, of_these in zip(self.latents, of_latents, strict=True):
                 latents.grad = of_these
             for group in self.optimiser.param_groups:
@@ -123,7 +137,7 @@ class LutLearner:
             self.optimiser.step()
             for latents in self.latents:
                 latents.clamp_(-1, 1)
-            self.model.move_wires(of_weights, step + 1, WIRE_RATE * learning_rate)
+            self.model.wires.move(of_weights, step + 1, wire_rate)
         return loss.item(), int(self.lesson.right(excess, indices).sum())
 
     @property
@@ -133,25 +147,39 @@ class LutLearner:
         """
         return 0.0 if self.config.readout is Readout.NEAREST else 0.5
 
+    def counts(self, pixels: Tensor) -> Tensor:
+        """The counts of images, (N, rows) float, from their bits, (pixels, N) uint8."""
+        if self.gathering:
+            return self.model.forward(self.gathering.forward(pixels))
+        return self.model.forward(pixels[self.model.candidates])
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """All that training changes, but for what the optimiser of the latents remembers."""
+        tensors = {f"model_{name}": tensor for name, tensor in self.model.tensors().items()}
+        if self.gathering:
+            tensors["gathered"] = self.gathering.tables.latents
+            wires = self.gathering.wires.tensors()
+            tensors |= {f"gathering_{name}": tensor for name, tensor in wires.items()}
+        return tensors
+
     def _pixels(self, batch: Tensor) -> Tensor:
-        """Bits of warped images as the reference has them: (candidates, N) uint8."""
+        """Bits of warped images as the reference has them: (pixels, N) uint8."""
         images = self.images[batch].float()
         if self.config.augmentation:
             images = warp(images, self.config.augmentation, self.generator)
-        bits = reference.ink(images, self.config.ink_threshold).flatten(1)
-        return bits.T[self.model.candidates].to(torch.uint8)
+        return reference.ink(images, self.config.ink_threshold).flatten(1).T.to(torch.uint8)
 
     def state(self) -> State:
         """See `Learner.state`."""
         return {
-            **tensors_state(self.model.tensors(), "model_"),
+            **tensors_state(self._tensors(), ""),
             **optimiser_state(self.optimiser, "optimiser_"),
             "generator": self.generator.get_state().numpy().copy(),
         }
 
     def restore(self, state: State) -> None:
         """See `Learner.restore`."""
-        restore_tensors(self.model.tensors(), state, "model_")
+        restore_tensors(self._tensors(), state, "")
         restore_optimiser(self.optimiser, state, "optimiser_")
         self.generator.set_state(torch.from_numpy(np.array(state["generator"], dtype=np.uint8)))
 
@@ -165,7 +193,7 @@ class LutLearner:
         thresholds[targets.trained_rows] = self.thresholds.numpy()
         return LutNetwork(
             name=name,
-            layers=self.model.export(height * width),
+            layers=self._layers(height * width),
             counts=self.model.counts(thresholds, targets.trained_rows),
             height=height,
             width=width,
@@ -174,3 +202,9 @@ class LutLearner:
             alphabet=targets.alphabet,
             code_prefix=targets.code_prefix,
         )
+
+    def _layers(self, pixels: int) -> tuple[LutLayer, ...]:
+        if not self.gathering:
+            return self.model.export(pixels)
+        gathered = self.gathering.export(pixels)
+        return (gathered, *self.model.export(gathered.n_out))

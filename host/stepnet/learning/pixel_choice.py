@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 RARE = 0.0005
 """A pixel tells nothing if it is ink, or is none, in a smaller part of the images than this."""
 
+NOTHING = 1e-9
+"""A variance that is rounding alone: the pixel is told by those already chosen."""
+
 AT_ONCE = 4096
 """How many images' products are summed together."""
 
 
 def most_telling(pixels: NDArray[np.bool_], count: int | None) -> NDArray[np.int64]:
-    """The `count` pixels that together tell the most of an image, in their order: (count,).
+    """The `count` pixels that together tell the most of an image, in their order: (count,), or
+    fewer where these tell all others.
 
     pixels: (N, height, width).
     count: None for all pixels that differ from image to image; never are more chosen than these.
@@ -35,6 +39,8 @@ def most_telling(pixels: NDArray[np.bool_], count: int | None) -> NDArray[np.int
     chosen: list[int] = []
     for _ in range(count):
         pivot = int(np.argmax(np.diag(left)))
+        if left[pivot, pivot] < NOTHING:
+            break
         chosen.append(pivot)
         left = left - np.outer(left[:, pivot], left[pivot]) / left[pivot, pivot]
         left[pivot, pivot] = -1.0
