@@ -23,6 +23,7 @@ from stepnet.formats.agreement import (
     random_images,
     source_codes,
 )
+from stepnet.formats.bits import Bits
 from stepnet.formats.folding import Folded, FoldedPixels, fold, fold_pixels
 from stepnet.formats.source import PIXEL_RANGES, Source
 from stepnet.networks.network import Layer, Network, Readout
@@ -202,7 +203,9 @@ def _measured(
     grey = images
     if images is None:
         images_name = "random images"
-        grey = random_images(network.height, network.width, grey=True) if own_ink else None
+        grey = (
+            random_images(network.height, network.width, grey=True) if own_ink is not None else None
+        )
     if ink_from == "nothing" and images is not None:
         expected = source_codes(source, codes, images)
         threshold = best_ink_threshold(
@@ -367,7 +370,9 @@ def _own(path: Path, source: Source, text: str, options: Options) -> Imported | 
         rows = dataclasses.replace(rows, pixel_range=said["pixels"])
         source = dataclasses.replace(source, pixel_range=said["pixels"])
         used = int(header["height"]) * int(header["width"])
-        pixels = fold_pixels(rows, used)
+        bits = Bits(np.zeros(used), np.arange(used), np.ones(used))
+        ink = int(header["ink_threshold"])
+        pixels = FoldedPixels(bits, used, ink, 2, (ink,))
         folded = fold(rows, pixels, own=True, ranked=readout is Readout.NEAREST)
         layers = tuple(
             Layer(layer.weights, layer.thresholds, bits)

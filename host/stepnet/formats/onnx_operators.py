@@ -198,7 +198,7 @@ def _where(x: list[Any], _attributes: Attributes, _lead: int) -> Array:
 def _hard_sigmoid(x: list[Any], attributes: Attributes, _lead: int) -> Array:
     kind = x[0].dtype.type
     line: Array = kind(attributes.get("alpha", 0.2)) * x[0] + kind(attributes.get("beta", 0.5))
-    return np.clip(line, kind(0), kind(1))
+    return np.minimum(np.maximum(line, kind(0)), kind(1))
 
 
 def _relu(value: Array) -> Array:
@@ -207,8 +207,8 @@ def _relu(value: Array) -> Array:
 
 def _sigmoid(value: Array) -> Array:
     """Exactly a half at 0."""
-    grown: Array = np.exp(-value) + value.dtype.type(1)
-    return np.reciprocal(grown)
+    found: Array = np.reciprocal(np.exp(-value) + value.dtype.type(1))
+    return found
 
 
 POINTWISE: dict[str, Operator] = {
