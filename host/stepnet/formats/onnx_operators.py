@@ -202,13 +202,14 @@ def _hard_sigmoid(x: list[Any], attributes: Attributes, _lead: int) -> Array:
 
 
 def _relu(value: Array) -> Array:
-    return np.maximum(value, value.dtype.type(0))
+    zero: Any = value.dtype.type(0)
+    return np.maximum(value, zero)
 
 
 def _sigmoid(value: Array) -> Array:
     """Exactly a half at 0."""
-    found: Array = np.reciprocal(np.exp(-value) + value.dtype.type(1))
-    return found
+    one: Any = value.dtype.type(1)
+    return one / (one + np.exp(-value))
 
 
 POINTWISE: dict[str, Operator] = {

@@ -59,8 +59,8 @@ def write_qonnx(network: Network, path: str | os.PathLike[str], batch: int = 1) 
         return write_whole(path, lambda file: file.write(content))
     except OSError as error:
         raise FormatError(
-            f"The QONNX file cannot be written to {str(path)!r} ({error.strerror}); name a file in a "
-            "folder that exists and is writable."
+            f"The QONNX file cannot be written to {str(path)!r} ({error.strerror}); name a file in "
+            "a folder that exists and is writable."
         ) from error
 
 
