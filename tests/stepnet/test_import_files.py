@@ -362,11 +362,16 @@ def test_an_open_number_of_pixels_is_refused(tmp_path):
     )
 
 
-def test_a_fixed_batch_is_refused(tmp_path):
+def test_a_fixed_batch_is_read_for_one_image_where_the_graph_allows_it(tmp_path):
     path = finished(tiny(batch=16)).save(tmp_path / "batch.onnx")
-    assert refusal(path) == (
-        "The input 'image' has the shape 16 x 1 x 2 x 4, which is 16 images at a time; export with "
-        "a batch of 1."
+    assert import_onnx(path, Options()).notes == (
+        "The input 'image' takes 16 images at a time; it was read for one.",
+    )
+    graph = tiny(batch=16)
+    graph.add("Reshape", np.array([16, 4]))
+    assert refusal(finished(graph).save(tmp_path / "batch.onnx")) == (
+        "Node 'Reshape_4' (Reshape) cannot bring 4 values of shape (1, 4) into the shape it names; "
+        "export the network again with a batch of 1."
     )
 
 
