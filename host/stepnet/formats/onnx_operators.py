@@ -189,10 +189,8 @@ def _leaky(x: list[Any], attributes: Attributes, _lead: int) -> Array:
 
 
 def _where(x: list[Any], _attributes: Attributes, _lead: int) -> Array:
-    condition: Array = x[0]
-    one: Array = x[1]
-    other: Array = x[2]
-    return np.where(condition, one, other)
+    condition, yes, no = (np.asarray(operand) for operand in x)
+    return np.where(condition, yes, no)
 
 
 def _hard_sigmoid(x: list[Any], attributes: Attributes, _lead: int) -> Array:
