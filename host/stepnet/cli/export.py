@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepnet.cli.options import JsonOption
+from stepnet.cli.options import JsonOption, check_overwrites_nothing
+from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from stepnet.networks.network import Network
@@ -52,6 +53,8 @@ def export(
     if batch != 1 and to != "qonnx":
         raise typer.BadParameter("it goes with --to qonnx.", param_hint="--batch")
     exporter = _exporter(to, batch)
+    if output is not None:
+        check_overwrites_nothing("--output", output, [network])
     loaded = load_network(network)
     files = exporter(loaded, output)
     if json_output:
@@ -59,7 +62,7 @@ def export(
         print(json.dumps(shown))
         return
     for file in files:
-        print(file)
+        print(printable(str(file)))
 
 
 def _exporter(to: str, batch: int) -> Exporter:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.errors import FormatError, NetworkError
+from stepnet.files import open_regular
 from stepnet.formats.agreement import (
     Agreement,
     best_ink_threshold,
@@ -119,7 +120,7 @@ def import_file(path: str | os.PathLike[str], options: Options) -> Imported:
     from stepnet.formats.onnx_file import check_file
 
     check_file(Path(path), "an ONNX file or a Keras .h5")
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         is_hdf5 = file.read(len(HDF5_START)) == HDF5_START
     return import_keras(path, options) if is_hdf5 else import_onnx(path, options)
 
