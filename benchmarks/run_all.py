@@ -109,6 +109,13 @@ def _steady(result: dict[str, Any]) -> str:
     )
 
 
+def _imports(result: dict[str, Any]) -> str:
+    return "; ".join(
+        f"{kind}: {found['seconds']} s, {found['as_qonnx_reads']:,}"
+        for kind, found in result["kinds"].items()
+    )
+
+
 BENCHMARKS = (
     accuracy("digits", "95 %"),
     accuracy("digits-medium", "97 %"),
@@ -145,6 +152,29 @@ BENCHMARKS = (
         "200,000 images/s",
         script("reference_rate"),
         lambda result: f"{result['images_per_s_tables']:,} images/s",
+    ),
+    Benchmark(
+        "`digits` as a C file on one core, `-O3 -march=native`; `-O3`; the reference in the same run",
+        "800,000 images/s",
+        script("c_export_rate"),
+        lambda result: "; ".join(
+            f"{result['images_per_s'][name]:,} images/s"
+            for name in ("native", "portable", "reference")
+        ),
+    ),
+    Benchmark(
+        "import of networks of the public model zoo's kinds; images read as QONNX reads them",
+        "under 5 s; all of 1,000",
+        script("import_networks"),
+        _imports,
+    ),
+    Benchmark(
+        "shipped step networks through a QONNX file and back, bit for bit",
+        "all",
+        script("import_networks"),
+        lambda result: (
+            f"{result['round_trips']['bit_for_bit']} of {result['round_trips']['networks']}"
+        ),
     ),
     Benchmark(
         "engine, cycles over weight bits / (SIMD x PE), 784-256-256-256-7",
