@@ -31,8 +31,9 @@ CELL_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O0"
 """The C++ compiler's options: a netlist is long and runs for seconds, but to optimise it takes
 minutes."""
 
-BOARDS = ("icebreaker", "ulx3s-25f")
-"""A board of each family: block RAM and single-port RAM of an iCE40, block RAM of an ECP5."""
+BOARDS = ("icebreaker", "ulx3s-25f", "tangnano9k")
+"""One for each maker's cells: block RAM and single-port RAM of an iCE40, block RAM of an ECP5 and of
+a Gowin part."""
 
 NETWORK = "digits"
 
