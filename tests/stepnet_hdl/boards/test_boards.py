@@ -176,7 +176,7 @@ def test_part_that_is_too_small():
 
 @pytest.fixture
 def example_boards(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "examples"))
 
 
 @pytest.mark.usefixtures("example_boards")

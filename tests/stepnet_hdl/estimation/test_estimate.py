@@ -29,7 +29,7 @@ from stepnet_hdl.fpga.parts import find_part
 from stepnet_hdl.fpga.ram_mapping import map_ram
 from stepnet_hdl.shipping.manifest import read_manifest, shipped_boards, shipped_folder
 
-BUILT = json.loads((Path(__file__).parents[2] / "benchmarks" / "estimate_table.json").read_text())
+BUILT = json.loads((Path(__file__).parents[3] / "benchmarks" / "estimate_table.json").read_text())
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from stepnet_hdl.estimation.size import estimate
 from stepnet_hdl.shipping.boards_page import images_per_s
 from stepnet_hdl.shipping.manifest import read_manifest, shipped_folder
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 PAGE = (REPOSITORY / "docs" / "figures.md").read_text()
 RESULTS = json.loads((REPOSITORY / "benchmarks" / "results.json").read_text())
 MANIFEST = read_manifest(shipped_folder("icebreaker"))
