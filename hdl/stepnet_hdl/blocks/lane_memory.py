@@ -19,20 +19,20 @@ class LaneMemory(wiring.Component):
     """
 
     read_address: Signal
-    """Signal(range(depth)), in."""
+    """`range(depth)`, in: which word to read."""
     read_enable: Signal
-    """1 bit, in."""
+    """1 bit, in: read the word at `read_address`. While it is 0, the word read before stays."""
     read_data: Signal
-    """Lanes * width bits, out: the word at `read_address` in the latest cycle with `read_enable`
-    that is `read_cycles` ago, the first lane lowest."""
+    """`lanes * width` bits, out: all lanes of a word, the first lane lowest, `read_cycles` after
+    its address and `read_enable` were given."""
     write_address: Signal
-    """Signal(range(depth)), in."""
+    """`range(depth)`, in: the word of which a lane is written."""
     write_lane: Signal
-    """Signal(range(lanes)), in."""
+    """`range(lanes)`, in: which lane of that word is written."""
     write_data: Signal
-    """Width bits, in."""
+    """`width` bits, in: the new value of the lane."""
     write_enable: Signal
-    """1 bit, in."""
+    """1 bit, in: write `write_data`, which can be read from the next cycle on."""
 
     def __init__(
         self,

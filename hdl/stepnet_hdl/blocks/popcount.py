@@ -20,10 +20,10 @@ class Popcount(wiring.Component):
     """
 
     bits: Signal
-    """Width bits, in: the word."""
+    """`width` bits, in: the word whose ones are counted."""
     count: Signal
-    """Signal(range(width + 1)), out: the number of ones of the word that was in `bits`
-    `latency_cycles` before."""
+    """`range(width + 1)`, out: how many bits were 1 in the word that came `latency_cycles`
+    before."""
 
     def __init__(
         self, width: int, leaf_bits: int = 3, *, latency_cycles: int | None = None

@@ -21,18 +21,17 @@ class Ram(wiring.Component):
     """
 
     read_address: Signal
-    """Signal(range(depth)), in."""
+    """`range(depth)`, in: which word to read."""
     read_enable: Signal
-    """1 bit, in."""
+    """1 bit, in: read the word at `read_address`. While it is 0, the word read before stays."""
     read_data: Signal
-    """Width bits, out: the word at `read_address` in the latest cycle with `read_enable` that is
-    `read_cycles` ago."""
+    """`width` bits, out: a word, `read_cycles` after its address and `read_enable` were given."""
     write_address: Signal
-    """Signal(range(depth)), in."""
+    """`range(depth)`, in: which word to write."""
     write_data: Signal
-    """Width bits, in."""
+    """`width` bits, in: the new value of that word."""
     write_enable: Signal
-    """1 bit, in."""
+    """1 bit, in: write `write_data`, which can be read from the next cycle on."""
 
     def __init__(
         self, width: int, depth: int, init: Sequence[int] = (), read_cycles: int = 1

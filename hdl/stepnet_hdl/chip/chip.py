@@ -41,7 +41,7 @@ class Chip(wiring.Component):
     tx: stream.Interface
     """Stream of 8 bits, out: the answers, in frames."""
     character: Signal
-    """8 bits, out: the character register."""
+    """8 bits, out: the character register of the core."""
     loaded: Signal
     """1 bit, out: a network is loaded."""
 
@@ -96,11 +96,11 @@ class SerialChip(wiring.Component):
     """
 
     rx_pin: Signal
-    """1 bit, in: from the host, idle high. Asynchronous."""
+    """1 bit, in: the serial line from the host, 1 when idle. It is asynchronous."""
     tx_pin: Signal
-    """1 bit, out: to the host, idle high."""
+    """1 bit, out: the serial line to the host, 1 when idle."""
     character: Signal
-    """8 bits, out: the character register."""
+    """8 bits, out: the character register of the core."""
     loaded: Signal
     """1 bit, out: a network is loaded."""
 

@@ -35,27 +35,30 @@ class CorePorts(wiring.PureInterface):
 
     pixels: stream.Interface
     """Stream of 8 bits, in: packed images, row by row, the first pixel in bit 0, `image_bytes`
-    bytes each. The link offers a byte for one cycle only while `tentative` may still become 1."""
+    bytes each. While the frame of an image is still arriving, the link offers each byte for one
+    cycle only, whether it is taken or not."""
     last_pixels: Signal
-    """1 bit, out: the next byte of `pixels` is an image's last one."""
+    """1 bit, out: the next byte of `pixels` is the last one of an image."""
     tentative: Signal
     """1 bit, in: the image in progress may still be cancelled, so its reading is kept back."""
     cancel: Signal
-    """1 bit, in: all images that have no reading yet are void, but for one that is offered in this
-    very cycle; `CANCEL_CYCLES` later none of them gives one. Never while words are loaded."""
+    """1 bit, in: all images that have no reading yet are void, except one whose reading is offered
+    in this very cycle; `CANCEL_CYCLES` later none of them gives one. It is never 1 while words are
+    loaded."""
     readings: stream.Interface
-    """Stream of `CoreReading`, out: one for each image, in order."""
+    """Stream of `CoreReading`, out: one reading for each image, in the order of the images."""
     character: Signal
-    """8 bits, out: the character register, the code of the latest image until the next one's."""
+    """8 bits, out: the character register, which holds the code of the latest image until that of
+    the next one."""
     image_bytes: Signal
-    """16 bits, out: bytes of one image; 0 before there is a network."""
+    """16 bits, out: how many bytes make an image; 0 before there is a network."""
     load: stream.Interface
-    """Stream of `PacketByte`, in: the body of a LOAD, address and space first. It cancels all
-    images as `cancel` does."""
+    """Stream of `PacketByte`, in: the body of a LOAD, address and space first. It makes images void
+    as `cancel` does."""
     load_done: Signal
-    """1 bit, out: 1 for one cycle when the last byte of a load has had its effect."""
+    """1 bit, out: 1 for one cycle, when the last byte of a load has had its effect."""
     load_refusal: Signal
-    """8 bits, out: 0, or the `Refusal` that the load met; read with `load_done`."""
+    """8 bits, out: 0, or the `Refusal` that the load met; it counts while `load_done` is 1."""
 
 
 class CoreSignature(wiring.Signature):

@@ -33,14 +33,17 @@ class AnswerWriter(wiring.Component):
     """
 
     kind: stream.Interface
-    """Stream of Answer, in: which answer to send; transferred when that is done."""
+    """Stream of `Answer`, in: which answer to send. It is transferred when that answer has been
+    sent."""
     fields: data.View
-    """StructLayout, in: one byte of every field of `LAYOUTS` that is neither constant nor the kind,
-    by name: the one that `byte_index` asks for in the same cycle. Read while the answer is sent."""
+    """`StructLayout` of bytes, in: one byte of every field of `LAYOUTS` that is neither constant
+    nor the kind, by name: the byte that `byte_index` asks for in the same cycle. It is read while
+    the answer is sent."""
     byte_index: Signal
-    """2 bits, out: counts from the lowest byte of a field; 0 for a field of one byte."""
+    """2 bits, out: which byte of a field is asked for, counted from the lowest; 0 for a field of
+    one byte."""
     packets: stream.Interface
-    """Stream of PacketByte, out."""
+    """Stream of `PacketByte`, out: the answers, one packet each."""
 
     def __init__(self, constants: Mapping[str, int], *, in_luts: bool = False) -> None:
         self.constants = constants

@@ -32,7 +32,7 @@ class CobsDecoder(wiring.Component):
     bytes: stream.Interface
     """Stream of 8 bits, in: what came over the wire."""
     tokens: stream.Interface
-    """Stream of Token, out."""
+    """Stream of `Token`, out: the decoded bytes of each frame, and its end."""
 
     def __init__(self) -> None:
         super().__init__({"bytes": In(stream.Signature(8)), "tokens": Out(stream.Signature(Token))})
@@ -77,7 +77,8 @@ class CobsEncoder(wiring.Component):
     """
 
     packets: stream.Interface
-    """Stream of PacketByte, in: a longer packet gives a broken frame."""
+    """Stream of `PacketByte`, in: packets of 1 to `MAX_PACKET_BYTES` bytes; a longer one gives a
+    broken frame."""
     bytes: stream.Interface
     """Stream of 8 bits, out: what goes over the wire."""
 

@@ -18,25 +18,27 @@ class Preview(wiring.Component):
     """
 
     byte: data.View
-    """`FrameByte`, in: what comes into the receive buffer."""
+    """`FrameByte`, in: the byte that is offered to the receive buffer."""
     byte_taken: Signal
-    """1 bit, in: the buffer takes `byte` in this cycle."""
+    """1 bit, in: the receive buffer takes `byte` in this cycle."""
     dropped: Signal
-    """1 bit, in: the buffer did not keep the frame that ended in the cycle before."""
+    """1 bit, in: the receive buffer did not keep the frame whose end it took in the cycle
+    before."""
     free: Signal
-    """1 bit, in: a network is loaded, and nothing is on its way to the core."""
+    """1 bit, in: a network is loaded, and nothing else is on its way to the core."""
     last_pixels: Signal
-    """1 bit, in: the core's next byte of pixels is an image's last one."""
+    """1 bit, in: the next byte that the core takes is the last one of an image."""
     pixels: stream.Interface
-    """Stream of 8 bits, out: each byte for one cycle only, the one after it was taken."""
+    """Stream of 8 bits, out: bytes of an image, each for one cycle only, `latency_cycles` after the
+    receive buffer took it, whether the core takes it or not."""
     tentative: Signal
-    """1 bit, out: pixels of a frame that has not ended have been offered."""
+    """1 bit, out: pixels of a frame that has not ended have been given to the core."""
     cancel: Signal
-    """1 bit, out: for one cycle, the image that was offered is void."""
+    """1 bit, out: 1 for one cycle, when the image whose pixels were given to the core is void."""
     passed_on: Signal
-    """1 bit, out: the core has all pixels of the next packet already."""
+    """1 bit, out: the core has all pixels of the packet that comes next."""
     packet_ends: Signal
-    """1 bit, in: that packet is dealt with."""
+    """1 bit, in: the packet that `passed_on` speaks of is dealt with."""
 
     def __init__(self) -> None:
         super().__init__(

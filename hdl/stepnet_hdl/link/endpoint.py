@@ -104,9 +104,9 @@ class Endpoint(wiring.Component):
     tx: stream.Interface
     """Stream of 8 bits, out: what goes over the wire."""
     core: CorePorts
-    """`CoreSignature`, the link's side of it: only as many pixels as an image has are given, and
-    those of the next image only after the reading, or early as `Preview` says. A reading is taken
-    once it is answered."""
+    """`CorePorts`, in: the core, from the link's side. It gets only as many pixels as an image has,
+    and those of the next image only after the reading, or early as `Preview` says. A reading is
+    taken once it is answered."""
     loaded: Signal
     """1 bit, out: a network is loaded."""
 

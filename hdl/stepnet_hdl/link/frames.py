@@ -30,19 +30,20 @@ class FrameReceiver(wiring.Component):
     bytes: stream.Interface
     """Stream of 8 bits, in: what came over the wire."""
     packets: stream.Interface
-    """Stream of PacketByte, out: payloads of at least `protocol.HEADER.size` bytes, in order."""
+    """Stream of `PacketByte`, out: the payloads of good frames, at least as long as a message's
+    header, in order."""
     bytes_after: Signal
     """16 bits, out: how many bytes of the packet follow the one that is offered."""
     dropped_frames: Signal
-    """8 bits, out: frames dropped since reset, modulo 256."""
+    """8 bits, out: how many frames have been dropped since reset, modulo 256."""
     byte: data.View
-    """`FrameByte`, out."""
+    """`FrameByte`, out: the byte that is offered to the receive buffer."""
     byte_taken: Signal
-    """1 bit, out: what the buffer takes in this cycle; the others as of `PacketBuffer`."""
+    """1 bit, out: the receive buffer takes `byte` in this cycle."""
     dropped: Signal
-    """1 bit, out: what the buffer takes in this cycle; the others as of `PacketBuffer`."""
+    """1 bit, out: 1 for one cycle, after the end of a frame that is dropped was taken."""
     empty: Signal
-    """1 bit, out: what the buffer takes in this cycle; the others as of `PacketBuffer`."""
+    """1 bit, out: no whole packet waits in the receive buffer; a part of one may."""
 
     def __init__(self, buffer_bytes: int) -> None:
         check_buffer_bytes(buffer_bytes)
@@ -102,7 +103,7 @@ class FrameTransmitter(wiring.Component):
     """
 
     packets: stream.Interface
-    """Stream of PacketByte, in: payloads."""
+    """Stream of `PacketByte`, in: the payloads to send, of 1 to 252 bytes."""
     bytes: stream.Interface
     """Stream of 8 bits, out: what goes over the wire."""
 

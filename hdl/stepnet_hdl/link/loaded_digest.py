@@ -21,15 +21,15 @@ class LoadedDigest(wiring.Component):
     word_byte_taken: Signal
     """1 bit, in: `word_byte` goes into a memory in this cycle."""
     restart: Signal
-    """1 bit, in: what was loaded so far does not count any more."""
+    """1 bit, in: what was loaded so far counts no more, and the digest starts anew."""
     unload: Signal
     """1 bit, in: the memories are about to change."""
     byte_index: Signal
-    """2 bits, in: which byte of the digest is wanted, the lowest first."""
+    """2 bits, in: which byte of the digest is wanted, counted from the lowest."""
     byte: Signal
-    """8 bits, out: that byte, in the same cycle."""
+    """8 bits, out: the byte of the digest that `byte_index` asks for in the same cycle."""
     untouched: Signal
-    """1 bit, out: the memories hold what they held at power-on."""
+    """1 bit, out: the memories hold the network that they held at power-on."""
 
     def __init__(self, initial_digest: int | None) -> None:
         self.initial_digest = initial_digest

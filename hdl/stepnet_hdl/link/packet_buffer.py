@@ -41,15 +41,15 @@ class PacketBuffer(wiring.Component):
     """
 
     frames: stream.Interface
-    """Stream of FrameByte, in."""
+    """Stream of `FrameByte`, in: the bytes of each frame, CRC included, and its end."""
     packets: stream.Interface
-    """Stream of PacketByte, out: payloads of good frames, in order."""
+    """Stream of `PacketByte`, out: the payloads of good frames, in order."""
     bytes_after: Signal
     """16 bits, out: how many bytes of the packet follow the one that is offered."""
     dropped: Signal
-    """1 bit, out: 1 for one cycle, after the end of a broken frame was taken."""
+    """1 bit, out: 1 for one cycle, after the end of a frame that is dropped was taken."""
     empty: Signal
-    """1 bit, out: no whole packet is in here; perhaps a part of one."""
+    """1 bit, out: no whole packet waits; a part of one may."""
 
     def __init__(self, buffer_bytes: int) -> None:
         check_buffer_bytes(buffer_bytes)

@@ -24,23 +24,25 @@ class RequestHeader(wiring.Component):
     """
 
     packets: stream.Interface
-    """Stream of `PacketByte`, in: the header, and no more; always ready."""
+    """Stream of `PacketByte`, in: the bytes of the header, and no others; it is always ready."""
     bytes_after: Signal
-    """16 bits, in: how many bytes of the packet follow the offered one."""
+    """16 bits, in: how many bytes of the packet follow the one that is offered."""
     image_bytes: Signal
-    """16 bits, in: bytes of an image of the loaded network."""
+    """16 bits, in: how many bytes make an image for the loaded network."""
     sequence: Signal
-    """16 bits, out: the number that the answer repeats."""
+    """16 bits, out: the request's sequence number, which its answer repeats."""
     asked: data.View
-    """`Asked`, out."""
+    """`Asked`, out: the kind of the request."""
     has_body: Signal
     """1 bit, out: bytes follow the header."""
     body_is_words: Signal
-    """1 bit, out: the body has the length of a LOAD's, with at least one byte of words."""
+    """1 bit, out: what follows the header is long enough for a LOAD: a target and at least one byte
+    of words."""
     body_is_digest: Signal
-    """1 bit, out: it has the length of a COMMIT's."""
+    """1 bit, out: what follows the header is as long as the digest of a COMMIT."""
     body_is_image: Signal
-    """1 bit, out: it is as long as an image; so is no body if images have no bytes."""
+    """1 bit, out: what follows the header is as long as an image, or nothing follows and images
+    have no bytes."""
 
     def __init__(self) -> None:
         super().__init__(

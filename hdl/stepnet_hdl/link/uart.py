@@ -22,9 +22,11 @@ class UartReceiver(wiring.Component):
     """
 
     rx: Signal
-    """1 bit, in: the line, 1 when idle. Asynchronous; synchronised by two flip-flops."""
+    """1 bit, in: the serial line, 1 when idle. It is asynchronous, and synchronised by two
+    flip-flops."""
     bytes: stream.Interface
-    """Stream of 8 bits, out."""
+    """Stream of 8 bits, out: the bytes received; one that is not taken before the next is whole
+    makes that one be dropped."""
 
     def __init__(self, divisor: int) -> None:
         self.divisor = divisor
@@ -84,9 +86,9 @@ class UartTransmitter(wiring.Component):
     """
 
     bytes: stream.Interface
-    """Stream of 8 bits, in."""
+    """Stream of 8 bits, in: the bytes to send."""
     tx: Signal
-    """1 bit, out: the line, 1 when idle, straight from a flip-flop."""
+    """1 bit, out: the serial line, 1 when idle, straight from a flip-flop."""
 
     def __init__(self, divisor: int) -> None:
         self.divisor = divisor

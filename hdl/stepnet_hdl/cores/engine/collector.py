@@ -16,16 +16,16 @@ class Collector(wiring.Component):
     """
 
     decided: Decided
-    """`Decided`, from the datapath."""
+    """`Decided`, in: the datapath announces that a group is decided in the next cycle."""
     fires: Signal
-    """pe bits, in: the activations of the group that it speaks of, one cycle later, the first
-    neuron lowest."""
+    """`pe` bits, in: the activations of the group that `decided` announced in the cycle before, the
+    first neuron lowest."""
     word: Signal
-    """simd bits, out: a word of activations."""
+    """`simd` bits, out: the word of activations that is written while `write` is 1."""
     word_address: Signal
-    """Out: where in its layer the word goes."""
+    """`range(row_words)`, out: the place of `word` among the words of its layer."""
     write: Signal
-    """1 bit, out: `word` is complete."""
+    """1 bit, out: `word` is complete, and goes into the activation memory in this cycle."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape

@@ -26,9 +26,9 @@ class Decided(wiring.PureInterface):
     """When groups of neurons are decided, as the datapath says it."""
 
     next_done: Signal
-    """1 bit: a group is decided in the next cycle."""
+    """1 bit, out: a group is decided in the next cycle."""
     next_last: Signal
-    """1 bit: it is the last group of its layer."""
+    """1 bit, out: the group that is decided in the next cycle is the last one of its layer."""
 
 
 class DecidedSignature(wiring.Signature):
@@ -54,31 +54,35 @@ class Datapath(wiring.Component):
     """
 
     xnor: Signal
-    """1 bit, in: 1-bit weights. It stays as it is while a layer is computed, and is there a cycle
-    before its first words."""
+    """1 bit, in: the layer has 1-bit weights. It is there a cycle before the first words of the
+    layer, and stays until the layer is decided."""
     weights: Signal
-    """simd * pe bits, in: the first neuron of the group lowest; those of a neighbourhood a cycle
-    after those of the one before it."""
+    """`simd * pe` bits, in: a weight word of each neuron, the first neuron's lowest. The words of
+    every neighbourhood (`EngineShape.neighbourhoods`) come a cycle after those of the one before
+    it."""
     activations: Signal
-    """simd bits, in: the inputs that meet them."""
+    """`simd` bits, in: the activations that meet the weights of the first neighbourhood in this
+    cycle."""
     step: data.View
-    """`Step`, in: what the words are to their group that come `read_cycles - 1` cycles later; all
+    """`Step`, in: what the words that come `read_cycles - 1` cycles later are to their group; all
     zeros when none come."""
     need_thresholds: Signal
-    """1 bit, out: `thresholds` has to follow `read_cycles` later: once for each group, or so often
-    in a row as a group has words of them."""
+    """1 bit, out: the next word of `thresholds` has to be there `read_cycles` later. It is 1 once
+    for each group, or in as many cycles in a row as a group has words of thresholds."""
     thresholds: data.View
-    """Array of parameter_lanes signed(sum_bits), in."""
+    """`ArrayLayout(signed(sum_bits), parameter_lanes)`, in: thresholds of the group that is decided
+    next, in the order of its neurons."""
     soon_done: Signal
     """1 bit, out: a group is decided two cycles later."""
     decided: Decided
-    """`Decided`, to whoever takes the margins."""
+    """`Decided`, out: announces a group, a cycle ahead, to whoever takes its margins."""
     done: Signal
-    """1 bit, out: a group is decided in this cycle, and `margins` are its own."""
+    """1 bit, out: a group is decided in this cycle, and `margins` are those of its neurons."""
     last: Signal
-    """1 bit, out: it is the last group of its layer."""
+    """1 bit, out: the group that is decided in this cycle is the last one of its layer."""
     margins: data.View
-    """Array of pe signed(sum_bits + 1), out: how far each sum is from its threshold."""
+    """`ArrayLayout(signed(sum_bits + 1), pe)`, out: sum minus threshold of each neuron of the
+    group, the first neuron lowest."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape

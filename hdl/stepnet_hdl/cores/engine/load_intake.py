@@ -18,15 +18,15 @@ class MemoryWrites(wiring.PureInterface):
     """Where a word goes in weight or parameter memory, as the one that writes it says."""
 
     address: Signal
-    """Which word of its memory is written."""
+    """`range(max(weight_words, parameter_words))`, out: which word of its memory is written."""
     lane: Signal
-    """Which lane of that word."""
+    """`range(max(pe, parameter_lanes))`, out: which lane of that word is written."""
     weights: Signal
-    """1 bit: the weight memory takes it in this cycle."""
+    """1 bit, out: the weight memory is written in this cycle."""
     parameters: Signal
-    """1 bit: the parameter memory does."""
+    """1 bit, out: the parameter memory is written in this cycle."""
     loading: Signal
-    """1 bit: words of a load are being taken."""
+    """1 bit, out: words of a load are being taken or written, and nothing is computed."""
 
 
 class MemoryWritesSignature(wiring.Signature):
@@ -57,29 +57,30 @@ class LoadIntake(wiring.Component):
     load: stream.Interface
     """Stream of `PacketByte`, in: address and space as in `messages.LOAD`, then memory words."""
     done: Signal
-    """1 bit, out: the load is over, for one cycle."""
+    """1 bit, out: 1 for one cycle, `load_cycles` after the last byte of a load was taken."""
     refusal: Signal
-    """8 bits, out: 0, or the `Refusal` that stopped it; read with `done`."""
+    """8 bits, out: 0, or the `Refusal` that stopped the load; it counts while `done` is 1."""
     idle: Signal
     """1 bit, out: nothing is being loaded."""
     begins: Signal
-    """1 bit, out: a load comes, and nothing else may from the next cycle on."""
+    """1 bit, out: a load begins, and from the next cycle on no pixels may be taken."""
     ends: Signal
-    """1 bit, out: it is over in the next cycle."""
+    """1 bit, out: the load is over in the next cycle."""
     word_bytes: Signal
-    """How many bytes of the current word have been taken; in."""
+    """`range(max_word_bytes)`, in: how many bytes of the current word have been taken."""
     take: Signal
-    """1 bit, out: a byte is taken in this cycle."""
+    """1 bit, out: a byte of `load` is taken in this cycle."""
     completes: Signal
-    """1 bit, out: the next byte is the last one of its word."""
+    """1 bit, out: the next byte to be taken is the last one of its word."""
     shifted: Signal
-    """The word with the byte in it that was taken in the cycle before; in."""
+    """`8 * max_word_bytes` bits, in: the bytes taken so far, the one of the cycle before in the top
+    byte."""
     word: Signal
-    """The word one cycle later; in."""
+    """`8 * max_word_bytes` bits, in: the same bytes a cycle later, in which they are written."""
     writes: MemoryWrites
-    """`MemoryWrites`: where `word` goes."""
+    """`MemoryWrites`, out: where `word` goes."""
     image_bytes: Signal
-    """16 bits, out: bytes of one image, which is parameter word 0."""
+    """16 bits, out: how many bytes make an image, which is parameter word 0."""
 
     def __init__(self, shape: EngineShape, initial_image_bytes: int, max_word_bytes: int) -> None:
         self.shape = shape

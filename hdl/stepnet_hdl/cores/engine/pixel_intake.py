@@ -13,15 +13,16 @@ class ImageBuffers(wiring.PureInterface):
     """What is known of an engine's two image buffers; directions as of the one that fills them."""
 
     complete: Signal
-    """2 bits, out, one for each buffer: it holds an image."""
+    """2 bits, out: for each buffer, whether it holds a whole image."""
     complete_next: Signal
-    """2 bits, out: it will hold one in the next cycle."""
+    """2 bits, out: for each buffer, whether it will hold a whole image in the next cycle."""
     words: Signal
-    """Out: how many words of the image that is being received are there."""
+    """`range(row_words)`, out: how many words of the image that is being received are in its
+    buffer."""
     word_comes: Signal
-    """1 bit, out: there is one more in the next cycle."""
+    """1 bit, out: one more word of an image is in its buffer from the next cycle on."""
     done: Signal
-    """2 bits, in, for one cycle: the image in the buffer is no longer needed."""
+    """2 bits, in: for each buffer, 1 for one cycle when the image in it is no longer needed."""
 
 
 class ImageBuffersSignature(wiring.Signature):
@@ -53,32 +54,33 @@ class PixelIntake(wiring.Component):
     pixels: stream.Interface
     """Stream of 8 bits, in: packed images, one after another."""
     last_pixels: Signal
-    """1 bit, out: the next byte is an image's last one."""
+    """1 bit, out: the next byte of `pixels` is the last one of an image."""
     image_bytes: Signal
     """16 bits, in: how many bytes make an image."""
     blocked: Signal
-    """1 bit, in: no byte is taken, because the activation memory is written by someone else two
-    cycles later."""
+    """1 bit, in: no byte is taken in this cycle, because the activation memory is written by
+    something else `latency_cycles` later."""
     cancel: Signal
-    """1 bit, in: complete and half-received images are void; the next one goes to buffer 0."""
+    """1 bit, in: complete and half-received images are void, and the next one goes to buffer 0."""
     load_begins: Signal
-    """1 bit, in: no more pixels from the next cycle on; with `cancel`."""
+    """1 bit, in: no pixels are taken from the next cycle on. It comes with `cancel`."""
     load_ends: Signal
-    """1 bit, in: pixels may come again."""
+    """1 bit, in: pixels may be taken again from the next cycle on."""
     word_bytes: Signal
-    """How many bytes of the current word have been taken; in."""
+    """`range(max_word_bytes)`, in: how many bytes of the current word have been taken."""
     take: Signal
-    """1 bit, out: a byte is taken in this cycle."""
+    """1 bit, out: a byte of `pixels` is taken in this cycle."""
     completes: Signal
-    """1 bit, out: the next byte is the last one of its word."""
+    """1 bit, out: the next byte to be taken is the last one of its word."""
     ends_word: Signal
-    """1 bit, out: the byte taken in the cycle before was the last one of its word."""
+    """1 bit, out: the byte that was taken in the cycle before is the last one of its word."""
     write: Signal
     """1 bit, out: a word of pixels is written in this cycle."""
     buffer: Signal
-    """1 bit, out: the image buffer it goes to."""
+    """1 bit, out: the number of the image buffer that the word goes to."""
     images: ImageBuffers
-    """`ImageBuffers`; `images.words` is also where in the buffer the next word goes."""
+    """`ImageBuffers`, out: which images are there; it also takes in which are no longer needed.
+    `images.words` is the place in its buffer that the next word goes to."""
 
     def __init__(self, shape: EngineShape, initial_image_bytes: int, max_word_bytes: int) -> None:
         self.shape = shape

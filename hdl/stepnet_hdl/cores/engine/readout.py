@@ -24,19 +24,21 @@ class ReadoutSteering(wiring.PureInterface):
     sequencer."""
 
     last_layer: Signal
-    """1 bit, out: the current layer is the last one; the others count in it only."""
+    """1 bit, out: the current layer is the last one of its network; the readout passes over all
+    others."""
     kind: Signal
-    """`ReadoutNumber`, out."""
+    """`ReadoutNumber`, out: how the neurons of the last layer become the code."""
     lane: Signal
-    """Out: which neuron of a group counts in a tree."""
+    """`range(pe)`, out: in a tree the one neuron of a group that counts."""
     prefix: Signal
-    """8 bits, out: what stands in the code of a tree before its first bit."""
+    """8 bits, out: in a tree the bits of the code above those that neurons decide."""
     rows_left: Signal
-    """Out: how many neurons follow the first one of the last group."""
+    """`range(pe)`, out: how many neurons of the last group follow its first one."""
     finished: Signal
-    """1 bit, in: the code is complete, or the winner known."""
+    """1 bit, in: 1 for one cycle, when the code is complete or the winner is known."""
     winner: Signal
-    """8 bits, in: with readout `nearest` the row with the largest margin, the first on a tie."""
+    """8 bits, in: with readout `nearest` the row with the largest margin, the first of them on a
+    tie."""
 
 
 class ReadoutSteeringSignature(wiring.Signature):
@@ -67,18 +69,22 @@ class Readout(wiring.Component):
     """
 
     decided: Decided
-    """`Decided`, from the datapath. Groups of layers before the last do not count."""
+    """`Decided`, in: the datapath announces that a group is decided in the next cycle. Only groups
+    of the last layer count."""
     margins: data.View
-    """Array of pe signed(sum_bits + 1), in: those of the group, one cycle later. A neuron fires if
-    its margin is not negative."""
+    """`ArrayLayout(signed(sum_bits + 1), pe)`, in: the margins of the group that `decided`
+    announced in the cycle before, the first neuron lowest. A neuron fires if its margin is not
+    negative."""
     steering: ReadoutSteering
-    """`ReadoutSteering`: what the last layer means, and when its code is there."""
+    """`ReadoutSteering`, in: what the last layer means; it also tells when its code is there."""
     code: Signal
-    """8 bits, out: with readout `bits` neuron k is bit k and what is beyond bit 7 is dropped; with
-    `tree` every neuron is a bit below the ones before. It stays until the next group."""
+    """8 bits, out: the code, from `steering.finished` until the next group. With readout `bits`
+    neuron k is bit k, and neurons after the eighth are dropped; with `tree` every neuron is a bit
+    below those before it."""
     margin: Signal
-    """sum_bits + 1 bits, out: how far any one sum may move before the code changes, from one cycle
-    after `steering.finished` on. All ones if there is only one row and readout `nearest`."""
+    """`sum_bits + 1` bits, out: how far any one sum may move before the code changes,
+    `margin_cycles` after the last neuron was taken. All ones if there is only one row and readout
+    `nearest`."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape

@@ -33,11 +33,11 @@ class ParameterRead(wiring.PureInterface):
     """The way to the parameter memory; directions as of the one that reads headers from it."""
 
     address: Signal
-    """Out: the word to read."""
+    """`range(parameter_words)`, out: which word of the parameter memory to read."""
     enable: Signal
-    """1 bit, out: it is read."""
+    """1 bit, out: the word at `address` is read in this cycle."""
     value: Signal
-    """parameter_bits bits, in: the first value of the word, `read_cycles` after `enable`."""
+    """`parameter_bits` bits, in: the first value of the word, `read_cycles` after `enable`."""
     need_thresholds: Signal
     """1 bit, in: the datapath needs the next word `read_cycles` later."""
 
@@ -97,37 +97,42 @@ class Sequencer(wiring.Component):
     """
 
     images: ImageBuffers
-    """`ImageBuffers`, from whom fills them."""
+    """`ImageBuffers`, in: which images are there; it also tells which are no longer needed."""
     cancel: Signal
-    """1 bit, in: the sequencer is being reset, so no image is done in this cycle."""
+    """1 bit, in: the sequencer is being reset, so that no image is done in this cycle."""
     result_free: Signal
-    """1 bit, in: the result of the next image has somewhere to go."""
+    """1 bit, in: there is room for the result of the next image, so that it may be taken up."""
     parameters: ParameterRead
-    """`ParameterRead`: headers, codes, and thresholds on behalf of the datapath."""
+    """`ParameterRead`, out: reads headers and codes, and thresholds on behalf of the datapath."""
     weight_address: Signal
-    """Out: the weight word that meets the activations `read_cycles` later."""
+    """`range(weight_words)`, out: the weight word that is in the datapath `read_cycles` later."""
     activation_address: Signal
-    """Out: the word of activations that it meets, with the `Region` as the top two bits."""
+    """`(row_words - 1).bit_length() + 2` bits, out: the word of activations that meets this weight
+    word, with its `Region` in the top two bits."""
     write_region: Signal
     """`Region`, out: where the activations of the current layer go."""
     xnor: Signal
-    """1 bit, out: the layer has 1-bit weights."""
+    """1 bit, out: the current layer has 1-bit weights."""
     step: data.View
-    """`Step`, out: what the weight word is, one cycle after its address."""
+    """`Step`, out: what the weight word addressed in the cycle before is to its group; all zeros if
+    there was none."""
     decided: Decided
-    """`Decided`, from the datapath."""
+    """`Decided`, in: the datapath announces that a group is decided in the next cycle."""
     fires: Signal
-    """pe bits, in: the activations of the group that `decided` speaks of, one cycle later."""
+    """`pe` bits, in: the activations of the group that `decided` announced in the cycle before, the
+    first neuron lowest."""
     readout: ReadoutSteering
-    """`ReadoutSteering`, to the readout."""
+    """`ReadoutSteering`, out: what the last layer means; it also takes in when its code is
+    there."""
     overrun: Signal
-    """1 bit, out: the parameters ended before a last layer did; the current layer is the last."""
+    """1 bit, out: the parameter memory ended before a layer marked as the last, so that the current
+    layer ends the image."""
     is_complete: Signal
     """1 bit, out: all pixels of the image being computed are there."""
     idle: Signal
     """1 bit, out: no image is being computed."""
     result: Signal
-    """1 bit, out: for one cycle, the image is computed."""
+    """1 bit, out: 1 for one cycle, when the image is computed."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape

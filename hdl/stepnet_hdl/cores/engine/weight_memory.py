@@ -26,22 +26,21 @@ class WeightMemory(wiring.Component):
     """
 
     read_address: Signal
-    """Signal(range(weight_words)), in."""
+    """`range(weight_words)`, in: which word to read."""
     read_data: Signal
-    """Pe * simd bits, out: the word at `read_address` `shape.read_cycles` before, the first lane
-    lowest; the lanes of every neighbourhood after the first a cycle after those of the one before
-    it."""
+    """`pe * simd` bits, out: the word whose address came `lane_read_cycles` before, the first lane
+    lowest."""
     write_address: Signal
-    """Signal(range(weight_words)), in: written in the same cycle, or with several
-    `shape.neighbourhoods` within so many."""
+    """`range(weight_words)`, in: the word of which a lane is written."""
     write_lane: Signal
-    """Signal(range(pe)), in."""
+    """`range(pe)`, in: which lane of that word is written."""
     write_data: Signal
-    """Simd bits, in."""
+    """`simd` bits, in: the new weights of the lane."""
     write_enable: Signal
-    """1 bit, in: only while `loading`."""
+    """1 bit, in: write `write_data`, only while `loading` is 1. The word can be read `write_cycles`
+    later."""
     loading: Signal
-    """1 bit, in."""
+    """1 bit, in: weights are being loaded, so that nothing is read."""
 
     def __init__(self, shape: EngineShape, init: Sequence[int] = ()) -> None:
         if init and shape.weight_memory == "single_port":
