@@ -10,12 +10,14 @@ from stepnet_hdl.blocks.ram import Ram
 
 
 class LaneMemory(wiring.Component):
-    """`depth` words of `lanes` lanes of `width` bits, in block RAM.
+    """A block RAM of `depth` words, each of which holds `lanes` values of `width` bits.
 
-    A word that is read in the cycle in which it is written means nothing, as of `Ram`.
+    All lanes of a word are read together, and one lane of a word is written at a time. What is read
+    from a word in the cycle in which it is written means nothing, as with `Ram`.
 
-    init: values of `width` bits at power-on, lane by lane of word by word; the others are 0.
-    read_cycles: as of `Ram`.
+    init: values of `width` bits that the memory holds at power-on: all lanes of word 0 in order,
+        then those of word 1, and so on. What is not given is 0.
+    read_cycles: cycles from an address to its word, 1 or 2, as in `Ram`.
     """
 
     read_address: Signal

@@ -8,16 +8,17 @@ from amaranth.lib.wiring import In, Out
 
 
 class Ram(wiring.Component):
-    """`depth` words of `width` bits.
+    """A block RAM of `depth` words of `width` bits, which can read one word and write one in each
+    cycle.
 
-    A word that is read in the cycle in which it is written means nothing: block RAMs differ in what
-    they give, and logic that would make them agree costs more than a LUT per bit. That is why the
-    read port is an asynchronous one behind a register, which Yosys merges into the RAM, with the
-    attribute that tells it so.
+    What is read from a word in the cycle in which it is written means nothing: block RAMs differ in
+    what they give, and logic that would make them agree costs more than a LUT per bit. That is why
+    the read port is an asynchronous one behind a register, which Yosys merges into the RAM, with
+    the attribute that tells it so.
 
     init: what the first words hold at power-on; the others are 0.
-    read_cycles: from an address to its word, 1 or 2. With 2 the word passes a second register,
-        which lies in the block RAM where the family has one.
+    read_cycles: cycles from an address to its word, 1 or 2. With 2 the word passes a second
+        register, which lies in the block RAM where the family has one.
     """
 
     read_address: Signal

@@ -30,9 +30,9 @@ def core_for(network: BoardNetwork | None, shape: EngineShape) -> InferenceCore:
 class Chip(wiring.Component):
     """A core behind its link endpoint, up to the bytes on the wire.
 
-    core: what infers; it becomes part of this chip.
-    clock_hz: what the chip is clocked with; it only tells the host.
-    buffer_bytes: of the receive buffer.
+    core: the core that infers; it becomes part of this chip.
+    clock_hz: frequency of the chip's clock, which is only told to the host.
+    buffer_bytes: size of the receive buffer.
     answers_in_luts: saves a block RAM, see `Endpoint`.
     """
 
@@ -91,8 +91,9 @@ class Chip(wiring.Component):
 class SerialChip(wiring.Component):
     """A `Chip` behind a UART: 8 data bits, no parity, 1 stop bit.
 
-    baud: bits per second; BuildError if `clock_hz` is too far from a multiple of it.
-    Others: as of `Chip`.
+    baud: bits per second on the serial line; BuildError if `clock_hz` is too far from a multiple of
+        it.
+    core, clock_hz, buffer_bytes, answers_in_luts: see `Chip`.
     """
 
     rx_pin: Signal

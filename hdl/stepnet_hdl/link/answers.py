@@ -1,4 +1,4 @@
-"""The messages of `stepnet.link.messages` that a board sends."""
+"""Sends the answers of `stepnet.link.messages`."""
 
 from collections.abc import Mapping
 
@@ -15,6 +15,7 @@ LAYOUTS: Mapping[Answer, Layout] = {
     Answer.READING: READING,
     Answer.REFUSAL: REFUSAL,
 }
+"""The fields of every answer that a board sends."""
 
 _CONSTANT = 0
 """Stands for a field where the plan itself holds the byte."""
@@ -24,13 +25,19 @@ class AnswerWriter(wiring.Component):
     """Sends answers, each as one packet, by a plan in one block RAM, or in LUTs.
 
     The plan has one word per byte of every answer: a constant, or which field to send and which
-    byte of it. The first byte is offered three cycles after `kind` is, further ones every second
-    cycle. `kind` is taken in the cycle after the last byte was: what waits for that lies far from
-    the wire.
+    byte of it. The first byte of an answer is offered `latency_cycles` after `kind` is, and further
+    ones every `byte_cycles`. `kind` is transferred in the cycle after the last byte was: what waits
+    for that lies far from the wire.
 
     constants: values of the fields that never change, by name.
     in_luts: the plan takes LUTs instead of the block RAM.
     """
+
+    latency_cycles = 3
+    """Cycles from the offer of a kind to the offer of its answer's first byte."""
+
+    byte_cycles = 2
+    """Cycles from one byte of an answer to the next, if each is taken at once."""
 
     kind: stream.Interface
     """Stream of `Answer`, in: which answer to send. It is transferred when that answer has been
@@ -118,7 +125,7 @@ class AnswerWriter(wiring.Component):
         return m
 
     def _plan(self) -> tuple[list[dict[int | str, int]], dict[Answer, int]]:
-        """The words of the plan, all answers in turn, and where each answer starts."""
+        """Return the words of the plan, all answers in turn, and where each answer starts."""
         words: list[dict[int | str, int]] = []
         first_word: dict[Answer, int] = {}
         for kind, layout in LAYOUTS.items():

@@ -1,4 +1,4 @@
-"""Passes the pixels of an image on while its frame is still arriving."""
+"""Gives the pixels of an image to the core while its frame is still arriving."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
@@ -9,13 +9,17 @@ from stepnet_hdl.link.packet_buffer import FrameByte
 
 
 class Preview(wiring.Component):
-    """Offers the pixels of an INFER to the core before the frame's CRC has come.
+    """Offers the pixels of an INFER to the core before the frame's CRC has come, each byte
+    `latency_cycles` after the receive buffer took it.
 
     It does so if the way to the core is free right before the first pixel: no packet waits before
-    this one or is being answered. Where the frame turns out to be broken, of another length, or
-    faster than the core takes pixels, the image is cancelled; a good frame of which that is true is
-    read from the receive buffer once more.
+    this one or is being answered. If the frame turns out to be broken or of another length, or if
+    the core does not take a byte at once, the image is cancelled. A good frame whose image was not
+    given to the core whole is read from the receive buffer once more.
     """
+
+    latency_cycles = 1
+    """Cycles from a byte's way into the receive buffer to its offer."""
 
     byte: data.View
     """`FrameByte`, in: the byte that is offered to the receive buffer."""

@@ -1,4 +1,4 @@
-"""The board's end of the link: takes requests, drives the core, answers."""
+"""The board's end of the link: takes requests, drives the core, and answers."""
 
 from collections.abc import Mapping
 
@@ -17,11 +17,11 @@ from stepnet_hdl.link.pixel_path import PIXEL_CYCLES, PixelPath
 from stepnet_hdl.link.requests import TARGET_BYTES, RequestHeader
 
 IDENTITY_CONSTANTS = ("core", *SHAPE_FIELDS, "clock_hz")
-"""Fields of IDENTITY that only the maker of the chip knows."""
+"""Fields of IDENTITY that the maker of the chip has to give."""
 
 
 class _Body(enum.Enum, shape=2):
-    """Where the bytes after a header go."""
+    """What becomes of the bytes after a header."""
 
     DROPPED = 0
     LOAD = 1

@@ -1,4 +1,4 @@
-"""The digest of what a core's memories hold: IDENTITY says it, and COMMIT has to match it."""
+"""Keeps the digest of what a core's memories hold: IDENTITY says it, and COMMIT has to match it."""
 
 from typing import Any
 
@@ -10,11 +10,16 @@ from amaranth.lib.wiring import In, Out
 
 
 class LoadedDigest(wiring.Component):
-    """A CRC-32 over all memory words that were loaded since the last restart.
+    """Computes a CRC-32 over all memory words that were loaded since the last `restart`. A byte is
+    in the digest `latency_cycles` after it was taken.
 
-    initial_digest: of a network that the memories hold at power-on; it is the digest until the
-    first `unload`, also over resets, because the memories outlast those too. None for none.
+    initial_digest: digest of a network that the memories hold at power-on; None if they hold none.
+        It is the digest until the first `unload`, also over resets, because the memories outlast
+        those too.
     """
+
+    latency_cycles = 1
+    """Cycles from taking a byte to a digest with that byte in it."""
 
     word_byte: Signal
     """8 bits, in: a byte of a memory word."""

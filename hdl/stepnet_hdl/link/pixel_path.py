@@ -1,4 +1,4 @@
-"""The way of an image's bytes from the wire to the core, early or through the receive buffer."""
+"""Takes an image's bytes to the core, either early or through the receive buffer."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -8,15 +8,19 @@ from stepnet_hdl.link.early_pixels import Preview
 from stepnet_hdl.link.packet_buffer import FrameByte
 
 PIXEL_CYCLES = 2
-"""Cycles for each byte of an image that is read from the receive buffer."""
+"""Cycles that each byte of an image takes when it is read from the receive buffer."""
 
 
 class PixelPath(wiring.Component):
     """Gives the core each image once: while its frame arrives, or from its packet afterwards.
 
-    Bytes of a packet pass through a register, so that nothing from inside the core reaches the
-    packets in the same cycle; that takes `PIXEL_CYCLES` a byte.
+    A byte is offered to the core `latency_cycles` after it was taken. Bytes of a packet pass
+    through a register, so that nothing from inside the core reaches the packets in the same cycle;
+    that takes `PIXEL_CYCLES` a byte.
     """
+
+    latency_cycles = 1
+    """Cycles from taking a byte, of a frame or of a packet, to its offer to the core."""
 
     frame_byte: data.View
     """`FrameByte`, in: the byte that is offered to the receive buffer."""

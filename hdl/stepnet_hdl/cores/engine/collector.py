@@ -1,4 +1,4 @@
-"""Where decided neurons of hidden layers go: into words of activations."""
+"""Gathers the activations of hidden layers into the words that the next layer reads."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -9,11 +9,16 @@ from stepnet_hdl.cores.engine.datapath import Decided, DecidedSignature
 
 
 class Collector(wiring.Component):
-    """Gathers one group of `pe` activations per decision.
+    """Gathers the activations of groups of `pe` neurons into words of `simd` bits, one group per
+    decision.
 
-    `word` is combinational: it is written in the cycle that completes it. Groups enter at the top;
-    what is below the first one of a word is 0.
+    A group enters the word at the top and moves those before it down. A word is complete with its
+    last group, or with the last group of its layer; what lies below its first group is then 0. It
+    is written in the cycle in which the activations of the group that completes it are there.
     """
+
+    latency_cycles = 1
+    """Cycles from the announcement of a group to the writing of the word that it completes."""
 
     decided: Decided
     """`Decided`, in: the datapath announces that a group is decided in the next cycle."""

@@ -16,21 +16,22 @@ from stepnet_hdl.cores.engine.pixel_intake import ImageBuffers, ImageBuffersSign
 
 
 class Intake(wiring.Component):
-    """Packs bytes into words, one byte per cycle, and says where they belong.
+    """Packs bytes into words, one byte per cycle, and says where the words belong.
 
-    Pixels and loads share one shift register: a load while an image is half received drops that
-    image. A word is offered two cycles after its last byte was taken. Two images are buffered;
-    `pixels` waits while both are in use. `load` waits for two cycles only, and is over three cycles
-    after its last byte.
+    Pixels and loads share one shift register: a load that begins while an image is half received
+    drops that image. A word is written `latency_cycles` after its last byte was taken. Two images
+    are buffered, and `pixels` waits while both buffers are in use. `load` waits for two cycles
+    only, and is over `load_cycles` after its last byte.
 
-    initial_image_bytes: those of a network that is there at power-on; 0 for none.
+    initial_image_bytes: bytes of an image for the network that is there at power-on; 0 if there is
+        none.
     """
 
     latency_cycles = 2
-    """From the last byte of a word to the cycle in which it is written."""
+    """Cycles from taking the last byte of a word until that word is written."""
 
     load_cycles = 3
-    """From the last byte of a load to `load_done`."""
+    """Cycles from taking the last byte of a load until `load_done`."""
 
     pixels: stream.Interface
     """Stream of 8 bits, in: packed images, one after another, `image_bytes` bytes each."""
@@ -123,7 +124,7 @@ class Intake(wiring.Component):
         return m
 
     def _shift(self, m: Module, pixels: PixelIntake, loads: LoadIntake, restart: Value) -> Signal:
-        """Shift the bytes into words; returns how many of the current word have been taken."""
+        """Shift the bytes into words; return how many bytes of the current word have been taken."""
         # A byte is taken in one cycle and enters the word in the next: the word is wide, and what
         # lets a byte in comes from far.
         byte = Signal(8)

@@ -1,4 +1,4 @@
-"""Which weight words a layer takes, and when."""
+"""Issues the weight words of a layer."""
 
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
@@ -19,13 +19,24 @@ TreeHeader = data.StructLayout(TREE_HEADER)
 
 
 class LayerWalk(wiring.Component):
-    """Issues the weight words of a layer, one per cycle.
+    """Issues the weight words of a layer, one per cycle, in the order in which they lie in the
+    weight memory.
 
-    That is word by word, bit plane by bit plane and group by group, or with `by_input` group by
-    group for every word in turn. In a tree it stops after every row. Groups whose thresholds take
-    longer to read than their weights, and groups of the last layer, which the readout takes neuron
-    by neuron, keep the distance that needs.
+    That is group by group: the words of the first bit plane of a group, those of its next plane,
+    and so on. A layer by input has one plane and is walked word by word: every group takes the
+    first word of its row before any takes its second. In a tree the walk stops after each row,
+    until `resume`.
+
+    The first word of a group waits until its activations are there. It also keeps a distance to the
+    group before where thresholds take longer to read than weights, and in the last layer, whose
+    neurons the readout takes one by one.
     """
+
+    latency_cycles = 1
+    """Cycles from `begin` or `resume` to the first word, if nothing is waited for."""
+
+    step_cycles = 1
+    """Cycles from the issue of a word to its `step`."""
 
     begin: Signal
     """1 bit, in: a layer begins, and its first word is issued `latency_cycles` later at the
@@ -156,8 +167,8 @@ class LayerWalk(wiring.Component):
             ]
 
     def _may_issue(self, m: Module, next_word: Signal, last_of_row: Value) -> Value:
-        """The first word of a group waits for activations and for its distance to the group before;
-        the others follow it."""
+        """Return whether a word may be issued. The first word of a group waits for activations, and
+        for its distance to the group before; the others follow it at once."""
         shape = self.shape
         at_row = Signal()  # the next word is the first of a row, unless `by_input`
         with m.If(self.begin):

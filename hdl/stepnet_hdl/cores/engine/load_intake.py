@@ -1,4 +1,4 @@
-"""Where in the engine's memories the words of a LOAD go."""
+"""Writes the words of a LOAD into the engine's memories."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,8 @@ LOAD_HEADER_BYTES = LOAD.size - HEADER.size
 
 
 class MemoryWrites(wiring.PureInterface):
-    """Where a word goes in weight or parameter memory, as the one that writes it says."""
+    """Where a word goes in the weight or the parameter memory. Directions are those of the one that
+    writes it."""
 
     address: Signal
     """`range(max(weight_words, parameter_words))`, out: which word of its memory is written."""
@@ -48,11 +49,23 @@ class MemoryWritesSignature(wiring.Signature):
 
 
 class LoadIntake(wiring.Component):
-    """Reads address and space of a LOAD, then sends each word after them where it belongs.
+    """Takes the bytes of a LOAD, reads its address and space, and writes each memory word after
+    them to its place.
 
-    Words that leave their memory are not written. `load` waits for two cycles only, one before the
-    first byte and one after the address. `done` is 1 for one cycle, three after the last byte.
+    A word is written `latency_cycles` after its last byte was taken; words that lie beyond the end
+    of their memory are not. `load` waits for two cycles only, one before the first byte and one
+    after the address.
+
+    initial_image_bytes: bytes of an image for the network that is there at power-on; 0 if there is
+        none.
+    max_word_bytes: bytes of the shift register in which words are gathered.
     """
+
+    latency_cycles = 2
+    """Cycles from taking the last byte of a word until that word is written."""
+
+    load_cycles = 3
+    """Cycles from taking the last byte of a load until `done`."""
 
     load: stream.Interface
     """Stream of `PacketByte`, in: address and space as in `messages.LOAD`, then memory words."""
@@ -162,7 +175,7 @@ class LoadIntake(wiring.Component):
         return m
 
     def _place(self, m: Module, space: Signal, beyond: Signal) -> None:
-        """Split the address on the link into word and lane of the memory it is in."""
+        """Split the address that came over the link into a word and a lane of its memory."""
         shape = self.shape
         header = self.shifted[-8 * LOAD_HEADER_BYTES :]
         address, given_space = header[: 8 * ADDRESS_BYTES], header[8 * ADDRESS_BYTES :]
@@ -184,7 +197,7 @@ class LoadIntake(wiring.Component):
         ]
 
     def _write(self, m: Module, ends_word: Signal, to_weights: Value, beyond: Signal) -> None:
-        """Write every memory word that is received, unless it is `beyond` its memory."""
+        """Write every memory word that is received, unless it lies beyond the end of its memory."""
         shape, writes = self.shape, self.writes
         whole = Signal()  # a word has been received
         ends_lanes = writes.lane == Mux(to_weights, shape.pe - 1, shape.parameter_lanes - 1)
@@ -203,7 +216,8 @@ class LoadIntake(wiring.Component):
                 m.d.sync += self.refusal.eq(Refusal.OUT_OF_RANGE)
 
     def _keep_image_bytes(self, m: Module) -> None:
-        """The first parameter word is not only for the memory; it has to be possible."""
+        """Keep parameter word 0, the number of bytes in an image, and refuse one that is
+        impossible."""
         shape, writes = self.shape, self.writes
         image_bytes = Signal(range(shape.max_inputs // 8 + 1), init=self.initial_image_bytes)
         m.d.comb += self.image_bytes.eq(image_bytes)
@@ -218,5 +232,5 @@ class LoadIntake(wiring.Component):
 
 
 def _split(address: Value, lane_bits: int) -> tuple[Value, Value]:
-    """Lane and word of an address on the link."""
+    """Return lane and word of an address that came over the link."""
     return address[:lane_bits], address[lane_bits:]

@@ -1,4 +1,4 @@
-"""Which word of which image buffer the pixels that come in belong to."""
+"""Takes the pixels that come in, into one of two image buffers."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from stepnet.cores.engine.shape import IMAGE_BYTES_BITS, EngineShape
 
 
 class ImageBuffers(wiring.PureInterface):
-    """What is known of an engine's two image buffers; directions as of the one that fills them."""
+    """The state of an engine's two image buffers. Directions are those of who fills them."""
 
     complete: Signal
     """2 bits, out: for each buffer, whether it holds a whole image."""
@@ -44,12 +44,18 @@ class ImageBuffersSignature(wiring.Signature):
 
 
 class PixelIntake(wiring.Component):
-    """Takes the bytes of images while one of two buffers is free, and says when a word is whole.
+    """Takes the bytes of images while one of two buffers is free, and says which word of which
+    buffer they complete.
 
-    A word is written two cycles after its last byte was taken.
+    A word is written `latency_cycles` after its last byte was taken.
 
-    initial_image_bytes: those of a network that is there at power-on; 0 for none.
+    initial_image_bytes: bytes of an image for the network that is there at power-on; 0 if there is
+        none.
+    max_word_bytes: bytes of the shift register in which words are gathered.
     """
+
+    latency_cycles = 2
+    """Cycles from taking the last byte of a word until that word is written."""
 
     pixels: stream.Interface
     """Stream of 8 bits, in: packed images, one after another."""
@@ -156,7 +162,7 @@ class PixelIntake(wiring.Component):
             m.d.sync += self.last_pixels.eq(one_byte)
 
     def _open_and_close(self, m: Module, image_ends: Signal) -> None:
-        """Pixels wait while no buffer is free, and while words are loaded."""
+        """Let pixels wait while no buffer is free, and while words are loaded."""
         is_open = Signal(init=1)  # a register, because `ready` goes far
         m.d.comb += [
             self.pixels.ready.eq(is_open & ~self.blocked),
@@ -173,6 +179,7 @@ class PixelIntake(wiring.Component):
             m.d.sync += is_open.eq(~self.load_begins)
 
     def _keep_buffers(self, m: Module, image_ends: Signal) -> None:
+        """Remember which buffers hold whole images."""
         images = self.images
         m.d.comb += images.word_comes.eq(self.write)
         for buffer in range(2):

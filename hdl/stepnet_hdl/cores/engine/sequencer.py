@@ -1,4 +1,4 @@
-"""Which words meet in the datapath, cycle by cycle."""
+"""Says which words of weights and activations meet in the datapath, cycle by cycle."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,8 @@ RowHeader = data.StructLayout(ROW_HEADER)
 
 
 class Region(enum.Enum, shape=2):
-    """The four parts of the activation memory: two images, and two layers' activations."""
+    """The four parts of the activation memory: two images, and the activations of two layers that
+    take turns."""
 
     IMAGE_0 = 0
     IMAGE_1 = 1
@@ -30,7 +31,7 @@ class Region(enum.Enum, shape=2):
 
 
 class ParameterRead(wiring.PureInterface):
-    """The way to the parameter memory; directions as of the one that reads headers from it."""
+    """The way to the parameter memory. Directions are those of who reads headers."""
 
     address: Signal
     """`range(parameter_words)`, out: which word of the parameter memory to read."""
@@ -60,26 +61,26 @@ class ParameterReadSignature(wiring.Signature):
 
 
 class _State:
-    """What the sequencer remembers from state to state, and tells its two walks."""
+    """What the sequencer remembers from state to state, and tells `LayerWalk` and `TreeWalk`."""
 
     def __init__(self, words: LayerWalk) -> None:
         self.idle = Signal(init=1)
         """No image is being computed; a register beside the state, because it goes far."""
         self.image_buffer = Signal()
-        """The image being computed."""
+        """The number of the buffer whose image is computed."""
         self.image_is_there = Signal()
-        """At least its first word is."""
+        """At least the first word of that image is in its buffer."""
         self.in_first_layer = Signal()
         self.read_region = Signal(Region)
         self.fetch = Signal()
-        """Read a header, or a code."""
+        """A header or a code is read in this cycle."""
         self.prepare = Signal()
-        """A layer: its second header is there."""
+        """The second header of a layer is there, and the layer begins."""
         self.jump = Signal()
-        """To the row that a tree goes on with."""
+        """The addresses go on to the next row of a tree."""
         self.went_right = Signal()
+        # What the first header of the layer says:
         self.last_word = Signal.like(words.last_word)
-        """What the first header of the layer says, as the next two."""
         self.last_plane = Signal.like(words.last_plane)
         self.by_input = Signal()
 
@@ -95,6 +96,20 @@ class Sequencer(wiring.Component):
     the first word of pixels, and waits for the others: for each in turn if it is computed by input,
     for all of them otherwise.
     """
+
+    start_cycles = 2
+    """Cycles from `images.word_comes` for the first word of an image to the fetch of its first
+    header, if the sequencer is idle and `result_free`."""
+
+    layer_cycles = 2
+    """Cycles from the announcement of a layer's last group to the fetch of the next layer's first
+    header."""
+
+    row_cycles = 4
+    """Cycles from the announcement of a row of a tree to the first weight word of the next row."""
+
+    result_cycles = 1
+    """Cycles from `readout.finished` to `result`; `look_up_cycles` more with readout `nearest`."""
 
     images: ImageBuffers
     """`ImageBuffers`, in: which images are there; it also tells which are no longer needed."""
@@ -158,6 +173,17 @@ class Sequencer(wiring.Component):
             }
         )
 
+    @property
+    def header_cycles(self) -> int:
+        """Cycles from the fetch of a layer's first header to its first weight word, if its
+        activations are there."""
+        return 2 + self.shape.read_cycles
+
+    @property
+    def look_up_cycles(self) -> int:
+        """Cycles that looking up the code of a winner takes."""
+        return self.shape.read_cycles
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.layer = words = LayerWalk(self.shape)
@@ -201,7 +227,8 @@ class Sequencer(wiring.Component):
         ]
 
     def _watch_images(self, m: Module, state: _State, words: LayerWalk) -> None:
-        """Only the image after the latest complete one is being received."""
+        """Follow which image is being computed, and how much of it is there: only the image after
+        the latest complete one is being received."""
         images = self.images
         m.d.comb += self.is_complete.eq(images.complete.bit_select(state.image_buffer, 1))
         next_image = state.image_buffer ^ self.result
@@ -312,7 +339,7 @@ class Sequencer(wiring.Component):
             m.next = "COMPUTE"
 
     def _end_image(self, m: Module, state: _State) -> None:
-        """Wait for the readout, and look the code of a winner up."""
+        """Wait for the readout, and look up the code of a winner."""
         two_cycles = self.shape.read_cycles == 2
         with m.State("READ_OUT"), m.If(self.readout.finished):
             self._end(m)

@@ -1,4 +1,4 @@
-"""Where the rows of a tree lie."""
+"""Finds the rows of a tree in the memories."""
 
 from amaranth.hdl import C, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
@@ -8,11 +8,16 @@ from stepnet.cores.engine.shape import EngineShape
 
 
 class TreeWalk(wiring.Component):
-    """Follows the bits of a code from the root of its tree, row by row.
+    """Follows the bits of a code from the root of its tree, row by row, and says how far the
+    addresses of weights and parameters have to move to reach the next row.
 
-    Row n is neuron `n % pe` of group `n // pe`, and its children are rows 2n+1 and 2n+2: from group
-    g and lane l on, `x = 2l + 1 + bit` lies in lane `x % pe` of group `2g + x // pe`.
+    Row n is neuron `n % pe` of group `n // pe`, and its children are rows 2n+1 and 2n+2. So the
+    child of the row in lane l of group g is found by `x = 2l + 1 + bit`: it lies in lane `x % pe`
+    of group `2g + x // pe`.
     """
+
+    latency_cycles = 1
+    """Cycles from `descend` to the strides and the lane of the child."""
 
     begin: Signal
     """1 bit, in: a layer begins, and the next words to be read are its first."""

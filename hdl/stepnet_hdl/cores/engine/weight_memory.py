@@ -15,14 +15,15 @@ from stepnet_hdl.fpga.parts import SPRAM_BITS, SPRAM_WORDS, has_single_port_ram
 
 
 class WeightMemory(wiring.Component):
-    """`shape.weight_words` words of `shape.pe` lanes of `shape.simd` bits; one access per cycle.
+    """The memory for the weights of an engine: `shape.weight_words` words of `shape.pe` lanes of
+    `shape.simd` bits, one access per cycle.
 
-    While `loading` is 1 nothing is read and `read_data` means nothing, whatever the kind of memory.
-    On an iCE40 UltraPlus the kind `single_port` becomes SB_SPRAM256KA, elsewhere a memory
+    While `loading` is 1 nothing is read, and `read_data` means nothing, whatever the kind of
+    memory. On an iCE40 UltraPlus the kind `single_port` becomes SB_SPRAM256KA, elsewhere a memory
     with the same timing.
 
-    init: weights at power-on, `simd` bits each, as `LaneMemory` takes them. BuildError with the
-    kind `single_port`, which no bitstream fills.
+    init: weights at power-on, `simd` bits each, in the order in which `LaneMemory` takes them.
+        BuildError with the kind `single_port`, which no bitstream fills.
     """
 
     read_address: Signal
@@ -62,6 +63,22 @@ class WeightMemory(wiring.Component):
             }
         )
 
+    @property
+    def lane_read_cycles(self) -> tuple[int, ...]:
+        """Cycles from an address to the weights of each lane: `shape.read_cycles` in the first of
+        `shape.neighbourhoods`, and one more in each after it."""
+        return tuple(
+            self.shape.read_cycles + number
+            for number, lanes in enumerate(self.shape.neighbourhoods)
+            for _ in lanes
+        )
+
+    @property
+    def write_cycles(self) -> int:
+        """Cycles from `write_enable` until the address of the word can be given to read it: 1, or 2
+        where there are several `shape.neighbourhoods`."""
+        return 2 if self.shape.skew_cycles else 1
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         if self.shape.skew_cycles:
@@ -79,6 +96,7 @@ class WeightMemory(wiring.Component):
         return m
 
     def _block(self, m: Module, read_address: Signal, write_address: Signal) -> None:
+        """Keep the weights in block RAM, or in what stands in for single-port RAM."""
         shape = self.shape
         m.submodules.ram = ram = LaneMemory(
             shape.simd, shape.pe, shape.weight_words, self.init, shape.read_cycles
@@ -94,7 +112,8 @@ class WeightMemory(wiring.Component):
         ]
 
     def _far_lanes(self, m: Module) -> None:
-        """Addresses, and words to write, go from one neighbourhood to the next in registers."""
+        """Keep the weights in block RAM, and pass addresses and words to write from one
+        neighbourhood to the next through registers."""
         shape = self.shape
         read: Value = self.read_address
         address: Value = self.write_address
@@ -124,7 +143,8 @@ class WeightMemory(wiring.Component):
                 ]
 
     def _spram(self, m: Module, address: Signal) -> None:
-        """Columns of 16 bits beside each other, banks of 16,384 words above each other."""
+        """Keep the weights in SB_SPRAM256KA: columns of 16 bits side by side, banks of 16,384 words
+        one above the other."""
         columns = -(-self.shape.simd // SPRAM_BITS)
         banks = -(-self.shape.weight_words // SPRAM_WORDS)
         bank = address[14:]
