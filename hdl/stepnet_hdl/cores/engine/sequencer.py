@@ -86,15 +86,17 @@ class _State:
 
 
 class Sequencer(wiring.Component):
-    """Walks once through parameter and weight memory per image, one weight word per cycle.
+    """Walks through the parameter and weight memories once per image, one weight word per cycle.
 
-    A layer takes 2 cycles and `read_cycles` to fetch its headers, one per weight word, and then
-    waits until the datapath has decided its last group: see `LayerWalk`. In a tree it waits after
-    every row, and two cycles more to find the next: from node n it goes on to 2n+1 or 2n+2.
+    The headers of a layer take `header_cycles`, then come its weight words (see `LayerWalk`), and
+    the sequencer waits until the datapath has decided the last group. In a tree it waits after
+    every row, and goes on from node n to 2n+1 or 2n+2 (see `TreeWalk`) `row_cycles` after that row
+    was announced.
 
-    Images are taken in turn, that of buffer 0 first. The first layer of an image is taken up with
-    the first word of pixels, and waits for the others: for each in turn if it is computed by input,
-    for all of them otherwise.
+    Images are taken in turn, that of buffer 0 first. An image is taken up `start_cycles` after its
+    first word of pixels came. Its first layer then waits for the others: for each in turn if it is
+    computed by input, for all of them otherwise. The image is computed `result_cycles` after the
+    readout has finished, with readout `nearest` `look_up_cycles` later.
     """
 
     start_cycles = 2
