@@ -57,6 +57,9 @@ class PixelIntake(wiring.Component):
     latency_cycles = 2
     """Cycles from taking the last byte of a word until that word is written."""
 
+    image_gap_cycles = 2
+    """Cycles that `pixels` waits after the last byte of an image, if the other buffer is free."""
+
     pixels: stream.Interface
     """Stream of 8 bits, in: packed images, one after another."""
     last_pixels: Signal
