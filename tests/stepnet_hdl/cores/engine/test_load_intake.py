@@ -145,33 +145,26 @@ def test_words_are_written_where_they_belong(pauses):
     expected = []
     image_bytes = INITIAL_IMAGE_BYTES
     byte_cycles = iter(taken.cycles)
-    done_cycles = iter(trace.cycles("done"))
     over = 0
-    for name, body in LOADS.items():
+    events = (trace.cycles(event) for event in ("begins", "ends", "done"))
+    for (name, body), begins, ends, done in zip(LOADS.items(), *events, strict=True):
         cycles = [next(byte_cycles) for _ in body]
         writes_of_it, refusals = expected_writes(body)
         for number, *rest in writes_of_it:
             expected.append((cycles[number] + intake.latency_cycles, *rest))
             if rest[:3] == [P, 0, 0] and 0 < rest[3] <= IMAGE_BYTES:
                 image_bytes = rest[3]
-        done = next(done_cycles)
-        assert done == cycles[-1] + intake.load_cycles, name
+        assert (ends, done) == (done - 1, cycles[-1] + intake.load_cycles), name
         assert trace["refusal"][done] in (refusals or {0}), name
         assert trace["image_bytes"][done] == image_bytes, name
-        # It waits for a cycle before the first byte, and for one after the address.
-        begins = trace.cycles("begins")[list(LOADS).index(name)]
-        assert trace["idle"][over : begins + 1] == [1] * (begins + 1 - over), name
-        assert cycles[0] > begins
         if not pauses:
-            header = min(len(body), LOAD_HEADER_BYTES)
-            gap = [0] * header + [1] * (len(body) - header)
-            assert cycles == [begins + 1 + n + late for n, late in enumerate(gap)], name
-        ends = trace.cycles("ends")[list(LOADS).index(name)]
-        assert ends == done - 1
-        assert not any(trace["idle"][begins + 1 : done])
-        first_word = cycles[LOAD_HEADER_BYTES] if len(body) > LOAD_HEADER_BYTES else cycles[-1] + 1
+            # It waits for a cycle before the first byte, and for one after the address.
+            late = [1 + (number >= LOAD_HEADER_BYTES) for number in range(len(body))]
+            assert cycles == [begins + number + wait for number, wait in enumerate(late)], name
+        assert all(trace["idle"][over : begins + 1]), name
+        assert not any(trace["idle"][begins + 1 : done]), name
+        first_word = cycles[LOAD_HEADER_BYTES] if len(body) > LOAD_HEADER_BYTES else ends
         assert all(trace["loading"][first_word:done]), name
-        assert not any(trace["loading"][over : cycles[min(3, len(body) - 1)] + 1]), name
+        assert not any(trace["loading"][over : cycles[:LOAD_HEADER_BYTES][-1] + 1]), name
         over = done
     assert found == expected
-    assert len(trace.cycles("done")) == len(LOADS)
