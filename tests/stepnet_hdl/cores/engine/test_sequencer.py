@@ -23,16 +23,16 @@ from stepnet_hdl.cores.engine.sequencer import Region, Sequencer
 from streams import Bench
 
 SHAPES = {
-    "1": EngineShape(8, max_inputs=64, weight_words=512, parameter_words=128),
+    "1": EngineShape(16, max_inputs=64, weight_words=256, parameter_words=128),
     "2 registered": EngineShape(
         16, 64, 256, 128, pe=2, parameter_lanes=1, weight_memory="registered", overlap_neurons=20
     ),
     "4": EngineShape(16, 64, 256, 128, pe=4, parameter_lanes=4, overlap_neurons=40),
 }
 NETWORKS = {
-    "bits": ((40, 17, 7, 7), (1, 3, 2), Readout.BITS),
+    "bits": ((40, 17, 5, 7), (1, 2, 3), Readout.BITS),
     "tree": ((21, 9, 31), (1, 2), Readout.TREE),
-    "nearest": ((33, 12, 11), (2, 1), Readout.NEAREST),
+    "nearest": ((33, 6, 11), (2, 1), Readout.NEAREST),
 }
 
 
