@@ -21,6 +21,10 @@ class Preview(wiring.Component):
     latency_cycles = 1
     """Cycles from a byte's way into the receive buffer to its offer."""
 
+    outcome_cycles = 3
+    """Cycles from a frame's end on its way into the receive buffer until `passed_on` or `cancel`
+    tells what became of its image, at most."""
+
     byte: data.View
     """`FrameByte`, in: the byte that is offered to the receive buffer."""
     byte_taken: Signal
@@ -38,7 +42,8 @@ class Preview(wiring.Component):
     tentative: Signal
     """1 bit, out: pixels of a frame that has not ended have been given to the core."""
     cancel: Signal
-    """1 bit, out: 1 for one cycle, when the image whose pixels were given to the core is void."""
+    """1 bit, out: the image whose pixels were given to the core is void. It is 1 for one cycle, and
+    once more if the frame ends right after."""
     passed_on: Signal
     """1 bit, out: the core has all pixels of the packet that comes next."""
     packet_ends: Signal

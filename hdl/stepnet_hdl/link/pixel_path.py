@@ -50,7 +50,8 @@ class PixelPath(wiring.Component):
     """1 bit, out: the frame of the image in progress has not ended, so that the image may still be
     cancelled."""
     cancel: Signal
-    """1 bit, out: 1 for one cycle, when the image that was given to the core early is void."""
+    """1 bit, out: the image that was given to the core early is void. It is 1 for one cycle, and
+    once more if the frame ends right after."""
 
     def __init__(self) -> None:
         super().__init__(

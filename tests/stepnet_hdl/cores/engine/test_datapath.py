@@ -189,22 +189,14 @@ def check(shape, layers, pauses):
 @pytest.mark.parametrize("pauses", [0.0, 0.5])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_groups_of_neurons(shape, pauses):
+    """Layers group by group and layers by input, whose sums wait between their words."""
     rng = np.random.default_rng(shape.pe)
-    kinds = [(1, 3), (2, 1), (1, 1), (3, 2), (8, 1)]
-    layers = [random_layer(rng, shape, bits, 3, words) for bits, words in kinds]
-    check(shape, layers, pauses)
-
-
-@pytest.mark.parametrize("pauses", [0.0, 0.5])
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_layers_by_input(shape, pauses):
-    """Sums wait between the words of a layer; afterwards other layers are computed as before."""
-    rng = np.random.default_rng(10 + shape.pe)
-    layers = [
-        random_layer(rng, shape, 1, groups, words, by_input=True)
-        for groups, words in ((shape.overlap_groups, 3), (MIN_OVERLAP_GROUPS, 4), (5, 1))
-    ]
-    layers.insert(1, random_layer(rng, shape, 2, 2, 2))
+    by_group = [(1, 3), (2, 1), (1, 1), (3, 2), (8, 1)]
+    by_input = [(shape.overlap_groups, 3), (MIN_OVERLAP_GROUPS, 4), (5, 1)]
+    layers = [random_layer(rng, shape, bits, 3, words) for bits, words in by_group]
+    for groups, words in by_input:
+        layer = random_layer(rng, shape, 1, groups, words, by_input=True)
+        layers.insert(int(rng.integers(len(layers) + 1)), layer)
     check(shape, layers, pauses)
 
 
