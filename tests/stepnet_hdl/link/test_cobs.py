@@ -69,7 +69,8 @@ def test_decoder_takes_a_byte_per_cycle_and_gives_its_token_one_cycle_later():
     first = bytes_in.cycles[0]
     assert bytes_in.cycles == [first + number for number in range(6)]
     # The first code gives no token; the second one gives the zero.
-    assert tokens.cycles == [cycle + 1 for cycle in bytes_in.cycles[1:]]
+    late = CobsDecoder.latency_cycles
+    assert tokens.cycles == [cycle + late for cycle in bytes_in.cycles[1:]]
 
 
 def test_decoder_agrees_with_the_library_about_arbitrary_bytes():
@@ -124,7 +125,7 @@ def test_longest_packet_fills_the_buffer_of_the_encoder():
 def test_encoder_keeps_its_published_cycles():
     _, bytes_in, bytes_out = encode([b"\x01\0\x02", b"\x03"])
     start = bytes_in.cycles[0]
-    frame_start = start + 2 + 5
-    frame_end = frame_start + 3 * 4
+    frame_start = start + 2 + CobsEncoder.latency_cycles
+    frame_end = frame_start + CobsEncoder.byte_cycles * 4
     assert bytes_in.cycles == [start, start + 1, start + 2, frame_end + 1]
-    assert bytes_out.cycles[:5] == list(range(frame_start, frame_end + 1, 3))
+    assert bytes_out.cycles[:5] == list(range(frame_start, frame_end + 1, CobsEncoder.byte_cycles))

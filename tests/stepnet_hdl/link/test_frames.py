@@ -1,5 +1,6 @@
 import binascii
 import random
+from itertools import pairwise
 
 import pytest
 from cobs import cobs
@@ -86,25 +87,28 @@ def test_receiver_keeps_its_published_cycles():
     taken = result.bytes_in.cycles
     out = result.packets_out
     closing_zero = taken[len(frame) - 1]
-    assert out.first_offered[0] == closing_zero + 9
-    assert out.cycles[:12] == list(range(closing_zero + 9, closing_zero + 21))
+    offered = closing_zero + FrameReceiver.latency_cycles
+    assert out.first_offered[0] == offered
+    assert out.cycles[:12] == list(range(offered, offered + 12))
     ends = [2 * len(frame), 2 * len(frame) + len(broken)]
 
     def cycles_waited(start, end):
         return taken[end] - taken[start] - (end - start)
 
     assert cycles_waited(0, len(frame) - 1) == 0
-    assert cycles_waited(len(frame) - 1, ends[0] - 1) == 3  # after a good frame
-    assert cycles_waited(ends[0] - 1, ends[1] - 1) == 3
-    assert cycles_waited(ends[1] - 1, len(taken) - 1) == 1  # after a broken one
+    assert cycles_waited(len(frame) - 1, ends[0] - 1) == FrameReceiver.good_frame_cycles
+    assert cycles_waited(ends[0] - 1, ends[1] - 1) == FrameReceiver.good_frame_cycles
+    assert cycles_waited(ends[1] - 1, len(taken) - 1) == FrameReceiver.broken_frame_cycles
 
 
-def test_packets_follow_each_other_after_two_cycles():
+def test_packets_that_wait_follow_each_other():
     frame = encode_frame(b"\x01\x02\x03\x04")
     result = Receiving(3 * frame, stalled_until_sent=True)
     cycles = result.packets_out.cycles
     assert [cycle - cycles[0] for cycle in cycles] == [
-        6 * number + byte for number in range(3) for byte in range(4)
+        (4 + FrameReceiver.packet_gap_cycles) * number + byte
+        for number in range(3)
+        for byte in range(4)
     ]
 
 
@@ -224,4 +228,8 @@ def test_transmitter_frames_as_the_protocol_does(pauses):
         crc = binascii.crc_hqx(content, CRC_INITIAL)
         assert cobs.decode(frame) == content + crc.to_bytes(2, "big")
     if not pauses:
-        assert bytes_out.cycles[0] == packets_in.cycles[0] + 7
+        assert bytes_out.cycles[0] == packets_in.cycles[0] + dut.latency_cycles
+        first = bytes_out.cycles[: len(encode_frame(sent[0]))]
+        assert [second - first for first, second in pairwise(first)] == [dut.byte_cycles] * (
+            len(first) - 1
+        )
