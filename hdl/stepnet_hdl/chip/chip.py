@@ -9,7 +9,7 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.serial_line import divisor_for
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
-from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.cores.engine.engine import Engine, check_built_in
 from stepnet_hdl.cores.interface import InferenceCore
 from stepnet_hdl.cores.pipeline.pipeline import Pipeline
 from stepnet_hdl.link.endpoint import Endpoint
@@ -24,6 +24,8 @@ def core_for(network: BoardNetwork | None, shape: EngineShape) -> InferenceCore:
     """
     if isinstance(network, LutNetwork):
         return Pipeline(network)
+    if network is not None:
+        check_built_in(network, shape)
     return Engine(shape, network)
 
 

@@ -53,8 +53,8 @@ class Datapath(wiring.Component):
     `sum = sum + count`, or `sum - count` in the plane that counts negative. `margin = sum -
     threshold`, and a neuron fires if its margin is not negative.
 
-    While a layer is computed by input, the sums of its groups wait in a memory of their own from
-    one word to the next.
+    While a layer is computed by input, every group takes one word before any takes the next, and
+    its sums wait in a memory of their own meanwhile.
 
     `margins`, `done` and `last` come `latency_cycles` after the group's last words reach the first
     neighbourhood.

@@ -1,4 +1,4 @@
-"""What comes into an engine: pixels of images, and the words of a network."""
+"""Takes in what comes to an engine: the pixels of images, and the words of a network."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
@@ -90,7 +90,7 @@ class Intake(wiring.Component):
         )
 
     def top_bytes(self, count: int) -> slice:
-        """Bits of `word` that hold the last `count` bytes."""
+        """Return which bits of `word` hold its last `count` bytes."""
         return slice(8 * (self.max_word_bytes - count), 8 * self.max_word_bytes)
 
     def elaborate(self, platform: object) -> Module:

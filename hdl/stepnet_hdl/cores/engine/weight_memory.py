@@ -14,6 +14,15 @@ from stepnet_hdl.blocks.ram import Ram
 from stepnet_hdl.fpga.parts import SPRAM_BITS, SPRAM_WORDS, has_single_port_ram
 
 
+def check_filled_by_bitstream(shape: EngineShape) -> None:
+    """Raise BuildError if no bitstream can fill the weight memory of such an engine."""
+    if shape.weight_memory == "single_port":
+        raise BuildError(
+            "A bitstream cannot fill single-port RAM, so that no network can be built into an "
+            "engine that has its weights there; build it with weights in block RAM."
+        )
+
+
 class WeightMemory(wiring.Component):
     """The memory for the weights of an engine: `shape.weight_words` words of `shape.pe` lanes of
     `shape.simd` bits, one access per cycle.
@@ -44,11 +53,8 @@ class WeightMemory(wiring.Component):
     """1 bit, in: weights are being loaded, so that nothing is read."""
 
     def __init__(self, shape: EngineShape, init: Sequence[int] = ()) -> None:
-        if init and shape.weight_memory == "single_port":
-            raise BuildError(
-                "A bitstream cannot fill single-port RAM, so that no network can be built into an "
-                "engine that has its weights there; build it with weights in block RAM."
-            )
+        if init:
+            check_filled_by_bitstream(shape)
         self.shape = shape
         self.init = init
         super().__init__(
