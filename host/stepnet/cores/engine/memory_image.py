@@ -15,8 +15,8 @@ A group is `pe` neurons; the last one of a layer is filled up with neurons that 
 fill a word from bit 0 up; in the last word of a row, and where a word holds `groups_per_word * pe`
 inputs that are less than `simd`, they end at the top bit, so that a shift register that is filled
 from the top needs no alignment. The unused low bits hold an activation of 0 and a weight that
-counts nothing. An image fills its last word in whole bytes: bits behind its last pixel are inputs of
-0.
+counts nothing. An image fills its last word in whole bytes: bits behind its last pixel are inputs
+of 0.
 
 A layer with 1-bit weights counts matches: `sum w a = popcount(a XNOR b) - z` with `b = (w > 0)` and
 z the number of -1 in the row, so its stored threshold is `t + z`. With B bits the planes are added
