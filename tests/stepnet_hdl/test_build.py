@@ -35,7 +35,7 @@ def use_tools(monkeypatch, tmp_path):
         folder = tmp_path / "tools"
         folder.mkdir(exist_ok=True)
         tools = make_tools(folder, **how)
-        monkeypatch.setattr(build_module, "find_flow_tool", tools.__getitem__)
+        monkeypatch.setattr(build_module, "find_flow_tool", lambda name, part=None: tools[name])
 
     return use
 
@@ -159,7 +159,7 @@ def test_other_tools_are_another_result(use_tools, cache, tmp_path, monkeypatch)
     build(ICEBREAKER, tmp_path / "one", cache=cache)
     tools = make_tools(tmp_path / "tools")
     newer = {name: type(tool)(name, tool.path, "2.0", "PATH") for name, tool in tools.items()}
-    monkeypatch.setattr(build_module, "find_flow_tool", newer.__getitem__)
+    monkeypatch.setattr(build_module, "find_flow_tool", lambda name, part=None: newer[name])
     assert not build(ICEBREAKER, tmp_path / "two", cache=cache).cached
 
 

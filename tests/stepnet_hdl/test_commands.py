@@ -41,7 +41,7 @@ def fake_flow(monkeypatch, tmp_path):
     monkeypatch.setattr(cache.platformdirs, "user_cache_path", lambda name: tmp_path / "cache")
     (tmp_path / "tools").mkdir()
     tools = make_tools(tmp_path / "tools", mhz_by_seed={5: 40.0})
-    monkeypatch.setattr(build_module, "find_flow_tool", tools.__getitem__)
+    monkeypatch.setattr(build_module, "find_flow_tool", lambda name, part=None: tools[name])
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from stepnet_hdl.estimation.size import LUT_ERROR, estimate
 from stepnet_hdl.estimation.speed import performance
 from stepnet_hdl.estimation.target import Target
 from stepnet_hdl.fpga.families.ecp5 import ECP5
-from stepnet_hdl.fpga.families.gowin import GW1N
+from stepnet_hdl.fpga.families.gowin import GW1N, GW5A
 from stepnet_hdl.fpga.families.ice40 import ICE40
 from stepnet_hdl.fpga.parts import find_part
 from stepnet_hdl.fpga.ram_mapping import map_ram
@@ -94,7 +94,14 @@ def test_frequency_of_built_chips(row):
         (ECP5, 32, 1300, (3, 0)),
         (ECP5, 12, 5000, (5, 0)),
         (ECP5, 8, 20000, (10, 0)),
+        (GW1N, 8, 17, (0, 4)),
+        (GW1N, 12, 96, (0, 18)),
         (GW1N, 36, 512, (1, 0)),
+        (GW1N, 32, 1300, (3, 0)),
+        (GW5A, 8, 16, (0, 0)),
+        (GW5A, 8, 17, (1, 0)),
+        (GW5A, 12, 96, (1, 0)),
+        (GW5A, 11, 6656, (6, 0)),
     ],
 )
 def test_memories_become_what_yosys_makes_of_them(family, width, depth, rams):
@@ -103,7 +110,7 @@ def test_memories_become_what_yosys_makes_of_them(family, width, depth, rams):
 
 
 def test_as_many_rams_hold_the_depth_that_a_mapping_names():
-    for family in (ICE40, ECP5, GW1N):
+    for family in (ICE40, ECP5, GW1N, GW5A):
         for width, depth in ((16, 600), (72, 477), (22, 1200), (264, 430), (8, 3000)):
             mapping = map_ram(family, width, depth)
             deepest = map_ram(family, width, mapping.depth)

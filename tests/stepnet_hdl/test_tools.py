@@ -71,3 +71,13 @@ def test_missing_tool(path, find):
     assert str(caught.value) == (
         "The tool 'nextpnr-ecp5' is missing; install it with: pip install \"stepnet[fpga]\"."
     )
+
+
+@pytest.mark.usefixtures("no_wheels", "path")
+def test_missing_tool_of_a_part():
+    with pytest.raises(MissingToolError) as caught:
+        find_flow_tool("nextpnr-himbaechel", "GW5A-25A")
+    assert str(caught.value) == (
+        "The tool 'nextpnr-himbaechel', which builds for the GW5A-25A, is missing; install it "
+        'with: pip install "stepnet[fpga]".'
+    )

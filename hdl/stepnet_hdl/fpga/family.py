@@ -27,11 +27,13 @@ class RamKind:
     byte_bits: the bits of a word that can be written apart; words of several banks share a RAM by
         that.
     cost: of one RAM, in the unit of `ram_mapping.MUX_COST`.
+    reset_cost: of logic that resets the register behind what is read, where the RAM cannot.
     """
 
     shapes: tuple[tuple[int, int], ...]
     byte_bits: int
     cost: int
+    reset_cost: int = 0
 
     @property
     def widest_bits(self) -> int:
