@@ -18,7 +18,6 @@ from stepnet_hdl.flow.report import cells
 from stepnet_hdl.fpga.families.ice40 import ICE40
 from stepnet_hdl.fpga.family import LutCosts, Speed
 from stepnet_hdl.fpga.parts import FAMILIES, PARTS, Part, find_part, has_single_port_ram, part_of
-from stepnet_sim.gates.models import bitstream_model, gate_models
 
 
 def test_parts_of_platforms():
@@ -58,9 +57,8 @@ def test_families_differ_in_name_and_agree_on_tools():
 
 
 def test_cells_that_take_a_place_are_added_up():
-    report = {
-        "utilization": {"LUT4": {"used": 5, "available": 9}, "ALU": {"used": 2, "available": 6}}
-    }
+    luts, adders = {"used": 5, "available": 9}, {"used": 2, "available": 6}
+    report = {"utilization": {"LUT4": luts, "ALU": adders}}
     assert cells(report, "LUT4", "ALU") == (7, 9)
     assert cells(report, None) == (0, 0)
     assert cells(report, "BSRAM") == (0, 0)
@@ -107,10 +105,3 @@ def test_a_family_is_its_object_and_the_row_of_a_part(new_family):
     size = estimate(board.settings.shape, "New-1")
     assert size.frequency_hz == 100_000_000
     assert size.shares["LUTs"][1] == 9_999
-    for asked in (gate_models, bitstream_model):
-        with pytest.raises(BuildError) as caught:
-            asked(board)
-        assert str(caught.value) == (
-            "The gates of NewBoard cannot be simulated, because there are no models of the New; "
-            "name a board with one of iCE40, ECP5, GW1N, GW2A, GW5A."
-        )

@@ -80,10 +80,8 @@ def find_flow_tool(name: str, part: str | None = None) -> Tool:
             f"The tool {name!r} at {native.path!r} has version {native.version}, and Stepnet needs "
             f"{'.'.join(map(str, source.oldest))} or newer; install one with: {INSTALL_FLOW}."
         )
-    needed = f", which builds for the {part}," if part else ""
-    raise MissingToolError(
-        f"The tool {name!r}{needed} is missing; install it with: {INSTALL_FLOW}."
-    )
+    tool = f"{name!r}, which builds for the {part}," if part else repr(name)
+    raise MissingToolError(f"The tool {tool} is missing; install it with: {INSTALL_FLOW}.")
 
 
 def _native(name: str, source: ToolSource) -> Tool | None:
