@@ -210,7 +210,7 @@ def _result(
         "device": case.device,
         "seed": seed,
         "lut4": cells.get("SB_LUT4", cells.get("LUT4", 0)),
-        "logic_cells": report.cells(found, *names.luts)[0],
+        "logic_cells": report.luts(found, names)[0],
         "block_rams": report.cells(found, names.block_ram)[0],
         "frequency_mhz": round(frequency_hz / 1e6, 1),
     }

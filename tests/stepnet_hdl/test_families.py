@@ -14,7 +14,8 @@ from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.settings import SETTINGS
 from stepnet_hdl.estimation.size import estimate
 from stepnet_hdl.flow.build_plan import make_plan
-from stepnet_hdl.flow.report import cells
+from stepnet_hdl.flow.report import cells, luts
+from stepnet_hdl.fpga.families.gowin import GW1N
 from stepnet_hdl.fpga.families.ice40 import ICE40
 from stepnet_hdl.fpga.family import LutCosts, Speed
 from stepnet_hdl.fpga.parts import FAMILIES, PARTS, Part, find_part, has_single_port_ram, part_of
@@ -57,9 +58,11 @@ def test_families_differ_in_name_and_agree_on_tools():
 
 
 def test_cells_that_take_a_place_are_added_up():
-    luts, adders = {"used": 5, "available": 9}, {"used": 2, "available": 6}
-    report = {"utilization": {"LUT4": luts, "ALU": adders}}
-    assert cells(report, "LUT4", "ALU") == (7, 9)
+    logic, adders = {"used": 5, "available": 9}, {"used": 2, "available": 6}
+    memory = {"used": 3, "available": 4}
+    report = {"utilization": {"LUT4": logic, "ALU": adders, "RAM16SDP4": memory}}
+    assert luts(report, GW1N.cells) == (5 + 2 + 6 * 3, 9)
+    assert cells(report, "ALU") == (2, 6)
     assert cells(report, None) == (0, 0)
     assert cells(report, "BSRAM") == (0, 0)
 

@@ -177,7 +177,7 @@ def _report(
 
     found = built.best.report
     names = board.part.family.cells
-    luts, luts_available = report.cells(found, *names.luts)
+    luts, luts_available = report.luts(found, names)
     flip_flops, flip_flops_available = report.cells(found, names.flip_flop)
     block_rams, block_rams_available = report.cells(found, names.block_ram)
     single_port, single_port_available = report.cells(found, names.single_port_ram)

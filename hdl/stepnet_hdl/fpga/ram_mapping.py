@@ -54,6 +54,8 @@ def _mappings(family: Family, width: int, depth: int) -> Iterator[tuple[float, R
             cost = kind.cost * rams
             if banks > 1:
                 cost += MUX_COST * (width * (banks - 1) + banks)
+            if word_bits == kind.widest_bits:
+                rams *= kind.rams_at_widest
             is_block = kind is family.block_ram
             yield (
                 cost,

@@ -103,7 +103,9 @@ class Memory:
         """Flip-flops behind what is read, where no block RAM has them."""
         if self.output_registers and self.ram.block_rams and self.ram.banks == 1:
             return 0
-        return self.lanes * self.width * (self.read_cycles - 1)
+        # A LUT RAM has none at all.
+        registers = self.read_cycles - (0 if self.ram.lut_rams else 1)
+        return self.lanes * self.width * registers
 
     @property
     def lone_register_bits(self) -> int:

