@@ -217,7 +217,7 @@ def test_a_network_that_no_engine_holds():
 def test_parts_that_have_no_chip(digits):
     with pytest.raises(BuildError, match=r"^There is no part 'GW1NR-9'; did you mean GW1NR-9C"):
         estimate(EngineShape(), "GW1NR-9")
-    with pytest.raises(BuildError, match=r"^No engine fits the iCE40LP1K, which has 1,280 LUTs and "):
+    with pytest.raises(BuildError, match=r"^No engine fits the iCE40LP1K, which has 1,280 LUTs"):
         estimate(EngineShape(), "iCE40LP1K")
     with pytest.raises(BuildError, match="No engine fits the iCE40HX1K of icestick"):
         plan(digits, find_board("icestick"))

@@ -3,11 +3,13 @@
 from fractions import Fraction
 
 import pytest
+from amaranth.hdl import Module, Signal
 
 from stepnet.errors import BuildError
 from stepnet_hdl.boards.catalogue import find_board
-from stepnet_hdl.fpga.clocks import divides, fastest_clock_hz, pll_for
+from stepnet_hdl.fpga.clocks import add_clock_domain, divides, fastest_clock_hz, pll_for
 from stepnet_hdl.fpga.families.ecp5 import Ecp5Pll
+from stepnet_hdl.fpga.families.gowin import GW1N, GW2A, RPLL_OUTPUT_DIVIDERS, PllA
 from stepnet_hdl.fpga.families.ice40 import Ice40Pll
 
 
@@ -36,7 +38,49 @@ def test_ecp5_dividers_make_the_frequency(input_hz, output_hz):
     assert oscillator_hz / pll.clkos_div == output_hz
 
 
+@pytest.mark.parametrize(("family", "output_hz"), [(GW1N, 60e6), (GW1N, 27e6), (GW2A, 150e6)])
+def test_rpll_dividers_make_the_frequency(family, output_hz):
+    pll = family.solve_pll(27e6, output_hz)
+    assert Fraction(27_000_000) / pll.idiv >= 3e6
+    assert Fraction(27_000_000) / pll.idiv * pll.fbdiv == output_hz
+    lowest_hz, highest_hz = (400e6, 1_200e6) if family is GW1N else (500e6, 1_250e6)
+    assert lowest_hz <= output_hz * pll.odiv <= highest_hz
+    assert pll.odiv in RPLL_OUTPUT_DIVIDERS
+
+
+@pytest.mark.parametrize("output_hz", [60e6, 75e6, 62e6])
+def test_plla_dividers_make_the_frequency(output_hz):
+    pll = PllA.solve(50e6, output_hz)
+    oscillator_hz = Fraction(50_000_000) / pll.idiv * pll.mdiv
+    assert 800e6 <= oscillator_hz <= 1_600e6
+    assert oscillator_hz / pll.odiv == output_hz
+
+
+@pytest.mark.parametrize(
+    ("board", "cell", "settings"),
+    [
+        ("icebreaker", "SB_PLL40_PAD", r"parameter \DIVF 7'1001111"),
+        ("ulx3s-25f", "EHXPLLL", r"parameter \CLKOS_DIV 10"),
+        ("tangprimer20k", "rPLL", r'parameter \DEVICE "GW2A-18C"'),
+        ("tangnano20k", "rPLL", r'parameter \DEVICE "GW2A-18C"'),
+        ("tangprimer25k", "PLLA", r"parameter \ODIV0_SEL 15"),
+    ],
+)
+def test_a_clock_from_the_pll_of_the_family(board, cell, settings):
+    platform = find_board(board).platform()
+    m = Module()
+    add_clock_domain(m, platform, pll_for(platform, 60_000_000))
+    blink = Signal(24)
+    m.d.sync += blink.eq(blink + 1)
+    text = platform.prepare(m, name="top").files["top.il"]
+    text = text if isinstance(text, str) else text.decode()
+    assert f"cell \\{cell} " in text
+    assert settings in text
+
+
 def test_frequencies_out_of_reach():
+    assert GW1N.solve_pll(27e6, 50e6) is None  # its phase detector takes no 1 MHz
+    assert PllA.solve(10e6, 60e6) is None
     assert Ice40Pll.solve(12e6, 25.1e6) is None
     assert Ecp5Pll.solve(8e6, 50e6) is None  # below what its phase detector takes
 

@@ -32,8 +32,8 @@ CELL_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O0"
 minutes."""
 
 BOARDS = ("icebreaker", "ulx3s-25f", "tangnano9k")
-"""One for each maker's cells: block RAM and single-port RAM of an iCE40, block RAM of an ECP5 and of
-a Gowin part."""
+"""One for each maker's cells: block RAM and single-port RAM of an iCE40, block RAM of an ECP5 and
+that of a Gowin part."""
 
 NETWORK = "digits"
 

@@ -7,8 +7,8 @@ from itertools import islice
 
 import numpy as np
 import pytest
-
 from networks import random_network
+
 from stepnet import Readout
 from stepnet.cores.engine.memory_image import (
     layer_weight_words,
