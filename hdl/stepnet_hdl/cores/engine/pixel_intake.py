@@ -97,7 +97,7 @@ class PixelIntake(wiring.Component):
         super().__init__(
             {
                 "pixels": In(stream.Signature(8)),
-                "last_pixels": Out(1),
+                "last_pixels": Out(1, init=int(initial_image_bytes == 1)),
                 "image_bytes": In(IMAGE_BYTES_BITS),
                 "blocked": In(1),
                 "cancel": In(1),

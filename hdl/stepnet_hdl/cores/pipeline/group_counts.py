@@ -24,7 +24,7 @@ class GroupCounts(wiring.Component):
     """
 
     answers: Signal
-    """One bit for each table of the last layer, in."""
+    """`len(counts.groups)` bits, in: the answers of the last layer's tables."""
     sums: data.View
     """`sums_layout`, out: the counts of what was in `answers` `latency_cycles` before."""
 

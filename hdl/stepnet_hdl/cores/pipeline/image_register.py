@@ -18,13 +18,13 @@ class ImageRegister(wiring.Component):
     """
 
     stream: stream.Interface
-    """Stream of pixels_per_cycle bits, in: images row by row, the first pixel lowest."""
+    """Stream of `pixels_per_cycle` bits, in: images row by row, the first pixel lowest."""
     last: Signal
     """1 bit, out: the next transfer is an image's last one."""
     restart: Signal
     """1 bit, in: what has come of an image is void; the next transfer is an image's first one."""
     image: Signal
-    """pixels bits, out: the image, from the cycle after its last transfer on until the next one's
+    """`pixels` bits, out: the image, from the cycle after its last transfer on until the next one's
     first."""
     valid: Signal
     """1 bit, out: for that one cycle, if `restart` did not come with the last transfer."""

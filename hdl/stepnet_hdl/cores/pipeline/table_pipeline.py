@@ -20,7 +20,7 @@ class TablePipeline(wiring.Component):
     """
 
     pixels: Signal
-    """In: the pixels of one image, row by row, one bit each, the first one lowest."""
+    """`height * width` bits, in: the pixels of one image, row by row, the first one lowest."""
     valid: Signal
     """1 bit, in: `pixels` is an image."""
     cancel: Signal

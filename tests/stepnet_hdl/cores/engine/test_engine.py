@@ -149,7 +149,7 @@ def test_engine_equals_reference(number):
                     answer = (reading.code, reading.margin, reading.cycles, reading.overrun)
                     found.append((network.sizes, cycles_per_byte, *answer))
                 cycles = cycles_per_image(network, shape, cycles_per_byte)
-                codes, margins = reference.infer(network, images), reference.room(network, images)
+                codes, margins = reference.infer(network, images), reference.margin(network, images)
                 for code, margin in zip(codes.tolist(), margins.tolist(), strict=True):
                     expected.append((network.sizes, cycles_per_byte, code, margin, cycles, 0))
 

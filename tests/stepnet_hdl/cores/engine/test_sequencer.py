@@ -7,7 +7,6 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from networks import random_network
 
 from stepnet import Readout
 from stepnet.cores.engine.memory_image import (
@@ -18,6 +17,7 @@ from stepnet.cores.engine.memory_image import (
     words_per_row,
 )
 from stepnet.cores.engine.shape import EngineShape
+from stepnet.networks.random_networks import random_network
 from stepnet_hdl.cores.engine.readout import ReadoutNumber
 from stepnet_hdl.cores.engine.sequencer import Region, Sequencer
 from streams import Bench
