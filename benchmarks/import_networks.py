@@ -98,6 +98,7 @@ def measure(sizes: tuple[int, ...], activation_bits: int, *, board: bool) -> dic
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         onnx.save(zoo_model(sizes, activation_bits, 1), path)
+        imported = import_onnx(path, Options())
         took_s: list[float] = []
         for _ in range(RUNS):
             start_s = time.perf_counter()

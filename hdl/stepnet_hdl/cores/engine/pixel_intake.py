@@ -1,6 +1,7 @@
 """Takes the pixels that come in, into one of two image buffers."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
@@ -94,10 +95,12 @@ class PixelIntake(wiring.Component):
     def __init__(self, shape: EngineShape, initial_image_bytes: int, max_word_bytes: int) -> None:
         self.shape = shape
         self.initial_image_bytes = initial_image_bytes
+        # amaranth-stubs know the initial value of a port by its old name alone.
+        last_pixels: Any = {"init": int(initial_image_bytes == 1)}
         super().__init__(
             {
                 "pixels": In(stream.Signature(8)),
-                "last_pixels": Out(1, init=int(initial_image_bytes == 1)),
+                "last_pixels": Out(1, **last_pixels),
                 "image_bytes": In(IMAGE_BYTES_BITS),
                 "blocked": In(1),
                 "cancel": In(1),
