@@ -50,7 +50,7 @@ class _State:
         self.digest_differs = Signal()
         """The digest that comes is another one so far, or `spoiled` was 1."""
         self.differs = Signal()
-        """The byte that was taken last makes the digest another one."""
+        """`digest_differs`, or the byte that was taken last is another one than ours."""
         self.spoiled = Signal()
         """Since the last CLEAR there were words that never reached the memories."""
         self.loaded = Signal(init=loaded_at_first)
