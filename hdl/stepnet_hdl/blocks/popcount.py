@@ -19,8 +19,8 @@ class Popcount(wiring.Component):
     leaf_bits: bits that a leaf counts, 3 or 1. With 1 the full adders are left to the carry chains
         too. On iCE40 that saves LUTs, but takes more cells, because a chain of one bit needs a cell
         to enter and one to leave it.
-    latency_cycles: cycles from a word to its count; the leaves wait for what is more than needed.
-        None for as few as the tree allows.
+    latency_cycles: cycles from a word to its count; with more than the tree needs, its leaves wait.
+        None for as few as it needs.
     """
 
     bits: Signal

@@ -50,7 +50,7 @@ class _State:
         self.digest_differs = Signal()
         """The digest that came is another one, or `spoiled` is 1."""
         self.differs = Signal()
-        """As `digest_differs`, with the byte that was taken last."""
+        """`digest_differs`, or the byte that was taken last is another one than ours."""
         self.spoiled = Signal()
         """Since the last CLEAR there were words that never reached the memories."""
         self.loaded = Signal(init=loaded_at_first)

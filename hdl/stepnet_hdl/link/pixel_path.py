@@ -36,7 +36,7 @@ class PixelPath(wiring.Component):
     packet_byte_taken: Signal
     """1 bit, in: `packet_byte` is taken in this cycle."""
     packet_is_image: Signal
-    """1 bit, in: and it is a byte of an image."""
+    """1 bit, in: `packet_byte` is a byte of an image."""
     packet_ready: Signal
     """1 bit, out: a byte of a packet may be taken in this cycle."""
     packet_ends: Signal

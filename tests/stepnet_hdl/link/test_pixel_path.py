@@ -41,7 +41,7 @@ class Core:
 class Surroundings:
     """The receive buffer around a path: frames come in, and good ones are read as packets.
 
-    Frames are (content, kept); the packets of images go the way that the path says.
+    Frames are (content, kept). Packets that hold no image are read past the path.
     """
 
     def __init__(self, path, frames, wire_pauses, core_pauses):
@@ -68,8 +68,8 @@ class Surroundings:
                     await self._cycle(ctx, None)
                 await self._cycle(ctx, byte)
             self._dropped = not kept
-            if kept and content[0] == Request.INFER:
-                self._packets.append((content[HEADER.size : -len(CRC)], 8))
+            if kept:
+                self._packets.append((content[0], content[HEADER.size : -len(CRC)], 8))
             await self._cycle(ctx, None)
             self._dropped = False
         while self._packets or self._current:
@@ -86,11 +86,12 @@ class Surroundings:
         self.core.set(ctx)
         # A packet may be read some cycles after its frame has ended.
         if not self._current and self._packets:
-            pixels, wait = self._packets[0]
-            self._packets[0] = (pixels, wait - 1)
+            kind, pixels, wait = self._packets[0]
+            self._packets[0] = (kind, pixels, wait - 1)
             if wait == 0:
                 self._packets.pop(0)
                 self._current = list(pixels)
+                ctx.set(path.packet_is_image, kind == Request.INFER)
         takes = bool(self._current) and ctx.get(path.packet_ready)
         ends = False
         if self._current:
@@ -104,7 +105,7 @@ class Surroundings:
             path.pixels.valid, path.pixels.ready, path.pixels.p, path.tentative, path.cancel
         )
         self.core.take(*seen)
-        ctx.set(path.packet_ends, ends)
+        ctx.set(path.packet_ends, ends and ctx.get(path.packet_is_image))
 
 
 def infer(image):
