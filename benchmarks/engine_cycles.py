@@ -12,7 +12,6 @@ arrive. The first run compiles four chips, about a minute each.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 
 import numpy as np
@@ -21,7 +20,8 @@ from stepnet.boards.board import Board
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
-from stepnet.networks.network import Layer, Network
+from stepnet.networks.network import Network
+from stepnet.networks.random_networks import random_network
 from stepnet.networks.shipped import load_network
 from stepnet_sim.chips.design import ICEBREAKER, Design
 from stepnet_sim.chips.virtual_board import open_link, start
@@ -50,14 +50,8 @@ SHAPES = (shape_of(64, 1), shape_of(32, 2), shape_of(16, 4))
 
 def binary_network(*sizes: int) -> Network:
     """Random weights of one bit throughout; how long an engine takes does not depend on them."""
-    random = np.random.default_rng(0)
-    layers = tuple(
-        Layer(
-            random.choice(np.array([-1, 1], np.int8), (n_out, n_in)), np.zeros(n_out, np.int32), 1
-        )
-        for n_in, n_out in itertools.pairwise(sizes)
-    )
-    return Network(name="-".join(map(str, sizes)), height=28, width=28, layers=layers)
+    name = "-".join(map(str, sizes))
+    return random_network(np.random.default_rng(0), sizes, height=28, name=name)
 
 
 def measure_steady() -> list[dict[str, object]]:

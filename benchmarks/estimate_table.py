@@ -320,7 +320,7 @@ def build(board_name: str, shape: EngineShape, *, route: bool) -> dict[str, Any]
             "board": board_name,
             "part": board.device,
             "shape": dataclasses.asdict(shape),
-            "luts": report.cells(found, *names.luts)[0],
+            "luts": report.luts(found, names)[0],
             "flip_flops": _flip_flops(folder / plan.netlist_name, names),
             "block_rams": report.cells(found, names.block_ram)[0],
             "single_port_rams": report.cells(found, names.single_port_ram)[0],

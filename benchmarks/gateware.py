@@ -10,7 +10,6 @@ anywhere. Images per second are the cycles of the engine at the frequency that n
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import subprocess
 import tempfile
@@ -27,7 +26,7 @@ from amaranth.lib.wiring import In, Out
 
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.shape import EngineShape
-from stepnet.networks.network import Layer, Network
+from stepnet.networks.random_networks import random_network
 from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.boards.settings import SETTINGS
 from stepnet_hdl.chip.chip import SerialChip
@@ -210,27 +209,21 @@ def _result(
         "device": case.device,
         "seed": seed,
         "lut4": cells.get("SB_LUT4", cells.get("LUT4", 0)),
-        "logic_cells": report.cells(found, *names.luts)[0],
+        "logic_cells": report.luts(found, names)[0],
         "block_rams": report.cells(found, names.block_ram)[0],
         "frequency_mhz": round(frequency_hz / 1e6, 1),
     }
     if case.shape is None:
         return result | {"lut4_per_input": round(result["lut4"] / 255, 2)}
-    cycles = cycles_per_image(_binary_network(case.sizes), case.shape)
+    cycles = cycles_per_image(
+        random_network(np.random.default_rng(0), case.sizes, height=28), case.shape
+    )
     return result | {
         "weights_per_cycle": case.shape.simd * case.shape.pe,
         "network": "-".join(map(str, case.sizes)),
         "cycles_per_image": cycles,
         "images_per_s": round(frequency_hz / cycles),
     }
-
-
-def _binary_network(sizes: tuple[int, ...]) -> Network:
-    layers = tuple(
-        Layer(np.ones((n_out, n_in), np.int8), np.zeros(n_out, np.int32))
-        for n_in, n_out in itertools.pairwise(sizes)
-    )
-    return Network("binary", layers, 28, 28)
 
 
 def _run(command: list[str], folder: Path) -> None:

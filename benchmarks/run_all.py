@@ -109,6 +109,13 @@ def _steady(result: dict[str, Any]) -> str:
     )
 
 
+def _imports(result: dict[str, Any]) -> str:
+    return "; ".join(
+        f"{kind}: {found['seconds']} s, {found['as_qonnx_reads']:,}"
+        for kind, found in result["kinds"].items()
+    )
+
+
 BENCHMARKS = (
     accuracy("digits", "95 %"),
     accuracy("digits-medium", "97 %"),
@@ -118,6 +125,10 @@ BENCHMARKS = (
     accuracy("ascii", "67 %", UNIPEN),
     accuracy("ascii-bits", "55 %", UNIPEN),
     accuracy("letters", "68 %", UNIPEN),
+    accuracy("ascii-lut", "70 %", UNIPEN),
+    accuracy("digits-lut-compact", "97.0 %"),
+    accuracy("digits-lut", "98.0 %"),
+    accuracy("digits-lut-large", "98.5 %"),
     Benchmark(
         "`make demo`, again, `make test`, `make check`: fresh clone, packages in pip's cache",
         "240 s; 15 s; 480 s; 60 s",
@@ -135,6 +146,35 @@ BENCHMARKS = (
         "50,000 images/s",
         script("reference_rate"),
         lambda result: f"{result['images_per_s']:,} images/s",
+    ),
+    Benchmark(
+        "reference, 1,000 tables on 784 pixels, batch 10,000, one core",
+        "200,000 images/s",
+        script("reference_rate"),
+        lambda result: f"{result['images_per_s_tables']:,} images/s",
+    ),
+    Benchmark(
+        "`digits` as a C file on one core, `-O3 -march=native`; `-O3`; the reference in one run",
+        "800,000 images/s",
+        script("c_export_rate"),
+        lambda result: "; ".join(
+            f"{result['images_per_s'][name]:,} images/s"
+            for name in ("native", "portable", "reference")
+        ),
+    ),
+    Benchmark(
+        "import of networks of the public model zoo's kinds; images read as QONNX reads them",
+        "under 5 s; all of 1,000",
+        script("import_networks"),
+        _imports,
+    ),
+    Benchmark(
+        "shipped step networks through a QONNX file and back, bit for bit",
+        "all",
+        script("import_networks"),
+        lambda result: (
+            f"{result['round_trips']['bit_for_bit']} of {result['round_trips']['networks']}"
+        ),
     ),
     Benchmark(
         "engine, cycles over weight bits / (SIMD x PE), 784-256-256-256-7",

@@ -47,7 +47,7 @@ def measure(board_name: str, options: Sequence[str], seeds: Sequence[int]) -> di
     reached_hz = sorted(built.seeds_hz.values())
     return {
         **row,
-        "luts": report.cells(built.best.report, *board.part.family.cells.luts)[0],
+        "luts": report.luts(built.best.report, board.part.family.cells)[0],
         "best_mhz": round(reached_hz[-1] / 1e6, 1),
         "middle_mhz": round(reached_hz[len(reached_hz) // 2] / 1e6, 1),
         "synthesis_s": round(built.seconds["synthesis"]),

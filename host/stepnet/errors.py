@@ -24,7 +24,7 @@ class ImageError(StepnetError):
 
 
 class DataError(StepnetError):
-    """A data set is missing, damaged or does not suit the task."""
+    """A data set is missing or damaged, or does not suit the task."""
 
 
 class TrainingError(StepnetError):
@@ -66,7 +66,7 @@ class ListenError(LinkError):
 class RefusedError(BoardError):
     """The board refused a request and said why.
 
-    reason: the number of a `protocol.Refusal`, or one that this version does not know.
+    reason: the number of a `stepnet.link.messages.Refusal`, or one that this version does not know.
     """
 
     def __init__(self, sentence: str, reason: int = 0) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepnet.cli.options import BaudOption, UartOption
-from stepnet.cli.output import Progress
+from stepnet.cli.output import Progress, announce
+from stepnet.cli.tokens import NoTokenOption, TokenOption, chosen_token
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
+from stepnet.printable import printable
 
 if TYPE_CHECKING:
+    from stepnet.networks.network import Network
+    from stepnet_sim.chips.design import Design
+    from stepnet_sim.chips.served import RestingLink
     from stepnet_sim.verification.ladder import Outcome
 
 
@@ -41,13 +48,19 @@ def sim(
         bool, typer.Option("--public", help="Let --listen take an address for other machines.")
     ] = False,
     once: Annotated[
-        bool, typer.Option("--once", help="With --listen: end when the first client has left.")
+        bool,
+        typer.Option(
+            "--once", help="With --listen: end when the first client that got it has left."
+        ),
     ] = False,
+    token: TokenOption = None,
+    no_token: NoTokenOption = False,
 ) -> None:
     """Serve the virtual board at a socket or a pseudo-terminal, until Ctrl-C.
 
     A socket takes one client after the other; one that comes meanwhile is turned away and told why.
-    The board keeps its network from one client to the next.
+    With --public a token is made up and shown if none is given. The board keeps its network from
+    one client to the next.
     """
     if pty == (listen is not None):
         raise typer.BadParameter("give one of --listen and --pty.", param_hint="--listen")
@@ -55,38 +68,45 @@ def sim(
         raise typer.BadParameter(
             "a terminal has no clients to count; use --once with --listen.", param_hint="--once"
         )
-    from contextlib import ExitStack, closing
-
     from stepnet.cores.engine.memory_image import check_fits
     from stepnet.link.share import Share, shared_at
     from stepnet.link.share import listen as listen_at
     from stepnet.networks.shipped import load_network
     from stepnet_sim.chips.design import design_for
-    from stepnet_sim.chips.served import RestingLink, Terminal, load
-    from stepnet_sim.chips.virtual_board import start
+    from stepnet_sim.chips.served import Terminal
 
+    token, made_up = chosen_token(token, public=public, no_token=no_token)
     loaded = None if network is None else load_network(network)
     design = design_for(loaded, like or "", uart=uart, baud=baud)
     if loaded is not None:
         check_fits(loaded, design.shape)
-    with ExitStack() as stack:
-        terminal = stack.enter_context(Terminal()) if pty else None
-        listener = None if listen is None else listen_at(listen, public=public)
-        if listener is not None:
-            stack.enter_context(listener)
-        with Progress() as progress:
-            chip = start(design, progress)
-        cycles_per_byte = BITS_PER_BYTE * design.clock_hz // baud if uart else 0
-        link = stack.enter_context(closing(RestingLink(chip, cycles_per_byte)))
-        if loaded is not None:
-            load(link, loaded)
-        if terminal is not None:
-            _tell(f"The virtual board is at {terminal.where}; Ctrl-C ends it")
+    if listen is None:
+        with Terminal() as terminal, _started(design, loaded) as link:
+            announce(f"The virtual board is at {terminal.where}; Ctrl-C ends it")
             terminal.serve(link)
-        if listener is not None:
-            share = Share(lambda: link, listener, report=_tell)
-            _tell(f"The virtual board is at {shared_at(listener)}; Ctrl-C ends it")
+    else:
+        with listen_at(listen, public=public) as listener, _started(design, loaded) as link:
+            share = Share(lambda: link, listener, token=token, report=announce)
+            url = shared_at(listener, token if made_up else None)
+            announce(f"The virtual board is at {url}; Ctrl-C ends it")
+            if public and token is None:
+                announce("No token is asked for, so whoever reaches this machine can use the board")
             share.serve(once=once)
+
+
+@contextmanager
+def _started(design: Design, network: Network | None) -> Generator[RestingLink]:
+    """A virtual board with `network` on it, until the end of the `with` block."""
+    from stepnet_sim.chips.served import RestingLink, load
+    from stepnet_sim.chips.virtual_board import start
+
+    with Progress() as progress:
+        chip = start(design, progress)
+    cycles_per_byte = BITS_PER_BYTE * design.clock_hz // design.baud if design.uart else 0
+    with closing(RestingLink(chip, cycles_per_byte)) as link:
+        if network is not None:
+            load(link, network)
+        yield link
 
 
 def verify(
@@ -161,10 +181,6 @@ def _show_outcomes(name: str, outcomes: list[Outcome]) -> None:
             outcome.cases,
             "" if outcome.cycles is None else f"{outcome.cycles:,}",
             f"{outcome.seconds:.1f}",
-            outcome.disagreement or "agrees",
+            printable(outcome.disagreement or "agrees"),
         )
     Console().print(table)
-
-
-def _tell(message: str) -> None:
-    print(f"{message}.", flush=True)

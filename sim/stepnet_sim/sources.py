@@ -1,8 +1,9 @@
 """A digest of the source code that decides an artefact: a compiled chip, netlist or bitstream.
 
-A cache entry is found by what it was made of. For what Stepnet's own code decides, that is every
-module that the deciding one imports, directly or through others. Which ones those are is read from
-the code itself, so that a new module counts from its first import on, wherever its file lies.
+The caches of compiled chips, netlists and bitstreams find an entry by what it was made of. Where
+Stepnet's own code decides that, it is made of every module that the deciding one imports, directly
+or through others. They are found by reading the code, so that a new module counts from its first
+import on, wherever its file lies.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("stepnet", "stepnet_hdl", "stepnet_sim")
-"""Imports are followed within these; the versions of others are for the caller to add."""
+"""The packages within which imports are followed; the caller adds the versions of all others."""
 
 
 def source_digest(*modules: str) -> str:
@@ -31,7 +32,7 @@ def source_digest(*modules: str) -> str:
 def source_files(*modules: str) -> dict[str, Path]:
     """The files that `source_digest` reads, by the names of their modules.
 
-    Raises ModuleNotFoundError if one of `modules` is none of `PACKAGES`.
+    Raises ModuleNotFoundError if one of `modules` does not belong to `PACKAGES`.
     """
     found: dict[str, Path] = {}
     waiting = list(modules)
@@ -51,7 +52,7 @@ def source_files(*modules: str) -> dict[str, Path]:
 
 
 def _module_file(name: str) -> Path | None:
-    """Where a module of `PACKAGES` lies; None for any other name."""
+    """The file of a module of `PACKAGES`; None for any other name."""
     root, *inner = name.split(".")
     spec = find_spec(root) if root in PACKAGES else None
     for folder in (spec and spec.submodule_search_locations) or ():
@@ -69,7 +70,7 @@ def _enclosing_packages(name: str) -> Iterator[str]:
 
 
 def _imported_names(tree: ast.AST) -> Iterator[str]:
-    """What a module may import when it runs: names of modules, or of what is inside of them."""
+    """The names that a module may import when it runs, of modules or of what is in them."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,7 +1,7 @@
 """A board in Python at the other end of a real channel, and boards that go wrong.
 
-`with serving(Peer()) as where:` gives the port to open. A peer decodes frames, keeps the two
-memories, and computes readings from them alone, with `engine_memory`.
+`with serving(Peer()) as where:` gives the port to open. A peer is a `BoardModel` behind frames; it
+computes readings from the bytes in its two memories alone, with `engine_memory`.
 """
 
 import os
@@ -11,15 +11,14 @@ import select
 import socket
 import threading
 import tty
-import zlib
 from contextlib import contextmanager, suppress
 
 import engine_memory
-from stepnet.boards.identity import shape_fields
+from stepnet.boards.model import BoardModel, CoreReading, EngineModel
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link import messages as protocol
 from stepnet.link.frames import BUFFER_OVERHEAD_BYTES, CRC_BYTES, FrameReader, encode_frame
-from stepnet.link.messages import Answer, Core, Refusal, Request, Space
+from stepnet.link.messages import Answer, Request
 
 CYCLES = 321
 MARGIN = 5
@@ -34,23 +33,25 @@ class HangUpError(Exception):
     """The peer wants the channel closed."""
 
 
-class Peer:
-    """A board that does as it should. Faulty ones override `receive`, `answer` or `identity`.
+class Peer(BoardModel):
+    """A board that does as it should. Faulty ones override `receive`, `answer`, `load`, `code` or
+    `identity`.
 
     requests: the kind of every request that came, in order.
     """
 
     def __init__(self, shape=None, buffer_bytes=2048):
-        self.shape = shape or EngineShape(16, 1024, 4096, 512)
-        self.buffer_bytes = buffer_bytes
+        self.engine = EngineModel(
+            shape or EngineShape(16, 1024, 4096, 512),
+            lambda digest, image: CoreReading(self.code(image), MARGIN, CYCLES),
+        )
+        super().__init__(self.engine, buffer_bytes=buffer_bytes, clock_hz=CLOCK_HZ)
         self.requests = []
         self.frames = FrameReader()
-        self.clear()
 
-    def clear(self):
-        self.loaded = False
-        self.digest = 0
-        self.memories = {Space.PARAMETERS: bytearray(), Space.WEIGHTS: bytearray()}
+    @property
+    def shape(self):
+        return self.engine.shape
 
     def receive(self, data):
         """The bytes that it sends in reply to `data`; b"" was a moment of silence."""
@@ -58,70 +59,12 @@ class Peer:
 
     def answer(self, payload):
         """The bytes that answer one good frame."""
-        kind = Request(payload[0])
-        self.requests.append(kind)
-        sequence = protocol.HEADER.unpack(payload)["sequence"]
-        match kind:
-            case Request.IDENTIFY:
-                return encode_frame(protocol.IDENTITY.pack(**self.identity(sequence)))
-            case Request.CLEAR:
-                self.clear()
-                return acknowledgement(sequence)
-            case Request.LOAD:
-                self.load(payload)
-                return acknowledgement(sequence)
-            case Request.COMMIT:
-                self.loaded = protocol.COMMIT.unpack(payload)["digest"] == self.digest
-                if self.loaded:
-                    return acknowledgement(sequence)
-                return refusal(sequence, Refusal.WRONG_DIGEST)
-            case Request.INFER:
-                if not self.loaded:
-                    return refusal(sequence, Refusal.NOTHING_LOADED)
-                image = payload[protocol.INFER.size :]
-                if len(image) != self.image_bytes:
-                    return refusal(sequence, Refusal.WRONG_LENGTH)
-                return reading(sequence, self.code(image))
-
-    @property
-    def image_bytes(self):
-        return int.from_bytes(self.memories[Space.PARAMETERS][:2], "little")
-
-    def identity(self, sequence):
-        return {
-            "kind": Answer.IDENTITY,
-            "sequence": sequence,
-            "protocol_version": protocol.PROTOCOL_VERSION,
-            "core": Core.ENGINE,
-            **shape_fields(self.shape),
-            "buffer_bytes": self.buffer_bytes,
-            "clock_hz": CLOCK_HZ,
-            "loaded": int(self.loaded),
-            "digest": self.digest,
-            "image_bytes": self.image_bytes,
-            "dropped_frames": self.frames.dropped % 256,
-        }
-
-    def load(self, payload):
-        target = protocol.LOAD.unpack(payload)
-        words = payload[protocol.LOAD.size :]
-        shape = self.shape
-        if target["space"] == Space.WEIGHTS:
-            value_bytes, lanes, lane_bits = shape.weight_bytes, shape.pe, shape.weight_lane_bits
-        else:
-            value_bytes = shape.parameter_bytes
-            lanes, lane_bits = shape.parameter_lanes, shape.parameter_lane_bits
-        assert words, "a LOAD without words"
-        assert len(words) % value_bytes == 0, "a LOAD of broken words"
-        word, lane = divmod(target["address"], 1 << lane_bits)
-        assert lane < lanes, "an address between two words"
-        start = (word * lanes + lane) * value_bytes
-        self.memories[Space(target["space"])][start : start + len(words)] = words
-        self.digest = zlib.crc32(words, self.digest)
-        self.loaded = False
+        self.requests.append(Request(payload[0]))
+        self.dropped_frames = self.frames.dropped
+        return encode_frame(self.answer_to(payload))
 
     def code(self, image):
-        parameters, weights = map(bytes, self.memories.values())
+        parameters, weights = map(bytes, self.engine.memories.values())
         return engine_memory.run(parameters, weights, self.shape, image)
 
 
@@ -206,7 +149,7 @@ class LeavingOnce(Peer):
         if payload[0] == Request.INFER and self.requests.count(Request.INFER) == self.at:
             self.at = None
             if self.forgets:
-                self.clear()
+                self.start()
             raise HangUpError
         return super().answer(payload)
 
@@ -226,7 +169,7 @@ class Resetting(Peer):
         return super().answer(payload)
 
     def reset(self):
-        self.clear()
+        self.start()
 
 
 class BuiltIn(Resetting):
@@ -237,18 +180,14 @@ class BuiltIn(Resetting):
 
     def __init__(self, image, at=None):
         super().__init__(at)
-        self.shape = image.shape
+        self.engine.shape = image.shape
         self.image = image
-        self.start()
-
-    def start(self):
-        self.memories[Space.PARAMETERS][:] = self.image.parameters.tobytes()
-        self.memories[Space.WEIGHTS][:] = self.image.weights.tobytes()
-        self.digest = self.image.digest
-        self.loaded = True
+        self.reset()
 
     def reset(self):
-        self.start()
+        for load in self.image.loads(max_bytes=1 << 20):
+            self.engine.load(load.space, load.address, load.words)
+        self.start(self.image.digest)
 
 
 class Refusing(Peer):

@@ -4,7 +4,6 @@ import asyncio
 import threading
 import time
 from contextlib import asynccontextmanager
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from PIL import Image
 import peer
 import stepnet
 from peer import Peer, serving
-from stepnet import Layer, Network
+from small_networks import small_network
 from stepnet.boards.async_board import IMAGES_AHEAD
 from stepnet.boards.board import Board
 from stepnet.boards.image_stream import ImageStream
@@ -23,15 +22,7 @@ from stepnet.networks import reference
 QUICK_S = 0.25
 
 
-def random_network(seed=0, height=5, sizes=(30, 12, 7)):
-    rng = np.random.default_rng(seed)
-    weights = [rng.choice([-1, 1], (n_out, n_in)) for n_in, n_out in pairwise(sizes)]
-    layers = tuple(Layer(each, each.sum(axis=1) // 2) for each in weights)
-    alphabet = "".join(map(chr, range(128)))
-    return Network("small", layers, height, sizes[0] // height, alphabet=alphabet)
-
-
-NETWORK = random_network()
+NETWORK = small_network()
 IMAGES = np.random.default_rng(1).integers(0, 256, (40, 5, 6), dtype=np.uint8)
 CODES = reference.infer(NETWORK, IMAGES).tolist()
 
@@ -81,7 +72,7 @@ def test_many_tasks_at_once():
 
 
 def test_another_network():
-    other = random_network(seed=3)
+    other = small_network(seed=3)
 
     async def main():
         async with opened(Peer()) as board:
@@ -228,7 +219,7 @@ def test_a_task_that_is_cancelled_leaves_at_once_and_the_board_goes_on():
             assert all(isinstance(each, asyncio.CancelledError) for each in ended)
             Waiting.released.set()
             assert await codes(board.ainfer_many(IMAGES)) == CODES
-            await board.load(random_network(seed=3))  # nobody waits for an image any more
+            await board.load(small_network(seed=3))  # nobody waits for an image any more
 
     asyncio.run(main())
 
@@ -239,7 +230,7 @@ def test_leaving_a_stream_early():
             readings = board.ainfer_many(each(IMAGES))
             assert (await anext(readings)).code == CODES[0]
             await readings.aclose()
-            await board.load(random_network(seed=3))
+            await board.load(small_network(seed=3))
 
     asyncio.run(main())
 

@@ -3,12 +3,12 @@
 import json
 import sys
 
-import numpy as np
 import pytest
 
 import peer
 from peer import CLOCK_HZ, CYCLES, serving
-from stepnet import Layer, Network, cli
+from small_networks import small_network
+from stepnet import cli
 
 pytestmark = pytest.mark.slow
 
@@ -41,10 +41,8 @@ class Lying(Peer):
 
 @pytest.fixture
 def network_file(tmp_path):
-    rng = np.random.default_rng(0)
-    weights = [rng.choice([-1, 1], shape) for shape in ((12, 64), (7, 12))]
-    layers = tuple(Layer(each, each.sum(axis=1) // 2) for each in weights)
-    return Network("small", layers, 8, 8).save(tmp_path / "small.npz")
+    network = small_network(sizes=(64, 12, 7), height=8, alphabet="0123456789")
+    return network.save(tmp_path / "small.npz")
 
 
 @pytest.fixture

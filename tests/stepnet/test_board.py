@@ -4,7 +4,7 @@ import dataclasses
 import re
 import time
 import tracemalloc
-from itertools import count, islice, pairwise, repeat
+from itertools import count, islice, repeat
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from PIL import Image
 
 import peer
 from peer import CLOCK_HZ, CYCLES, MARGIN, Peer, serving
-from stepnet import Layer, Network
+from small_networks import images_for, small_network
 from stepnet.boards.board import Board, Reading, open_board
 from stepnet.boards.loading import LOAD_ATTEMPTS
 from stepnet.cores.engine.memory_image import memory_image
@@ -37,24 +37,8 @@ QUICK_S = 0.25
 """A timeout that a peer in the same process keeps to, and that a test can wait for."""
 
 
-def random_network(seed=0, sizes=(30, 12, 7), height=5, name="small", alphabet=None):
-    """About half of the neurons fire; codes are all over the 7 bits."""
-    rng = np.random.default_rng(seed)
-    layers = []
-    for n_in, n_out in pairwise(sizes):
-        weights = rng.choice([-1, 1], (n_out, n_in))
-        layers.append(Layer(weights, weights.sum(axis=1) // 2))
-    alphabet = alphabet or "".join(map(chr, range(128)))
-    return Network(name, tuple(layers), height, sizes[0] // height, alphabet=alphabet)
-
-
-def random_images(network, number, seed=1):
-    shape = (number, network.height, network.width)
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
-NETWORK = random_network()
-IMAGES = random_images(NETWORK, 40)
+NETWORK = small_network()
+IMAGES = images_for(NETWORK, 40)
 CODES = reference.infer(NETWORK, IMAGES).tolist()
 SHAPE = Peer().shape
 LOAD = [Request.CLEAR, Request.LOAD, Request.LOAD, Request.COMMIT]
@@ -138,7 +122,7 @@ def test_neurons_at_a_time_are_part_of_the_shape():
         max_sum_bits=16,
         overlap_neurons=96,
     )
-    network = random_network(sizes=(30, 90, 80, 7))
+    network = small_network(sizes=(30, 90, 80, 7))
     expected = reference.infer(network, IMAGES).tolist()
     with serving(Peer(shape), "pty") as where, open_board(where, network) as board:
         assert board.identity.shape == shape
@@ -146,7 +130,7 @@ def test_neurons_at_a_time_are_part_of_the_shape():
 
 
 def test_a_code_outside_the_alphabet_is_unknown():
-    network = random_network(alphabet=chr(CODES[0]))
+    network = small_network(alphabet=chr(CODES[0]))
     with serving(Peer(), "pty") as where, open_board(where, network) as board:
         known, unknown = board.infer_many(IMAGES[:2])
     assert known == Reading(chr(CODES[0]), CODES[0], True, MARGIN, CYCLES)
@@ -168,7 +152,7 @@ def test_a_network_that_is_built_in_is_not_loaded():
 @pytest.mark.usefixtures("patient")
 def test_a_network_that_is_built_in_need_not_be_named():
     digits = load_network("digits")
-    images = random_images(digits, 5)
+    images = images_for(digits, 5)
     board_peer = peer.BuiltIn(memory_image(digits, EngineShape(64, 1024, 2048, 512)))
     with serving(board_peer) as where, open_board(where, None) as board:
         assert board.network.name == "digits"
@@ -206,8 +190,8 @@ def test_a_network_that_is_there_is_not_loaded_again():
 
 
 def test_another_network_is_loaded():
-    other = random_network(seed=7, sizes=(60, 33, 20, 7), height=6, name="other")
-    images = random_images(other, 10)
+    other = small_network(seed=7, sizes=(60, 33, 20, 7), height=6, name="other")
+    images = images_for(other, 10)
     board_peer = Peer()
     with serving(board_peer, "pty") as where, open_board(where, NETWORK) as board:
         assert codes(board.infer_many(IMAGES)) == CODES
@@ -231,8 +215,8 @@ def test_a_digest_without_a_loaded_network_is_not_enough():
 
 @pytest.mark.parametrize("buffer_bytes", [64, 500])
 def test_a_load_keeps_to_the_buffer(buffer_bytes):
-    network = random_network(sizes=(120, 30, 7), height=10)
-    images = random_images(network, 5)
+    network = small_network(sizes=(120, 30, 7), height=10)
+    images = images_for(network, 5)
     board_peer = peer.Patient(buffer_bytes)
     with serving(board_peer, "pty") as where, open_board(where, network) as board:
         assert codes(board.infer_many(images)) == reference.infer(network, images).tolist()
@@ -280,9 +264,10 @@ def test_a_load_that_always_gets_lost_is_given_up(lost):
 
 def test_a_digest_that_is_always_wrong():
     class Forgetting(Peer):
-        def load(self, payload):
-            super().load(payload)
+        def load(self, request):
+            refusal = super().load(request)
             self.digest ^= 1
+            return refusal
 
     board_peer = Forgetting()
     with serving(board_peer, "pty") as where:
@@ -301,11 +286,12 @@ def test_a_digest_that_is_wrong_once():
     class ForgettingOnce(Peer):
         forgot = False
 
-        def load(self, payload):
-            super().load(payload)
+        def load(self, request):
+            refusal = super().load(request)
             if not self.forgot:
                 self.forgot = True
                 self.digest ^= 1
+            return refusal
 
     with serving(ForgettingOnce(), "pty") as where, open_board(where, NETWORK) as board:
         assert codes(board.infer_many(IMAGES)) == CODES
@@ -323,7 +309,7 @@ def test_a_network_that_does_not_fit_is_not_sent():
 
 
 def test_a_network_that_does_not_fit_leaves_the_other_in_place():
-    huge = random_network(sizes=(2000, 7), height=10)
+    huge = small_network(sizes=(2000, 7), height=10)
     with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
         with pytest.raises(NetworkError):
             board.load(huge)
@@ -350,7 +336,7 @@ def test_a_failed_load_closes_the_board():
         board = open_board(where, NETWORK, timeout_s=QUICK_S)
         board_peer.times = 1_000
         with pytest.raises(LinkError):
-            board.load(random_network(seed=3))
+            board.load(small_network(seed=3))
         with pytest.raises(BoardError) as caught:
             board.infer(IMAGES[0])
     assert str(caught.value) == closed(where)
@@ -363,7 +349,7 @@ def test_a_failed_load_closes_the_board():
 def test_the_window_is_used_and_kept(buffer_bytes):
     """An image of NETWORK takes 3 + 4 bytes, its CRC 2 and the buffer 2."""
     board_peer = peer.Patient(buffer_bytes)
-    images = random_images(NETWORK, 200 if buffer_bytes > 1000 else 30)
+    images = images_for(NETWORK, 200 if buffer_bytes > 1000 else 30)
     with serving(board_peer, "pty") as where, open_board(where, NETWORK) as board:
         found = codes(board.infer_many(images))
     assert found == reference.infer(NETWORK, images).tolist()
@@ -414,7 +400,7 @@ def test_loading_while_images_are_in_flight():
         readings = board.infer_many(IMAGES[:5])
         next(readings)
         with pytest.raises(BoardError) as caught:
-            board.load(random_network(seed=3))
+            board.load(small_network(seed=3))
         assert str(caught.value) == (
             f"The board at {where!r} still has images of infer_many in flight; take or close all "
             "its readings before loading a network."
@@ -427,7 +413,7 @@ def test_loading_between_two_readings():
     with serving(Peer(buffer_bytes=20), "pty") as where, open_board(where, NETWORK) as board:
         readings = board.infer_many(IMAGES[:2])
         next(readings)
-        board.load(random_network(seed=3, name="other"))
+        board.load(small_network(seed=3, name="other"))
         with pytest.raises(BoardError) as caught:
             next(readings)
     assert str(caught.value) == (
@@ -437,7 +423,7 @@ def test_loading_between_two_readings():
 
 
 def test_loading_after_readings_that_nobody_took():
-    other = random_network(seed=3, name="other")
+    other = small_network(seed=3, name="other")
     with serving(peer.Slow(), "pty") as where, open_board(where, NETWORK) as board:
         assert next(board.infer_many(IMAGES[:5])).code == CODES[0]
         board.load(other)
@@ -631,7 +617,7 @@ def test_an_image_that_always_gets_lost():
             "got lost on the way; check the cable and the baud rate."
         )
         assert board.infer(IMAGES[1]).code == CODES[1]
-        board.load(random_network(seed=3))
+        board.load(small_network(seed=3))
 
 
 class Hesitant(Peer):
@@ -883,7 +869,7 @@ def test_a_board_that_is_reset_in_another_stream():
 
 @pytest.mark.parametrize(
     "built_in",
-    [random_network(seed=3), random_network(seed=3, sizes=(60, 12, 7))],
+    [small_network(seed=3), small_network(seed=3, sizes=(60, 12, 7))],
     ids=["images of the same size", "images of another size"],
 )
 @pytest.mark.parametrize("at", [0, 1, 30, 39])
@@ -901,7 +887,7 @@ def test_a_reset_that_brings_another_network_back(at, built_in):
 @pytest.mark.parametrize("at", [1, 2, 39])
 def test_a_reset_that_another_stream_notices(at):
     """One image of the first stream is lost; what comes behind it belongs to the second, too."""
-    board_peer = peer.BuiltIn(memory_image(random_network(seed=3), SHAPE), at)
+    board_peer = peer.BuiltIn(memory_image(small_network(seed=3), SHAPE), at)
     with serving(board_peer, "pty") as where, open_board(where, NETWORK) as board:
         first, second = board.infer_many(IMAGES), board.infer_many(IMAGES)
         pairs = [(next(first).code, next(second).code) for _ in IMAGES]
@@ -920,7 +906,7 @@ def test_a_reset_and_a_load_that_fails():
                 self.hears = False
             return super().answer(payload) if self.hears else b""
 
-    board_peer = Deaf(memory_image(random_network(seed=3), SHAPE), at=1)
+    board_peer = Deaf(memory_image(small_network(seed=3), SHAPE), at=1)
     with (
         serving(board_peer, "pty") as where,
         open_board(where, NETWORK, timeout_s=QUICK_S) as board,
@@ -933,7 +919,7 @@ def test_a_reset_and_a_load_that_fails():
 
 @pytest.mark.parametrize("at", [1, 2, 39])
 def test_a_reset_in_a_stream_that_nobody_takes_any_more(at):
-    board_peer = peer.BuiltIn(memory_image(random_network(seed=3), SHAPE), at)
+    board_peer = peer.BuiltIn(memory_image(small_network(seed=3), SHAPE), at)
     with serving(board_peer, "pty") as where, open_board(where, NETWORK) as board:
         abandoned = board.infer_many(IMAGES)
         assert next(abandoned).code == CODES[0]
@@ -1005,8 +991,8 @@ def test_another_board_at_the_same_port():
             try:
                 return super().answer(payload)
             except peer.HangUpError:
-                self.shape = self.shape_after
-                self.clear()
+                self.engine.shape = self.shape_after
+                self.start()
                 raise
 
     with serving(Replaced(25), "socket") as where, open_board(where, NETWORK) as board:
@@ -1171,7 +1157,7 @@ def test_bool_images_are_taken_as_they_are():
 def test_pictures_are_made_fit(tmp_path):
     from stepnet.pictures.picture import normalise
 
-    network = random_network(sizes=(28 * 28, 20, 7), height=28)
+    network = small_network(sizes=(28 * 28, 20, 7), height=28)
     drawing = np.full((90, 70), 255, np.uint8)
     drawing[20:70, 30:40] = 0
     drawing[20:30, 30:60] = 0

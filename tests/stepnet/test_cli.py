@@ -25,6 +25,7 @@ from stepnet.cli.output import Progress
 from stepnet.cli.render import grey_picture, plain_picture
 from stepnet.link.messages import Refusal, Request
 from stepnet.networks import reference
+from stepnet.networks.random_networks import random_network
 from stepnet.pictures.picture import normalise
 from stepnet.pictures.placing import Placing
 from stepnet.samples import sample_pictures
@@ -48,12 +49,8 @@ def stepnet(monkeypatch, capsys):
 
 def make_network(alphabet, name="scribble"):
     """784-12-7 with random weights; its codes differ from image to image."""
-    rng = np.random.default_rng(0)
-    layers = []
-    for n_in, n_out in ((784, 12), (12, 7)):
-        weights = rng.choice([-1, 1], (n_out, n_in))
-        layers.append(Layer(weights, weights.sum(axis=1) // 8))
-    return Network(name, tuple(layers), alphabet=alphabet)
+    rng, sizes = np.random.default_rng(0), (784, 12, 7)
+    return random_network(rng, sizes, height=28, name=name, alphabet=alphabet, ink_part=0.125)
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,13 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from stepnet import Layer, Network, plots
+from small_networks import reading_network
+from stepnet import plots
 from stepnet.cli.evaluate import evaluate
 from stepnet.cli.networks import networks
 from stepnet.cli.weights import weights
 from stepnet.errors import NetworkError
-from stepnet.networks.shipped import load_network, names
+from stepnet.networks.shipped import all_names, load_network
 from stepnet.networks.sigmoid import SigmoidLayer, SigmoidNetwork
 
 APP = typer.Typer(rich_markup_mode=None)
@@ -31,15 +32,9 @@ def run(*words, columns=80):
     return result.stdout
 
 
-def network(alphabet, name="reading", card=None):
-    """Bit k of its answer is pixel k of an image of 1 x 7 pixels."""
-    layers = (Layer(np.eye(7), np.ones(7), 2),)
-    return Network(name, layers, height=1, width=7, alphabet=alphabet, card=card or {})
-
-
 @pytest.fixture
 def reading(tmp_path):
-    return network("adbc").save(tmp_path / "reading.npz")
+    return reading_network("adbc").save(tmp_path / "reading.npz")
 
 
 def data_file(path, shown, read):
@@ -77,7 +72,7 @@ def test_evaluate_names_the_top_confusions_and_what_is_missing(everything):
 
 def test_evaluate_names_five_confusions_at_most(tmp_path):
     alphabet = "abcdefgh"
-    path = network(alphabet).save(tmp_path / "reading.npz")
+    path = reading_network(alphabet).save(tmp_path / "reading.npz")
     shown = alphabet.encode() * 50
     data = data_file(tmp_path / "data.npz", shown, shown[1:] + shown[:1])
     (line,) = [
@@ -89,7 +84,7 @@ def test_evaluate_names_five_confusions_at_most(tmp_path):
 
 
 def test_evaluate_says_nothing_of_confusions_where_there_are_none(tmp_path):
-    path = network("ab").save(tmp_path / "reading.npz")
+    path = reading_network("ab").save(tmp_path / "reading.npz")
     data = data_file(tmp_path / "data.npz", b"ab" * 50, b"ab" * 50)
     text = run("evaluate", path, "--data", data)
     assert "misread" not in text
@@ -134,7 +129,7 @@ def test_the_table_has_a_line_for_every_character(everything):
 @pytest.mark.parametrize(("columns", "beside"), [(40, 1), (80, 2), (200, 4)])
 def test_the_table_of_many_characters_uses_the_width_of_the_terminal(tmp_path, columns, beside):
     alphabet = "".join(map(chr, range(32, 127)))
-    path = network(alphabet).save(tmp_path / "reading.npz")
+    path = reading_network(alphabet).save(tmp_path / "reading.npz")
     shown = alphabet.encode() * 20
     data = data_file(tmp_path / "data.npz", shown, shown)
     words = ("evaluate", path, "--data", data, "--part", "train", "--table")
@@ -182,7 +177,8 @@ def test_shipped_networks_are_listed_a_line_each():
     assert header.split() == (
         ["name", "sizes", "weight", "bits", "readout", "characters", "accuracy", "kbit"]
     )
-    assert [line.split()[0] for line in lines] == names()
+    assert [line.split()[0] for line in lines] == all_names()
+    assert "digits-lut" in all_names()
     cells = {line.split()[0]: line.split()[1:] for line in lines}
     assert cells["digits"] == ["784-128-64-7", "1,1,8", "bits", "0-9", "96.37%", "112"]
     assert cells["exercise"] == ["784-512-7", "8", "bits", "0-9", "96.77%", "3,240"]
@@ -190,7 +186,7 @@ def test_shipped_networks_are_listed_a_line_each():
 
 def test_shipped_networks_as_json():
     listed = json.loads(run("networks", "--json"))["networks"]
-    assert [entry["name"] for entry in listed] == names()
+    assert [entry["name"] for entry in listed] == all_names()
     digits = load_network("digits")
     assert next(entry for entry in listed if entry["name"] == "digits") == {
         "name": "digits",
@@ -207,7 +203,7 @@ def test_shipped_networks_as_json():
         "digest": digits.digest,
         "card": digits.card,
     }
-    assert json.loads(run("networks", "digits", "--json")) == listed[names().index("digits")]
+    assert json.loads(run("networks", "digits", "--json")) == listed[all_names().index("digits")]
 
 
 def test_the_whole_card_of_one_network_is_shown():
@@ -236,7 +232,7 @@ def test_the_whole_card_of_one_network_is_shown():
 )
 def test_characters_are_shown_in_short(tmp_path, alphabet, shown):
     alphabet = "".join(dict.fromkeys(alphabet))
-    path = network(alphabet).save(tmp_path / "reading.npz")
+    path = reading_network(alphabet).save(tmp_path / "reading.npz")
     assert f"  characters   {shown}" in run("networks", path).splitlines()
 
 
@@ -251,7 +247,7 @@ def test_characters_are_shown_in_short(tmp_path, alphabet, shown):
     ],
 )
 def test_the_accuracy_is_the_number_on_the_card(tmp_path, accuracy, value):
-    path = network("ab", card={"accuracy": accuracy}).save(tmp_path / "reading.npz")
+    path = reading_network("ab", card={"accuracy": accuracy}).save(tmp_path / "reading.npz")
     assert json.loads(run("networks", path, "--json"))["accuracy"] == value
 
 
@@ -259,7 +255,7 @@ def test_a_network_that_is_not_there_is_named():
     with pytest.raises(NetworkError) as caught:
         run("networks", "nothing-shipped")
     assert str(caught.value) == (
-        f"There is no network 'nothing-shipped'; choose one of {', '.join(names())}, "
+        f"There is no network 'nothing-shipped'; choose one of {', '.join(all_names())}, "
         "or name a .npz file that `stepnet train` wrote."
     )
 
@@ -296,3 +292,10 @@ def test_weights_need_an_output_and_a_neuron(tmp_path, words):
     result = CliRunner().invoke(APP, ["weights", "digits", *map(str, output), *words])
     assert result.exit_code == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_tables_are_drawn_with_their_wires(tmp_path):
+    path = tmp_path / "wires.png"
+    result = CliRunner().invoke(APP, ["weights", "digits-lut-compact", "--output", str(path)])
+    assert result.stdout.strip() == f"{path}: 1592 tables on 404 pixels"
+    assert path.exists()

@@ -43,7 +43,7 @@ def one_step(layer):
 
 def test_the_formulas_on_one_image():
     """Two inputs, one of them active; four hidden neurons; one output neuron, wrongly silent."""
-    assert (delta.NEAR, delta.MARGIN) == (2, 4)
+    assert (delta.NEAR, delta.SAFE) == (2, 4)
     hidden = neurons([[5, 9], [5, 9], [5, 9], [5, 9]], [5, 12, 13, -3])
     output = neurons([[3, -2, 7, 6]], [20])
     wrong = delta._learn(

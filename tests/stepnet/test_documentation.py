@@ -37,6 +37,8 @@ def test_commands_and_their_options_exist(page):
     ("command", "page"),
     [
         ("infer", "pictures.md"),
+        ("import", "your-network.md"),
+        ("export", "your-network.md"),
         ("bench", "runtime.md"),
         ("boards", "runtime.md"),
         ("share", "runtime.md"),

@@ -2,7 +2,6 @@
 
 import zlib
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -17,27 +16,15 @@ from stepnet.cores.engine.shape import EngineShape, popcount_latency_cycles
 from stepnet.errors import NetworkError
 from stepnet.link.messages import Space, pack_pixels
 from stepnet.networks import reference
+from stepnet.networks.random_networks import random_network
 
 SMALL = EngineShape(simd=8, max_inputs=64, weight_words=1024, parameter_words=64)
 ALL_CODES = "".join(map(chr, range(128)))
 
 
-def random_layer(rng, n_out, n_in, weight_bits, spread=1.5):
-    if weight_bits == 1:
-        weights = rng.choice([-1, 1], (n_out, n_in))
-    else:
-        weights = rng.integers(-(1 << weight_bits - 1), 1 << weight_bits - 1, (n_out, n_in))
-    reach = int(spread * n_in * (1 << weight_bits - 1)) + 1
-    return Layer(weights, rng.integers(-reach, reach + 1, n_out) // 4, weight_bits)
-
-
-def random_network(rng, sizes, weight_bits, height=1, **options):
-    layers = [
-        random_layer(rng, n_out, n_in, bits)
-        for (n_in, n_out), bits in zip(pairwise(sizes), weight_bits, strict=True)
-    ]
-    options = {"alphabet": ALL_CODES, **options}
-    return Network("random", tuple(layers), height, sizes[0] // height, **options)
+def wide_network(rng, sizes, weight_bits, height=1, readout=Readout.BITS, **options):
+    """Random weights, and thresholds some of which lie beyond every sum."""
+    return random_network(rng, sizes, weight_bits, readout, height=height, spread=8.0, **options)
 
 
 def codes_from_memory(network, shape, images):
@@ -92,7 +79,7 @@ def test_memories_hold_the_network(shape, inputs, hidden, readout, data):
     sizes = (inputs, *hidden, rows)
     weight_bits = [data.draw(st.integers(1, 8)) for _ in sizes[1:]]
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
-    network = random_network(rng, sizes, weight_bits, readout=readout, **options)
+    network = wide_network(rng, sizes, weight_bits, readout=readout, **options)
     images = rng.random((4, 1, inputs)) < 0.5
     expected = reference.infer(network, images).tolist()
     assert codes_from_memory(network, shape, images) == expected
@@ -101,13 +88,13 @@ def test_memories_hold_the_network(shape, inputs, hidden, readout, data):
 
 def test_no_image_takes_more_cycles_than_the_bound():
     rng = np.random.default_rng(3)
-    wide = random_network(rng, (64, 64, 55, 7), (1, 1, 1))
-    deep = random_network(rng, (8, *[1] * 19, 2), (1,) * 20, alphabet="ab", readout=Readout.NEAREST)
-    tree = random_network(
+    wide = wide_network(rng, (64, 64, 55, 7), (1, 1, 1))
+    deep = wide_network(rng, (8, *[1] * 19, 2), (1,) * 20, alphabet="ab", readout=Readout.NEAREST)
+    tree = wide_network(
         rng, (64, 127), (7,), alphabet=ALL_CODES, readout=Readout.TREE, code_prefix="0"
     )
     # Its path stays in the only group, whose words fill the memory.
-    one_group = random_network(
+    one_group = wide_network(
         rng, (4096, 7), (8,), alphabet="@A", readout=Readout.TREE, code_prefix="01000"
     )
     for network, shape in (
@@ -124,7 +111,7 @@ def test_no_image_takes_more_cycles_than_the_bound():
 @pytest.mark.parametrize("weight_bits", range(1, 9))
 def test_thresholds_no_sum_can_reach_act_the_same(weight_bits):
     rng = np.random.default_rng(weight_bits)
-    layer = random_layer(rng, 7, 20, weight_bits)
+    (layer,) = wide_network(rng, (20, 7), (weight_bits,)).layers
     limits = np.iinfo(np.int32)
     lowest = np.minimum(layer.weights.astype(int), 0).sum(axis=1)
     highest = np.maximum(layer.weights.astype(int), 0).sum(axis=1)
@@ -161,14 +148,14 @@ def test_stored_thresholds_fit_the_sum(weight_bits):
 
 
 def test_digest_is_the_crc_32_of_what_is_loaded():
-    network = random_network(np.random.default_rng(0), (20, 9, 7), (1, 3))
+    network = wide_network(np.random.default_rng(0), (20, 9, 7), (1, 3))
     memory = memory_image(network, SMALL)
     loaded = memory.parameters.tobytes() + memory.weights.tobytes()
     assert memory.digest == zlib.crc32(loaded)
 
 
 def test_loads_name_word_and_lane():
-    network = random_network(np.random.default_rng(0), (20, 9, 7), (1, 3))
+    network = wide_network(np.random.default_rng(0), (20, 9, 7), (1, 3))
     fields = {"simd": 16, "max_inputs": 64, "weight_words": 1024, "parameter_words": 64}
     memory = memory_image(network, EngineShape(**fields, pe=3, parameter_lanes=3))
     loads = list(memory.loads(max_bytes=9))
@@ -181,7 +168,7 @@ def test_loads_name_word_and_lane():
 
 def test_memory_sizes():
     """Word 0, two headers and a threshold per neuron; whole words per row and bit plane."""
-    network = random_network(np.random.default_rng(0), (20, 9, 7), (1, 3))
+    network = wide_network(np.random.default_rng(0), (20, 9, 7), (1, 3))
     memory = memory_image(network, SMALL)
     assert memory.parameters.shape == (1 + 2 + 9 + 2 + 7, SMALL.parameter_bytes)
     assert memory.weights.shape == (9 * 1 * 3 + 7 * 3 * 2, 1)
@@ -302,7 +289,7 @@ LARGER = "; use a smaller network or an engine of a larger shape."
     ],
 )
 def test_networks_that_do_not_fit(sizes, weight_bits, limits, sentence):
-    network = random_network(np.random.default_rng(0), sizes, weight_bits)
+    network = wide_network(np.random.default_rng(0), sizes, weight_bits)
     fields = {"simd": 8, "max_inputs": 64, "weight_words": 1024, "parameter_words": 64}
     shape = EngineShape(**{**fields, **limits})
     with pytest.raises(NetworkError) as caught:
@@ -325,7 +312,7 @@ def test_sums_have_to_fit():
 
 
 def test_networks_that_just_fit():
-    network = random_network(np.random.default_rng(0), (64, 8, 7), (1, 3))
+    network = wide_network(np.random.default_rng(0), (64, 8, 7), (1, 3))
     check_fits(
         network,
         EngineShape(

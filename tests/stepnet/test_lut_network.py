@@ -165,9 +165,9 @@ def rows_read(network, counted):
 def test_the_room_is_how_far_the_weakest_count_may_move(readout):
     some = network(readout)
     images = pictures(60, seed=4)
-    for image, room in zip(images, lut.room(some, images).tolist(), strict=True):
+    for image, margin in zip(images, lut.margin(some, images).tolist(), strict=True):
         counted = slow_counts(some, image)
-        assert room == min(
+        assert margin == min(
             free_steps(counted[row], some.counts.thresholds[row], some.counts.sizes[row])
             for row in rows_read(some, counted)
         )
@@ -176,7 +176,7 @@ def test_the_room_is_how_far_the_weakest_count_may_move(readout):
 def test_the_room_of_the_nearest_is_how_far_the_best_is_ahead():
     some = network("nearest")
     images = pictures(60, seed=4)
-    for image, room in zip(images, lut.room(some, images).tolist(), strict=True):
+    for image, margin in zip(images, lut.margin(some, images).tolist(), strict=True):
         counted = slow_counts(some, image)
         code = slow_code(some, counted)
 
@@ -188,8 +188,8 @@ def test_the_room_of_the_nearest_is_how_far_the_best_is_ahead():
                 for way in (1, -1)
             )
 
-        assert keeps(room)
-        assert not keeps(room + 1)
+        assert keeps(margin)
+        assert not keeps(margin + 1)
 
 
 def test_a_file_gives_the_same_network_again(tmp_path):

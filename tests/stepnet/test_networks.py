@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stepnet import Layer, Network
+from small_networks import reading_network, written
 from stepnet.data.evaluation import score
 from stepnet.data.sets import Dataset, load
 from stepnet.errors import DataError, NetworkError
 from stepnet.networks import reference
-from stepnet.networks.shipped import load_network, names
+from stepnet.networks.shipped import (
+    all_names,
+    load_lut_network,
+    load_network,
+    lut_names,
+    names,
+)
 from stepnet.samples import sample_pictures
 
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
@@ -96,6 +102,53 @@ def test_the_samples_are_read_as_data_sets(name, sample_data):
     assert result.accuracy >= (0.9 if SHIPPED[name].data == "mnist" else 0.5)
 
 
+@dataclass(frozen=True)
+class ShippedTables:
+    """Tables that are counted, tables in all, alphabet, data and an accuracy that was reached."""
+
+    counted: int
+    tables: int
+    alphabet: str
+    data: str
+    accuracy: float
+
+
+SHIPPED_TABLES = {
+    "digits-lut-small": ShippedTables(80, 324, DIGITS, "mnist", 0.90),
+    "ascii-lut": ShippedTables(4512, 14006, PRINTABLE, "unipen", 0.70),
+    "digits-lut-compact": ShippedTables(420, 1592, DIGITS, "mnist", 0.970),
+    "digits-lut": ShippedTables(830, 2863, DIGITS, "mnist", 0.980),
+    "digits-lut-large": ShippedTables(2000, 6416, DIGITS, "mnist", 0.985),
+}
+
+
+def test_these_networks_of_tables_are_shipped():
+    assert lut_names() == sorted(SHIPPED_TABLES)
+
+
+@pytest.mark.parametrize("name", SHIPPED_TABLES)
+def test_a_network_of_tables_is_what_its_card_says(name):
+    network, said = load_lut_network(name), SHIPPED_TABLES[name]
+    assert network.name == name
+    assert len(network.counts.groups) == said.counted
+    assert network.table_count == said.tables
+    assert (network.readout, network.alphabet) == ("nearest", said.alphabet)
+    assert network.card["command"].startswith(f"stepnet train --data {said.data} ")
+    assert "--kind lut" in network.card["command"]
+    assert f"--name {name}" in network.card["command"]
+    assert f"{len(network.pixels_used)} pixels" in network.card["size"]
+    assert float(network.card["accuracy"].split()[0]) >= said.accuracy
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED_TABLES)
+def test_the_accuracy_of_tables_is_measured_again(name, mnist, unipen):
+    network = load_lut_network(name)
+    data = {"mnist": mnist, "unipen": unipen}[SHIPPED_TABLES[name].data]
+    result = score(network, data.test.cleaned())
+    assert network.card["accuracy"].startswith(f"{result.accuracy:.4f} ")
+
+
 def test_a_file_is_found_by_its_path(tmp_path):
     original = load_network("digits")
     path = original.save(tmp_path / "copy.npz")
@@ -107,7 +160,8 @@ def test_an_unknown_name_lists_the_shipped_ones():
     with pytest.raises(NetworkError) as caught:
         load_network("letters-of-no-alphabet")
     assert str(caught.value) == (
-        f"There is no network 'letters-of-no-alphabet'; choose one of {', '.join(names())}, "
+        f"There is no network 'letters-of-no-alphabet'; choose one of "
+        f"{', '.join(all_names())}, "
         "or name a .npz file that `stepnet train` wrote."
     )
 
@@ -143,19 +197,6 @@ def test_most_samples_are_read_right():
     images = np.stack([np.asarray(Image.open(path)) for path, _ in sample_pictures()])
     labels = np.array([ord(label) for _, label in sample_pictures()])
     assert np.count_nonzero(reference.infer(digits, images) == labels) >= 18
-
-
-def reading_network(alphabet):
-    """Bit k of its answer is pixel k of an image of 1 x 7 pixels."""
-    return Network(
-        "reading", (Layer(np.eye(7), np.ones(7), 2),), height=1, width=7, alphabet=alphabet
-    )
-
-
-def written(codes):
-    """Images from which `reading_network` reads these codes."""
-    bits = np.array([list(codes)]).T >> np.arange(7) & 1
-    return (255 * bits).astype(np.uint8).reshape(-1, 1, 7)
 
 
 def test_a_score_counts_right_wrong_unknown_and_left_out():

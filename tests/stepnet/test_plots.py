@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from stepnet import Layer, Network, plots
+from stepnet import Counts, Layer, LutLayer, LutNetwork, Network, plots
 from stepnet.errors import MissingToolError
+from stepnet.plots import drawing
+from stepnet.plots.table_wires import influences
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +20,7 @@ ASCII = "".join(map(chr, range(33, 127)))
 @pytest.fixture(autouse=True)
 def small_pictures(monkeypatch):
     """Fewer pixels are looked at faster."""
-    monkeypatch.setattr(plots, "DPI", 100)
+    monkeypatch.setattr(drawing, "DPI", 100)
 
 
 def pixels(path):
@@ -203,7 +205,7 @@ def drawn_weights(path, height, width, columns):
     """
     image = pixels(path)
     mosaic_height, mosaic_width = height + 1, columns * (width + 1) - 1
-    side = round(6.5 * plots.DPI / mosaic_width)
+    side = round(6.5 * drawing.DPI / mosaic_width)
     rows = (len(image) - 15 - 50) // side
     area = image[50 : 50 + rows * side, 15 : 15 + mosaic_width * side]
     blocks = area.reshape(rows, side, mosaic_width, side, 3)
@@ -313,3 +315,60 @@ def test_matplotlib_that_is_missing_is_named(tmp_path, monkeypatch):
         "Pictures need the package matplotlib, which is not installed; install it with "
         'pip install "stepnet[train]".'
     )
+
+
+# Tables and their wires
+
+
+def lut_network(readout="nearest", alphabet="ab", rows=2, **changes):
+    """Each row counts one table that asks for one pixel: the first row for ink in the upper left
+    corner, the second for none in the lower right one. They look through a layer that passes on.
+    """
+    first = LutLayer([[0, 0, 0, 0], [15, 0, 0, 0]], [0xAAAA, 0xAAAA], 16)
+    last = LutLayer([[0, 0, 0, 0], [1, 1, 1, 1]], [0xAAAA, 0x5555], 2)
+    return LutNetwork(
+        "corners",
+        (first, last),
+        height=4,
+        width=4,
+        readout=readout,
+        alphabet=alphabet,
+        counts=Counts([0, 1], [1] * rows),
+        **changes,
+    )
+
+
+def test_a_count_depends_on_pixels_through_all_layers():
+    found = influences(lut_network())
+    assert found[0].tolist() == [1.0] + [0.0] * 15
+    assert found[1].tolist() == [0.0] * 15 + [-1.0]
+
+
+def test_the_influence_of_a_pixel_is_its_mean_gain():
+    both = LutLayer([[2, 5, 0, 0]], [0x8888], 16)  # a0 and a1
+    network = LutNetwork(
+        "and", (both,), height=4, width=4, readout="nearest", alphabet="a", counts=Counts([0], [0])
+    )
+    found = influences(network)[0]
+    assert found[[2, 5]].tolist() == [0.5, 0.5]
+    assert np.count_nonzero(found) == 2
+
+
+def test_pixels_that_raise_a_count_are_orange_and_those_that_lower_it_blue(tmp_path):
+    path = plots.table_wires(lut_network(), tmp_path / "wires.png", tables=1)
+    image = pixels(path)
+    orange, blue = where(image, drawing.ORANGE), where(image, drawing.BLUE)
+    panels = image.shape[1] * 2 // 3
+    assert orange[:, : panels // 2].sum() > 20
+    assert blue[:, panels // 2 : panels].sum() > 20
+
+
+@pytest.mark.parametrize(
+    ("readout", "rows", "fields"),
+    [("bits", 7, {}), ("tree", 7, {"code_prefix": "01100", "alphabet": "abcdefg"})],
+)
+def test_rows_without_tables_have_no_panel(tmp_path, readout, rows, fields):
+    two = pixels(plots.table_wires(lut_network(), tmp_path / "two.png"))
+    path = tmp_path / "some.png"
+    network = lut_network(**{"readout": readout, "rows": rows, **fields})
+    assert pixels(plots.table_wires(network, path)).shape == two.shape

@@ -4,7 +4,7 @@ import threading
 import time
 import tracemalloc
 from contextlib import ExitStack
-from itertools import count, islice, pairwise
+from itertools import count, islice
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ import pytest
 
 import peer
 from peer import HangUpError, serving
-from stepnet import Layer, Network
+from small_networks import small_network
 from stepnet.boards import pool
 from stepnet.boards.board import open_board
 from stepnet.boards.pool import Pool, open_pool
@@ -27,17 +27,7 @@ IMAGE_BUFFER_BYTES = 3 + 4 + 2 + 2
 """INFER's header, the pixels, the CRC, and what the buffer keeps beside."""
 
 
-def random_network(seed=0, sizes=(30, 12, 7), height=5):
-    rng = np.random.default_rng(seed)
-    layers = []
-    for n_in, n_out in pairwise(sizes):
-        weights = rng.choice([-1, 1], (n_out, n_in))
-        layers.append(Layer(weights, weights.sum(axis=1) // 2))
-    alphabet = "".join(map(chr, range(128)))
-    return Network("small", tuple(layers), height, sizes[0] // height, alphabet=alphabet)
-
-
-NETWORK = random_network()
+NETWORK = small_network()
 IMAGES = np.random.default_rng(1).integers(0, 256, (120, 5, 6), dtype=np.uint8)
 CODES = reference.infer(NETWORK, IMAGES).tolist()
 

@@ -223,7 +223,7 @@ def test_the_conversation_loads_this_network_and_reads_its_image():
     image = bits.reshape(1, NETWORK.height, NETWORK.width).astype(bool)
     reading = said["infer"]["answer"]["fields"]
     assert reading["code"] == reference.infer(NETWORK, image)[0]
-    assert reading["margin"] == reference.room(NETWORK, image)[0]
+    assert reading["margin"] == reference.margin(NETWORK, image)[0]
     assert reading["cycles"] == cycles_per_image(NETWORK, SHAPE, cycles_per_byte=1)
 
 

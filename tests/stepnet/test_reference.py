@@ -102,19 +102,19 @@ FARTHEST = 8000
 """Farther than any two sums of these networks are from each other."""
 
 
-def naive_room(network, image):
+def naive_margin(network, image):
     """By moving one sum after the other, unit by unit, until the code changes or the sum ends."""
     *_, last_input, _ = naive_activations(network, image)
     layer = network.layers[-1]
     totals = layer.weights.astype(int) @ last_input
-    margins = totals - layer.thresholds
-    code = reference.read_out(network, margins[np.newaxis])[0]
+    excess = totals - layer.thresholds
+    code = reference.read_out(network, excess[np.newaxis])[0]
     rooms = []
-    for row in rows_that_count(network, margins):
+    for row in rows_that_count(network, excess):
         nearest = network.readout == "nearest"
-        for way in (-1, 1) if nearest else (-1 if margins[row] >= 0 else 1,):
+        for way in (-1, 1) if nearest else (-1 if excess[row] >= 0 else 1,):
             moves = way * np.arange(1, FARTHEST)
-            moved = np.tile(margins, (len(moves), 1))
+            moved = np.tile(excess, (len(moves), 1))
             moved[:, row] += moves
             stops = reference.read_out(network, moved) != code
             if not nearest:
@@ -126,13 +126,13 @@ def naive_room(network, image):
     return min(rooms)
 
 
-def rows_that_count(network, margins):
+def rows_that_count(network, excess):
     if network.readout != "tree":
-        return range(len(margins))
+        return range(len(excess))
     path, node = [], 0
-    while node < len(margins):
+    while node < len(excess):
         path.append(node)
-        node = 2 * node + 1 + (margins[node] >= 0)
+        node = 2 * node + 1 + (excess[node] >= 0)
     return path
 
 
@@ -141,16 +141,16 @@ def rows_that_count(network, margins):
 def test_room_is_how_far_a_sum_may_move(network, seed):
     image = np.random.default_rng(seed).integers(0, 256, (network.height, network.width))
     image = image.astype(np.uint8)
-    assert reference.room(network, image[np.newaxis]).tolist() == [naive_room(network, image)]
+    assert reference.margin(network, image[np.newaxis]).tolist() == [naive_margin(network, image)]
 
 
 def test_thresholds_far_out_do_not_make_a_bit_surer():
     """One sum of 4 could reach 6 at most, the other 0 at least."""
     weights = np.array([[2, 2, 2]] * 3)
     image = np.array([[[True, True, False]]])
-    for far, room in ((2**31 - 1, 2), (-(2**31), 4)):
+    for far, margin in ((2**31 - 1, 2), (-(2**31), 4)):
         network = one_layer(weights, [far] * 3, 4, readout="tree", alphabet="\0\1")
-        assert reference.room(network, image).tolist() == [room]
+        assert reference.margin(network, image).tolist() == [margin]
 
 
 def one_layer(weights, thresholds, weight_bits=1, **changes):

@@ -10,72 +10,30 @@ import sys
 import threading
 import time
 import tty
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
-import numpy as np
 import pytest
 
 from peer import Leaving, Peer, serving
-from stepnet import Layer, Network, cli
+from sharing import (
+    ADDRESS,
+    BUSY,
+    CODES,
+    IMAGES,
+    NETWORK,
+    STEPNET,
+    TIMEOUT_S,
+    codes,
+    sharing,
+    with_token,
+)
+from stepnet import cli
 from stepnet.boards.board import open_board
 from stepnet.errors import LinkError, LinkTimeoutError
 from stepnet.link.bridge import bridge, drain
-from stepnet.link.link import SerialLink, without_token
+from stepnet.link.link import SerialLink
 from stepnet.link.share import Share, SocketVisitor, listen, shared_at
-from stepnet.networks import reference
-
-TIMEOUT_S = 20.0
-ADDRESS = r"127\.0\.0\.1:\d+"
-BUSY = "The board is in use by another client; try again when that one has left."
-
-
-def make_network():
-    rng = np.random.default_rng(0)
-    weights = [rng.choice([-1, 1], shape) for shape in ((12, 30), (7, 12))]
-    layers = tuple(Layer(each, each.sum(axis=1) // 2) for each in weights)
-    return Network("small", layers, 5, 6, alphabet="".join(map(chr, range(128))))
-
-
-NETWORK = make_network()
-IMAGES = np.random.default_rng(1).integers(0, 256, (20, 5, 6), dtype=np.uint8)
-CODES = reference.infer(NETWORK, IMAGES).tolist()
-
-
-def codes(readings):
-    return [reading.code for reading in readings]
-
-
-class Reports:
-    """What a share reports, and a way to wait for it."""
-
-    def __init__(self):
-        self.all = []
-        self._changed = threading.Condition()
-
-    def __call__(self, message):
-        with self._changed:
-            self.all.append(re.sub(ADDRESS, "CLIENT", message))
-            self._changed.notify_all()
-
-    def wait_for(self, message, times=1):
-        with self._changed:
-            seen = self._changed.wait_for(lambda: self.all.count(message) >= times, TIMEOUT_S)
-        assert seen, self.all
-
-
-@contextmanager
-def sharing(where, *, token=None, once=False):
-    """Share the board at `where`; gives the URL, the reports and the thread that serves."""
-    reports = Reports()
-    with listen("127.0.0.1:0") as listener:
-        shared = Share(lambda: SerialLink(where), listener, token=token, report=reports)
-        thread = threading.Thread(target=shared.serve, kwargs={"once": once})
-        thread.start()
-        try:
-            yield shared_at(listener), reports, thread
-        finally:
-            shared.stop()
-            thread.join()
+from stepnet.link.tokens import TOKEN_VARIABLE, without_token
 
 
 @pytest.fixture
@@ -260,10 +218,6 @@ def received(read, size):
 # The token
 
 
-def with_token(url, token):
-    return url.replace("socket://", f"socket://{token}@")
-
-
 @pytest.mark.parametrize(
     ("token", "in_url"), [("secret", "secret"), ("a b@c:/d", "a%20b%40c%3A%2Fd")]
 )
@@ -323,7 +277,7 @@ def test_a_token_that_nobody_asks_for():
             SerialLink(with_token(url, "secret"), timeout_s=0.1)
         assert str(caught.value) == (
             f"What answers at {url!r} did not take the token within 0.1 s; "
-            "leave it out if the board is shared without one."
+            "write socket://@host:port if the board is shared without one."
         )
 
 
@@ -463,18 +417,46 @@ def test_sharing_with_everyone_without_a_token_is_said(stepnet):
 
         def leave():
             for _ in range(100):
-                with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port)) as client:
+                    client.sendall(b"\0")
                     return
                 time.sleep(0.05)
 
         client = threading.Thread(target=leave)
         client.start()
-        exit_code, out, err = stepnet(
-            "share", "--board", where, "--listen", f"0.0.0.0:{port}", "--public", "--once"
-        )
+        words = ["share", "--board", where, "--listen", f"0.0.0.0:{port}", "--public", "--once"]
+        exit_code, out, err = stepnet(*words, "--no-token")
         client.join()
     assert (exit_code, err) == (0, "")
     assert out.splitlines()[:2] == [
         f"The board at {where} is shared at socket://0.0.0.0:{port}; Ctrl-C ends it.",
         "No token is asked for, so whoever reaches this machine can use the board.",
     ]
+
+
+def test_where_others_reach_the_board_a_token_is_made_up():
+    with serving(Peer(), "pty") as where:
+        words = [*STEPNET, "share", "--board", where, "--listen", "0.0.0.0:0", "--public"]
+        environment = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as running:
+            found = re.search(r"socket://([\w-]{22})@0\.0\.0\.0:(\d+);", running.stdout.readline())
+            url = f"127.0.0.1:{found[2]}"
+            with pytest.raises(LinkError, match="The token is wrong or missing"):
+                open_board(f"socket://{url}", NETWORK)
+            with open_board(f"socket://{found[1]}@{url}", NETWORK) as board:
+                assert board.infer(IMAGES[0]).code == CODES[0]
+            running.send_signal(signal.SIGINT)
+
+
+def test_a_client_finds_the_token_in_the_environment(monkeypatch):
+    """Where nobody else sees it, as in a command; a URL that names one is for that one."""
+    monkeypatch.setenv(TOKEN_VARIABLE, "secret")
+    with serving(Peer(), "pty") as where, sharing(where, token="secret") as (url, _, _):
+        with open_board(url, NETWORK) as board:
+            assert board.infer(IMAGES[0]).code == CODES[0]
+        with pytest.raises(LinkError, match="The token is wrong or missing"):
+            open_board(with_token(url, "other"), NETWORK)
+    with serving(Peer(), "pty") as where, sharing(where) as (url, _, _):
+        for asked_for_none in (url, url.replace("//", "//@")):
+            with open_board(asked_for_none, NETWORK) as board:
+                assert board.infer(IMAGES[0]).code == CODES[0]

@@ -159,7 +159,7 @@ def test_margins_of_8_bit_activations_are_exact():
     activations = np.full((1, 700), 255, dtype=np.uint8)
     activations[0, 0] = 2
     expected = 127 * (255 * 699 + 2) - 1
-    assert reference.margins(row, activations, 255).tolist() == [[expected]]
+    assert reference.excess(row, activations, 255).tolist() == [[expected]]
 
 
 def test_the_table_is_the_sigmoid_in_255ths():

@@ -81,7 +81,7 @@ def test_the_export_computes_what_was_trained(readout):
     learn(learner, [1])
     pixels = torch.from_numpy(dataset.images >= 128).flatten(1).float()
     with torch.no_grad():
-        right = learner.lesson.right(learner.margins(pixels), learner.indices).numpy()
+        right = learner.lesson.right(learner.excess(pixels), learner.indices).numpy()
     read = sigmoid.infer_float(learner.export("bars"), dataset.images)
     np.testing.assert_array_equal(read == dataset.labels, right)
     assert 0 < right.mean() < 1
@@ -148,7 +148,7 @@ def test_a_batch_is_one_plain_step_down_the_gradient():
     learner = SigmoidLearner(config(augmentation=0, batch_size=600, epochs=1), bars())
     before = {name: tensor.detach().clone() for name, tensor in learner.parameters.items()}
     pixels = torch.from_numpy(bars().images >= 128).flatten(1).float()
-    loss = learner.lesson.loss(learner.margins(pixels), learner.lesson.chances(learner.indices))
+    loss = learner.lesson.loss(learner.excess(pixels), learner.lesson.chances(learner.indices))
     loss.backward()
     gradients = {name: tensor.grad.clone() for name, tensor in learner.parameters.items()}
     (progress,) = learner.learn(1)

@@ -1,4 +1,4 @@
-"""Drivers and monitors for streams in Amaranth's simulator."""
+"""Drivers and monitors for blocks and their streams in Amaranth's simulator."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -95,6 +95,34 @@ class Monitor:
             cycle += 1
 
 
+class Trace:
+    """Writes down what signals are in every cycle: `trace["name"][cycle]`.
+
+    Cycles count from 0, as in `Monitor`: what a testbench sets before its first tick is in cycle 0.
+    """
+
+    def __init__(self, signals: dict[str, Any]) -> None:
+        self._signals = signals
+        self._columns: dict[str, list[Any]] = {name: [] for name in signals}
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return self._columns[name]
+
+    def __len__(self) -> int:
+        return len(next(iter(self._columns.values())))
+
+    def cycles(self, name: str) -> list[int]:
+        """The cycles in which a signal is not 0."""
+        return [cycle for cycle, value in enumerate(self[name]) if value]
+
+    async def run(self, ctx: Any) -> None:
+        tick = ctx.tick().sample(*self._signals.values())
+        while True:
+            _, _, *values = await tick
+            for column, value in zip(self._columns.values(), values, strict=True):
+                column.append(value)
+
+
 class Bench:
     """Simulates one component; ends when the last testbench does, or fails after `max_cycles`.
 
@@ -121,6 +149,12 @@ class Bench:
         """Take everything from a stream; the monitor says what it was."""
         self._simulator.add_testbench(Sink(source, pauses).run, background=True)
         return self.monitor(source)
+
+    def trace(self, **signals: Any) -> Trace:
+        """Write down signals in every cycle, under the names that are given to them."""
+        trace = Trace(signals)
+        self._simulator.add_testbench(trace.run, background=True)
+        return trace
 
     def background(self, process: Callable[..., Any]) -> None:
         self._simulator.add_testbench(process, background=True)

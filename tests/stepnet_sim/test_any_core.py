@@ -10,8 +10,8 @@ from stepnet.errors import BoardError
 from stepnet.link.exchange import Exchange, Message
 from stepnet.link.messages import Core, Refusal, Request
 from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_network
 from stepnet_hdl.cores.interface import InferenceCore
-from stepnet_sim.benches.networks import random_network
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.interpreted import InterpretedChip
 from stepnet_sim.chips.virtual_board import INTERPRETED_CYCLES_PER_RUN, VirtualBoardLink

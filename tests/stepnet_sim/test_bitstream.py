@@ -1,5 +1,6 @@
 """A bitstream itself, unpacked and run through its serial pins."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -15,6 +16,7 @@ from stepnet_sim.chips.verilated import missing_compiler
 from stepnet_sim.gates import ice40
 from stepnet_sim.gates.bitstream import bitstream_link, sample_images, verify_shipped
 from stepnet_sim.gates.ice40 import bitstream_verilog
+from stepnet_sim.gates.models import bitstream_model, gate_models
 
 IMAGES = 20
 
@@ -92,6 +94,19 @@ def test_other_families_cannot_be_unpacked(tmp_path):
     assert str(caught.value) == (
         "The bitstream of tangnano9k cannot be simulated, because what unpacks one of its family "
         "leaves out the block RAMs; name a board with one of iCE40, ECP5."
+    )
+
+
+@pytest.mark.parametrize("ask", [gate_models, bitstream_model])
+def test_a_family_without_models(ask):
+    board = find_board("icebreaker")
+    family = dataclasses.replace(board.part.family, name="New")
+    board = dataclasses.replace(board, part=dataclasses.replace(board.part, family=family))
+    with pytest.raises(BuildError) as caught:
+        ask(board)
+    assert str(caught.value) == (
+        "The gates of icebreaker cannot be simulated, because there are no models of the New; name "
+        "a board with one of iCE40, ECP5, GW1N, GW2A, GW5A."
     )
 
 

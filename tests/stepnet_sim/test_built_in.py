@@ -14,8 +14,8 @@ from stepnet.link.exchange import Exchange, Message
 from stepnet.link.messages import Refusal, Request
 from stepnet.networks import reference
 from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_network
 from stepnet_hdl.boards.catalogue import find_board
-from stepnet_sim.benches.networks import random_network
 from stepnet_sim.chips import verilated
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.interpreted import InterpretedChip
@@ -104,7 +104,8 @@ def test_a_network_that_does_not_fit():
 @pytest.mark.slow
 @pytest.mark.skipif(missing_compiler() is not None, reason=f"needs {missing_compiler()}")
 @pytest.mark.parametrize(
-    ("board", "cell"), [("ice40hx8kbevn", "SB_RAM40_4K"), ("ulx3s-25f", "DP16KD")]
+    ("board", "cell"),
+    [("ice40hx8kbevn", "SB_RAM40_4K"), ("ulx3s-25f", "DP16KD"), ("tangnano9k", "DPX9B")],
 )
 def test_synthesis_keeps_it_in_block_ram_where_another_can_be_loaded(
     board, cell, tmp_path, monkeypatch

@@ -28,6 +28,7 @@ import pytest
 from PIL import Image
 
 from stepnet import cli
+from stepnet.formats.qonnx_export import write_qonnx
 from stepnet.networks.shipped import load_network
 from stepnet.samples import sample_pictures
 from stepnet_hdl.flow import build
@@ -167,6 +168,7 @@ def folder(tmp_path, monkeypatch, sample_data, made_once):
     Image.fromarray(255 - line).save("note.jpg")
     for name in ("my.npz", "mine.npz"):
         load_network("digits").save(name)
+    write_qonnx(load_network("digits"), "network.onnx")
     Path("examples").symlink_to(REPOSITORY / "examples")
     return tmp_path
 

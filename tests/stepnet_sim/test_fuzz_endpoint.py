@@ -10,7 +10,7 @@ from stepnet_sim.chips.chip_library import chip_library
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
 from stepnet_sim.fuzz.frames import WEIGHTS
-from stepnet_sim.fuzz.model import FuzzedBoardModel
+from stepnet_sim.fuzz.model import FuzzedChipModel
 from stepnet_sim.fuzz.session import (
     BURST,
     FRAMES_PER_ROUND,
@@ -43,7 +43,7 @@ class ModelChip:
     """
 
     def __init__(self):
-        self.model = FuzzedBoardModel(DESIGN, reference_program(DESIGN.shape, SEED))
+        self.model = FuzzedChipModel(DESIGN, reference_program(DESIGN.shape, SEED))
         self.reader = FrameReader()
         self.too_long = 0
         self.given = bytearray()
@@ -60,7 +60,7 @@ class ModelChip:
         return bytes(frame + end)
 
     def payloads(self, request):
-        return [self.model.answer(request)]
+        return [self.model.answer_to(request)]
 
 
 def fuzz(chip, frames=4000):

@@ -5,13 +5,13 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from networks import random_images, random_network
 from stepnet.boards.board import Board
 from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.frames import encode_frame
 from stepnet.link.messages import INFER
 from stepnet.networks import reference
+from stepnet.networks.random_networks import random_images, random_network
 from stepnet_sim.chips.chip_library import chip_library
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.metered import MeteredLink

@@ -7,13 +7,13 @@ import pytest
 
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_network
 from stepnet_hdl.boards.catalogue import find_board
-from stepnet_sim.benches.networks import random_network
 from stepnet_sim.chips import verilated
 from stepnet_sim.chips.chip_library import chip_library
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
-from stepnet_sim.gates.ecp5 import cell_models
+from stepnet_sim.gates import ecp5, gowin, ice40
 from stepnet_sim.verification import through_link
 from stepnet_sim.verification.levels import netlist
 from stepnet_sim.verification.through_link import Running, compare
@@ -39,7 +39,7 @@ def images():
 
 @pytest.mark.slow
 def test_netlist_infers_like_the_reference(network, images, tmp_path, cache):
-    """That of an ECP5 is in test_built_in.py."""
+    """Those of an ECP5 and of a Gowin part are in test_built_in.py."""
     design = Design(SINGLE_PORT, 24_000_000, 256)
     board = find_board("icebreaker")
     library = netlist.netlist_library(board, design, tmp_path, lambda message: None)
@@ -62,13 +62,22 @@ def cache(tmp_path, monkeypatch):
 def test_options_are_those_of_the_build():
     assert netlist.synthesis_command(find_board("icebreaker")) == "synth_ice40"
     assert netlist.synthesis_command(find_board("ulx3s-25f")) == "synth_ecp5 -nowidelut"
+    assert netlist.synthesis_command(find_board("tangnano20k")) == "synth_gowin -family gw2a"
 
 
-def test_models_are_whole_and_none_is_there_twice():
-    models = cell_models()
-    assert "`include" not in models
-    for cell in ("LUT4", "CCU2C", "TRELLIS_FF", "DP16KD"):
-        assert len(re.findall(rf"module {cell} ?\(", models)) == 1
+@pytest.mark.parametrize(
+    ("models", "cells"),
+    [
+        (ice40.cell_models, ("SB_LUT4", "SB_RAM40_4K", "SB_SPRAM256KA")),
+        (ecp5.cell_models, ("LUT4", "CCU2C", "TRELLIS_FF", "DP16KD")),
+        (gowin.cell_models, ("LUT4", "ALU", "DFFRE", "SPX9", "DPB", "DPX9B", "SDPB", "SDPX9B")),
+    ],
+)
+def test_models_are_whole_and_none_is_there_twice(models, cells):
+    text = models()
+    assert "`include" not in text
+    for cell in cells:
+        assert len(re.findall(rf"module {cell}\s*\(", text)) == 1, cell
 
 
 @pytest.mark.slow

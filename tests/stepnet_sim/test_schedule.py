@@ -7,10 +7,10 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from networks import random_images, random_network
 from stepnet import Readout
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import PictureError
+from stepnet.networks.random_networks import random_images, random_network
 from stepnet_sim.chips.design import Design
 from stepnet_sim.waves.schedule import LAYER_COLOURS, PIXEL_COLOUR, STATE_COLOURS
 from stepnet_sim.waves.waves import record_waves

@@ -15,7 +15,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from networks import random_images, random_network
 from stepnet import cli, open_board
 from stepnet.cores.engine.memory_image import memory_image
 from stepnet.errors import LinkError
@@ -24,6 +23,7 @@ from stepnet.link.frames import FrameReader, encode_frame
 from stepnet.link.messages import Request
 from stepnet.link.share import Share, listen, shared_at
 from stepnet.networks import reference
+from stepnet.networks.random_networks import random_images, random_network
 from stepnet_sim.chips import served
 from stepnet_sim.chips.design import ICEBREAKER
 from stepnet_sim.chips.served import RestingLink, Terminal, load
@@ -278,7 +278,8 @@ def test_any_program_may_use_the_terminal(network_file):
 def test_once():
     with running("--listen", "127.0.0.1:0", "--once") as (process, where):
         host, port = where.removeprefix("socket://").split(":")
-        socket.create_connection((host, int(port))).close()
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"\0")
         out, err = process.communicate(timeout=TIMEOUT_S)
         assert (process.returncode, err) == (0, "")
         assert [line.split(maxsplit=1)[1] for line in out.splitlines()] == [

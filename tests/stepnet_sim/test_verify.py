@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from stepnet.cli import make_app
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_network
 from stepnet_sim.benches import coverage
-from stepnet_sim.benches.networks import random_network
 from stepnet_sim.cli import verify
 from stepnet_sim.verification import ladder
 from stepnet_sim.verification.code_coverage import read_counts
@@ -112,11 +112,11 @@ def test_first_difference_names_layer_neuron_and_cycle():
     assert difference is not None
     assert difference.expected is not None
     assert (difference.expected.layer, difference.expected.neuron) == (1, 0)
-    margin = difference.expected.margin
+    excess = difference.expected.excess
     assert str(difference) == (
-        f"layer 1, neuron 0, cycle {difference.cycle}: margin {difference.engine[0]} and "
-        f"{'fires' if difference.engine[1] else 'rests'} instead of {margin} and "
-        f"{'fires' if margin >= 0 else 'rests'}"
+        f"layer 1, neuron 0, cycle {difference.cycle}: excess {difference.engine[0]} and "
+        f"{'fires' if difference.engine[1] else 'rests'} instead of {excess} and "
+        f"{'fires' if excess >= 0 else 'rests'}"
     )
 
 

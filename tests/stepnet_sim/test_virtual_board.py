@@ -9,7 +9,6 @@ import numpy as np
 import platformdirs
 import pytest
 
-from networks import random_images, random_network
 from stepnet import Readout
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.memory_image import memory_image
@@ -20,6 +19,7 @@ from stepnet.link.frames import FrameReader, encode_frame
 from stepnet.link.messages import Answer, Request
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 from stepnet.networks import reference
+from stepnet.networks.random_networks import random_images, random_network
 from stepnet_sim.chips.design import ICEBREAKER, Design
 from stepnet_sim.chips.interpreted import InterpretedChip
 from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler

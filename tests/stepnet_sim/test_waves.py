@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import pywellen
 
-from networks import random_images, random_network
 from stepnet import Readout, cli
 from stepnet.cores.engine.cycles import cycles_after, cycles_per_image
 from stepnet.cores.engine.memory_image import words_per_row
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import NetworkError, PictureError
 from stepnet.networks import reference
+from stepnet.networks.random_networks import random_images, random_network
 from stepnet.samples import sample_pictures
 from stepnet_sim.chips.design import ICEBREAKER, Design
 from stepnet_sim.waves.waves import record_waves
@@ -85,16 +85,16 @@ def test_decided_sums_are_the_references(recorded):
     for cycle in range(waves.account.cycles):
         for lane in range(pe):
             scope = "image.decided" if pe == 1 else f"image.decided.lane_{lane}"
-            layer, neuron, sum_, margin, fires = (
+            layer, neuron, sum_, excess, fires = (
                 waveform.number(f"{scope}.{name}", cycle)
-                for name in ("layer", "neuron", "sum", "margin", "fires")
+                for name in ("layer", "neuron", "sum", "excess", "fires")
             )
             if layer is None:
                 continue
             decided.append((layer, neuron))
             weights = network.layers[layer]
             assert sum_ == reference.sums(weights, states[layer])[0, neuron]
-            assert fires == (margin >= 0) == states[layer + 1][0, neuron]
+            assert fires == (excess >= 0) == states[layer + 1][0, neuron]
     whole = network.layers[: -1 if network.readout is Readout.TREE else None]
     expected = [(n, neuron) for n, layer in enumerate(whole) for neuron in range(layer.n_out)]
     assert decided[: len(expected)] == expected

@@ -4,7 +4,11 @@ from amaranth.hdl import Module, Signal, Value
 
 
 def delayed(m: Module, value: Value, cycles: int, name: str) -> Value:
-    """`value` as it was so many cycles before; without a reset, as fits data."""
+    """Return `value` as it was `cycles` cycles before, through registers that are named after
+    `name`.
+
+    The registers are never reset, as suits data whose validity is known from elsewhere.
+    """
     for cycle in range(1, cycles + 1):
         later = Signal(value.shape(), name=f"{name}_{cycle}", reset_less=True)
         m.d.sync += later.eq(value)

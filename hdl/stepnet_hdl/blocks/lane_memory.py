@@ -10,29 +10,31 @@ from stepnet_hdl.blocks.ram import Ram
 
 
 class LaneMemory(wiring.Component):
-    """`depth` words of `lanes` lanes of `width` bits, in block RAM.
+    """A block RAM of `depth` words, each of which holds `lanes` values of `width` bits.
 
-    A word that is read in the cycle in which it is written means nothing, as of `Ram`.
+    All lanes of a word are read together, and one lane of a word is written at a time. What is read
+    from a word in the cycle in which it is written means nothing, as with `Ram`.
 
-    init: values of `width` bits at power-on, lane by lane of word by word; the others are 0.
-    read_cycles: as of `Ram`.
+    init: values of `width` bits that the memory holds at power-on: all lanes of word 0 in order,
+        then those of word 1, and so on. What is not given is 0.
+    read_cycles: cycles from an address to its word, 1 or 2, as in `Ram`.
     """
 
     read_address: Signal
-    """Signal(range(depth)), in."""
+    """`range(depth)`, in: which word to read."""
     read_enable: Signal
-    """1 bit, in."""
+    """1 bit, in: read the word at `read_address`. While it is 0, the word read before stays."""
     read_data: Signal
-    """Lanes * width bits, out: the word at `read_address` in the latest cycle with `read_enable`
-    that is `read_cycles` ago, the first lane lowest."""
+    """`lanes * width` bits, out: all lanes of a word, the first lane lowest, `read_cycles` after
+    its address and `read_enable` were given."""
     write_address: Signal
-    """Signal(range(depth)), in."""
+    """`range(depth)`, in: the word of which a lane is written."""
     write_lane: Signal
-    """Signal(range(lanes)), in."""
+    """`range(lanes)`, in: which lane of that word is written."""
     write_data: Signal
-    """Width bits, in."""
+    """`width` bits, in: the new value of the lane."""
     write_enable: Signal
-    """1 bit, in."""
+    """1 bit, in: write `write_data`, which can be read from the next cycle on."""
 
     def __init__(
         self,

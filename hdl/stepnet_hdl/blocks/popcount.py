@@ -1,4 +1,4 @@
-"""How many bits of a word are 1."""
+"""Counting the ones of a word."""
 
 from amaranth.hdl import C, Cat, Module, Signal, Value
 from amaranth.lib import wiring
@@ -8,22 +8,26 @@ from stepnet.cores.engine.shape import popcount_latency_cycles
 
 
 class Popcount(wiring.Component):
-    """Pipelined compressor tree: takes a word every cycle, counts it `latency_cycles` later.
+    """Counts the ones of a word in a pipelined tree of adders. It takes a word every cycle and
+    gives its count `latency_cycles` later.
 
     A leaf is a full adder over three bits in two LUTs. Every adder above takes the counts of two
     halves and one more bit in its carry input, so that `2^k - 1` bits need `k - 1` levels of carry
     chains and no bit costs an adder of its own.
 
-    leaf_bits: 1 leaves the full adders to the carry chains too. On iCE40 that saves LUTs, but takes
-    more cells, because a chain of one bit needs a cell to enter and one to leave it.
-    latency_cycles: later than need be, at the leaves; None for as soon as the tree allows.
+    width: bits of a word.
+    leaf_bits: bits that a leaf counts, 3 or 1. With 1 the full adders are left to the carry chains
+        too. On iCE40 that saves LUTs, but takes more cells, because a chain of one bit needs a cell
+        to enter and one to leave it.
+    latency_cycles: cycles from a word to its count; with more than the tree needs, its leaves wait.
+        None for as few as it needs.
     """
 
     bits: Signal
-    """Width bits, in: the word."""
+    """`width` bits, in: the word whose ones are counted."""
     count: Signal
-    """Signal(range(width + 1)), out: the number of ones of the word that was in `bits`
-    `latency_cycles` before."""
+    """`range(width + 1)`, out: how many bits were 1 in the word that came `latency_cycles`
+    before."""
 
     def __init__(
         self, width: int, leaf_bits: int = 3, *, latency_cycles: int | None = None

@@ -8,31 +8,31 @@ from amaranth.lib.wiring import In, Out
 
 
 class Ram(wiring.Component):
-    """`depth` words of `width` bits.
+    """A block RAM of `depth` words of `width` bits, which can read one word and write one in each
+    cycle.
 
-    A word that is read in the cycle in which it is written means nothing: block RAMs differ in what
-    they give, and logic that would make them agree costs more than a LUT per bit. That is why the
-    read port is an asynchronous one behind a register, which Yosys merges into the RAM, with the
-    attribute that tells it so.
+    What is read from a word in the cycle in which it is written means nothing: block RAMs differ in
+    what they give, and logic that would make them agree costs more than a LUT per bit. That is why
+    the read port is an asynchronous one behind a register, which Yosys merges into the RAM, with
+    the attribute that tells it so.
 
     init: what the first words hold at power-on; the others are 0.
-    read_cycles: from an address to its word, 1 or 2. With 2 the word passes a second register,
-        which lies in the block RAM where the family has one.
+    read_cycles: cycles from an address to its word, 1 or 2. With 2 the word passes a second
+        register, which lies in the block RAM where the family has one.
     """
 
     read_address: Signal
-    """Signal(range(depth)), in."""
+    """`range(depth)`, in: which word to read."""
     read_enable: Signal
-    """1 bit, in."""
+    """1 bit, in: read the word at `read_address`. While it is 0, the word read before stays."""
     read_data: Signal
-    """Width bits, out: the word at `read_address` in the latest cycle with `read_enable` that is
-    `read_cycles` ago."""
+    """`width` bits, out: a word, `read_cycles` after its address and `read_enable` were given."""
     write_address: Signal
-    """Signal(range(depth)), in."""
+    """`range(depth)`, in: which word to write."""
     write_data: Signal
-    """Width bits, in."""
+    """`width` bits, in: the new value of that word."""
     write_enable: Signal
-    """1 bit, in."""
+    """1 bit, in: write `write_data`, which can be read from the next cycle on."""
 
     def __init__(
         self, width: int, depth: int, init: Sequence[int] = (), read_cycles: int = 1

@@ -38,6 +38,7 @@ class Programmer:
 
 _FT2232H = (0x0403, 0x6010)
 _FT231X = (0x0403, 0x6015)
+_CMSIS_DAP = (0x0D28, 0x0204)
 
 # Names: openFPGALoader --list-boards.
 PROGRAMMERS = {
@@ -51,10 +52,13 @@ PROGRAMMERS = {
     "ecpix585": Programmer(("-b", "ecpix5"), _FT2232H),
     "ecp55gevn": Programmer(("-b", "ecp5_evn"), _FT2232H),
     "icepizero1-3": Programmer(("-b", "icepi-zero"), _FT231X),
+    "colorlighti9": Programmer(("-b", "colorlight-i9"), _CMSIS_DAP),
     "tangnano9k": Programmer(("-b", "tangnano9k"), _FT2232H),
+    "tangnano20k": Programmer(("-b", "tangnano20k"), _FT2232H),
     "tangprimer20k": Programmer(("-b", "tangprimer20k"), _FT2232H),
     "tangprimer20kdock": Programmer(("-b", "tangprimer20k"), _FT2232H),
     "tangprimer20klite": Programmer(("-b", "tangprimer20k"), _FT2232H),
+    "tangprimer25k": Programmer(("-b", "tangprimer25k"), _FT2232H),
 }
 """By the names of `stepnet boards`."""
 

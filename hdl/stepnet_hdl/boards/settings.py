@@ -93,9 +93,18 @@ _ECP5_85F = ChipSettings(
 )
 
 
-_GW2A_18C = ChipSettings(
-    shape=EngineShape(64, 1024, 8192, 1024),
-    clock_hz=27_000_000,
+_ARORA = ChipSettings(
+    shape=EngineShape(
+        simd=72,
+        pe=8,
+        max_inputs=1008,
+        weight_words=1024,
+        parameter_words=1024,
+        parameter_lanes=4,
+        max_sum_bits=18,
+        overlap_neurons=256,
+    ),
+    clock_hz=60_000_000,
 )
 
 
@@ -135,12 +144,9 @@ SETTINGS = {
         ),
         clock_hz=27_000_000,
     ),
-    "GW2A-18C": _GW2A_18C,
-    "GW2AR-18C": _GW2A_18C,  # the same die
-    "GW5A-25A": ChipSettings(
-        shape=EngineShape(64, 1024, 8192, 1024),
-        clock_hz=50_000_000,
-    ),
+    "GW2A-18C": _ARORA,
+    "GW2AR-18C": _ARORA,
+    "GW5A-25A": _ARORA,
 }
 """By the name of the part. A part of `PARTS` without a row is too small for any engine and its
 link."""

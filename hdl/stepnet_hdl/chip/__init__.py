@@ -1,1 +1,1 @@
-"""Whole chips: a core behind its link, with a byte stream, with serial pins, and on a board."""
+"""Whole chips: a core behind its link, as a byte stream, with serial pins, and on a board."""

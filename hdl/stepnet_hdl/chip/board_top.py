@@ -1,4 +1,4 @@
-"""The top of a board: clock, serial pins, and a light when a network is loaded."""
+"""The top module of a board: its clock, its serial pins, and a light when a network is loaded."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ from stepnet_hdl.fpga.clocks import add_clock_domain, pll_for
 class BoardTop(wiring.Component):
     """A `SerialChip` on any board with a `uart` resource. It has no ports but the board's pins.
 
-    board: decides the engine's shape and the buffer.
-    baud: of the serial line; BuildError if the clock does not divide into it.
-    clock_hz: of the chip; what suits board and baud if None. BuildError if no PLL makes it.
-    network: is loaded from power-on, see `core_for`; None for none.
+    board: decides the engine's shape and the size of the receive buffer.
+    baud: bits per second on the serial line; BuildError if the clock does not divide into it.
+    clock_hz: clock of the chip; None for what suits board and baud. BuildError if no PLL makes it.
+    network: the network that is loaded from power-on, see `core_for`; None for none.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.serial_line import divisor_for
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
-from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.cores.engine.engine import Engine, check_built_in
 from stepnet_hdl.cores.interface import InferenceCore
 from stepnet_hdl.cores.pipeline.pipeline import Pipeline
 from stepnet_hdl.link.endpoint import Endpoint
@@ -24,15 +24,17 @@ def core_for(network: BoardNetwork | None, shape: EngineShape) -> InferenceCore:
     """
     if isinstance(network, LutNetwork):
         return Pipeline(network)
+    if network is not None:
+        check_built_in(network, shape)
     return Engine(shape, network)
 
 
 class Chip(wiring.Component):
     """A core behind its link endpoint, up to the bytes on the wire.
 
-    core: what infers; it becomes part of this chip.
-    clock_hz: what the chip is clocked with; it only tells the host.
-    buffer_bytes: of the receive buffer.
+    core: the core that infers; it becomes part of this chip.
+    clock_hz: frequency of the chip's clock, which is only told to the host.
+    buffer_bytes: size of the receive buffer.
     answers_in_luts: saves a block RAM, see `Endpoint`.
     """
 
@@ -41,7 +43,7 @@ class Chip(wiring.Component):
     tx: stream.Interface
     """Stream of 8 bits, out: the answers, in frames."""
     character: Signal
-    """8 bits, out: the character register."""
+    """8 bits, out: the character register of the core."""
     loaded: Signal
     """1 bit, out: a network is loaded."""
 
@@ -91,16 +93,17 @@ class Chip(wiring.Component):
 class SerialChip(wiring.Component):
     """A `Chip` behind a UART: 8 data bits, no parity, 1 stop bit.
 
-    baud: bits per second; BuildError if `clock_hz` is too far from a multiple of it.
-    Others: as of `Chip`.
+    baud: bits per second on the serial line; BuildError if `clock_hz` is too far from a multiple of
+        it.
+    core, clock_hz, buffer_bytes, answers_in_luts: see `Chip`.
     """
 
     rx_pin: Signal
-    """1 bit, in: from the host, idle high. Asynchronous."""
+    """1 bit, in: the serial line from the host, 1 when idle. It is asynchronous."""
     tx_pin: Signal
-    """1 bit, out: to the host, idle high."""
+    """1 bit, out: the serial line to the host, 1 when idle."""
     character: Signal
-    """8 bits, out: the character register."""
+    """8 bits, out: the character register of the core."""
     loaded: Signal
     """1 bit, out: a network is loaded."""
 

@@ -16,46 +16,52 @@ from stepnet.link.messages import Core
 from stepnet_hdl.blocks.streams import PacketByte
 
 CYCLES_BITS = 24
+"""Width of the number of cycles in a reading. It counts to 0.1 s at 160 MHz, and no image takes
+that long."""
 MARGIN_BITS = 24
-"""No image takes 0.1 s at any clock, and no sum of any shape is wider."""
+"""Width of the margin in a reading. No shape of an engine has wider sums."""
 
 CoreReading = data.StructLayout(
     {"code": CODE_BITS, "margin": MARGIN_BITS, "cycles": CYCLES_BITS, "overrun": 1}
 )
-"""What a core says of an image: the character register, how far a sum may move before it changes,
-the cycles from the last pixel to it, and whether the loaded network ran off the end of the
-parameter memory, which makes the rest worthless."""
+"""What a core says of an image: the code of its character; the margin, which is how far any one sum
+may move before that code changes; the cycles from the last pixel to the character register; and
+`overrun`, which makes the rest worthless, because the loaded network ran off the end of the
+parameter memory."""
 
 CANCEL_CYCLES = 2
-"""So many cycles after `cancel` no cancelled image gives a reading any more."""
+"""From this many cycles after `cancel` on, no cancelled image gives a reading."""
 
 
 class CorePorts(wiring.PureInterface):
-    """What every core takes and gives; directions as of the core."""
+    """The ports that every core has. Their directions are those that the core sees."""
 
     pixels: stream.Interface
     """Stream of 8 bits, in: packed images, row by row, the first pixel in bit 0, `image_bytes`
-    bytes each. The link offers a byte for one cycle only while `tentative` may still become 1."""
+    bytes each. While the frame of an image is still arriving, the link offers each byte for one
+    cycle only, whether it is taken or not."""
     last_pixels: Signal
-    """1 bit, out: the next byte of `pixels` is an image's last one."""
+    """1 bit, out: the next byte of `pixels` is the last one of an image."""
     tentative: Signal
     """1 bit, in: the image in progress may still be cancelled, so its reading is kept back."""
     cancel: Signal
-    """1 bit, in: all images that have no reading yet are void, but for one that is offered in this
-    very cycle; `CANCEL_CYCLES` later none of them gives one. Never while words are loaded."""
+    """1 bit, in: all images that have no reading yet are void, except one whose reading is offered
+    in this very cycle; `CANCEL_CYCLES` later none of them gives one. It is never 1 while words are
+    loaded."""
     readings: stream.Interface
-    """Stream of `CoreReading`, out: one for each image, in order."""
+    """Stream of `CoreReading`, out: one reading for each image, in the order of the images."""
     character: Signal
-    """8 bits, out: the character register, the code of the latest image until the next one's."""
+    """8 bits, out: the character register, which holds the code of the latest image until that of
+    the next one."""
     image_bytes: Signal
-    """16 bits, out: bytes of one image; 0 before there is a network."""
+    """16 bits, out: how many bytes make an image; 0 before there is a network."""
     load: stream.Interface
-    """Stream of `PacketByte`, in: the body of a LOAD, address and space first. It cancels all
-    images as `cancel` does."""
+    """Stream of `PacketByte`, in: the body of a LOAD, address and space first. It makes images void
+    as `cancel` does."""
     load_done: Signal
-    """1 bit, out: 1 for one cycle when the last byte of a load has had its effect."""
+    """1 bit, out: 1 for one cycle, when the last byte of a load has had its effect."""
     load_refusal: Signal
-    """8 bits, out: 0, or the `Refusal` that the load met; read with `load_done`."""
+    """8 bits, out: 0, or the `Refusal` that the load met; it counts while `load_done` is 1."""
 
 
 class CoreSignature(wiring.Signature):
@@ -82,16 +88,17 @@ class CoreSignature(wiring.Signature):
 
 
 class InferenceCore(wiring.Component):
-    """What takes images and gives characters. Its ports are those of `CorePorts`.
+    """The base of every core: it takes images and gives characters. Its ports are those of
+    `CorePorts`.
 
     kind: which core it is; the host learns it from the board's identity.
-    identity_fields: what the identity says of its size, by the names of `messages.IDENTITY`; the
-    fields of an engine's shape that are not given are 0.
+    identity_fields: what the identity says of the core's size, by the names of `messages.IDENTITY`.
+        Fields of an engine's shape that are not given are 0.
     takes_loads: networks come over the link. A core that takes none has one built in: the link
-    refuses CLEAR, LOAD and COMMIT as unknown, and the ports of loading are not connected.
-    built_in_digest: of the network that the core holds at power-on; None for none.
+        refuses CLEAR, LOAD and COMMIT as unknown, and the ports of loading are not connected.
+    built_in_digest: digest of the network that the core holds at power-on; None if it holds none.
 
-    Raises ValueError if it has no network and takes none either.
+    Raises ValueError if the core has no network and takes none either.
     """
 
     pixels: stream.Interface
@@ -124,4 +131,4 @@ class InferenceCore(wiring.Component):
 
     @abstractmethod
     def elaborate(self, platform: object) -> Module:
-        """The gateware."""
+        """Make the gateware of the core."""

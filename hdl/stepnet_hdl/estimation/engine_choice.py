@@ -86,6 +86,7 @@ def plan(
     Every shape holds `network`, and beyond that what its RAMs hold anyway. Raises BuildError, with
     what is too small, if no engine fits; NetworkError if no engine takes the network.
     """
+    _ = board.settings  # raises if no engine fits
     search = _Search(network, board, baud)
     choices = list(search.fitting())
     if not choices:

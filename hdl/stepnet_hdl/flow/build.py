@@ -137,7 +137,7 @@ def _build_or_find(
     clock_hz = settings.clock_hz or board.clock_hz_for(settings.baud)
     plan = make_plan(board, baud=settings.baud, clock_hz=clock_hz, network=network)
     generating_s = time.monotonic() - started_s
-    tools = {name: find_flow_tool(name) for name in plan.tool_names}
+    tools = {name: find_flow_tool(name, board.device) for name in plan.tool_names}
     digest = _digest(plan, tools, settings.seeds)
 
     def fill(work: Path) -> None:
@@ -177,7 +177,7 @@ def _report(
 
     found = built.best.report
     names = board.part.family.cells
-    luts, luts_available = report.cells(found, *names.luts)
+    luts, luts_available = report.luts(found, names)
     flip_flops, flip_flops_available = report.cells(found, names.flip_flop)
     block_rams, block_rams_available = report.cells(found, names.block_ram)
     single_port, single_port_available = report.cells(found, names.single_port_ram)

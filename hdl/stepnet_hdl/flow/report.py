@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnet.printable import printable
+from stepnet_hdl.fpga.family import CellNames
 from stepnet_hdl.fpga.parts import FAMILIES
 
 _SUFFIXES = (*dict.fromkeys(mark for of in FAMILIES for mark in of.cells.suffixes), r"\$nextpnr")
@@ -168,11 +169,17 @@ def report_from_json(text: str) -> BuildReport:
     return BuildReport(**fields)
 
 
-def cells(report: dict[str, Any], *names: str | None) -> tuple[int, int]:
-    """The cells of these kinds in nextpnr's report: how many are used, and how many of the first
-    kind the part has; 0 of 0 for None and for a kind that the part lacks."""
-    counts = [report["utilization"].get(name, {"used": 0, "available": 0}) for name in names]
-    return sum(count["used"] for count in counts), counts[0]["available"]
+def cells(report: dict[str, Any], name: str | None) -> tuple[int, int]:
+    """The cells of a kind in nextpnr's report, used and available; 0 of 0 for None and for a kind
+    that the part lacks."""
+    counts = report["utilization"].get(name, {"used": 0, "available": 0})
+    return counts["used"], counts["available"]
+
+
+def luts(report: dict[str, Any], names: CellNames) -> tuple[int, int]:
+    """The LUTs in nextpnr's report whose places are taken, and how many the part has."""
+    used = sum(places * cells(report, name)[0] for name, places in names.luts.items())
+    return used, cells(report, next(iter(names.luts)))[1]
 
 
 def slowest_clock(report: dict[str, Any]) -> Timing:

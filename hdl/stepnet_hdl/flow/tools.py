@@ -59,9 +59,11 @@ def find_tool(name: str, extra: str = "fpga") -> str:
     return path
 
 
-def find_flow_tool(name: str) -> Tool:
+def find_flow_tool(name: str, part: str | None = None) -> Tool:
     """The tool that Amaranth's plans call `name`: a native one on PATH if it is new enough, because
     it is faster; else the one from PyPI.
+
+    part: the name of the part that it is needed for, for the error; None for any.
 
     Raises MissingToolError, with the command that installs it, if there is neither.
     """
@@ -78,7 +80,8 @@ def find_flow_tool(name: str) -> Tool:
             f"The tool {name!r} at {native.path!r} has version {native.version}, and Stepnet needs "
             f"{'.'.join(map(str, source.oldest))} or newer; install one with: {INSTALL_FLOW}."
         )
-    raise MissingToolError(f"The tool {name!r} is missing; install it with: {INSTALL_FLOW}.")
+    tool = f"{name!r}, which builds for the {part}," if part else repr(name)
+    raise MissingToolError(f"The tool {tool} is missing; install it with: {INSTALL_FLOW}.")
 
 
 def _native(name: str, source: ToolSource) -> Tool | None:

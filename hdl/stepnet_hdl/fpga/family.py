@@ -27,11 +27,15 @@ class RamKind:
     byte_bits: the bits of a word that can be written apart; words of several banks share a RAM by
         that.
     cost: of one RAM, in the unit of `ram_mapping.MUX_COST`.
+    reset_cost: of logic that resets the register behind what is read, where the RAM cannot.
+    rams_at_widest: how many RAMs nextpnr makes of one at the widest shape.
     """
 
     shapes: tuple[tuple[int, int], ...]
     byte_bits: int
     cost: int
+    reset_cost: int = 0
+    rams_at_widest: int = 1
 
     @property
     def widest_bits(self) -> int:
@@ -63,7 +67,8 @@ class ToolSource:
 class CellNames:
     """What the tools call the cells of a family.
 
-    luts: in nextpnr's report of a routed chip, all cells that take the place of one LUT each.
+    luts: the cells in nextpnr's report of a routed chip that take the places of LUTs, and how many
+        each; the first is the LUT itself.
     flip_flop, block_ram, single_port_ram: in nextpnr's report; None if it does not count them, or
         if there are none.
     synthesised_flip_flop: what the names of all kinds of flip-flops start with in Yosys' netlist.
@@ -73,7 +78,7 @@ class CellNames:
         when it has routed them.
     """
 
-    luts: tuple[str, ...]
+    luts: Mapping[str, int]
     block_ram: str
     synthesised_flip_flop: str
     suffixes: tuple[str, ...]

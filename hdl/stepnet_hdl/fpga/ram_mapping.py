@@ -9,11 +9,8 @@ from functools import cache
 from stepnet_hdl.fpga.family import Family
 
 MUX_COST = 0.5
-"""Cost of a bit of a 2:1 mux, and of the write enable of a bank."""
-
-EMULATION_COST = 10
-"""Cost of the reset of the read register beside a block RAM of a family without LUT RAM. A bit of a
-memory of flip-flops costs 1."""
+"""Cost of a bit of a 2:1 mux, and of the write enable of a bank. A bit of a memory of flip-flops
+costs 1."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ def map_ram(family: Family, width: int, depth: int) -> RamMapping:
     Source: Yosys 0.70, passes/memory/memory_libmap.cc, and the libraries that it reads.
     """
     cost, mapping = min(_mappings(family, width, depth), key=lambda candidate: candidate[0])
-    if family.lut_ram is None and width * depth <= cost + EMULATION_COST:
+    if family.lut_ram is None and width * depth <= cost + family.block_ram.reset_cost:
         return RamMapping(block_rams=0, lut_rams=0, banks=1, depth=depth)
     return mapping
 
@@ -57,6 +54,8 @@ def _mappings(family: Family, width: int, depth: int) -> Iterator[tuple[float, R
             cost = kind.cost * rams
             if banks > 1:
                 cost += MUX_COST * (width * (banks - 1) + banks)
+            if word_bits == kind.widest_bits:
+                rams *= kind.rams_at_widest
             is_block = kind is family.block_ram
             yield (
                 cost,

@@ -1,4 +1,4 @@
-"""The messages of `stepnet.link.messages` that a board sends."""
+"""Sends the answers of `stepnet.link.messages`."""
 
 from collections.abc import Mapping
 
@@ -15,6 +15,7 @@ LAYOUTS: Mapping[Answer, Layout] = {
     Answer.READING: READING,
     Answer.REFUSAL: REFUSAL,
 }
+"""The fields of every answer that a board sends."""
 
 _CONSTANT = 0
 """Stands for a field where the plan itself holds the byte."""
@@ -24,23 +25,32 @@ class AnswerWriter(wiring.Component):
     """Sends answers, each as one packet, by a plan in one block RAM, or in LUTs.
 
     The plan has one word per byte of every answer: a constant, or which field to send and which
-    byte of it. The first byte is offered three cycles after `kind` is, further ones every second
-    cycle. `kind` is taken in the cycle after the last byte was: what waits for that lies far from
-    the wire.
+    byte of it. The first byte of an answer is offered `latency_cycles` after `kind` is, and further
+    ones every `byte_cycles`. `kind` is transferred in the cycle after the last byte was: what waits
+    for that lies far from the wire.
 
     constants: values of the fields that never change, by name.
     in_luts: the plan takes LUTs instead of the block RAM.
     """
 
+    latency_cycles = 3
+    """Cycles from the offer of a kind to the offer of its answer's first byte."""
+
+    byte_cycles = 2
+    """Cycles from one byte of an answer to the next, if each is taken at once."""
+
     kind: stream.Interface
-    """Stream of Answer, in: which answer to send; transferred when that is done."""
+    """Stream of `Answer`, in: which answer to send. It is transferred when that answer has been
+    sent."""
     fields: data.View
-    """StructLayout, in: one byte of every field of `LAYOUTS` that is neither constant nor the kind,
-    by name: the one that `byte_index` asks for in the same cycle. Read while the answer is sent."""
+    """`StructLayout` of bytes, in: one byte of every field of `LAYOUTS` that is neither constant
+    nor the kind, by name: the byte that `byte_index` asks for in the same cycle. It is read while
+    the answer is sent."""
     byte_index: Signal
-    """2 bits, out: counts from the lowest byte of a field; 0 for a field of one byte."""
+    """2 bits, out: which byte of a field is asked for, counted from the lowest; 0 for a field of
+    one byte."""
     packets: stream.Interface
-    """Stream of PacketByte, out."""
+    """Stream of `PacketByte`, out: the answers, one packet each."""
 
     def __init__(self, constants: Mapping[str, int], *, in_luts: bool = False) -> None:
         self.constants = constants
@@ -115,7 +125,7 @@ class AnswerWriter(wiring.Component):
         return m
 
     def _plan(self) -> tuple[list[dict[int | str, int]], dict[Answer, int]]:
-        """The words of the plan, all answers in turn, and where each answer starts."""
+        """Return the words of the plan, all answers in turn, and where each answer starts."""
         words: list[dict[int | str, int]] = []
         first_word: dict[Answer, int] = {}
         for kind, layout in LAYOUTS.items():

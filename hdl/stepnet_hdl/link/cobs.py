@@ -13,9 +13,11 @@ from amaranth.lib.wiring import In, Out
 from stepnet_hdl.blocks.streams import PacketByte
 
 Token = data.StructLayout({"data": 8, "end": 1, "broken": 1})
-"""One decoded byte, or with `end` the end of a frame: `broken` if a zero cut a block short."""
+"""One decoded byte; or, with `end`, the end of a frame, which is `broken` if its closing zero cut a
+block short."""
 
 FULL_BLOCK_CODE = 0xFF
+"""The code byte of a block of 254 bytes, which ends without a zero."""
 
 MAX_PACKET_BYTES = 254
 """Longest packet that the encoder takes: with its code byte and the closing zero it fills the
@@ -23,16 +25,20 @@ buffer, and it is at most one block of code 0xFF."""
 
 
 class CobsDecoder(wiring.Component):
-    """Turns the bytes of frames into tokens; latency 1 cycle, throughput 1 byte per cycle.
+    """Turns the bytes of frames into tokens: takes a byte per cycle, and gives its token
+    `latency_cycles` later.
 
     Every byte gives at most one token, because the zero between two blocks is given when the next
     code arrives. Zeros that follow a closing zero give no token.
     """
 
+    latency_cycles = 1
+    """Cycles from taking a byte to the offer of its token."""
+
     bytes: stream.Interface
     """Stream of 8 bits, in: what came over the wire."""
     tokens: stream.Interface
-    """Stream of Token, out."""
+    """Stream of `Token`, out: the decoded bytes of each frame, and its end."""
 
     def __init__(self) -> None:
         super().__init__({"bytes": In(stream.Signature(8)), "tokens": Out(stream.Signature(Token))})
@@ -68,16 +74,23 @@ class CobsDecoder(wiring.Component):
 
 
 class CobsEncoder(wiring.Component):
-    """Turns packets of 1 to 254 bytes into frames, the closing zero included.
+    """Turns packets of 1 to `MAX_PACKET_BYTES` bytes into frames, the closing zero included.
 
     A packet is gathered in one 256 x 8 block RAM, where each code is written once its block is
-    complete. It takes a byte per cycle; the frame's first byte is offered 5 cycles after the
-    packet's last one was taken, and the others every third cycle. The next packet is
+    complete. It takes a byte per cycle. The first byte of the frame is offered `latency_cycles`
+    after the packet's last one was taken, and the others every `byte_cycles`. The next packet is
     taken from the cycle after the closing zero was.
     """
 
+    latency_cycles = 5
+    """Cycles from taking the last byte of a packet to the offer of the first byte of its frame."""
+
+    byte_cycles = 3
+    """Cycles from one byte of a frame to the next, if each is taken at once."""
+
     packets: stream.Interface
-    """Stream of PacketByte, in: a longer packet gives a broken frame."""
+    """Stream of `PacketByte`, in: packets of 1 to `MAX_PACKET_BYTES` bytes; a longer one gives a
+    broken frame."""
     bytes: stream.Interface
     """Stream of 8 bits, out: what goes over the wire."""
 

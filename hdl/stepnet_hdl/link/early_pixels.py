@@ -1,4 +1,4 @@
-"""Passes the pixels of an image on while its frame is still arriving."""
+"""Gives the pixels of an image to the core while its frame is still arriving."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
@@ -9,34 +9,45 @@ from stepnet_hdl.link.packet_buffer import FrameByte
 
 
 class Preview(wiring.Component):
-    """Offers the pixels of an INFER to the core before the frame's CRC has come.
+    """Offers the pixels of an INFER to the core before the frame's CRC has come, each byte
+    `latency_cycles` after the receive buffer took it.
 
     It does so if the way to the core is free right before the first pixel: no packet waits before
-    this one or is being answered. Where the frame turns out to be broken, of another length, or
-    faster than the core takes pixels, the image is cancelled; a good frame of which that is true is
-    read from the receive buffer once more.
+    this one or is being answered. If the frame turns out to be broken or of another length, or if
+    the core does not take a byte at once, the image is cancelled. A good frame whose image was not
+    given to the core whole is read from the receive buffer once more.
     """
 
+    latency_cycles = 1
+    """Cycles from a byte's way into the receive buffer to its offer."""
+
+    outcome_cycles = 3
+    """Cycles from a frame's end on its way into the receive buffer until `passed_on` or `cancel`
+    tells what became of its image, at most."""
+
     byte: data.View
-    """`FrameByte`, in: what comes into the receive buffer."""
+    """`FrameByte`, in: the byte that is offered to the receive buffer."""
     byte_taken: Signal
-    """1 bit, in: the buffer takes `byte` in this cycle."""
+    """1 bit, in: the receive buffer takes `byte` in this cycle."""
     dropped: Signal
-    """1 bit, in: the buffer did not keep the frame that ended in the cycle before."""
+    """1 bit, in: the receive buffer did not keep the frame whose end it took in the cycle
+    before."""
     free: Signal
-    """1 bit, in: a network is loaded, and nothing is on its way to the core."""
+    """1 bit, in: a network is loaded, and nothing else is on its way to the core."""
     last_pixels: Signal
-    """1 bit, in: the core's next byte of pixels is an image's last one."""
+    """1 bit, in: the next byte that the core takes is the last one of an image."""
     pixels: stream.Interface
-    """Stream of 8 bits, out: each byte for one cycle only, the one after it was taken."""
+    """Stream of 8 bits, out: bytes of an image, each for one cycle only, `latency_cycles` after the
+    receive buffer took it, whether the core takes it or not."""
     tentative: Signal
-    """1 bit, out: pixels of a frame that has not ended have been offered."""
+    """1 bit, out: pixels of a frame that has not ended have been given to the core."""
     cancel: Signal
-    """1 bit, out: for one cycle, the image that was offered is void."""
+    """1 bit, out: the image whose pixels were given to the core is void. It is 1 for one cycle, and
+    once more if the frame ends right after."""
     passed_on: Signal
-    """1 bit, out: the core has all pixels of the next packet already."""
+    """1 bit, out: the core has all pixels of the packet that comes next."""
     packet_ends: Signal
-    """1 bit, in: that packet is dealt with."""
+    """1 bit, in: the packet that `passed_on` speaks of is dealt with."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""The board's end of the link: takes requests, drives the core, answers."""
+"""The board's end of the link: takes requests, drives the core, and answers."""
 
 from collections.abc import Mapping
 
@@ -17,11 +17,11 @@ from stepnet_hdl.link.pixel_path import PIXEL_CYCLES, PixelPath
 from stepnet_hdl.link.requests import TARGET_BYTES, RequestHeader
 
 IDENTITY_CONSTANTS = ("core", *SHAPE_FIELDS, "clock_hz")
-"""Fields of IDENTITY that only the maker of the chip knows."""
+"""Fields of IDENTITY that the maker of the chip has to give."""
 
 
 class _Body(enum.Enum, shape=2):
-    """Where the bytes after a header go."""
+    """What becomes of the bytes after a header."""
 
     DROPPED = 0
     LOAD = 1
@@ -43,16 +43,16 @@ class _State:
 
     def __init__(self, *, loaded_at_first: bool) -> None:
         self.byte_index = Signal(2)
-        """Counts the bytes of the header, the target or the digest."""
+        """Which byte of the header, the target or the digest comes next."""
         self.body = Signal(_Body)
         self.target_taken = Signal()
-        """Words of a LOAD follow."""
+        """The bytes that come are those of a LOAD's words."""
         self.digest_differs = Signal()
-        """The digest so far, or there are words in it that have not reached the memories."""
+        """The digest that came is another one, or `spoiled` is 1."""
         self.differs = Signal()
-        """So it does with the byte that was taken last."""
+        """`digest_differs`, or the byte that was taken last is another one than ours."""
         self.spoiled = Signal()
-        """Such words have come since the last CLEAR."""
+        """Since the last CLEAR there were words that never reached the memories."""
         self.loaded = Signal(init=loaded_at_first)
         self.answer = Signal(Answer, init=Answer.ACKNOWLEDGE)
         self.reason = Signal(8)
@@ -67,36 +67,42 @@ class Endpoint(wiring.Component):
     broken frames get none and are counted. A request refused for its kind or length changes
     nothing.
 
-    - IDENTIFY: IDENTITY.
-    - CLEAR: forgets the network and starts the digest anew; ACKNOWLEDGE.
-    - LOAD: forgets that a network is loaded, passes everything after the header to the core, and
-      takes the memory words into the digest, a CRC-32 over all LOADs since CLEAR; then
-      ACKNOWLEDGE, or the core's refusal.
-    - COMMIT: a network is loaded from now on if the digest is right and the core refused no LOAD
-      since CLEAR; ACKNOWLEDGE. Otherwise none is; WRONG_DIGEST.
-    - INFER: the image goes to the core; then READING, or PROGRAM_OVERRUN. Without a loaded network
-      NOTHING_LOADED.
+    - IDENTIFY is answered by IDENTITY.
+    - CLEAR forgets the network and starts the digest anew; ACKNOWLEDGE.
+    - LOAD forgets that a network is loaded, passes everything after the header to the core, and
+      takes the memory words into the digest, a CRC-32 over all LOADs since CLEAR; then ACKNOWLEDGE,
+      or the core's refusal.
+    - COMMIT makes a network count as loaded if the digest is right and the core refused no LOAD
+      since CLEAR; ACKNOWLEDGE. If not, no network is loaded; WRONG_DIGEST.
+    - INFER gives the image to the core; then READING, or PROGRAM_OVERRUN. Without a loaded network
+      it is refused with NOTHING_LOADED.
 
     For a core that takes no loads CLEAR, LOAD and COMMIT are unknown kinds, and what they need is
     left out of the gateware.
 
     The first byte of an answer is offered `2 * size + ANSWER_CYCLES` cycles after the request's
-    closing zero was taken, if nothing came before; `size` is that of the answer's layout. Every
-    byte of the request's body adds a cycle, one of an image that has not been passed on before its
-    frame ended `PIXEL_CYCLES`, the core its time, and one cycle more is taken by CLEAR, COMMIT and
-    by refusals of requests without a body, two by LOAD. `rx` waits as `FrameReceiver` says, so
-    behind a UART of 4 cycles per bit and more nothing is lost.
+    closing zero was taken, if nothing came before; `size` is that of the answer's layout. To that
+    come a cycle for every byte of the request's body, or `PIXEL_CYCLES` for every byte of an image
+    that was not given to the core before its frame ended; the time that the core takes; one cycle
+    for CLEAR, for COMMIT and for the refusal of a request without a body, and two for LOAD. `rx`
+    waits as `FrameReceiver` says, so behind a UART of 4 cycles per bit and more nothing is lost.
 
     identity: values of `IDENTITY_CONSTANTS`; ValueError if one is missing or unknown.
-    buffer_bytes: of the receive buffer; BuildError if it is not in `packet_buffer.BUFFER_BYTES`.
-    initial_digest: of a network that the core holds at power-on; None for none. It is loaded until
-    the first CLEAR or LOAD; a reset after that leaves nothing loaded.
-    takes_loads: the core can be loaded. Otherwise ValueError without `initial_digest`.
+    buffer_bytes: size of the receive buffer; BuildError if it is not in
+        `packet_buffer.BUFFER_BYTES`.
+    initial_digest: digest of a network that the core holds at power-on; None if it holds none. That
+        network is loaded until the first CLEAR or LOAD; a reset after that leaves nothing loaded.
+    takes_loads: whether the core can be loaded. ValueError if it cannot and there is no
+        `initial_digest`.
     answers_in_luts: the plan of the answers takes some 100 LUTs instead of a block RAM.
     """
 
     ANSWER_CYCLES = 21
+    """Cycles from the closing zero of a request to its answer, beside what the two sizes take."""
+
     PREVIEW_CYCLES = 13
+    """Cycles by which a reading comes earlier if the core has all pixels before the frame ends."""
+
     PIXEL_CYCLES = PIXEL_CYCLES
 
     rx: stream.Interface
@@ -104,9 +110,9 @@ class Endpoint(wiring.Component):
     tx: stream.Interface
     """Stream of 8 bits, out: what goes over the wire."""
     core: CorePorts
-    """`CoreSignature`, the link's side of it: only as many pixels as an image has are given, and
-    those of the next image only after the reading, or early as `Preview` says. A reading is taken
-    once it is answered."""
+    """`CorePorts`, in: the core, from the link's side. It gets only as many pixels as an image has,
+    and those of the next image only after the reading, or early as `Preview` says. A reading is
+    taken once it is answered."""
     loaded: Signal
     """1 bit, out: a network is loaded."""
 
@@ -164,7 +170,7 @@ class Endpoint(wiring.Component):
         return m
 
     def _answer_constants(self) -> dict[str, int]:
-        """Fields of the answers that never change."""
+        """Return the fields of the answers that never change."""
         constants = {
             **self.identity,
             "protocol_version": PROTOCOL_VERSION,
@@ -199,7 +205,7 @@ class Endpoint(wiring.Component):
         header: RequestHeader,
         answers: AnswerWriter,
     ) -> LoadedDigest | None:
-        """Add what COMMIT compares with; None for a core that takes no loads."""
+        """Add what COMMIT compares with and return it; None for a core that takes no loads."""
         if not self.takes_loads:
             return None
         m.submodules.digest = digest = LoadedDigest(self.initial_digest)
@@ -281,7 +287,7 @@ class Endpoint(wiring.Component):
         pixel_path: PixelPath,
         digest: LoadedDigest | None,
     ) -> None:
-        """The states of a request: its header, its body, what comes of it, and its answer."""
+        """Add the states of a request: its header, its body, what comes of it, and its answer."""
         core = self.core
         m.d.sync += core.cancel.eq(state.unload | pixel_path.cancel)
         with m.FSM():
@@ -396,7 +402,7 @@ class Endpoint(wiring.Component):
                     m.next = "ANSWER"
 
     def _end_loading(self, m: Module, state: _State, header: RequestHeader) -> None:
-        """What CLEAR, LOAD and COMMIT do beside taking bytes."""
+        """Add the states of CLEAR, LOAD and COMMIT that take no bytes."""
         core = self.core
         with m.State("UNLOAD"):
             m.d.comb += state.unload.eq(1)

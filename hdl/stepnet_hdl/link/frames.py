@@ -1,4 +1,4 @@
-"""Frames as in `stepnet.link.frames`: COBS and CRC-16 around the payload of a message."""
+"""Receives and sends frames: COBS and a CRC-16 around a message, as in `stepnet.link.frames`."""
 
 from typing import Any
 
@@ -16,33 +16,48 @@ from stepnet_hdl.link.packet_buffer import FrameByte, PacketBuffer, check_buffer
 class FrameReceiver(wiring.Component):
     """Checks frames and offers the payloads of the good ones as packets.
 
-    Frames wait in a `PacketBuffer` of `buffer_bytes`; those that are broken, too short or too long
-    for it are dropped whole and counted, and nothing of them is ever offered.
+    Frames wait in a `PacketBuffer`. Those that are broken, too short or too long for it are dropped
+    whole and counted, and nothing of them is ever offered as a packet.
 
-    `bytes` takes a byte per cycle but waits 3 cycles after a good frame and 1 after a broken one,
-    before the second byte of the next; it never waits for `packets`. The first byte of a packet is
-    offered 9 cycles after the closing zero was taken, further ones every cycle, with 2 cycles
-    between packets.
+    `bytes` takes a byte per cycle but waits `good_frame_cycles` after a good frame and
+    `broken_frame_cycles` after a broken one, before the second byte of the next; it never waits for
+    `packets`. The first byte of a packet is offered `latency_cycles` after the closing zero was
+    taken, further ones every cycle, with `packet_gap_cycles` between packets.
 
-    Raises BuildError if `buffer_bytes` is not in `packet_buffer.BUFFER_BYTES`.
+    buffer_bytes: size of that buffer. Raises BuildError if it is not in
+        `packet_buffer.BUFFER_BYTES`.
     """
+
+    latency_cycles = 9
+    """Cycles from taking the closing zero of a frame to the offer of the first byte of its packet.
+    """
+
+    packet_gap_cycles = 2
+    """Cycles between packets that wait, if each byte is taken at once."""
+
+    good_frame_cycles = 3
+    """Cycles that `bytes` waits after a good frame."""
+
+    broken_frame_cycles = 1
+    """Cycles that `bytes` waits after a broken frame."""
 
     bytes: stream.Interface
     """Stream of 8 bits, in: what came over the wire."""
     packets: stream.Interface
-    """Stream of PacketByte, out: payloads of at least `protocol.HEADER.size` bytes, in order."""
+    """Stream of `PacketByte`, out: the payloads of good frames, at least as long as a message's
+    header, in order."""
     bytes_after: Signal
     """16 bits, out: how many bytes of the packet follow the one that is offered."""
     dropped_frames: Signal
-    """8 bits, out: frames dropped since reset, modulo 256."""
+    """8 bits, out: how many frames have been dropped since reset, modulo 256."""
     byte: data.View
-    """`FrameByte`, out."""
+    """`FrameByte`, out: the byte that is offered to the receive buffer."""
     byte_taken: Signal
-    """1 bit, out: what the buffer takes in this cycle; the others as of `PacketBuffer`."""
+    """1 bit, out: the receive buffer takes `byte` in this cycle."""
     dropped: Signal
-    """1 bit, out: what the buffer takes in this cycle; the others as of `PacketBuffer`."""
+    """1 bit, out: 1 for one cycle, after the end of a frame that is dropped was taken."""
     empty: Signal
-    """1 bit, out: what the buffer takes in this cycle; the others as of `PacketBuffer`."""
+    """1 bit, out: no whole packet waits in the receive buffer; a part of one may."""
 
     def __init__(self, buffer_bytes: int) -> None:
         check_buffer_bytes(buffer_bytes)
@@ -96,13 +111,19 @@ class FrameReceiver(wiring.Component):
 class FrameTransmitter(wiring.Component):
     """Sends packets of 1 to 252 bytes as frames.
 
-    A packet is gathered before it is sent: the frame's first byte is offered 7 cycles after the
-    packet's last one was taken, and the others every third cycle. The next packet is taken
-    from the cycle after the closing zero was.
+    A packet is gathered before it is sent. The first byte of the frame is offered `latency_cycles`
+    after the packet's last one was taken, and the others every `byte_cycles`. The next packet is
+    taken from the cycle after the closing zero was.
     """
 
+    latency_cycles = 7
+    """Cycles from taking the last byte of a packet to the offer of the first byte of its frame."""
+
+    byte_cycles = 3
+    """Cycles from one byte of a frame to the next, if each is taken at once."""
+
     packets: stream.Interface
-    """Stream of PacketByte, in: payloads."""
+    """Stream of `PacketByte`, in: the payloads to send, of 1 to 252 bytes."""
     bytes: stream.Interface
     """Stream of 8 bits, out: what goes over the wire."""
 

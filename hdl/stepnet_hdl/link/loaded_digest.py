@@ -1,4 +1,4 @@
-"""The digest of what a core's memories hold: IDENTITY says it, and COMMIT has to match it."""
+"""Keeps the digest of what a core's memories hold: IDENTITY says it, and COMMIT has to match it."""
 
 from typing import Any
 
@@ -10,26 +10,31 @@ from amaranth.lib.wiring import In, Out
 
 
 class LoadedDigest(wiring.Component):
-    """A CRC-32 over all memory words that were loaded since the last restart.
+    """Computes a CRC-32 over all memory words that were loaded since the last `restart`. A byte is
+    in the digest `latency_cycles` after it was taken.
 
-    initial_digest: of a network that the memories hold at power-on; it is the digest until the
-    first `unload`, also over resets, because the memories outlast those too. None for none.
+    initial_digest: digest of a network that the memories hold at power-on; None if they hold none.
+        It is the digest until the first `unload`, also over resets, because the memories outlast
+        those too.
     """
+
+    latency_cycles = 1
+    """Cycles from taking a byte to a digest with that byte in it."""
 
     word_byte: Signal
     """8 bits, in: a byte of a memory word."""
     word_byte_taken: Signal
     """1 bit, in: `word_byte` goes into a memory in this cycle."""
     restart: Signal
-    """1 bit, in: what was loaded so far does not count any more."""
+    """1 bit, in: what was loaded so far counts no more, and the digest starts anew."""
     unload: Signal
     """1 bit, in: the memories are about to change."""
     byte_index: Signal
-    """2 bits, in: which byte of the digest is wanted, the lowest first."""
+    """2 bits, in: which byte of the digest is wanted, counted from the lowest."""
     byte: Signal
-    """8 bits, out: that byte, in the same cycle."""
+    """8 bits, out: the byte of the digest that `byte_index` asks for in the same cycle."""
     untouched: Signal
-    """1 bit, out: the memories hold what they held at power-on."""
+    """1 bit, out: the memories hold the network that they held at power-on."""
 
     def __init__(self, initial_digest: int | None) -> None:
         self.initial_digest = initial_digest

@@ -1,4 +1,4 @@
-"""Where received frames wait: all of a good one, nothing of a broken one."""
+"""Keeps received frames until they are dealt with: all of a good one, nothing of a broken one."""
 
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream, wiring
@@ -10,10 +10,11 @@ from stepnet.link.messages import HEADER
 from stepnet_hdl.blocks.streams import PacketByte
 
 FrameByte = data.StructLayout({"data": 8, "end": 1, "good": 1})
-"""One byte of a frame, CRC included, or with `end` its end: whether the frame was `good`."""
+"""One byte of a frame, CRC included; or, with `end`, the end of a frame, and whether that frame was
+`good`."""
 
 BUFFER_BYTES = tuple(1 << n for n in range(6, 16))
-"""Sizes that a buffer can have."""
+"""Sizes in bytes that a receive buffer can have."""
 
 
 def check_buffer_bytes(buffer_bytes: int) -> None:
@@ -26,30 +27,43 @@ def check_buffer_bytes(buffer_bytes: int) -> None:
 
 
 class PacketBuffer(wiring.Component):
-    """Circular buffer in block RAM that frames enter byte by byte and leave as packets.
+    """A circular buffer in block RAM, which frames enter byte by byte and leave as packets.
 
-    While a frame comes in it takes `BUFFER_OVERHEAD_BYTES` for its length, its payload and its CRC;
-    a good one is then kept without the CRC, a broken one gives all its room back. A frame that is
-    shorter than a message header, or longer than the room left, is broken too. This is how
-    `window` counts: no frame within that window is dropped.
+    While a frame comes in it takes `BUFFER_OVERHEAD_BYTES` for its length, its payload and its CRC.
+    A good one is then kept without the CRC, and a broken one gives all its room back. A frame that
+    is shorter than a message header, or longer than the room left, counts as broken too.
+    `stepnet.link.frames.window` counts in the same way: no frame within that window is dropped.
 
-    `frames` takes a byte per cycle but waits 4 cycles after the end of a good frame and 2 after
-    that of a broken one; it never waits for `packets`. The first byte of a packet is offered 8
-    cycles after its end was taken, further ones every cycle, with 2 cycles between packets.
+    `frames` takes a byte per cycle but waits `good_frame_cycles` after the end of a good frame and
+    `broken_frame_cycles` after that of a broken one; it never waits for `packets`. The first byte
+    of a packet is offered `latency_cycles` after its end was taken, further ones every cycle, with
+    `packet_gap_cycles` between packets.
 
-    Raises BuildError if `buffer_bytes` is not in `BUFFER_BYTES`.
+    buffer_bytes: size of the buffer. Raises BuildError if it is not in `BUFFER_BYTES`.
     """
 
+    latency_cycles = 8
+    """Cycles from taking the end of a frame to the offer of the first byte of its packet."""
+
+    packet_gap_cycles = 2
+    """Cycles between packets that wait, if each byte is taken at once."""
+
+    good_frame_cycles = 4
+    """Cycles that `frames` waits after the end of a good frame."""
+
+    broken_frame_cycles = 2
+    """Cycles that `frames` waits after the end of a broken frame."""
+
     frames: stream.Interface
-    """Stream of FrameByte, in."""
+    """Stream of `FrameByte`, in: the bytes of each frame, CRC included, and its end."""
     packets: stream.Interface
-    """Stream of PacketByte, out: payloads of good frames, in order."""
+    """Stream of `PacketByte`, out: the payloads of good frames, in order."""
     bytes_after: Signal
     """16 bits, out: how many bytes of the packet follow the one that is offered."""
     dropped: Signal
-    """1 bit, out: 1 for one cycle, after the end of a broken frame was taken."""
+    """1 bit, out: 1 for one cycle, after the end of a frame that is dropped was taken."""
     empty: Signal
-    """1 bit, out: no whole packet is in here; perhaps a part of one."""
+    """1 bit, out: no whole packet waits; a part of one may."""
 
     def __init__(self, buffer_bytes: int) -> None:
         check_buffer_bytes(buffer_bytes)

@@ -1,4 +1,4 @@
-"""The way of an image's bytes from the wire to the core, early or through the receive buffer."""
+"""Takes an image's bytes to the core, either early or through the receive buffer."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -8,42 +8,50 @@ from stepnet_hdl.link.early_pixels import Preview
 from stepnet_hdl.link.packet_buffer import FrameByte
 
 PIXEL_CYCLES = 2
-"""Cycles for each byte of an image that is read from the receive buffer."""
+"""Cycles that each byte of an image takes when it is read from the receive buffer."""
 
 
 class PixelPath(wiring.Component):
     """Gives the core each image once: while its frame arrives, or from its packet afterwards.
 
-    Bytes of a packet pass through a register, so that nothing from inside the core reaches the
-    packets in the same cycle; that takes `PIXEL_CYCLES` a byte.
+    A byte is offered to the core `latency_cycles` after it was taken. Bytes of a packet pass
+    through a register, so that nothing from inside the core reaches the packets in the same cycle;
+    that takes `PIXEL_CYCLES` a byte.
     """
 
+    latency_cycles = 1
+    """Cycles from taking a byte, of a frame or of a packet, to its offer to the core."""
+
     frame_byte: data.View
-    """`FrameByte`, in: what comes into the receive buffer."""
+    """`FrameByte`, in: the byte that is offered to the receive buffer."""
     frame_byte_taken: Signal
-    """1 bit, in: the buffer takes `frame_byte` in this cycle."""
+    """1 bit, in: the receive buffer takes `frame_byte` in this cycle."""
     frame_dropped: Signal
-    """1 bit, in: the buffer did not keep the frame that ended in the cycle before."""
+    """1 bit, in: the receive buffer did not keep the frame whose end it took in the cycle
+    before."""
     free: Signal
-    """1 bit, in: a network is loaded, and nothing is on its way to the core."""
+    """1 bit, in: a network is loaded, and nothing else is on its way to the core."""
     packet_byte: Signal
-    """8 bits, in: a byte of a packet."""
+    """8 bits, in: the byte that the receive buffer offers."""
     packet_byte_taken: Signal
     """1 bit, in: `packet_byte` is taken in this cycle."""
     packet_is_image: Signal
-    """1 bit, in: and it is a byte of an image."""
+    """1 bit, in: `packet_byte` is a byte of an image."""
     packet_ready: Signal
-    """1 bit, out: a byte may be taken."""
+    """1 bit, out: a byte of a packet may be taken in this cycle."""
     packet_ends: Signal
     """1 bit, in: the packet of an image has been taken whole."""
     last_pixels: Signal
-    """1 bit, in: the core's next byte of pixels is an image's last one."""
+    """1 bit, in: the next byte that the core takes is the last one of an image."""
     pixels: stream.Interface
-    """Stream of 8 bits, out: what the core takes."""
+    """Stream of 8 bits, out: the bytes of images, to the core. Bytes of a frame that has not ended
+    are offered for one cycle only."""
     tentative: Signal
-    """1 bit, out: the image in progress may still be cancelled, since its frame has not ended."""
+    """1 bit, out: the frame of the image in progress has not ended, so that the image may still be
+    cancelled."""
     cancel: Signal
-    """1 bit, out: for one cycle, the image that was offered early is void."""
+    """1 bit, out: the image that was given to the core early is void. It is 1 for one cycle, and
+    once more if the frame ends right after."""
 
     def __init__(self) -> None:
         super().__init__(

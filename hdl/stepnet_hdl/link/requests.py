@@ -1,4 +1,4 @@
-"""What a request asks for, known from its header and its length before its body is taken."""
+"""Says what a request asks for, from its header and its length, before its body is taken."""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
@@ -8,39 +8,45 @@ from stepnet.link.messages import COMMIT, HEADER, LOAD, Request
 from stepnet_hdl.blocks.streams import PacketByte
 
 Header = data.StructLayout({name: 8 * size for name, size in HEADER.fields.items()})
+"""The fields of a request's header, as `messages.HEADER` has them."""
 
 TARGET_BYTES = LOAD.size - HEADER.size
-"""Bytes of a LOAD's body before its words: where those go."""
+"""Bytes at the start of a LOAD's body that say where its words go."""
 
 Asked = data.StructLayout({kind.name.lower(): 1 for kind in Request})
-"""One bit for each `Request`; all are 0 for a kind that nobody knows."""
+"""One bit for each `Request`, by its name; all are 0 if the kind is unknown."""
 
 
 class RequestHeader(wiring.Component):
-    """Shifts the header of a request in, byte by byte, and says what it asks for.
+    """Shifts the header of a request in, byte by byte, and says what the request asks for.
 
-    Its outputs hold from the cycle after the last byte of a header was taken until the first byte
-    of the next one is.
+    Its outputs hold from `latency_cycles` after the last byte of a header was taken until the first
+    byte of the next one is.
     """
 
+    latency_cycles = 1
+    """Cycles from taking the last byte of a header until the outputs speak of it."""
+
     packets: stream.Interface
-    """Stream of `PacketByte`, in: the header, and no more; always ready."""
+    """Stream of `PacketByte`, in: the bytes of the header, and no others; it is always ready."""
     bytes_after: Signal
-    """16 bits, in: how many bytes of the packet follow the offered one."""
+    """16 bits, in: how many bytes of the packet follow the one that is offered."""
     image_bytes: Signal
-    """16 bits, in: bytes of an image of the loaded network."""
+    """16 bits, in: how many bytes make an image for the loaded network."""
     sequence: Signal
-    """16 bits, out: the number that the answer repeats."""
+    """16 bits, out: the request's sequence number, which its answer repeats."""
     asked: data.View
-    """`Asked`, out."""
+    """`Asked`, out: the kind of the request."""
     has_body: Signal
     """1 bit, out: bytes follow the header."""
     body_is_words: Signal
-    """1 bit, out: the body has the length of a LOAD's, with at least one byte of words."""
+    """1 bit, out: what follows the header is long enough for a LOAD: a target and at least one byte
+    of words."""
     body_is_digest: Signal
-    """1 bit, out: it has the length of a COMMIT's."""
+    """1 bit, out: what follows the header is as long as the digest of a COMMIT."""
     body_is_image: Signal
-    """1 bit, out: it is as long as an image; so is no body if images have no bytes."""
+    """1 bit, out: what follows the header is as long as an image, or nothing follows and images
+    have no bytes."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -17,18 +17,24 @@ class UartReceiver(wiring.Component):
     bit is 0 is dropped, and the next start bit is looked for once the line is 1 again.
 
     A serial line cannot wait: one byte is held for the reader, and a byte that arrives while the
-    one before it is still unread is dropped. A byte is offered 9.5 bit times, to the cycle
-    `9 * divisor + divisor // 2 + 3`, after `rx` falls.
+    one before it is still unread is dropped. A byte is offered `latency_cycles`, 9.5 bit times and
+    3, after `rx` falls for its start bit.
     """
 
     rx: Signal
-    """1 bit, in: the line, 1 when idle. Asynchronous; synchronised by two flip-flops."""
+    """1 bit, in: the serial line, 1 when idle. It is asynchronous, and synchronised by two
+    flip-flops."""
     bytes: stream.Interface
-    """Stream of 8 bits, out."""
+    """Stream of 8 bits, out: the bytes received."""
 
     def __init__(self, divisor: int) -> None:
         self.divisor = divisor
         super().__init__({"rx": In(1), "bytes": Out(stream.Signature(8))})
+
+    @property
+    def latency_cycles(self) -> int:
+        """Cycles from the fall of `rx` for a start bit to the offer of its byte."""
+        return 9 * self.divisor + self.divisor // 2 + 3
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -80,17 +86,26 @@ class UartReceiver(wiring.Component):
 class UartTransmitter(wiring.Component):
     """Sends bytes on a serial line of `divisor` (at least 4) clock cycles per bit.
 
-    The start bit appears one cycle after the transfer; one byte takes `10 * divisor + 1` cycles.
+    The start bit appears `latency_cycles` after the transfer of a byte, and a byte takes
+    `byte_cycles`.
     """
 
+    latency_cycles = 1
+    """Cycles from the transfer of a byte to its start bit."""
+
     bytes: stream.Interface
-    """Stream of 8 bits, in."""
+    """Stream of 8 bits, in: the bytes to send."""
     tx: Signal
-    """1 bit, out: the line, 1 when idle, straight from a flip-flop."""
+    """1 bit, out: the serial line, 1 when idle, straight from a flip-flop."""
 
     def __init__(self, divisor: int) -> None:
         self.divisor = divisor
         super().__init__({"bytes": In(stream.Signature(8)), "tx": Out(1)})
+
+    @property
+    def byte_cycles(self) -> int:
+        """Cycles from the transfer of a byte until the next can be transferred."""
+        return BITS_PER_BYTE * self.divisor + 1
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -33,8 +33,8 @@ Made by `python -m stepnet_hdl.shipping.boards_page`. A bitstream of each board 
 [bitstreams](../bitstreams), with a manifest that says how it was made;
 `stepnet flash --board NAME --network digits` programs it and loads a network. LUTs and frequencies
 are those that nextpnr reports for the placed and routed chip; no board was measured here. On iCE40
-a LUT is a logic cell that is occupied, if only by a flip-flop; [figures.md](figures.md) says which
-figure is which.
+a LUT is a logic cell that is occupied, if only by a flip-flop, and on Gowin the place of one, which
+an adder's bit may take as well; [figures.md](figures.md) says which figure is which.
 
 "Over the link" is what the serial line carries at the manifest's baud rate, one image after the
 other; "in the core" is what the engine would do if images came as fast as it takes them.
@@ -43,9 +43,17 @@ other; "in the core" is what the engine would do if images came as fast as it ta
 OTHERS_HEADING = """\
 ## All boards
 
-Every board of amaranth-boards with a `uart` resource and an open toolchain, as `stepnet boards`
-lists them; `stepnet build --board NAME` builds for any of them that is large enough. The exception
-is the Tang Mega 138K, whose part Amaranth 0.5 does not know.
+Every board of amaranth-boards with a `uart` resource and an open toolchain, and the Colorlight i9,
+the Tang Nano 20K and the Tang Primer 25K in its dock, which it lacks, as `stepnet boards` lists
+them; `stepnet build --board NAME` builds for any of them that is large enough.
+
+On Gowin, nextpnr 0.11 leaves out the time that a block RAM takes to give a word, 2.3 ns in a GW2A
+or GW5A and 3.5 ns in a GW1NR-9 by apycula's own tables, so that what it reports is too much. Chips
+for these parts run at half of that at most.
+
+The Tang Mega 138K is not among them. The tools know the GW5AST-138 in its version C alone
+(`chipdb-GW5AST-138C` of nextpnr, apycula 0.32), without its PLLs, while the platform of
+amaranth-boards is one of version B.
 
 | board | part | LUTs | memory, kbit | clock, MHz | networks |
 |---|---|---|---|---|---|
@@ -79,8 +87,8 @@ netlist that nextpnr placed and routed, the very one that the bitstream is packe
 tables, carries, flip-flops and RAMs with every multiplexer as it is configured.
 
 What gowin_unpack gives for Gowin lacks the block RAMs, where the network is, so that a Gowin
-bitstream cannot be run; the synthesised netlists of the other two families have to stand for it:
-`stepnet verify --level netlist`.
+bitstream cannot be run. The netlist that Yosys makes is:
+`stepnet verify --level netlist` runs the Tang Nano 9K's, beside those of an iCE40 and an ECP5.
 """
 
 

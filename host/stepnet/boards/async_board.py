@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from stepnet.pictures.text_line import LineText
 
 IMAGES_AHEAD = 64
-"""Images of an asynchronous source, at most, that wait until the board has room for them."""
+"""The most images of an asynchronous source that are taken before the board can have them."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,35 +57,38 @@ class AsyncBoard:
 
     @property
     def identity(self) -> Identity:
-        """As `Board.identity`."""
+        """What the board says of itself; see `Board.identity`."""
         return self._board.identity
 
     @property
     def network(self) -> BoardNetwork:
-        """As `Board.network`."""
+        """The network that the board infers."""
         return self._board.network
 
     @property
     def statistics(self) -> Statistics:
-        """As `Board.statistics`."""
+        """What has happened since the board was opened; see `Board.statistics`."""
         return self._board.statistics
 
     async def load(self, network: BoardNetwork | str | os.PathLike[str]) -> None:
-        """As `Board.load`; a load that began is finished even if the task is cancelled."""
+        """Infer `network` from now on; see `Board.load`.
+
+        A load that has begun is finished even if the task is cancelled.
+        """
         await self._run(self._board.load, network)
 
     async def ainfer(self, image: ImageLike) -> Reading:
-        """As `Board.infer`."""
+        """What the board reads in one image; see `Board.infer`."""
         return await self._run(self._board.infer, image)
 
     async def ainfer_many(
         self, images: Iterable[ImageLike] | AsyncIterable[ImageLike]
     ) -> AsyncIterator[Reading]:
-        """What the board reads in each of `images`, in their order; as `Board.infer_many`.
+        """What the board reads in each of `images`, in their order; see `Board.infer_many`.
 
-        images: a plain iterable is read in the board's thread, and may wait there. Of an
-        asynchronous one, up to `IMAGES_AHEAD` images are taken before the board has room for them;
-        readings are given as they come, however long its next image takes.
+        images: a plain iterable is read in the board's thread, and may wait there. From an
+            asynchronous one up to `IMAGES_AHEAD` images are taken before the board can have them;
+            readings are given as they come, however long its next image takes.
         """
         if isinstance(images, AsyncIterable):
             source = _Pump(images)
@@ -98,7 +101,7 @@ class AsyncBoard:
                 for reading in (readings := await self._run(stream.step)):
                     yield reading
                 if source is not None:
-                    source.make_room()
+                    source.go_on()
                     if not readings:
                         await source.next_image()
         finally:
@@ -108,11 +111,13 @@ class AsyncBoard:
                 await source.stop()
 
     async def aread_text(self, page: Picture) -> LineText:
-        """As `Board.read_text`."""
+        """What the board reads in a picture of one line; see `Board.read_text`."""
         return await self._run(self._board.read_text, page)
 
     async def close(self) -> None:
-        """Give the link back, once what runs has ended. Closing twice does nothing."""
+        """Give the link back, once the board has ended what it is doing. Closing twice does
+        nothing.
+        """
         if not self._closed:
             self._closed = True
             closing = self._thread.submit(self._board.close)
@@ -133,7 +138,7 @@ class AsyncBoard:
 
 
 class _Pump:
-    """An asynchronous source as the iterator that `ImageStream` takes in another thread."""
+    """Makes of an asynchronous source an iterator, which `ImageStream` reads in another thread."""
 
     def __init__(self, images: AsyncIterable[ImageLike]) -> None:
         self._images = images
@@ -141,7 +146,7 @@ class _Pump:
         self._error: Exception | None = None
         self._ended = False
         self._arrived = asyncio.Event()
-        self._room = asyncio.Event()
+        self._taken = asyncio.Event()
         self._task = asyncio.create_task(self._run())
 
     def __iter__(self) -> Self:
@@ -157,9 +162,9 @@ class _Pump:
             raise self._error
         raise StopIteration
 
-    def make_room(self) -> None:
-        """Images may have been taken since."""
-        self._room.set()
+    def go_on(self) -> None:
+        """Look again whether more images may be taken."""
+        self._taken.set()
 
     async def next_image(self) -> None:
         """Wait until there is an image or the end."""
@@ -178,8 +183,8 @@ class _Pump:
                 self._waiting.append(image)
                 self._arrived.set()
                 while len(self._waiting) >= IMAGES_AHEAD:
-                    self._room.clear()
-                    await self._room.wait()
+                    self._taken.clear()
+                    await self._taken.wait()
         except Exception as error:
             self._error = error
         self._ended = True

@@ -1,4 +1,4 @@
-"""A board that infers: real or virtual, behind one `infer()`.
+"""A board that infers, real or virtual, behind one `infer()`: what most programs use.
 
 with open_board("/dev/ttyUSB1") as board:
     reading = board.infer(image)
@@ -16,9 +16,10 @@ from stepnet.boards.image_stream import ImageStream
 from stepnet.boards.packing import ImageLike
 from stepnet.boards.reading import Reading
 from stepnet.boards.session import Session, check_timeout
-from stepnet.link.link import Link, open_link, without_token
+from stepnet.link.link import Link, open_link
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tally import Statistics
+from stepnet.link.tokens import without_token
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
@@ -37,7 +38,7 @@ class Board:
     On opening, the board is asked who it is, and `network` is loaded unless it already holds it.
 
     link: the way to the board; belongs to the board from now on and is closed with it.
-    network: None for the shipped one that the board holds, which is then not loaded.
+    network: the network to infer; None for the shipped one that the board holds.
     timeout_s: how long the board may be silent while an answer is due, and how long a link that
     broke in the middle of a stream may take to come back.
     where: how the board is named in errors.
@@ -105,7 +106,7 @@ class Board:
         return reading
 
     def infer_many(self, images: Iterable[ImageLike]) -> Iterator[Reading]:
-        """What the board reads in each of `images`, in their order; each as in `infer`.
+        """What the board reads in each of `images`, in their order; an image is as in `infer`.
 
         As many images are in flight as the board's buffer holds, and at most twice as many are
         kept, so `images` may be an endless generator. Readings that are there are given before the
@@ -121,7 +122,7 @@ class Board:
         return _readings(self.stream(images))
 
     def stream(self, images: Iterable[ImageLike]) -> ImageStream:
-        """`infer_many` step by step, for those that cannot wait inside an iterator."""
+        """What `infer_many` does, step by step, for programs that cannot wait in an iterator."""
         return ImageStream(self._session, images)
 
     def read_text(self, page: Picture) -> LineText:
@@ -172,7 +173,7 @@ def open_board(
     where: "sim" for the virtual board, "sim:ulx3s-25f" for one like that board, the name of another
     installed board, a serial port such as "/dev/ttyUSB1" or "COM3", or "socket://host:port".
     network: a network, the name of a shipped one, or the path of a .npz file; None for the shipped
-    one that the board holds, such as one that was built in.
+    network that the board holds, perhaps because it was built in.
     timeout_s: how long the board may be silent while an answer is due, and how long a link that
     broke in the middle of a stream may take to come back.
     baud: bits per second on the wire.

@@ -1,4 +1,4 @@
-"""Which network a board holds, by the digest that it gives of it."""
+"""Finds out which network a board holds, by the digest that the board gives of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def held_network(identity: Identity, where: str) -> BoardNetwork:
 
     where: how the board is named in errors.
 
-    Raises BoardError if it holds none, or one of one's own: its digest does not tell what that is.
+    Raises BoardError if it holds none, or one that does not come with Stepnet: the digest alone
+    does not tell what that is.
     """
     if not identity.loaded:
         raise BoardError(

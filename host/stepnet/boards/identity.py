@@ -1,4 +1,4 @@
-"""Who a board says it is."""
+"""What a board says of itself when it is asked to identify itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stepnet.link import messages as protocol
 from stepnet.link.messages import PROTOCOL_VERSION, Core
 
 _VERSION = protocol.Layout({**protocol.HEADER.fields, "protocol_version": 1})
-"""The start of IDENTITY, which is the same in every protocol version."""
+"""The start of IDENTITY, whose layout is the same in every protocol version."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ SHAPE_FIELDS = (
 
 
 def shape_fields(shape: EngineShape) -> dict[str, int]:
-    """What IDENTITY says of an engine of `shape`: the inverse of `Identity.shape`."""
+    """The fields of IDENTITY that an engine of `shape` has; the inverse of `Identity.shape`."""
     return {
         "simd": shape.simd,
         "max_inputs": shape.max_inputs,

@@ -1,9 +1,9 @@
-"""Images to a board and its readings back: the loop that every image passes through.
+"""Images to a board and its readings back: the loop behind `Board.infer_many`.
 
-An image is taken from its source only when the board's buffer has room for it, and readings that
-are there are given before another image is taken. So memory stays constant, and a source that is
-slow holds nothing up that is already there. What the exchange knows to be lost is sent again at
-once, under another number.
+An image is taken from its source only when the board's buffer can hold it, and readings that are
+there are given before another image is taken. So memory stays constant, and a slow source holds up
+nothing that is already there. What the exchange knows to be lost is sent again at once, under
+another number.
 """
 
 from __future__ import annotations
@@ -22,32 +22,33 @@ from stepnet.link.exchange import ATTEMPTS, Message
 from stepnet.link.messages import Request
 
 REFUSALS = 3
-"""A board that refuses an image so often, though it was helped, will not take it."""
+"""How many times in a row a board may refuse an image, though its network was loaded again, before
+the stream is given up."""
 
 BREAKS = 3
-"""A link that breaks so often without one reading between is not opened again."""
+"""How many times a link may break, without one reading between, before the stream is given up."""
 
 WINDOWS_KEPT = 2
-"""Images taken ahead, at most, of the oldest without a reading, in windows: while that one is lost
-and sent again, the others go on."""
+"""How far images are taken ahead of the oldest one without a reading, in windows: while that one is
+lost and sent again, the others go on."""
 
 SLOW_PULL_S = 1e-4
 """A source that takes longer for an image makes the stream look for readings before it goes on."""
 
 BATCH = 16
-"""Images sent in one write."""
+"""The most images that are sent in one write."""
 
 _IMAGE = int(Request.INFER)
 
 
 class NotYetError(Exception):
-    """A source raises this where its next image is not there yet, but will be."""
+    """Raised by a source whose next image is not there yet, but will be."""
 
 
 class ImageStream:
-    """The readings of `images`, in order, in the network that the board has now.
+    """The readings of `images`, in order, by the network that the board has now.
 
-    finished: every reading has been given.
+    finished: whether every reading has been given.
 
     Its methods raise what `Board.infer_many` raises.
     """
@@ -73,8 +74,8 @@ class ImageStream:
     def step(self) -> list[Reading]:
         """The next readings, as many as are there, but at least one.
 
-        [] once all were given, which makes the stream `finished`, and where nothing is in flight
-        because the source has no image yet.
+        There are none once all were given, which makes the stream `finished`, and while nothing is
+        in flight because the source has no image yet.
         """
         while not (readings := self._ready()):
             self._session.check_open()
@@ -83,7 +84,7 @@ class ImageStream:
                 self._mend()
                 pulled_s = self._fill()
                 nothing_to_take = self._exhausted or pulled_s == math.inf
-                # Otherwise requests of an earlier stream, or of another one, leave no room yet.
+                # If there is nothing here, requests of another stream still fill the buffer.
                 if not self._pending and nothing_to_take:
                     return self._end()
                 if pulled_s and pulled_s < self._exchange.round_trip_s:
@@ -104,7 +105,7 @@ class ImageStream:
         self._exchange.forget(self._pending)
 
     def _ready(self) -> list[Reading]:
-        """The readings at the front that are of this network beyond doubt."""
+        """The readings at the front that come from this network beyond doubt."""
         readings: list[Reading] = []
         pending = self._pending
         while pending and (first := pending[0]).answer:
@@ -115,12 +116,12 @@ class ImageStream:
         return readings
 
     def _mend(self) -> None:
-        """Find what was lost or refused, and give a board that lost its network that again.
+        """Find out what was lost or refused, and load a board again that has lost its network.
 
-        Whatever loses an image may be a reset, after which a board with a network built in answers
-        for that one. So the board is asked what it holds; if that is another network, nothing that
-        came after the loss counts. The image may be of another stream, or of one that nobody takes
-        any more.
+        An image may be lost in a reset, after which a board with a network built in answers for
+        that network. So the board is asked what it holds; if that is another network, nothing that
+        came after the loss counts. The lost image may belong to another stream, or to one whose
+        readings nobody takes any more.
         """
         if self._troubles_seen == self._exchange.troubles and not self._exchange.in_doubt:
             return
@@ -147,29 +148,31 @@ class ImageStream:
     def _fill(self) -> float:
         """Send what the board's buffer takes: first what is to be sent again, then new images.
 
-        How long the source took for its last image, if it was slow, infinity if that is not there
-        yet, and 0 otherwise.
+        Returns how long the source took for its last image if that was long, infinity if that image
+        is not there yet, and else 0.
         """
         exchange = self._exchange
         while self._again and exchange.fits(self._again[0]):
             exchange.tally.retries += 1
             exchange.send([self._again.popleft()])
-        room = exchange.room_bytes() // self._message_bytes
+        free = exchange.free_bytes() // self._message_bytes
         if exchange.idle:
-            room = max(room, 1)
+            free = max(free, 1)
         window = max(exchange.buffer_bytes // self._message_bytes, 1)
-        room = min(room, WINDOWS_KEPT * window - len(self._pending))
-        while room > 0 and not (self._exhausted or self._again):
-            batch, pulled_s = self._pull(min(room, BATCH))
+        free = min(free, WINDOWS_KEPT * window - len(self._pending))
+        while free > 0 and not (self._exhausted or self._again):
+            batch, pulled_s = self._pull(min(free, BATCH))
             self._pending.extend(batch)
             exchange.send(batch)
             if pulled_s:
                 return pulled_s
-            room -= len(batch)
+            free -= len(batch)
         return 0.0
 
     def _pull(self, most: int) -> tuple[list[Message], float]:
-        """Up to `most` images of the source, fewer if it ends or is slow; and as `_fill`."""
+        """Up to `most` images of the source, fewer if it ends or is slow; and how long it took, as
+        `_fill` returns it.
+        """
         batch: list[Message] = []
         while len(batch) < most:
             start_s = time.perf_counter()

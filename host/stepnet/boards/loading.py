@@ -1,4 +1,4 @@
-"""Sending a network to a board."""
+"""Sends a network to a board, for `Session`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from stepnet.link.exchange import MESSAGE_OVERHEAD_BYTES, Exchange, Message
 from stepnet.link.messages import Layout, Refusal, Request
 
 LOAD_ATTEMPTS = 10
-"""A load in which something gets lost starts anew, up to so many times in all: the words of a LOAD
-that arrived twice would count twice in the digest."""
+"""How many times a load is tried in all. One in which something gets lost starts anew, because the
+words of a LOAD that arrived twice would count twice in the digest."""
 
 
 def send_network(exchange: Exchange, image: MemoryImage) -> None:
@@ -36,14 +36,14 @@ def send_network(exchange: Exchange, image: MemoryImage) -> None:
 def _messages(image: MemoryImage, buffer_bytes: int) -> Iterator[Message]:
     """Everything that puts a network on a board, in order."""
     yield Message(Request.CLEAR)
-    room = buffer_bytes - protocol.LOAD.size - MESSAGE_OVERHEAD_BYTES
-    chunk_bytes = min(protocol.MAX_LOAD_BYTES, room)
+    largest_bytes = buffer_bytes - protocol.LOAD.size - MESSAGE_OVERHEAD_BYTES
+    chunk_bytes = min(protocol.MAX_LOAD_BYTES, largest_bytes)
     for load in image.loads(chunk_bytes):
-        target = _body(protocol.LOAD, address=load.address, space=load.space)
-        yield Message(Request.LOAD, target + load.words)
+        place = _body(protocol.LOAD, address=load.address, space=load.space)
+        yield Message(Request.LOAD, place + load.words)
     yield Message(Request.COMMIT, _body(protocol.COMMIT, digest=image.digest))
 
 
 def _body(layout: Layout, **fields: int) -> bytes:
-    """The fields behind the header."""
+    """The fields of a request as bytes, without those of the header."""
     return layout.pack(kind=0, sequence=0, **fields)[protocol.HEADER.size :]

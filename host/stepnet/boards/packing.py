@@ -1,4 +1,4 @@
-"""What may be given as an image, and the bytes that a board gets of it."""
+"""Makes of whatever may be given as an image the bytes that a board gets, for `ImageStream`."""
 
 from __future__ import annotations
 

@@ -20,29 +20,29 @@ from stepnet.boards.board import Board, ImageLike, Reading, open_board
 from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.errors import BoardError
 from stepnet.link.frames import window
-from stepnet.link.link import without_token
 from stepnet.link.serial_line import DEFAULT_BAUD
+from stepnet.link.tokens import without_token
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_board_network
 
 WINDOWS_AHEAD = 2
-"""Images taken from the stream ahead of their readings, in windows of each board: one that is in
-flight, and one to follow at once."""
+"""How far images are taken from a stream ahead of their readings, in windows of each board: one
+window is in flight, and one follows at once."""
 
 READINGS_KEPT = 4096
-"""Images of one stream, at most, between the next reading to give and the last image taken: what
-fast boards may be ahead of a slow one."""
+"""The most images of one stream between the next reading to give and the last image taken: so far
+may fast boards be ahead of a slow one."""
 
 
 @dataclass(frozen=True)
 class BoardStatistics:
     """What one board of a pool has done.
 
-    where: its port, URL or name.
-    images: it answered.
-    busy_s: seconds in which it had images to infer.
+    where: the board's port, URL or name.
+    images: how many images it answered.
+    busy_s: for how many seconds it had images to infer.
     failure: what took it out of the pool; None while it works.
     """
 
@@ -53,13 +53,13 @@ class BoardStatistics:
 
     @property
     def images_per_s(self) -> float:
-        """Its rate while it was busy; 0 if it never was."""
+        """How many images a second it read while it was busy; 0 if it never was."""
         return self.images / self.busy_s if self.busy_s else 0.0
 
 
 @dataclass(eq=False)
 class _Task:
-    """An image, until its reading or the error that it deserves is there."""
+    """An image, and later its reading or the error that it caused."""
 
     stream: _Stream
     image: ImageLike
@@ -69,7 +69,7 @@ class _Task:
 
 
 class _Stream:
-    """What one call of `infer_many` waits for; guarded by the lock of its pool."""
+    """What one call of `infer_many` waits for; guarded by the lock of the pool."""
 
     def __init__(self, lock: threading.Lock) -> None:
         self.progress = threading.Condition(lock)
@@ -144,12 +144,13 @@ class Pool:
             return tuple(worker.statistics() for worker in self._workers)
 
     def infer(self, image: ImageLike) -> Reading:
-        """What a board reads in one image; arguments and errors as in `infer_many`."""
+        """What a board of the pool reads in one image; arguments and errors as in `infer_many`."""
         (reading,) = self.infer_many([image])
         return reading
 
     def infer_many(self, images: Iterable[ImageLike]) -> Iterator[Reading]:
-        """What the boards read in each of `images`, in their order; each as in `Board.infer`.
+        """What the boards read in each of `images`, in their order; an image is as in
+        `Board.infer`.
 
         Two windows of images per board are taken ahead, and at most `READINGS_KEPT` readings wait
         for their turn, so `images` may be an endless generator.
@@ -185,7 +186,9 @@ class Pool:
             raise broke
 
     def close(self) -> None:
-        """Close the boards, each after the images that it has in flight. Twice does nothing."""
+        """Close the boards, each after the images that it has in flight. Closing twice does
+        nothing.
+        """
         with self._lock:
             self._closed = True
             self._work.notify_all()
@@ -221,7 +224,7 @@ class Pool:
         return stream.unanswered >= self._ahead or len(tasks) >= READINGS_KEPT
 
     def _wait(self, stream: _Stream, tasks: deque[_Task]) -> None:
-        """Until the first of `tasks` is done or, if the stream was full, it no longer is."""
+        """Wait until the first of `tasks` is done, or until a stream that is full no longer is."""
         first = tasks[0]
         was_full = self._full(stream, tasks)
         with self._lock:
@@ -241,7 +244,7 @@ class Pool:
             )
 
     def _forget(self, stream: _Stream) -> None:
-        """Take back what no board has begun; what is in flight is answered, and dropped."""
+        """Take back the images that no board has begun; answers to the others are dropped."""
         with self._lock:
             self._streams.discard(stream)
             self._waiting = deque(task for task in self._waiting if task.stream is not stream)
@@ -331,7 +334,7 @@ class Pool:
 
 
 def _readings(tasks: deque[_Task]) -> Iterator[Reading]:
-    """Those at the front that are there; raises the error of an image that has one."""
+    """The readings at the front that are there; raises the error of an image that has one."""
     while tasks and tasks[0].done:
         task = tasks.popleft()
         if task.error is not None:

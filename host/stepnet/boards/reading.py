@@ -1,4 +1,4 @@
-"""What a board makes of an image."""
+"""What a board makes of an image, and how its answer becomes that."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Reading:
 
     character: the character of the code; None if the code is not in the network's alphabet.
     code: the character register, 0 to 255.
-    known: the code is in the network's alphabet.
-    margin: how far any one sum of the last layer may move before the code changes, at least 0: how
-        sure the board is of the weakest bit, as in `reference.room`.
-    cycles: of the board's clock, from the last pixel to the register.
+    known: whether the code is in the network's alphabet.
+    margin: how far any one sum of the last layer may move before the code changes, at least 0; see
+        `stepnet.reference.margin`.
+    cycles: how many cycles of the board's clock passed from the last pixel to the register.
     """
 
     character: str | None
@@ -35,10 +35,10 @@ class Reading:
 
 
 def reader(network: CharacterNetwork[Any]) -> Callable[[bytes], Reading]:
-    """A function that reads the payload of a READING for `network`.
+    """A function that makes a `Reading` of the payload of a READING for `network`.
 
-    Equal readings are the same object, as far as `READINGS_REMEMBERED` of them go: making one takes
-    longer than finding it, and a board says little that is new.
+    Up to `READINGS_REMEMBERED` readings are remembered, and one that is equal is the same object:
+    making one takes longer than finding it, and a board says little that is new.
     """
     alphabet = frozenset(network.alphabet)
     remembered: dict[tuple[int, int, int], Reading] = {}

@@ -30,10 +30,11 @@ IDENTIFY_ATTEMPTS = 2
 class UsbUart:
     """How the UART of a board, or of several that cannot be told apart, shows up on USB.
 
-    boards: their names.
-    usb_id: vendor and product.
-    product: matches the start of the product string.
-    interface: of the USB device, if it has one beside the UART that must be left alone.
+    boards: the names of the boards.
+    usb_id: the numbers of vendor and product.
+    product: a regular expression that matches the start of the product string.
+    interface: the number of the UART's interface, if the USB device has another one that must be
+        left alone; else None.
     """
 
     boards: str
@@ -65,18 +66,19 @@ USB_UARTS = (
     # Strings differ between systems, as the note in boards.jsonc says.
     UsbUart("iCESugar", _DAPLINK, "DAPLink CMSIS-DAP|CMSIS-DAP-v1-MuseLab"),
 )
-"""The boards whose ports are asked; for one id, the least that can be said of it comes first."""
+"""The boards whose ports are asked. Of those with the same USB id, the one of which least can be
+said comes first."""
 
 
 @dataclass(frozen=True)
 class Connected:
     """A serial port, and the board at it if there is one.
 
-    port: its path or name.
-    board: the boards that its USB id stands for; None if it stands for none.
+    port: the path or the name of the port.
+    board: the boards that the port's USB id stands for; None if it stands for none.
     usb_id: such as "0403:6010"; None if the port is not on USB.
     identity: what the board said of itself; None if it was not asked or gave no good answer.
-    network: the shipped network that it holds; None if it holds none of them.
+    network: the name of the shipped network that the board holds; None if it holds none of them.
     problem: why there is no identity, in a sentence; None if there is one.
     """
 
@@ -111,7 +113,7 @@ def connected_boards(
 
 
 def _in_order(port: ListPortInfo) -> list[tuple[int, str]]:
-    """ttyUSB2 before ttyUSB10."""
+    """The port's name as a key for sorting that puts ttyUSB2 before ttyUSB10."""
     parts = re.findall(r"\d+|\D+", port.device)
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
@@ -133,7 +135,9 @@ def _examine(port: ListPortInfo, all_ports: bool, baud: int) -> Connected:
 
 
 def _known_uart(port: ListPortInfo) -> tuple[UsbUart | None, str | None]:
-    """What the port is, and why it may not be written to, if so."""
+    """The kind of board at the port, if it is known, and why the port may not be written to; None
+    if it may.
+    """
     if port.vid is None or port.pid is None:
         return None, "It is not on USB, so it was not asked; --all-ports asks it."
     for uart in USB_UARTS:

@@ -1,4 +1,4 @@
-"""A board that holds a network, and what brings it back there after a reset or a broken link."""
+"""A board that holds a network, and what loads or opens it again after a reset or a broken link."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 
 IDENTIFY_ATTEMPTS = 4
-"""On opening, spread over the timeout: the board may just be starting."""
+"""How many times a board is asked who it is on opening, spread over the timeout: it may just be
+starting."""
 
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
-"""Between two attempts to open a link again; each pause is twice the one before."""
+"""How long the pauses between attempts to open a link again are; each is twice the one before."""
 
 
 class Session:
@@ -84,7 +85,7 @@ class Session:
         return self.exchange.tally.snapshot(self.exchange.dropped_frames)
 
     def load(self, network: BoardNetwork) -> None:
-        """As `Board.load`."""
+        """Infer `network` from now on; see `Board.load`."""
         self.check_open()
         if self.exchange.busy:
             raise BoardError(
@@ -186,7 +187,9 @@ class Session:
         return None if holds else image
 
     def _memory_image(self, network: Network) -> MemoryImage:
-        """What the board's memories hold for `network`; kept for a load that has to be soon."""
+        """What the board's memories hold for `network`; kept, because a reset may need it again
+        soon.
+        """
         shape = self._identity.shape
         if self._memory is None or self._memory[0] is not network or self._memory[1] != shape:
             self._memory = network, shape, memory_image(network, shape)
@@ -217,6 +220,6 @@ class Session:
 
 
 def check_timeout(timeout_s: float) -> None:
-    """Raise BoardError if one cannot wait that long."""
+    """Raise BoardError if the timeout is none that somebody could wait."""
     if not 0 < timeout_s < math.inf:
         raise BoardError(f"A timeout of {timeout_s:g} s makes no sense; give a number above 0.")

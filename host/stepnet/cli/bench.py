@@ -37,10 +37,11 @@ PERCENTILES = (50, 90, 99)
 
 @dataclass(frozen=True)
 class Stream:
-    """Images one behind the other, as many in flight as the board takes.
+    """What was measured while images were streamed, as many in flight as the board takes.
 
-    host_cpu_s_per_image: user and system time of this process, all its threads.
-    cycles, engine_images_per_s: of the board's engine for one image, and how many it could do.
+    host_cpu_s_per_image: user and system time of this process with all its threads.
+    cycles: how many cycles the board's engine took for an image, at most.
+    engine_images_per_s: how many images a second the engine alone could do in that time.
     """
 
     images: int
@@ -53,7 +54,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds from one image to its reading, with nothing else in flight."""
+    """How many seconds it took from one image to its reading, with nothing else in flight."""
 
     images: int
     p50_s: float
@@ -64,12 +65,13 @@ class Latency:
 
 @dataclass(frozen=True)
 class LinkUse:
-    """The stream beside the most that a serial line of this baud rate carries.
+    """How much of a serial line of this baud rate the stream used.
 
-    request_bytes, answer_bytes: of one image's two frames, on average.
-    limit_images_per_s: both directions at once, so that of the busier one.
-    utilisation: images per second over that limit.
-    request_utilisation, answer_utilisation: the share of each direction's time that is used.
+    request_bytes, answer_bytes: how long the two frames of an image are, on average.
+    limit_images_per_s: the most images a second that the line carries. Its two directions work at
+        once, so it is the limit of the busier one.
+    utilisation: the images a second of the stream, in parts of that limit.
+    request_utilisation, answer_utilisation: the part of the time in which each direction is used.
     """
 
     baud: int
@@ -134,7 +136,9 @@ def bench(
 
 
 def _noise(network: Network) -> tuple[NDArray[np.uint8], list[int]]:
-    """Images (DIFFERENT_IMAGES, height, width) of 0 and 255, and the codes that numpy reads."""
+    """Images of noise, (DIFFERENT_IMAGES, height, width) of 0 and 255, and the codes that numpy
+    reads in them.
+    """
     import numpy as np
 
     from stepnet.networks import reference
@@ -147,7 +151,9 @@ def _noise(network: Network) -> tuple[NDArray[np.uint8], list[int]]:
 def _stream(
     board: Board, images: NDArray[np.uint8], codes: Sequence[int], seconds: float
 ) -> tuple[Stream, int]:
-    """Stream for `seconds`, and wait for the last reading; also how many readings were wrong."""
+    """Stream for `seconds` and wait for the last reading; returns the figures, and how many
+    readings were wrong.
+    """
     start_s, start_cpu_s = time.perf_counter(), time.process_time()
     end_s = start_s + seconds
 
@@ -171,7 +177,9 @@ def _stream(
 def _singly(
     board: Board, images: NDArray[np.uint8], codes: Sequence[int], seconds: float
 ) -> tuple[Latency, int]:
-    """Ask for `seconds`, one image at a time; also how many readings were wrong."""
+    """Ask for `seconds`, one image at a time; returns the figures, and how many readings were
+    wrong.
+    """
     import numpy as np
 
     took_s: list[float] = []
@@ -194,7 +202,7 @@ def _link_use(
     stream: Stream,
     baud: int,
 ) -> LinkUse:
-    """What the frames of these images and their readings take of a serial line."""
+    """How much of a serial line the frames of these images and of their readings take."""
     from stepnet.link import messages as protocol
     from stepnet.link.frames import encode_frame
     from stepnet.link.messages import Answer, Request

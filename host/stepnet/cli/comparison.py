@@ -1,4 +1,4 @@
-"""What a board reads, beside what the reference says it must."""
+"""Readings of a board, each beside the code that the reference computes for the same image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """The board's code is numpy's."""
+        """Whether the board's code is the one that numpy computes."""
         return self.reading.code == self.numpy_code
 
     def as_json(self) -> dict[str, object]:

@@ -46,14 +46,14 @@ class _Sample:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of one sample."""
+    """A sample, and what a board and numpy read in it."""
 
     sample: _Sample
     comparison: Comparison
 
     @property
     def right(self) -> bool:
-        """The board read what the label says."""
+        """Whether the board read what the label says."""
         return self.comparison.reading.character == self.sample.label
 
 
@@ -94,7 +94,7 @@ def demo(
 
 
 def _samples(network: Network, count: int | None) -> list[_Sample]:
-    """`count` of the shipped samples, spread over all of them."""
+    """As many of the shipped samples as `count` says, spread over all of them; all if None."""
     import numpy as np
 
     from stepnet.boards.packing import network_input
@@ -151,8 +151,9 @@ def _shown(outcomes: Iterable[_Outcome], network: Network) -> Iterator[_Outcome]
 
 
 def _cell(outcome: _Outcome, network: Network, coloured: bool) -> Text:
-    """The picture; then the register, the character and the label; the margin and the cycles; and
-    numpy's word."""
+    """What is shown of a sample: the picture; then the register, the character and the label; the
+    margin and the cycles; and whether numpy agrees.
+    """
     import numpy as np
 
     from stepnet.cli.render import grey_picture, plain_picture

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stepnet.cli import declared
 from stepnet.cli.options import (
     CleanOption,
     DataDirOption,
@@ -22,81 +24,102 @@ if TYPE_CHECKING:
     from stepnet.data.evaluation import Score
 
 TABLE_ROWS = 16
-"""Characters that stand below each other in the table before another column begins beside them."""
+"""How many characters stand below each other in the table before another column begins."""
 
 TABLE_GAP_COLUMNS = 4
 
 
-def evaluate(
-    network: Annotated[str, typer.Argument(help="A shipped network, or a .npz file.")] = "digits",
-    data: DataOption = "mnist",
-    data_dir: DataDirOption = None,
-    part: Annotated[str, typer.Option(help="Part of the data set: test or train.")] = "test",
-    clean: CleanOption = False,
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """Everything that `stepnet evaluate` is told."""
+
+    network: Annotated[str, typer.Argument(help="A shipped network, or a .npz file.")] = "digits"
+    data: DataOption = "mnist"
+    data_dir: DataDirOption = None
+    part: Annotated[str, typer.Option(help="Part of the data set: test or train.")] = "test"
+    clean: CleanOption = False
     confusion: Annotated[
         Path | None,
         typer.Option(metavar="PNG", help="Draw what the images of each character are read as."),
-    ] = None,
+    ] = None
     table: Annotated[
         bool, typer.Option("--table", help="Add a table of all characters to the text.")
-    ] = False,
-    json_output: JsonOption = False,
-) -> None:
+    ] = False
+    json_output: JsonOption = False
+
+    @property
+    def part_in_words(self) -> str:
+        """Which part of the data set is measured."""
+        return f"{'clean ' if self.clean else ''}{self.part} part"
+
+
+def _evaluate(options: EvaluateOptions) -> None:
     """Measure a network with integer arithmetic: a reading counts if its whole code is right."""
-    from stepnet import plots
     from stepnet.data import sets as data_sets
     from stepnet.data.evaluation import float_accuracy, score
     from stepnet.networks.shipped import load_any_network
     from stepnet.networks.sigmoid import SigmoidNetwork
 
-    loaded = load_any_network(network)
-    if confusion is not None:
-        plots.check(confusion)
-        check_overwrites_nothing("--confusion", confusion, [network, data])
-    dataset = data_sets.load(data, data_dir).part(part)
-    if clean:
+    network = load_any_network(options.network)
+    if options.confusion is not None:
+        from stepnet import plots
+
+        plots.check(options.confusion)
+        check_overwrites_nothing("--confusion", options.confusion, [options.network, options.data])
+    dataset = data_sets.load(options.data, options.data_dir).part(options.part)
+    if options.clean:
         dataset = dataset.cleaned()
-    result = score(loaded, dataset)
-    before = float_accuracy(loaded, dataset) if isinstance(loaded, SigmoidNetwork) else None
-    clean_part = f"{'clean ' if clean else ''}{part} part"
-    if confusion is not None:
-        title = (
-            f"{loaded.name} on {Path(data).stem}, {clean_part}: "
-            f"{result.accuracy:.2%} of {result.images} images exactly right"
-        )
-        plots.confusion(result.confusion, result.characters, confusion, title)
-    if json_output:
-        print(
-            json.dumps(
-                {
-                    "network": loaded.name,
-                    "digest": loaded.digest,
-                    "data": data,
-                    "part": part,
-                    "clean": clean,
-                    "accuracy": result.accuracy,
-                    "images": result.images,
-                    "unknown": result.unknown,
-                    "left_out": result.left_out,
-                    "accuracy_by_character": result.accuracy_by_character,
-                    "accuracy_by_bit": result.accuracy_by_bit,
-                    "case_folded_accuracy": result.case_folded_accuracy,
-                    "accuracy_by_writer": result.accuracy_by_writer,
-                    "characters": result.characters,
-                    "confusion": result.confusion.tolist(),
-                    "missing": result.missing,
-                    "float_accuracy": before,
-                }
-            )
-        )
+    result = score(network, dataset)
+    before = float_accuracy(network, dataset) if isinstance(network, SigmoidNetwork) else None
+    if options.confusion is not None:
+        _draw_confusion(options.confusion, options, network.name, result)
+    if options.json_output:
+        print(json.dumps(_as_json(options, network.name, network.digest, result, before)))
         return
-    _show(loaded.name, f"{data}, {clean_part}", result)
+    _show(network.name, f"{options.data}, {options.part_in_words}", result)
     if before is not None:
         print(f"Exactly right before its weights were rounded to 8 bits: {before:.2%}")
-    if table:
+    if options.table:
         _show_table(result)
-    if confusion is not None:
-        print(f"Confusion matrix: {printable(str(confusion))}")
+    if options.confusion is not None:
+        print(f"Confusion matrix: {printable(str(options.confusion))}")
+
+
+evaluate = declared.command("evaluate", EvaluateOptions, _evaluate)
+
+
+def _draw_confusion(path: Path, options: EvaluateOptions, name: str, result: Score) -> None:
+    from stepnet import plots
+
+    title = (
+        f"{name} on {Path(options.data).stem}, {options.part_in_words}: "
+        f"{result.accuracy:.2%} of {result.images} images exactly right"
+    )
+    plots.confusion(result.confusion, result.characters, path, title)
+
+
+def _as_json(
+    options: EvaluateOptions, name: str, digest: str, result: Score, float_accuracy: float | None
+) -> dict[str, object]:
+    return {
+        "network": name,
+        "digest": digest,
+        "data": options.data,
+        "part": options.part,
+        "clean": options.clean,
+        "accuracy": result.accuracy,
+        "images": result.images,
+        "unknown": result.unknown,
+        "left_out": result.left_out,
+        "accuracy_by_character": result.accuracy_by_character,
+        "accuracy_by_bit": result.accuracy_by_bit,
+        "case_folded_accuracy": result.case_folded_accuracy,
+        "accuracy_by_writer": result.accuracy_by_writer,
+        "characters": result.characters,
+        "confusion": result.confusion.tolist(),
+        "missing": result.missing,
+        "float_accuracy": float_accuracy,
+    }
 
 
 def _show(name: str, where: str, result: Score) -> None:
@@ -140,13 +163,13 @@ def _show(name: str, where: str, result: Score) -> None:
 
 
 def _show_table(result: Score) -> None:
-    """One line per character, folded into as many columns as the terminal has room for."""
+    """Print one line per character, folded into as many columns as the terminal can show."""
     from rich.console import Console
 
     header, *entries = _table_lines(result)
     column_width = len(header) + TABLE_GAP_COLUMNS
-    room = max(1, (Console().width + TABLE_GAP_COLUMNS) // column_width)
-    columns = min(room, -(-len(entries) // TABLE_ROWS))
+    fitting = max(1, (Console().width + TABLE_GAP_COLUMNS) // column_width)
+    columns = min(fitting, -(-len(entries) // TABLE_ROWS))
     rows = -(-len(entries) // columns)
     for line in [[header] * columns, *(entries[row::rows] for row in range(rows))]:
         print((" " * TABLE_GAP_COLUMNS).join(line).rstrip())

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stepnet.cli.options import DataDirOption, JsonOption
+from stepnet.cli.options import DataDirOption, JsonOption, check_overwrites_nothing
+from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from stepnet.data.sets import Dataset
     from stepnet.formats.importing import Imported
     from stepnet.networks.network import Network
+
+MOST_CHARACTERS = 4000
+"""Of a line; the one of all boards is long."""
 
 CAPACITY_GROUP = "stepnet.capacity"
 """Entry points that tell which boards hold a network: a function of the network that returns a list
@@ -84,6 +88,8 @@ def import_network(
     from stepnet.data import sets
     from stepnet.formats.importing import Options, import_file
 
+    if output is not None:
+        check_overwrites_nothing("--output", output, [file, *([] if data is None else [data])])
     dataset = None if data is None else sets.load(data, data_dir).part(part)
     options = Options(
         name=name,
@@ -102,9 +108,13 @@ def import_network(
     if json_output:
         print(json.dumps(_as_json(imported, accuracy, boards, output)))
         return
-    print(f"{output or imported.network.name}: {file.name}, made by {imported.tool}")
-    for line in _lines(imported, accuracy, boards):
-        print(f"  {line}")
+    written = output or imported.network.name
+    for line in (
+        f"{written}: {file.name}, made by {imported.tool}",
+        *(f"  {line}" for line in _lines(imported, accuracy, boards)),
+    ):
+        # Names come from the file.
+        print(printable(line, MOST_CHARACTERS))
 
 
 def boards_that_hold(network: Network) -> list[Mapping[str, Any]] | None:

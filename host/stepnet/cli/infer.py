@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from stepnet.networks.network import Network
 
 PICTURES_AT_ONCE = 32
+"""How many pictures are read before they are inferred together; no more are kept."""
+
 BATCH_S = 0.2
-"""So many pictures are read, or as long as that, before they are inferred; no more are kept."""
+"""How long pictures are read before they are inferred, even if they are fewer."""
 
 
 @dataclass(frozen=True, kw_only=True)

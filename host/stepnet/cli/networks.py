@@ -25,7 +25,7 @@ def networks(
     json_output: JsonOption = False,
 ) -> None:
     """List the shipped networks, or show the whole card of one."""
-    from stepnet.networks.shipped import load_any_network, lut_names, names
+    from stepnet.networks.shipped import all_names, load_any_network
 
     if name is not None:
         network = load_any_network(name)
@@ -34,7 +34,7 @@ def networks(
         else:
             _show_card(network)
         return
-    shipped = [load_any_network(name) for name in sorted([*names(), *lut_names()])]
+    shipped = [load_any_network(name) for name in all_names()]
     if json_output:
         print(json.dumps({"networks": [_as_json(network) for network in shipped]}))
     else:
@@ -105,7 +105,9 @@ def _as_json(network: AnyNetwork) -> dict[str, object]:
 
 
 def _accuracy(network: AnyNetwork) -> float | None:
-    """The accuracy on the card, 0 to 1: the number that its sentence begins with, if it does."""
+    """The accuracy on the card, 0 to 1: the number with which its sentence begins; None if there is
+    none.
+    """
     try:
         accuracy = float(network.card.get("accuracy", "").partition(" ")[0])
     except ValueError:

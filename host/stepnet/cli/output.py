@@ -1,4 +1,4 @@
-"""What the commands write beside their results."""
+"""What commands write on stderr while something takes long."""
 
 from __future__ import annotations
 

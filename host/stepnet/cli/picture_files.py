@@ -1,4 +1,4 @@
-"""Which picture files `stepnet infer` was given, and each of them made ready to be inferred."""
+"""Finds the pictures that `stepnet infer` was given, and makes each ready to be inferred."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from stepnet.cli.options import BaudOption
+from stepnet.cli.output import announce
+from stepnet.cli.tokens import NoTokenOption, TokenOption, chosen_token
 from stepnet.errors import LinkError
 from stepnet.link.serial_line import DEFAULT_BAUD
 
@@ -20,44 +22,34 @@ def share(
     public: Annotated[
         bool, typer.Option("--public", help="Let --listen take an address for other machines.")
     ] = False,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="STEPNET_TOKEN",
-            show_envvar=True,
-            help="What a client must send first, as in socket://TOKEN@host:port.",
-        ),
-    ] = None,
+    token: TokenOption = None,
+    no_token: NoTokenOption = False,
     baud: BaudOption = DEFAULT_BAUD,
     once: Annotated[
-        bool, typer.Option("--once", help="End when the first client has left.")
+        bool, typer.Option("--once", help="End when the first client that got it has left.")
     ] = False,
 ) -> None:
     """Offer a board over TCP, to one client at a time, until Ctrl-C.
 
-    A client that comes meanwhile is turned away and told why. Nothing is encrypted, and the token
-    is sent as it is: beyond a network that you trust, use ssh -L or a VPN.
+    A client that comes meanwhile is turned away and told why. With --public a token is made up and
+    shown if none is given. Nothing is encrypted, and the token is sent as it is: beyond a network
+    that you trust, use ssh -L or a VPN.
     """
     from stepnet.link.link import BOARDS_GROUP, SerialLink
     from stepnet.link.share import Share, shared_at
     from stepnet.link.share import listen as listen_at
+    from stepnet.link.tokens import without_token
 
     if board in entry_points(group=BOARDS_GROUP).names:
         raise LinkError(
             f"The board {board!r} is not at a port that could be shared; `stepnet sim --listen` "
             "serves the virtual board."
         )
-    if token is not None and not (token.isascii() and token.isprintable() and token):
-        raise typer.BadParameter(
-            "a token is one or more printable ASCII characters.", param_hint="--token"
-        )
+    token, made_up = chosen_token(token, public=public, no_token=no_token)
     with listen_at(listen, public=public) as listener:
-        shared = Share(lambda: SerialLink(board, baud=baud), listener, token=token, report=_tell)
-        _tell(f"The board at {board} is shared at {shared_at(listener)}; Ctrl-C ends it")
+        shared = Share(lambda: SerialLink(board, baud=baud), listener, token=token, report=announce)
+        url = shared_at(listener, token if made_up else None)
+        announce(f"The board at {without_token(board)} is shared at {url}; Ctrl-C ends it")
         if public and token is None:
-            _tell("No token is asked for, so whoever reaches this machine can use the board")
+            announce("No token is asked for, so whoever reaches this machine can use the board")
         shared.serve(once=once)
-
-
-def _tell(message: str) -> None:
-    print(f"{message}.", flush=True)

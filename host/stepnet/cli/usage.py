@@ -9,8 +9,8 @@ from typing import Any, cast
 import typer
 
 UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
-"""What typer raises for words on the command line that it can make no sense of; it exports only the
-class below."""
+"""The class of errors that typer raises for words on the command line that it can make no sense of.
+It exports only one that is derived from it."""
 
 _INVALID = "Invalid value for "
 _PREFIX_OF_REASONS = "Value error, "
@@ -48,7 +48,7 @@ def _command(error: Any, words: Sequence[str]) -> str:
 
 
 def _value(names: Sequence[str], words: Sequence[str]) -> str | None:
-    """What was given for an option; None if that does not show, as for arguments."""
+    """The value that was given for an option; None if `words` do not show it, as for arguments."""
     value = None
     for place, word in enumerate(words):
         name, equals, rest = word.partition("=")

@@ -1,4 +1,4 @@
-"""What the host knows of each kind of core: its shape, its memories and its cycles.
+"""Each kind of core as host and gateware agree on it: its shape, its memories and its cycles.
 
-One folder per core; boards, gateware and benches import these declarations.
+There is a folder for each core. Boards, gateware and benches import the declarations from it.
 """

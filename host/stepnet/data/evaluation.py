@@ -1,4 +1,7 @@
-"""How well a network reads a data set, measured with integer arithmetic."""
+"""How well a network reads a data set, measured with integer arithmetic.
+
+`score` is what `stepnet evaluate` and `stepnet train` call.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +23,24 @@ _BATCH = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """What came of reading `images` images.
+    """How a network read the images of a data set.
 
-    right: readings with exactly the code of the label.
-    unknown: readings whose code is not in the network's alphabet; the rest are wrong characters.
-    left_out: images that were not read because the network does not know their character.
-    accuracy_by_character: part of right readings, 0 to 1, for each character that occurs.
-    accuracy_by_bit: part of readings in which this bit of the code is right, bit 0 first; 7 bits,
-    or 8 if a label or a reading has more.
-    case_folded_accuracy: part of readings that are right where a letter may stand for the other
-    case. An unknown code stays wrong.
-    accuracy_by_writer: part of right readings for each writer, empty where writers are unknown.
+    images: how many images were read.
+
+    right: how many readings have exactly the code of the label.
+    unknown: how many have a code that is not in the network's alphabet; the rest are wrong
+        characters.
+    left_out: how many images were not read because the network does not know their character.
+    accuracy_by_character: the part of right readings, 0 to 1, for each character that occurs.
+    accuracy_by_bit: for each bit of the code, bit 0 first, the part of readings in which it is
+        right; 7 bits, or 8 if a label or a reading has more.
+    case_folded_accuracy: the part of readings that are right where a letter may stand for the same
+        letter in the other case. An unknown code stays wrong.
+    accuracy_by_writer: the part of right readings for each writer; empty where writers are unknown.
     characters: the network's alphabet in the order of the codes.
-    confusion: (characters, characters + 1) int64; how many images of the character of each row were
-    read as the character of each column, in the order of `characters`; the last column counts
-    unknown codes.
+    confusion: (characters, characters + 1) int64, how many images of the character of each row were
+        read as the character of each column, in the order of `characters`; the last column counts
+        unknown codes.
     """
 
     images: int
@@ -50,7 +56,7 @@ class Score:
 
     @property
     def accuracy(self) -> float:
-        """Part of the images whose code is exactly right, 0 to 1."""
+        """The part of the images whose code is exactly right, 0 to 1."""
         return self.right / self.images
 
     @property
@@ -110,9 +116,9 @@ def score(network: AnyNetwork, dataset: Dataset) -> Score:
 
 
 def float_accuracy(network: SigmoidNetwork, dataset: Dataset) -> float:
-    """Part of the images, 0 to 1, that the network reads right before its weights are rounded.
+    """The part of the images, 0 to 1, that the network reads right before its weights are rounded.
 
-    Which images count, and what is raised, is as in `score`.
+    It counts the same images as `score`, and raises what that raises.
     """
     known = _known(network, dataset)
     return float((_read(sigmoid.infer_float, network, known) == known.labels).mean())

@@ -38,7 +38,7 @@ from stepnet.files import read_limited, read_stream
 
 DATA_DIR_VARIABLE = "STEPNET_DATA"
 TEST_FRACTION = 0.15
-"""Part of a data set without a test part of its own that is kept for measuring."""
+"""The part that is kept for measuring of a data set that has no test part of its own."""
 
 SPLIT_SEED = 0
 
@@ -57,7 +57,10 @@ to a thousandth."""
 
 @dataclass(frozen=True)
 class IdxFile:
-    """One gzipped file of MNIST. `md5` is that of the raw content: packing may differ."""
+    """One gzipped file of MNIST.
+
+    md5: the MD5 of what is in it, because the file itself depends on how it was packed.
+    """
 
     name: str
     md5: str

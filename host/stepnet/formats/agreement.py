@@ -86,7 +86,7 @@ def best_ink_threshold(
     images: NDArray[np.uint8],
 ) -> int:
     """The ink threshold, 1 to 255, with which most images are read as `expected` says, of equal
-    ones the smallest that was tried: first some far apart, then ever nearer to the best.
+    ones that in the middle. Some far apart are tried first, then ever nearer to the best.
 
     with_threshold: the network with that threshold.
     """
@@ -98,7 +98,9 @@ def best_ink_threshold(
     while True:
         for threshold in set(tried) - set(equal):
             equal[threshold] = compare(with_threshold(threshold), expected, images).equal
-        best = max(sorted(equal), key=equal.__getitem__)
+        most = max(equal.values())
+        best_ones = sorted(threshold for threshold in equal if equal[threshold] == most)
+        best = best_ones[len(best_ones) // 2]
         if step == 1:
             return best
         step //= 2

@@ -73,11 +73,6 @@ def fold_pixels(source: Source, used: int) -> FoldedPixels:
     grey = source.grey_values().reshape(-1, *([1] * len(pixels.shape)))
     shown = np.broadcast_to(grey, (256, *pixels.shape))
     values = signal.apply(shown).reshape(256, -1).astype(np.float64)
-    if np.isnan(values).any():
-        raise FormatError(
-            f"{capitalised(signal.label)} gives NaN for some pixel; the file holds a number that "
-            "is none, or a variance below 0."
-        )
     changes = values[1:] != values[:-1]
     inside = signal.origin < used
     steps = np.flatnonzero(changes[:, inside].any(axis=1)) + 1
@@ -180,13 +175,18 @@ class _Layers:
     ) -> tuple[NDArray[np.int64], Ranking] | None:
         """A ranking and its rows as they fit; None if there is none."""
         ranking = rank(last, sums, _base(last).dtype, choice, as_they_are=self._own)
-        if ranking is None and (stepped := self._stepped(last, sums)) is not None:
-            last, sums = stepped
-            ranking = rank(last, sums, _base(last).dtype, choice, as_they_are=self._own)
-        if ranking is None:
+        if ranking is not None:
+            rows = self._fitted(ranking.rows, MAX_COPIES)
+            return None if rows is None else (rows, ranking)
+        stepped = self._stepped(last, sums)
+        if stepped is None:
             return None
-        rows = self._fitted(ranking.rows, MAX_COPIES)
-        return None if rows is None else (rows, ranking)
+        neurons, added, identity = stepped
+        ranking = rank(identity, added, _base(identity).dtype, choice, as_they_are=self._own)
+        if ranking is None or np.any(copies_for(ranking.rows) > 1):
+            return None
+        self._append(last, neurons)
+        return ranking.rows, ranking
 
     def folded(
         self,
@@ -227,7 +227,9 @@ class _Layers:
         self._widened[-1] = (self._widened[-1][0], int(copies.sum()))
         return shared_out(rows, copies)
 
-    def _stepped(self, last: Signal, sums: IntegerSums) -> tuple[Signal, IntegerSums] | None:
+    def _stepped(
+        self, last: Signal, sums: IntegerSums
+    ) -> tuple[StepNeurons, IntegerSums, Signal] | None:
         """Scores of a few values as one more layer of step neurons, and the sums that add up what
         they mean; None if that is not possible."""
         base = _base(last)
@@ -239,8 +241,7 @@ class _Layers:
             added = integer_sums(identity, neurons.bits, as_they_are=False)
         except FormatError:
             return None
-        self._append(last, neurons)
-        return Signal.of(identity), added
+        return neurons, added, Signal.of(identity)
 
 
 def _layer(rows: Any, thresholds: Any) -> Layer:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.errors import FormatError, NetworkError
+from stepnet.files import open_regular
 from stepnet.formats.agreement import (
     Agreement,
     best_ink_threshold,
@@ -23,6 +24,7 @@ from stepnet.formats.agreement import (
     random_images,
     source_codes,
 )
+from stepnet.formats.bits import Bits
 from stepnet.formats.folding import Folded, FoldedPixels, fold, fold_pixels
 from stepnet.formats.source import PIXEL_RANGES, Source
 from stepnet.networks.network import Layer, Network, Readout
@@ -118,7 +120,7 @@ def import_file(path: str | os.PathLike[str], options: Options) -> Imported:
     from stepnet.formats.onnx_file import check_file
 
     check_file(Path(path), "an ONNX file or a Keras .h5")
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         is_hdf5 = file.read(len(HDF5_START)) == HDF5_START
     return import_keras(path, options) if is_hdf5 else import_onnx(path, options)
 
@@ -202,7 +204,9 @@ def _measured(
     grey = images
     if images is None:
         images_name = "random images"
-        grey = random_images(network.height, network.width, grey=True) if own_ink else None
+        grey = (
+            random_images(network.height, network.width, grey=True) if own_ink is not None else None
+        )
     if ink_from == "nothing" and images is not None:
         expected = source_codes(source, codes, images)
         threshold = best_ink_threshold(
@@ -367,7 +371,9 @@ def _own(path: Path, source: Source, text: str, options: Options) -> Imported | 
         rows = dataclasses.replace(rows, pixel_range=said["pixels"])
         source = dataclasses.replace(source, pixel_range=said["pixels"])
         used = int(header["height"]) * int(header["width"])
-        pixels = fold_pixels(rows, used)
+        bits = Bits(np.zeros(used), np.arange(used), np.ones(used))
+        ink = int(header["ink_threshold"])
+        pixels = FoldedPixels(bits, used, ink, 2, (ink,))
         folded = fold(rows, pixels, own=True, ranked=readout is Readout.NEAREST)
         layers = tuple(
             Layer(layer.weights, layer.thresholds, bits)

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from stepnet.errors import FormatError
+from stepnet.files import open_regular, read_limited
 from stepnet.formats.source import MAX_NEURONS, Array
 
-MAX_BYTES = 256 << 20
-"""More than any network for a board takes: its widest layers in float32, several of them."""
+MAX_BYTES = 128 << 20
+"""More than any network for a board takes: two of the widest layers in float32."""
 
 MAX_ELEMENTS = MAX_NEURONS * MAX_NEURONS
 """Numbers in one tensor: the weights between two of the widest layers."""
@@ -33,8 +34,8 @@ def check_file(path: Path, what: str) -> None:
     what: what it should be, for messages, as in "an ONNX file".
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
             start = file.read(8)
     except FileNotFoundError:
         raise FormatError(f"There is no file {str(path)!r}; name {what}.") from None
@@ -95,7 +96,7 @@ def load_model(path: Path) -> Any:
     onnx: Any = importlib.import_module("onnx")
     check_file(path, "an ONNX file")
     try:
-        model: Any = onnx.load(os.fspath(path), load_external_data=False, format="protobuf")
+        model: Any = onnx.ModelProto.FromString(read_limited(path, MAX_BYTES))
     except Exception as error:
         # protobuf's errors are of no public class.
         raise FormatError(
@@ -187,7 +188,7 @@ def _with_outside_data(tensor: Any, folder: Path, room: int) -> Any:
             f"The weights beside the ONNX file have more than {MAX_BYTES // MIB} MiB; no network "
             "for a board has so many."
         )
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(offset)
         content = file.read(length)
     return onnx.TensorProto(

@@ -149,9 +149,11 @@ class _Graph:
             int(size.dim_value) if size.WhichOneof("value") == "dim_value" else str(size.dim_param)
             for size in tensor.shape.dim
         ]
-        if len(sizes) > 1 and not isinstance(sizes[0], int):
+        is_image = len(sizes) == 2 and (sizes[0] == sizes[1] or sizes[1] == 1)
+        if len(sizes) > 1 and sizes[0] != 1 and not is_image:
+            count = sizes[0] if isinstance(sizes[0], int) else "any number of"
             self._notes.append(
-                f"The input {name!r} takes any number of images at a time; it was read for one."
+                f"The input {name!r} takes {count} images at a time; it was read for one."
             )
             sizes[0] = 1
         shown = " x ".join(str(size) or "?" for size in sizes)
@@ -160,11 +162,6 @@ class _Graph:
             raise FormatError(
                 f"The input {name!r} has the shape {shown or 'of one number'}, which leaves open "
                 "how many pixels an image has; export with fixed sizes."
-            )
-        if len(shape) > 1 and shape[0] != 1 and not (len(shape) == 2 and shape[0] == shape[1]):
-            raise FormatError(
-                f"The input {name!r} has the shape {shown}, which is {shape[0]} images at a time; "
-                "export with a batch of 1."
             )
         if math.prod(shape) > MAX_ELEMENTS:
             raise FormatError(
@@ -354,7 +351,7 @@ def _moved(node: _Node, compute: Compute, values: list[Any], signal: Signal) -> 
     except (ValueError, IndexError):
         raise node.refused(
             f"cannot bring {signal.size} values of shape {signal.shape} into the shape it names; "
-            "export the network again"
+            "export the network again with a batch of 1"
         ) from None
 
 

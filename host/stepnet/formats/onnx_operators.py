@@ -189,26 +189,25 @@ def _leaky(x: list[Any], attributes: Attributes, _lead: int) -> Array:
 
 
 def _where(x: list[Any], _attributes: Attributes, _lead: int) -> Array:
-    condition: Array = x[0]
-    one: Array = x[1]
-    other: Array = x[2]
-    return np.where(condition, one, other)
+    condition, yes, no = (np.asarray(operand) for operand in x)
+    return np.where(condition, yes, no)
 
 
 def _hard_sigmoid(x: list[Any], attributes: Attributes, _lead: int) -> Array:
     kind = x[0].dtype.type
     line: Array = kind(attributes.get("alpha", 0.2)) * x[0] + kind(attributes.get("beta", 0.5))
-    return np.clip(line, kind(0), kind(1))
+    return np.minimum(np.maximum(line, kind(0)), kind(1))
 
 
 def _relu(value: Array) -> Array:
-    return np.maximum(value, value.dtype.type(0))
+    zero: Any = value.dtype.type(0)
+    return np.maximum(value, zero)
 
 
 def _sigmoid(value: Array) -> Array:
     """Exactly a half at 0."""
-    grown: Array = np.exp(-value) + value.dtype.type(1)
-    return np.reciprocal(grown)
+    one: Any = value.dtype.type(1)
+    return one / (one + np.exp(-value))
 
 
 POINTWISE: dict[str, Operator] = {

@@ -131,7 +131,7 @@ class Signal:
     def then(self, label: str, function: Pointwise, *, is_monotone: bool = True) -> Signal:
         """One more function, which leaves every value in its place.
 
-        Raises FormatError if it makes more values of them.
+        Raises FormatError if it makes more values of them, or NaN.
         """
         sample = function(self.sample)
         if sample.size != self.size:
@@ -139,6 +139,7 @@ class Signal:
                 f"{capitalised(label)} makes {sample.size} values of {self.size}; supported are "
                 "functions of one value at a time."
             )
+        _check_sample(label, sample)
         return replace(
             self,
             functions=(*self.functions, function),
@@ -171,10 +172,12 @@ class Signal:
         def both(values: Array) -> Array:
             return function(self.apply(values), other.apply(values))
 
+        sample = function(self.sample, other.sample)
+        _check_sample(label, sample)
         return replace(
             self,
             functions=(both,),
-            sample=function(self.sample, other.sample),
+            sample=sample,
             is_monotone=False,
             label=label,
         )
@@ -197,6 +200,13 @@ class Signal:
                 f"neurons; no engine takes more than {MAX_NEURONS} of either."
             )
         return Signal.of(Sums(self, weights, shape, label))
+
+
+def _check_sample(label: str, sample: Array) -> None:
+    if sample.dtype.kind == "f" and np.isnan(sample).any():
+        raise FormatError(
+            f"{capitalised(label)} gives NaN; it divides by 0, or holds a variance below 0."
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,17 +66,12 @@ def function_of(signal: Signal, sums: IntegerSums, dtype: np.dtype[Any]) -> Func
 def step_neurons(signal: Signal, sums: IntegerSums, dtype: np.dtype[Any]) -> StepNeurons:
     """The step neurons of a layer whose function takes few values.
 
-    Raises FormatError if the function takes more than `MAX_STEPS` steps, gives NaN, or makes more
+    Raises FormatError if the function takes more than `MAX_STEPS` steps, or makes more
     neurons than an engine takes.
     """
     sums = _rising(signal, sums, dtype)
     function = function_of(signal, sums, dtype)
     found = _staircases(signal, function, sums)
-    if np.isnan(found.first).any() or np.isnan(found.value).any():
-        raise FormatError(
-            f"The function of {signal.label} gives NaN; the file holds a number that is none, or "
-            "a variance below 0."
-        )
     undecided = _undecided(function, sums, found)
     found = _with_constants(found, sums)
     if len(found.neuron) > MAX_NEURONS:

@@ -1,6 +1,8 @@
 # pyright: basic
 # (torch publishes many functions without complete types)
-"""Random warps of training images, a whole batch at once."""
+"""Random warps of training images, a whole batch at once, so that a network learns more than the
+images it has.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ BEND_PIXELS = 0.8
 """Standard deviation of the elastic displacement at its control points."""
 
 STROKE_LOG_GAIN = 1.0
-"""Limit of the logarithm of the gain on grey values. The edge of a stroke is grey, so with a gain
-more or less of it reaches the ink threshold, and the stroke is wider or narrower."""
+"""Limit of the logarithm of the gain on grey values. The edge of a stroke is grey, so with another
+gain more or less of it reaches the ink threshold, and the stroke is wider or narrower."""
 
 CONTROL_POINTS = 5
 """Displacements are drawn on a square grid of this side and interpolated between."""
@@ -30,11 +32,14 @@ def warp(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Every image rotated, scaled, sheared, shifted and bent at random, its strokes made wider or
     narrower.
 
-    images: (N, height, width) float from 0 to 255; the result likewise, 0 where it shows what lies
-    outside. strength: factor on all amounts. Rotation, logarithms of the scale in x and y and of
-    the gain, shear and shift are uniform within their limits; the bending is a smooth normal
-    displacement field (after Simard, Steinkraus and Platt, "Best practices for convolutional neural
-    networks applied to visual document analysis", ICDAR 2003).
+    images: (N, height, width) float from 0 to 255; so is the result, with 0 where it shows what
+    lies outside of the image.
+    strength: factor on all amounts.
+
+    Rotation, shear, shift and the logarithms of the scale in x and y and of the gain are uniform
+    within their limits; the bending is a smooth normal displacement field (after Simard, Steinkraus
+    and Platt, "Best practices for convolutional neural networks applied to visual document
+    analysis", ICDAR 2003).
     """
     count, height, width = images.shape
 

@@ -25,22 +25,22 @@ from stepnet.learning.settings import (
 from stepnet.networks.readout import MAX_WEIGHT_BITS, Readout
 
 RULES = ("surrogate", "delta", "sigmoid", "lut")
-"""Learning rules, each with a module of its name beside this one."""
+"""The learning rules, each with a module of its name beside this one."""
 
 STEP_RULES = ("surrogate", "delta", "sigmoid")
-"""Those that change weights; rule lut changes tables and wires."""
+"""The rules that change weights; rule lut changes tables and wires."""
 
 GRADIENT_RULES = ("surrogate", "sigmoid", "lut")
-"""Those that go down a gradient, with torch."""
+"""The rules that go down a gradient, with torch."""
 
 KINDS = ("step", "lut")
-"""Kinds of networks."""
+"""The kinds of networks that can be trained: of step neurons, or of look-up tables."""
 
 TABLE_INPUTS = (4, 7, 10, 13, 16)
 """How many pixels a counted table can see; see `stepnet.learning.lut_model`."""
 
 SURROGATES = ("straight-through", "hard-tanh", "sigmoid", "arctan", "triangle")
-"""What counts as the slope of a step; see `stepnet.learning.surrogates`."""
+"""The names of what may stand for the slope of a step; see `stepnet.learning.surrogates`."""
 
 DELTA_WEIGHT_BITS = range(4, MAX_WEIGHT_BITS + 1)
 """Bits per weight that the delta rule can move: with fewer, a step of 1 is too large."""
@@ -49,7 +49,8 @@ MAX_SEED = (1 << 63) - 1
 """The largest seed that all random generators take."""
 
 MAX_HIDDEN = 1 << 16
-"""Neurons of a hidden layer; more is a slip of the finger, and no memory would hold the weights."""
+"""The most neurons of a hidden layer; more is a slip of the finger, and no memory would hold their
+weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +224,15 @@ class Config:
         ),
     ] = None
 
+    gathered: Annotated[
+        int | None,
+        Setting(
+            "Kind lut: how many bits are gathered of an image in place of pixels, each the answer "
+            "of a table on pixels of one byte, for chips that take it byte by byte.",
+            rules=("lut",),
+        ),
+    ] = None
+
     temperature: Annotated[
         float | None,
         Setting(
@@ -335,8 +345,14 @@ class Config:
                 f"The setting table_inputs is {self.table_inputs}; "
                 f"choose one of {', '.join(map(str, TABLE_INPUTS))}."
             )
-        if self.pixels is not None and self.pixels < 1:
-            raise TrainingError(f"The setting pixels is {self.pixels}; give at least 1.")
+        for name, count in (("pixels", self.pixels), ("gathered", self.gathered)):
+            if count is not None and count < 1:
+                raise TrainingError(f"The setting {name} is {count}; give at least 1.")
+        if self.pixels is not None and self.gathered is not None:
+            raise TrainingError(
+                f"Of {self.pixels} pixels, {self.gathered} bits are to be gathered; give one of "
+                "both, pixels or gathered."
+            )
         if self.temperature is not None and not 0 < self.temperature < math.inf:
             raise TrainingError(
                 f"The temperature is {self.temperature}; give a finite number greater than 0."
@@ -360,7 +376,7 @@ class Config:
 
     @property
     def passes(self) -> int:
-        """Passes over the training images, the teacher's included."""
+        """How many passes over the training images there are, the teacher's included."""
         return self.epochs + (self.teacher_epochs if self.distillation else 0)
 
     @property
@@ -399,10 +415,10 @@ class Progress:
 
     epoch: the one under way, 1 to `epochs`.
     images_done, images_total: training images seen so far and in the whole run.
-    loss: mean over the epoch so far of what the rule makes small. accuracy: part of the epoch's
-    images, as warped, whose whole code came out right.
-    learning_rate: of the last step, in parts of its peak for a teacher; None for rule delta, whose
-    steps are fixed.
+    loss: what the rule makes small, as the mean over the epoch so far.
+    accuracy: part of the epoch's images, as warped, whose whole code came out right.
+    learning_rate: the rate of the last step; for a teacher in parts of its peak; None for rule
+    delta, whose steps are fixed.
     teaching: whether it is the teacher that learns.
     """
 

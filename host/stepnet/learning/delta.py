@@ -1,23 +1,25 @@
 """The delta rule: learning without a gradient, in integers, with numpy alone.
 
-A step has no slope, so nothing is differentiated here. Instead: adjust the weights up or down by a
-fixed amount, in proportion to their contribution to the error. For one image, with activations `a`
-of 0 and 1, weights `w` and thresholds `t`, all integers:
+`stepnet.learning.train` uses it for `rule="delta"`; `DeltaLearner` is the rule at work. A step has
+no slope, so nothing is differentiated here. Instead: adjust the weights up or down by a fixed
+amount, in proportion to their contribution to the error. For one image, with activations `a` of 0
+and 1, weights `w` and thresholds `t`, all integers:
 
-1.  Forward. Neuron j is at a distance d from its threshold, and fires if that is not negative:
+1.  Forward. The sum of neuron j exceeds its threshold by d[j]; it fires if that is not negative:
 
         d[j] = sum_i w[j,i] a[i] - t[j]
         y[j] = 1 if d[j] >= 0 else 0
 
 2.  Error at the output. Neuron k belongs to a bit of the character's code and should fire
-    (u[k] = +1) or be silent (u[k] = -1). It is corrected if it is wrong, and also if it is right by
-    less than a margin, so that the next change elsewhere does not make it wrong:
+    (u[k] = +1) or be silent (u[k] = -1). It is corrected if it is wrong, and also if it is right
+    but nearer to its threshold than `safe`, so that the next change elsewhere does not make it
+    wrong:
 
-        e[k] = u[k] if u[k] d[k] < margin else 0
+        e[k] = u[k] if u[k] d[k] < safe else 0
 
-3.  Error of hidden neurons. What neuron j contributed to the errors is the sum of the weights over
-    which it feeds them. Had it fired, sums with e = +1 would gain w[k,j], those with e = -1 lose
-    it; so the sign says what it should have done:
+3.  Error of hidden neurons. Neuron j contributed to the errors over the weights that lead from it
+    to the neurons above. Had it fired, sums with e = +1 would have gained w[k,j], and sums with
+    e = -1 would have lost it; so the sign of all that says what it should have done:
 
         u[j] = sign(sum_k e[k] w[k,j])
 
@@ -41,13 +43,13 @@ of 0 and 1, weights `w` and thresholds `t`, all integers:
 Images are taken in small batches, so that the sums are matrix products: all images of a batch see
 the same weights. Before each batch the images are moved by up to one pixel each way.
 
-Relatives. With one layer and no margin this is the perceptron rule (F. Rosenblatt, "The perceptron:
-a probabilistic model for information storage and organization in the brain", Psychological Review
-65, 1958). Blaming hidden neurons near their threshold first is the minimal disturbance principle
-(B. Widrow and M. A. Lehr, "30 years of adaptive neural networks: perceptron, Madaline, and
-backpropagation", Proceedings of the IEEE 78, 1990). Madaline Rule II (R. Winter and B. Widrow,
-"Madaline Rule II: a training algorithm for neural networks", ICNN 1988) flips such a neuron to see
-whether that helps, where this rule asks the weights above it.
+Relatives. With one layer and `safe` = 0 this is the perceptron rule (F. Rosenblatt, "The
+perceptron: a probabilistic model for information storage and organization in the brain",
+Psychological Review 65, 1958). Blaming hidden neurons near their threshold first is the minimal
+disturbance principle (B. Widrow and M. A. Lehr, "30 years of adaptive neural networks: perceptron,
+Madaline, and backpropagation", Proceedings of the IEEE 78, 1990). Madaline Rule II (R. Winter and
+B. Widrow, "Madaline Rule II: a training algorithm for neural networks", ICNN 1988) flips such a
+neuron to see whether that helps, where this rule asks the weights above it.
 
 Numbers are integers throughout. They are kept in floating point, where integers of this size are
 exact and matrix products fast, so a seed gives the same network on every processor.
@@ -71,28 +73,30 @@ from stepnet.networks.network import Layer, Network
 from stepnet.networks.reference import FLOAT32_EXACT
 
 Integers = NDArray[np.floating[Any]]
-"""Integers, held exactly in a float type."""
+"""Arrays of integers, held exactly in a float type."""
 
 BATCH = 32
-"""Images that see the same weights."""
+"""How many images see the same weights."""
 
 NEAR = 2
-"""How near its threshold a hidden neuron takes blame, in spreads of its first sums."""
+"""`near` of step 3, in spreads of a neuron's first sums."""
 
-MARGIN = 4
-"""How far from its threshold an output neuron is left alone, likewise."""
+SAFE = 4
+"""`safe` of step 2, in spreads of a neuron's first sums."""
 
 FIRST_NEEDED = 32
-"""Votes that move a weight in the first pass, for initial weights of +-1."""
+"""How many votes move a weight in the first pass, where weights begin within -1 to 1; where they
+begin n times as large, the nth part of it does."""
 
 LAST_NEEDED_RATIO = 32
-"""How many times more votes than in the first pass it takes in the last."""
+"""How many times as many votes it takes in the last pass as in the first."""
 
 SHIFT_PIXELS = 1
-"""How far images are moved before each batch; more than the margins of MNIST would wrap ink."""
+"""How far images are moved before each batch. The paper around MNIST's characters is wide enough
+for that; if they were moved farther, ink would come in again at the other side."""
 
 HALVING_IMAGES = 1000
-"""Images from which the first thresholds are taken."""
+"""How many images the first thresholds are taken from."""
 
 
 class StepNeurons:
@@ -118,8 +122,10 @@ class StepNeurons:
         """Set the thresholds so that each neuron fires for about half of these inputs."""
         self.thresholds = np.floor(np.median(activations @ self.weights.T, axis=0))
 
-    def distances(self, activations: Integers) -> Integers:
-        """`sum_i w[j,i] a[i] - t[j]`: (N, n_out) from (N, n_in)."""
+    def excess(self, activations: Integers) -> Integers:
+        """By how much each sum exceeds its threshold, `sum_i w[j,i] a[i] - t[j]`: (N, n_out) from
+        (N, n_in).
+        """
         return activations @ self.weights.T - self.thresholds
 
     def vote(self, errors: Integers, activations: Integers, votes_needed: int) -> None:
@@ -141,7 +147,7 @@ class StepNeurons:
         }
 
     def export(self) -> Layer:
-        """The same integers as a layer of a network."""
+        """The weights and thresholds as they stand, as a layer of a network."""
         return Layer(
             self.weights.astype(np.int8), self.thresholds.astype(np.int32), self.weight_bits
         )
@@ -150,7 +156,7 @@ class StepNeurons:
 class DeltaLearner:
     """The rule at work on all of `dataset`; see `stepnet.learning.learner.Learner`.
 
-    The loss it tells is the wrong bits per image.
+    The loss that it tells of is the number of wrong bits per image.
     """
 
     def __init__(self, config: Config, dataset: Dataset) -> None:
@@ -238,35 +244,37 @@ def _learn(
     pixels: (N, inputs). wanted: (N, rows) of +1, -1, and 0 where it does not matter.
     """
     inputs: list[Integers] = []
-    distances: list[Integers] = []
+    excess: list[Integers] = []
     fires = pixels
     for layer in layers:
         inputs.append(fires.astype(layer.weights.dtype))
-        distances.append(layer.distances(inputs[-1]))
-        fires = distances[-1] >= 0
+        excess.append(layer.excess(inputs[-1]))
+        fires = excess[-1] >= 0
 
     *hidden, output = layers
-    errors = np.where(wanted * distances[-1] < MARGIN * output.spread, wanted, 0).astype(
+    errors = np.where(wanted * excess[-1] < SAFE * output.spread, wanted, 0).astype(
         output.weights.dtype
     )
     blame = errors @ output.weights
     output.vote(errors, inputs[-1], votes_needed)
     for number, layer in reversed(list(enumerate(hidden))):
-        errors = np.sign(blame) * (np.abs(distances[number]) < NEAR * layer.spread)
+        errors = np.sign(blame) * (np.abs(excess[number]) < NEAR * layer.spread)
         blame = errors @ layer.weights
         layer.vote(errors, inputs[number], votes_needed)
     return (wanted != 0) & (fires != (wanted > 0))
 
 
 def _steps(votes: Integers, needed: int) -> Integers:
-    """How far each weight moves: 1 for every `needed` votes, which are used up."""
+    """How far each weight moves: 1 for every `needed` votes, which are taken out of `votes`."""
     steps = np.trunc(votes / needed)
     votes -= steps * needed
     return steps
 
 
 def _votes_needed(epoch: int, epochs: int) -> int:
-    """From `FIRST_NEEDED`, multiplied by the same factor from pass to pass."""
+    """How many votes move a weight in this pass: `FIRST_NEEDED` in the first, and from pass to pass
+    more by the same factor.
+    """
     passed = (epoch - 1) / max(1, epochs - 1)
     return round(FIRST_NEEDED * LAST_NEEDED_RATIO**passed)
 
@@ -277,10 +285,12 @@ def _halve_thresholds(layers: list[StepNeurons], pixels: NDArray[np.bool_]) -> N
     for layer in layers:
         activations = fires.astype(layer.weights.dtype)
         layer.halve(activations)
-        fires = layer.distances(activations) >= 0
+        fires = layer.excess(activations) >= 0
 
 
 def _shift(pixels: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.bool_]:
-    """A batch of images moved together, by up to `SHIFT_PIXELS` each way, round the edges."""
+    """A batch of images, all moved alike by up to `SHIFT_PIXELS` in each direction; what leaves at
+    one edge comes in at the other.
+    """
     rows, columns = random.integers(-SHIFT_PIXELS, SHIFT_PIXELS, 2, endpoint=True)
     return np.roll(pixels, (rows, columns), axis=(1, 2))

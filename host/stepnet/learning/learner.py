@@ -1,4 +1,8 @@
-"""What every learning rule is to the rest: a learner that goes over the images pass by pass."""
+"""What all learning rules have in common: a learner that goes over the images pass by pass.
+
+`stepnet.learning.training` drives one, whatever its rule, and `stepnet.learning.run` keeps its
+state.
+"""
 
 from __future__ import annotations
 

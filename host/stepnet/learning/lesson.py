@@ -2,16 +2,17 @@
 # (torch publishes many functions without complete types)
 """What the rows of the last layer are taught for each readout, and what being right means.
 
-A row has a margin, a real number; it fires where that is not negative.
+The rules that go down a gradient share it. A row has an excess, a real number: by how much its sum,
+brought to a common scale, exceeds its threshold. It fires where that is not negative.
 
 bits     every row has its bit to answer; the loss is the sum of the binary cross-entropies.
-tree     likewise, but only the rows on the path of the true bits are asked: the true bits choose
-         the rows while learning, the network's own bits when it reads.
-nearest  rows compete with their margins; the loss is their cross-entropy.
+tree     only the rows on the path of the true bits have a bit to answer: the true bits choose the
+         rows while learning, the network's own bits when it reads.
+nearest  the row with the largest excess wins; the loss is the cross-entropy over all rows.
 
 In each case the loss of an image is minus the logarithm of the chance that its whole code comes out
-right, where the margins are taken as independent logits. Where a teacher says that an image may be
-several characters, it is the mean over these.
+right, where each excess is taken as an independent logit. Where a teacher says that an image may be
+several characters, the loss is the mean over these.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from stepnet.networks.network import Readout
 class Lesson:
     """The lesson of one readout and alphabet.
 
-    targets: the same in numpy, with the rows that are not trained. rows: how many are.
+    targets: what each row has to answer, in numpy, with the rows that are not trained.
+    rows: how many rows are trained.
     """
 
     def __init__(self, readout: Readout, alphabet: str) -> None:
@@ -39,27 +41,30 @@ class Lesson:
         self._fires = (wanted > 0).float()
         self._silent = (wanted < 0).float()
 
-    def loss(self, margins: Tensor, chances: Tensor) -> Tensor:
+    def loss(self, excess: Tensor, chances: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar.
 
-        margins: (N, rows). chances: (N, characters), how probable each character of the alphabet
-        is; of a label, 1 for one and 0 for the others.
+        excess: (N, rows).
+        chances: (N, characters), how probable each character of the alphabet is; a label makes one
+        of them 1 and the others 0.
         """
         if self.readout is Readout.NEAREST:
-            return -(chances * functional.log_softmax(margins, dim=1)).sum(dim=1).mean()
-        rows = (chances @ self._fires) * functional.softplus(-margins)
-        rows = rows + (chances @ self._silent) * functional.softplus(margins)
+            return -(chances * functional.log_softmax(excess, dim=1)).sum(dim=1).mean()
+        rows = (chances @ self._fires) * functional.softplus(-excess)
+        rows = rows + (chances @ self._silent) * functional.softplus(excess)
         return rows.sum(dim=1).mean()
 
-    def right(self, margins: Tensor, indices: Tensor) -> Tensor:
-        """Whether the whole code is right: (N,) bool. A walk with right rows alone is the path.
+    def right(self, excess: Tensor, indices: Tensor) -> Tensor:
+        """Whether each whole code is right: (N,) bool.
 
-        margins: (N, rows). indices: (N,) int64, the place in the alphabet of each character.
+        excess: (N, rows).
+        indices: (N,) int64, the place of each true character in the alphabet.
         """
         if self.readout is Readout.NEAREST:
-            return margins.argmax(dim=1) == indices
+            return excess.argmax(dim=1) == indices
+        # A tree whose rows on the true path are all right has walked the true path.
         wanted = self._wanted[indices]
-        return (((margins >= 0) == (wanted > 0)) | (wanted == 0)).all(dim=1)
+        return (((excess >= 0) == (wanted > 0)) | (wanted == 0)).all(dim=1)
 
     def chances(self, indices: Tensor) -> Tensor:
         """Labels as chances: (N, characters) float of 0 and 1, from (N,) int64."""

@@ -2,10 +2,10 @@
 # (torch publishes many functions without complete types)
 """Rule lut: gradient descent on the tables and wires of a network of look-up tables.
 
-The model is in `stepnet.learning.lut_model`; what the counts are taught is in
-`stepnet.learning.lesson`, where a row's margin is how far its count is from half of its tables,
-divided by a temperature. Images, warps, batches and the course of the rate are those of the other
-rules.
+`stepnet.learning.train` uses it for `rule="lut"`. The model is in `stepnet.learning.lut_model`;
+what the counts are taught is in `stepnet.learning.lesson`, where a row's excess is how far its
+count is above half of its tables, divided by a temperature. Images, warps, batches and the course
+of the rate are those of the other rules.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stepnet.learning.augmentation import warp
 from stepnet.learning.config import Config, Progress
 from stepnet.learning.learner import State
 from stepnet.learning.lesson import Lesson
-from stepnet.learning.lut_model import MOMENTUM, SECOND_MOMENT, LutModel
+from stepnet.learning.lut_model import MOMENTUM, SECOND_MOMENT, Gathering, LutModel
 from stepnet.learning.pixel_choice import most_telling
 from stepnet.learning.schedule import rate
 from stepnet.learning.torch_state import (
@@ -32,14 +32,16 @@ from stepnet.learning.torch_state import (
     tensors_state,
     threads,
 )
-from stepnet.networks.lut import LutNetwork
+from stepnet.networks import reference
+from stepnet.networks.lut import LutLayer, LutNetwork
 from stepnet.networks.network import Readout
 
 WIRE_RATE = 0.7
-"""Learning rate of the wires' weights, in parts of the tables'."""
+"""The learning rate of the wires' weights, in parts of that of the tables."""
 
 TEMPERATURE_FACTOR, TEMPERATURE_POWER = 0.24, 0.57
-"""The usual temperature is the one times the tables of a row to the power of the other."""
+"""The usual temperature is the first of these times the tables of a row to the power of the
+second."""
 
 
 class LutLearner:
@@ -59,9 +61,15 @@ class LutLearner:
                 "one for each, better a hundred."
             )
         self.indices = torch.from_numpy(self.lesson.targets.indices(dataset.labels))
-        candidates = most_telling(dataset.images >= config.ink_threshold, config.pixels)
+        pixels = reference.ink(dataset.images, config.ink_threshold)
+        chosen = most_telling(pixels, config.gathered or config.pixels)
+        self.gathering = None
+        if config.gathered:
+            # Where few pixels tell all, several tables begin with the same one.
+            chosen = np.resize(chosen, config.gathered)
+            self.gathering = Gathering(chosen, pixels[0].size, self.generator)
         self.model = LutModel(
-            torch.from_numpy(candidates),
+            torch.arange(len(chosen)) if self.gathering else torch.from_numpy(chosen),
             self.lesson.rows,
             config.tables,
             config.table_inputs,
@@ -76,6 +84,8 @@ class LutLearner:
         nearest = config.readout is Readout.NEAREST
         self.thresholds = torch.zeros_like(sizes) if nearest else (sizes / 2).ceil()
         self.latents = [self.model.counted.latents, self.model.first.latents]
+        if self.gathering:
+            self.latents.append(self.gathering.tables.latents)
         self.optimiser = torch.optim.Adam(
             self.latents, betas=(MOMENTUM, SECOND_MOMENT), eps=1e-12, fused=True
         )
@@ -106,13 +116,20 @@ class LutLearner:
 
     def _learn_batch(self, batch: Tensor, step: int, learning_rate: float) -> tuple[float, int]:
         """One step on one batch; returns its loss and how many codes were right before it."""
-        counts = self.model.forward(self._pixels(batch)).requires_grad_()
+        counts = self.counts(self._pixels(batch)).requires_grad_()
         indices = self.indices[batch]
-        margins = (counts - self.thresholds + self._tie) / self.temperature
-        loss = self.lesson.loss(margins, self.lesson.chances(indices))
+        excess = (counts - self.thresholds + self._tie) / self.temperature
+        loss = self.lesson.loss(excess, self.lesson.chances(indices))
         (gradient,) = torch.autograd.grad(loss, [counts])
         with torch.no_grad():
-            *of_latents, of_weights = self.model.backward(gradient)
+            wire_rate = WIRE_RATE * learning_rate
+            of_counted, of_first, of_inputs, of_weights = self.model.backward(gradient)
+            of_latents = [of_counted, of_first]
+            if self.gathering:
+                of_bits = self.model.of_candidates(of_inputs)
+                of_gathered, of_places = self.gathering.backward(of_bits)
+                of_latents.append(of_gathered)
+                self.gathering.wires.move(of_places, step + 1, wire_rate)
             for latents, of_these in zip(self.latents, of_latents, strict=True):
                 latents.grad = of_these
             for group in self.optimiser.param_groups:
@@ -120,33 +137,49 @@ class LutLearner:
             self.optimiser.step()
             for latents in self.latents:
                 latents.clamp_(-1, 1)
-            self.model.move_wires(of_weights, step + 1, WIRE_RATE * learning_rate)
-        return loss.item(), int(self.lesson.right(margins, indices).sum())
+            self.model.wires.move(of_weights, step + 1, wire_rate)
+        return loss.item(), int(self.lesson.right(excess, indices).sum())
 
     @property
     def _tie(self) -> float:
-        """Half a count where rows fire at their threshold: so learning sees both sides alike."""
+        """What is added to each count: a half where rows fire at their threshold, so that learning
+        sees both sides of it alike.
+        """
         return 0.0 if self.config.readout is Readout.NEAREST else 0.5
 
+    def counts(self, pixels: Tensor) -> Tensor:
+        """The counts of images, (N, rows) float, from their bits, (pixels, N) uint8."""
+        if self.gathering:
+            return self.model.forward(self.gathering.forward(pixels))
+        return self.model.forward(pixels[self.model.candidates])
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """All that training changes, but for what the optimiser of the latents remembers."""
+        tensors = {f"model_{name}": tensor for name, tensor in self.model.tensors().items()}
+        if self.gathering:
+            tensors["gathered"] = self.gathering.tables.latents
+            wires = self.gathering.wires.tensors()
+            tensors |= {f"gathering_{name}": tensor for name, tensor in wires.items()}
+        return tensors
+
     def _pixels(self, batch: Tensor) -> Tensor:
-        """Bits of warped images as the reference has them: (candidates, N) uint8."""
+        """Bits of warped images as the reference has them: (pixels, N) uint8."""
         images = self.images[batch].float()
         if self.config.augmentation:
             images = warp(images, self.config.augmentation, self.generator)
-        bits = (images >= self.config.ink_threshold).flatten(1)
-        return bits.T[self.model.candidates].to(torch.uint8)
+        return reference.ink(images, self.config.ink_threshold).flatten(1).T.to(torch.uint8)
 
     def state(self) -> State:
         """See `Learner.state`."""
         return {
-            **tensors_state(self.model.tensors(), "model_"),
+            **tensors_state(self._tensors(), ""),
             **optimiser_state(self.optimiser, "optimiser_"),
             "generator": self.generator.get_state().numpy().copy(),
         }
 
     def restore(self, state: State) -> None:
         """See `Learner.restore`."""
-        restore_tensors(self.model.tensors(), state, "model_")
+        restore_tensors(self._tensors(), state, "")
         restore_optimiser(self.optimiser, state, "optimiser_")
         self.generator.set_state(torch.from_numpy(np.array(state["generator"], dtype=np.uint8)))
 
@@ -160,7 +193,7 @@ class LutLearner:
         thresholds[targets.trained_rows] = self.thresholds.numpy()
         return LutNetwork(
             name=name,
-            layers=self.model.export(height * width),
+            layers=self._layers(height * width),
             counts=self.model.counts(thresholds, targets.trained_rows),
             height=height,
             width=width,
@@ -169,3 +202,9 @@ class LutLearner:
             alphabet=targets.alphabet,
             code_prefix=targets.code_prefix,
         )
+
+    def _layers(self, pixels: int) -> tuple[LutLayer, ...]:
+        if not self.gathering:
+            return self.model.export(pixels)
+        gathered = self.gathering.export(pixels)
+        return (gathered, *self.model.export(gathered.n_out))

@@ -39,16 +39,19 @@ INITIAL_LATENT = 0.5
 """Standard deviation of the latents of tables before training."""
 
 SLOPE = 2.0
-"""Of the sigmoid that stands for the entries of a table on the way back."""
+"""The slope of the sigmoid that stands for the entries of a table on the way back."""
 
 MOMENTUM = 0.9
 SECOND_MOMENT = 0.99
+
+PIXELS_PER_BYTE = 8
+"""As the link brings them."""
 
 ADDRESSES = torch.arange(TABLE_BITS)
 
 
 class Tables:
-    """Tables of one layer; their wires are the matter of who asks them.
+    """Tables of one layer under training, without their wires, which `LutModel` keeps.
 
     latents: (tables, 16) in -1 to 1; an entry is 1 where its latent is positive.
     """
@@ -79,12 +82,91 @@ class Tables:
         return tables_of((self.latents > 0).numpy())
 
 
+class Wires:
+    """What wires want: for each of them a weight for each bit that it may be connected to.
+
+    weights: (wires, candidates); the largest one is where the wire goes.
+    """
+
+    def __init__(self, count: int, candidates: int, generator: torch.Generator) -> None:
+        self.weights = torch.randn(count, candidates, generator=generator) * INITIAL_WEIGHT
+        self._momentum = torch.zeros_like(self.weights)
+        self._square = torch.zeros(count, 1)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that training changes, by name."""
+        return {"weights": self.weights, "momentum": self._momentum, "square": self._square}
+
+    @property
+    def chosen(self) -> Tensor:
+        """The candidate of each wire: (wires,) int64."""
+        return self.weights.argmax(dim=1)
+
+    def move(self, gradient: Tensor, step: int, rate: float) -> None:
+        """One step of Adam (Kingma and Ba, arXiv:1412.6980) with one second moment for each wire.
+
+        gradient: of the weights. step: 1 for the first.
+        """
+        self._momentum.lerp_(gradient, 1 - MOMENTUM)
+        self._square.lerp_(gradient.square().mean(dim=1, keepdim=True), 1 - SECOND_MOMENT)
+        spread = (self._square / (1 - SECOND_MOMENT**step)).sqrt_().add_(1e-12)
+        self.weights.addcdiv_(self._momentum, spread, value=-rate / (1 - MOMENTUM**step))
+
+
+class Gathering:
+    """Tables that each see up to four pixels of one byte, and so can be answered when it comes.
+
+    A chip that takes an image byte by byte then keeps their answers instead of pixels, at no more
+    cost: where a pixel would be kept, a table lies in front of the register.
+
+    pixels: (tables,) the pixel that each table passes on at first; it sees the others of its byte.
+    count: pixels of an image.
+    """
+
+    def __init__(self, pixels: NDArray[np.int64], count: int, generator: torch.Generator) -> None:
+        tables = len(pixels)
+        self.tables = Tables(tables, generator)
+        passes = (ADDRESSES & 1) * 2.0 - 1
+        self.tables.latents.mul_(0.2).add_(0.3 * passes)
+        self.wires = Wires(TABLE_INPUTS * tables, PIXELS_PER_BYTE, generator)
+        own = torch.from_numpy(pixels)
+        self._bits = (own - own % PIXELS_PER_BYTE)[:, None] + torch.arange(PIXELS_PER_BYTE)
+        self.wires.weights[torch.arange(tables), own % PIXELS_PER_BYTE] += 3 * INITIAL_WEIGHT
+        outside = (self._bits >= count).repeat(TABLE_INPUTS, 1)
+        self.wires.weights[outside] = -torch.inf
+        self._bits.clamp_(max=count - 1)
+        self._pixels = torch.zeros(0)
+
+    @property
+    def _seen(self) -> Tensor:
+        """The pixels of each table: (tables, 4)."""
+        places = self.wires.chosen.reshape(TABLE_INPUTS, -1).T
+        return self._bits.gather(1, places)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """The answers, (tables, N) uint8, from the bits of all pixels, (pixels, N) uint8."""
+        self._pixels = pixels
+        return self.tables.forward([pixels[seen] for seen in self._seen.T])
+
+    def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients of the latents and of the wires' weights, from that of the answers."""
+        of_latents, of_inputs = self.tables.backward(gradient)
+        signs = self._pixels[self._bits] * 2.0 - 1
+        products = [torch.einsum("tn,tbn->tb", each, signs) for each in of_inputs]
+        return of_latents, torch.cat(products)
+
+    def export(self, pixels: int) -> LutLayer:
+        """The layer, whose wires go to the pixels of an image."""
+        return LutLayer(self._seen.numpy(), self.tables.export(), pixels)
+
+
 class LutModel:
     """Counted tables, the tables before them, and the wires of all.
 
-    candidates: (candidates,) the pixels that wires may choose. rows: of the readout.
-    counted: how many tables are counted, spread evenly over the rows. inputs: pixels that each of
-    them sees: 4, 7, 10, 13 or 16.
+    candidates: (candidates,) the pixels, or gathered bits, that wires may choose.
+    rows: how many rows of the readout are trained.
+    counted: how many tables are counted, spread evenly over the rows.
+    inputs: how many candidates each of them sees: 4, 7, 10, 13 or 16.
     """
 
     def __init__(
@@ -95,34 +177,29 @@ class LutModel:
         self.before = (inputs - TABLE_INPUTS) // (TABLE_INPUTS - 1)
         self.counted = Tables(counted, generator)
         self.first = Tables(counted * self.before, generator)
-        shape = (inputs * counted, len(candidates))
-        self.weights = torch.randn(shape, generator=generator) * INITIAL_WEIGHT
+        self.wires = Wires(inputs * counted, len(candidates), generator)
         self.groups = torch.arange(counted) % rows
         self._belongs = torch.nn.functional.one_hot(self.groups, rows).float()
-        self._momentum = torch.zeros_like(self.weights)
-        self._square = torch.zeros(len(self.weights), 1)
         self._half = torch.bfloat16 if _has_bfloat16() else torch.float32
         self._pixels = torch.zeros(0)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that training changes, by name, but for what an optimiser of the latents keeps."""
+        """All that training changes, by name, except what the optimiser of the latents keeps."""
         return {
             "counted": self.counted.latents,
             "first": self.first.latents,
-            "weights": self.weights,
-            "momentum": self._momentum,
-            "square": self._square,
+            **self.wires.tensors(),
         }
 
     @property
     def sizes(self) -> Tensor:
-        """Tables counted for each row: (rows,) int64."""
+        """How many tables are counted for each row: (rows,) int64."""
         return torch.bincount(self.groups, minlength=self.rows)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """The counts, (N, rows) float, from the candidates' bits, (candidates, N) uint8."""
         self._pixels = pixels
-        inputs = self._split(pixels[self.weights.argmax(dim=1)])
+        inputs = self._split(pixels[self.wires.chosen])
         if self.before:
             groups = inputs[: TABLE_INPUTS * self.before]
             merged = [torch.cat(groups[place::TABLE_INPUTS]) for place in range(TABLE_INPUTS)]
@@ -130,10 +207,11 @@ class LutModel:
             inputs = [*answers, *inputs[TABLE_INPUTS * self.before :]]
         return self.counted.forward(inputs).float().T @ self._belongs
 
-    def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The gradients of the counted tables' latents, the first tables', and the weights.
+    def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The gradients of the counted tables' latents, of the first tables', of the inputs of both
+        as `_split` has them, stacked, and of the weights.
 
-        gradient: of the counts that `forward` gave last, (N, rows).
+        gradient: (N, rows), that of the counts which `forward` gave last.
         """
         of_counted, of_inputs = self.counted.backward(self._belongs @ gradient.T)
         of_first = torch.zeros_like(self.first.latents)
@@ -148,22 +226,18 @@ class LutModel:
             ] + direct
         # A pixel of 1 in place of the chosen one pushes one way, a pixel of 0 the other.
         signs = self._pixels.to(self._half) * 2 - 1
-        of_weights = torch.cat(of_inputs).to(self._half) @ signs.T
-        return of_counted, of_first, of_weights.float()
+        stacked = torch.cat(of_inputs)
+        of_weights = stacked.to(self._half) @ signs.T
+        return of_counted, of_first, stacked, of_weights.float()
 
-    def move_wires(self, gradient: Tensor, step: int, rate: float) -> None:
-        """One step of Adam (Kingma and Ba, arXiv:1412.6980) with one second moment for each wire.
-
-        gradient: as `backward` gives it. step: 1 for the first.
-        """
-        self._momentum.lerp_(gradient, 1 - MOMENTUM)
-        self._square.lerp_(gradient.square().mean(dim=1, keepdim=True), 1 - SECOND_MOMENT)
-        spread = (self._square / (1 - SECOND_MOMENT**step)).sqrt_().add_(1e-12)
-        self.weights.addcdiv_(self._momentum, spread, value=-rate / (1 - MOMENTUM**step))
+    def of_candidates(self, of_inputs: Tensor) -> Tensor:
+        """The gradient of the candidates' bits, (candidates, N), from that of the inputs."""
+        found = torch.zeros(len(self.candidates), of_inputs.shape[1])
+        return found.index_add_(0, self.wires.chosen, of_inputs)
 
     def export(self, pixels: int) -> tuple[LutLayer, ...]:
-        """The layers of the network. pixels: of an image, which the first layer is wired to."""
-        chosen = self.candidates[self.weights.argmax(dim=1)].numpy()
+        """The layers of the network. pixels: what there is that the first layer can be wired to."""
+        chosen = self.candidates[self.wires.chosen].numpy()
         wires = chosen.reshape(-1, len(self.counted.latents))
         if not self.before:
             return (LutLayer(wires.T, self.counted.export(), pixels),)
@@ -185,12 +259,13 @@ class LutModel:
     def counts(self, thresholds: NDArray[np.int32], rows: NDArray[np.intp]) -> Counts:
         """How the exported tables are counted.
 
-        thresholds: (all rows of the readout,). rows: which of them are trained, in their order.
+        thresholds: one for each row of the readout.
+        rows: which of these rows are trained, in their order.
         """
         return Counts(rows[self.groups.numpy()], thresholds)
 
     def _split(self, stacked: Tensor) -> list[Tensor]:
-        """Blocks of as many rows as there are counted tables."""
+        """The rows in blocks, each of as many as there are counted tables."""
         return list(stacked.split(len(self.counted.latents)))
 
 

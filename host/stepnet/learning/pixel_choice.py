@@ -1,4 +1,4 @@
-"""Which pixels of an image tell the most."""
+"""Chooses the pixels of an image that tell the most, for networks that see only some of them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 RARE = 0.0005
-"""Part of the images; a pixel that is ink, or is none, more seldom tells nothing."""
+"""A pixel tells nothing if it is ink, or is none, in a smaller part of the images than this."""
+
+NOTHING = 1e-9
+"""A variance that is rounding alone: the pixel is told by those already chosen."""
 
 AT_ONCE = 4096
-"""Images whose products are summed together."""
+"""How many images' products are summed together."""
 
 
 def most_telling(pixels: NDArray[np.bool_], count: int | None) -> NDArray[np.int64]:
-    """The `count` pixels that together tell the most of an image, in their order: (count,).
+    """The `count` pixels that together tell the most of an image, in their order: (count,), or
+    fewer where these tell all others.
 
-    pixels: (N, height, width). count: None for all that differ from image to image; at most that
-    many are chosen.
+    pixels: (N, height, width).
+    count: None for all pixels that differ from image to image; never are more chosen than these.
 
-    The first is the one that differs most; each further one is the one of which most is left when
-    what the chosen ones tell linearly is taken away (a pivoted Cholesky factorisation of the
+    The first is the pixel that differs most. Each further one is the pixel of which most is left
+    when what the chosen ones tell linearly is taken away (a pivoted Cholesky factorisation of the
     covariances; Golub and Van Loan, "Matrix Computations", section 4.2.8).
     """
     flat = pixels.reshape(len(pixels), -1)
@@ -35,6 +39,8 @@ def most_telling(pixels: NDArray[np.bool_], count: int | None) -> NDArray[np.int
     chosen: list[int] = []
     for _ in range(count):
         pivot = int(np.argmax(np.diag(left)))
+        if left[pivot, pivot] < NOTHING:
+            break
         chosen.append(pivot)
         left = left - np.outer(left[:, pivot], left[pivot]) / left[pivot, pivot]
         left[pivot, pivot] = -1.0

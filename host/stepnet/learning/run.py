@@ -1,5 +1,7 @@
 """The folder of a training run: what it was told, what happened, and how to go on with it.
 
+`stepnet train` opens one for every run; programs may give theirs to `stepnet.learning.train`.
+
     config.json      what decides the result: settings, data, versions
     log.jsonl        one line for each pass over the images
     checkpoint.npz   the learner after the last whole pass, until the run is done
@@ -65,8 +67,10 @@ class RunTakenError(TrainingError):
 class Run:
     """A run folder in use.
 
-    folder: where it is. description: what decides the result, as config.json has it.
-    records: of the passes so far. state: of the learner after them; None before the first.
+    folder: where it is.
+    description: what decides the result, as config.json has it.
+    records: one for each pass so far.
+    state: the learner's state after these passes; None before the first.
     """
 
     folder: Path
@@ -155,7 +159,7 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """How long the passes took so far."""
+        """How many seconds the passes took so far."""
         return sum(record["seconds"] for record in self.records)
 
     def damaged(self) -> RunTakenError:

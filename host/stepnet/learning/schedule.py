@@ -1,4 +1,4 @@
-"""The learning rate over a run."""
+"""How the learning rate rises and falls over a run, for the rules that go down a gradient."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ WARM_UP_PART = 0.02
 
 
 def rate(step: int, steps: int) -> float:
-    """Factor on the learning rate in step 0 to `steps` - 1: up in a line, down to 0 in half a
-    cosine (Loshchilov and Hutter, arXiv:1608.03983, without restarts).
+    """The factor on the learning rate in a step, which counts from 0 to `steps` - 1.
+
+    It rises in a line and falls to 0 in half a cosine (Loshchilov and Hutter, arXiv:1608.03983,
+    without restarts).
     """
     warm_up = max(1, int(steps * WARM_UP_PART))
     if step < warm_up:

@@ -1,6 +1,8 @@
 # pyright: basic
 # (torch publishes many functions without complete types)
-"""Rule sigmoid: the ordinary way, as a yardstick for the others.
+"""Rule sigmoid: the ordinary way of training, as a yardstick for the other rules.
+
+`stepnet.learning.train` uses it for `rule="sigmoid"`.
 
 Sigmoid neurons, backpropagation, and plain stochastic gradient descent on batches, without
 momentum: `w -= rate * dL/dw` (Rumelhart, Hinton and Williams, Nature 323, 1986). Images, warps,
@@ -65,8 +67,8 @@ class SigmoidLearner:
             step = (epoch - 1) * self.batches + number
             learning_rate = self.config.peak_rate * rate(step, epochs * self.batches)
             pixels, indices = self._pixels(batch), self.indices[batch]
-            margins = self.margins(pixels)
-            loss = self.lesson.loss(margins, self.lesson.chances(indices))
+            excess = self.excess(pixels)
+            loss = self.lesson.loss(excess, self.lesson.chances(indices))
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"The loss became {loss.item()} in epoch {epoch}; give a lower learning rate "
@@ -75,7 +77,7 @@ class SigmoidLearner:
             self._descend(loss, learning_rate)
             seen += len(batch)
             loss_sum += loss.item() * len(batch)
-            right += int(self.lesson.right(margins, indices).sum())
+            right += int(self.lesson.right(excess, indices).sum())
             yield Progress(
                 epoch=epoch,
                 epochs=epochs,
@@ -86,8 +88,10 @@ class SigmoidLearner:
                 learning_rate=learning_rate,
             )
 
-    def margins(self, pixels: Tensor) -> Tensor:
-        """The sums of the last layer's trained rows: (N, rows) from (N, inputs) of 0 and 1."""
+    def excess(self, pixels: Tensor) -> Tensor:
+        """The sums of the last layer's trained rows, bias included: (N, rows) from (N, inputs) of 0
+        and 1. The bias is minus the threshold, so a row fires where its sum is not negative.
+        """
         sums = pixels
         for number in range(self.config.layer_count):
             activations = torch.sigmoid(sums) if number else pixels
@@ -127,7 +131,9 @@ class SigmoidLearner:
         )
 
     def _complete(self, trained: SigmoidLayer) -> SigmoidLayer:
-        """The last layer with the rows too that are not trained; see `Targets.complete`."""
+        """The last layer with all its rows, also those that are not trained; see
+        `Targets.complete`.
+        """
         targets = self.lesson.targets
         rows = targets.wanted.shape[1]
         weights = np.zeros((rows, trained.n_in), dtype=np.float32)

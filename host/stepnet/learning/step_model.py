@@ -23,23 +23,23 @@ from stepnet.learning.surrogates import largest, quantise, round_through, step
 from stepnet.networks.network import Layer, Readout
 
 INITIAL_LATENT = 0.1
-"""Latent weights of one bit start uniformly within this limit, where they change sides easily.
-Others start within 1: this near to 0 all of them would be quantised to the same."""
+"""Latent weights of one bit start uniformly within this limit of 0, where they change their sign
+easily. Weights of more bits start within 1: this near to 0 all would be quantised to the same."""
 
 EPSILON = 1e-5
 """Added to a variance before dividing by its root."""
 
 STATISTICS_BATCH = 8192
-"""Images whose sums are held at a time; the statistics do not depend on it beyond rounding."""
+"""How many images' sums are held at a time; the statistics depend on it by rounding alone."""
 
 
 class StepLayer:
     """Neurons with quantised weights and batch normalisation; the step itself is outside.
 
-    latent: (n_out, n_in) in -1..1, what the optimiser moves. The sums only ever see its quantised
-    value.
-    scale, shift: (n_out,) of the normalisation, trained too.
-    mean, variance: (n_out,) float64 of the sums, set by `set_statistics`.
+    latent: (n_out, n_in) in -1..1, what the optimiser moves. Sums are made of its quantised value
+    only.
+    scale, shift: (n_out,), the normalisation's, which are trained too.
+    mean, variance: (n_out,) float64, those of the sums, set by `set_statistics`.
     """
 
     def __init__(self, n_in: int, n_out: int, kind: int | str, generator: torch.Generator) -> None:
@@ -58,8 +58,8 @@ class StepLayer:
         """The sums of weights whose input is 1: (N, n_out) integers, exact in float32."""
         return functional.linear(activations, quantise(self.latent, self.kind))
 
-    def margins(self, activations: Tensor) -> Tensor:
-        """Sums normalised over this batch, for training; a neuron fires where they are >= 0."""
+    def excess(self, activations: Tensor) -> Tensor:
+        """The sums, normalised over this batch, for training; a neuron fires where that is >= 0."""
         return functional.batch_norm(
             self.sums(activations), None, None, self.scale, self.shift, training=True, eps=EPSILON
         )
@@ -73,7 +73,7 @@ class StepLayer:
             self.scale.clamp_(min=0)
 
     def normalise(self, sums: Tensor) -> Tensor:
-        """Sums normalised with the statistics, in float64: (..., n_out).
+        """The sums, normalised with the statistics, in float64: (..., n_out).
 
         Each operation rounds monotonically. So for each neuron the result never falls as the sum
         grows (never rises, where the scale is negative), rounding included.
@@ -99,7 +99,7 @@ class StepLayer:
         return (self.normalise(self.sums(activations)) >= 0).float()
 
     def export(self) -> Layer:
-        """The same neurons as integers: they fire for exactly the same inputs.
+        """The layer in integers, whose neurons fire for exactly the same inputs.
 
         A neuron fires where `normalise(sum) >= 0`. That holds from some sum on, or, if the scale is
         negative, up to some sum; then row and sums change their sign first. Bisection over all sums
@@ -124,9 +124,9 @@ class ScoreLayer:
     Rows are compared with each other, so they are not normalised one by one; scores are integers
     already while training, and one gain, common to all rows, makes them logits.
 
-    latent: (n_out, n_in) as in `StepLayer`.
-    offset: (n_out,) thresholds in units of `unit`, before rounding.
-    log_gain: (), logarithm of the logits' change per `unit` of score.
+    latent: (n_out, n_in), as in `StepLayer`.
+    offset: (n_out,), the thresholds before rounding, in units of `unit`.
+    log_gain: (), the logarithm of how much a logit changes per `unit` of score.
     """
 
     def __init__(self, n_in: int, n_out: int, kind: int | str, generator: torch.Generator) -> None:
@@ -142,15 +142,15 @@ class ScoreLayer:
         return {"latent": self.latent, "offset": self.offset, "log_gain": self.log_gain}
 
     def thresholds(self) -> Tensor:
-        """(n_out,) integers."""
+        """The thresholds, rounded: (n_out,) integers."""
         return round_through(self.offset * self.unit)
 
     def scores(self, activations: Tensor) -> Tensor:
         """`sum - threshold` of every row: (N, n_out) integers."""
         return functional.linear(activations, quantise(self.latent, self.kind)) - self.thresholds()
 
-    def margins(self, activations: Tensor) -> Tensor:
-        """Scores as logits: (N, n_out)."""
+    def excess(self, activations: Tensor) -> Tensor:
+        """The scores on the scale of logits: (N, n_out)."""
         return self.scores(activations) * (self.log_gain.exp() / self.unit)
 
     @torch.no_grad()
@@ -159,14 +159,14 @@ class ScoreLayer:
         self.latent.clamp_(-1, 1)
 
     def set_statistics(self, batches: list[Tensor]) -> None:
-        """Nothing: scores do not depend on statistics."""
+        """Does nothing, because scores do not depend on statistics."""
 
     def fires(self, activations: Tensor) -> Tensor:
         """Where the score is not negative: (N, n_out) float of 0 and 1."""
         return (self.scores(activations) >= 0).float()
 
     def export(self) -> Layer:
-        """The same rows as integers: they have the same scores."""
+        """The layer in integers, whose rows have exactly the same scores."""
         weights = quantise(self.latent, self.kind).to(torch.int8)
         return Layer(weights.numpy(), self.thresholds().numpy(), _stored_bits(self.kind))
 
@@ -177,7 +177,8 @@ class StepModel:
     Rows of the last layer that have the same answer for every character are not trained: `export`
     adds neurons that always or never fire.
 
-    config: hidden layers, weights, readout and surrogate. n_in: pixels of an image.
+    config: says the hidden layers, the weights, the readout and the surrogate.
+    n_in: how many pixels an image has.
     """
 
     def __init__(
@@ -206,18 +207,19 @@ class StepModel:
         }
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The last hidden layer's activations, and the trained rows before their step.
+        """The last hidden layer's activations, (N, neurons) of 0 and 1, and the excess of the
+        trained rows, (N, rows).
 
-        pixels: (N, inputs) of 0 and 1. (N, hidden) of 0 and 1, and (N, trained rows).
+        pixels: (N, inputs) of 0 and 1.
         """
         *hidden, last = self.layers
         activations = pixels
         for layer in hidden:
-            activations = step(layer.margins(activations), self.surrogate)
-        return activations, last.margins(activations)
+            activations = step(layer.excess(activations), self.surrogate)
+        return activations, last.excess(activations)
 
     def clip(self) -> None:
-        """Keep what has limits within them; after every step of the optimiser."""
+        """Move what has limits back into them; called after every step of the optimiser."""
         for layer in self.layers:
             layer.clip()
 
@@ -234,7 +236,9 @@ class StepModel:
 
     @torch.no_grad()
     def activations(self, pixels: Tensor) -> list[Tensor]:
-        """What every layer answers with these statistics, the trained rows last."""
+        """What the neurons of each layer answer with these statistics, first to last; of the last
+        layer the trained rows alone.
+        """
         states = [pixels]
         for layer in self.layers:
             states.append(layer.fires(states[-1]))
@@ -254,5 +258,5 @@ def _initial_latent(n_in: int, n_out: int, kind: int | str, generator: torch.Gen
 
 
 def _stored_bits(kind: int | str) -> int:
-    """Bits of a weight in the network's file."""
+    """How many bits a weight of this kind takes in the network's file."""
     return 2 if isinstance(kind, str) else kind

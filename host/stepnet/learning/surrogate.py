@@ -2,8 +2,9 @@
 # (torch publishes many functions without complete types)
 """Rule surrogate: gradient descent on a network of steps, with a slope that stands in for them.
 
-The model is in `stepnet.learning.step_model`, the slopes are in `stepnet.learning.surrogates`, what
-the last layer is taught is in `stepnet.learning.lesson`. Here is the run: Adam, whose rate follows
+`stepnet.learning.train` uses it for `rule="surrogate"`, the usual one. The model is in
+`stepnet.learning.step_model`, the slopes are in `stepnet.learning.surrogates`, what the last layer
+is taught is in `stepnet.learning.lesson`. Here is the run: Adam, whose rate follows
 `stepnet.learning.schedule`, over warped and binarised images.
 
 Two helpers may join in, and both are gone when the network is exported. Class detectors read the
@@ -39,10 +40,11 @@ from stepnet.networks import reference
 from stepnet.networks.network import Network
 
 DETECTOR_RATE = 0.1
-"""Learning rate of the class detectors, in parts of the network's: their weights are not cut."""
+"""The learning rate of the class detectors, in parts of that of the network: their weights are real
+numbers and stay so, and need no steps large enough to change a quantised weight."""
 
 ASKED_AT_ONCE = 1024
-"""Images that the teacher is shown together."""
+"""How many images the teacher is shown together."""
 
 
 class SurrogateLearner:
@@ -125,9 +127,9 @@ class SurrogateLearner:
             )
 
     def _chances(self, batch: Tensor) -> Tensor:
-        """What the images of a batch are said to be, by their labels and by the teacher.
+        """How probable each character is for each image of a batch, by its label and the teacher.
 
-        The teacher is asked once about each image as it is; a warp does not change what it shows.
+        The teacher is asked once about each image, unwarped; a warp does not change what it shows.
         """
         chances = self.model.lesson.chances(self.indices[batch])
         if self.teacher is None:
@@ -143,8 +145,8 @@ class SurrogateLearner:
     ) -> tuple[Tensor, Tensor]:
         """One step on one batch; returns its loss and which codes were right before it."""
         lesson = self.model.lesson
-        features, margins = self.model.forward(self._binarise(images).float())
-        loss = lesson.loss(margins, chances)
+        features, excess = self.model.forward(self._binarise(images).float())
+        loss = lesson.loss(excess, chances)
         if self.detectors:
             scores = functional.linear(
                 features, self.detectors["weights"], self.detectors["biases"]
@@ -156,14 +158,14 @@ class SurrogateLearner:
         loss.backward()
         self.optimiser.step()
         self.model.clip()
-        return loss.detach(), lesson.right(margins, indices)
+        return loss.detach(), lesson.right(excess, indices)
 
     def _binarise(self, images: Tensor) -> Tensor:
         """Input bits as the reference has them: (N, pixels) bool."""
         return reference.ink(images, self.config.ink_threshold).flatten(1)
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Everything that passes change but the optimisers' memories and the generator."""
+        """Everything that a pass changes, except what the optimisers remember and the generator."""
         tensors = {f"model_{name}": tensor for name, tensor in self.model.parameters().items()}
         tensors |= {f"detectors_{name}": tensor for name, tensor in self.detectors.items()}
         if self.teacher:

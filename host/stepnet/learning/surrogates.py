@@ -1,6 +1,6 @@
 # pyright: basic
 # (torch publishes many functions without complete types)
-"""Steps and roundings that pass gradients.
+"""Steps and roundings that gradients pass through, for rule surrogate.
 
 Forward, a step is a step and a rounded weight is rounded, as in hardware. Backward, something with
 a slope stands in for them: the surrogate. With x the distance from the threshold in normalised
@@ -55,7 +55,9 @@ class _Step(torch.autograd.Function):
 
 
 def step(x: Tensor, surrogate: str) -> Tensor:
-    """1 where x >= 0, else 0; backward the slope of `surrogate`, one of `SLOPES`."""
+    """1 where x >= 0, else 0. A gradient is multiplied by the slope of `surrogate`, one of
+    `SLOPES`.
+    """
     return cast(Tensor, _Step.apply(x, surrogate))
 
 
@@ -74,10 +76,10 @@ class _Quantise(torch.autograd.Function):
 
 
 def quantise(latent: Tensor, kind: int | str) -> Tensor:
-    """The weight for each latent value in -1..1; backward the identity.
+    """The weight for each latent value in -1..1. A gradient passes unchanged.
 
-    kind: 1: -1 or +1. "ternary": -1, 0 or 1. 2: -2 to 1. 3 to 8 bits: an integer of at most
-    2^(kind-1) - 1 either way, so that a neuron can change its sign.
+    kind: 1 makes weights -1 and +1, "ternary" -1, 0 and 1, and 2 makes -2 to 1. 3 to 8 bits make
+    integers of at most 2^(kind-1) - 1 either way, so that a neuron can change its sign.
     """
     return cast(Tensor, _Quantise.apply(latent, kind))
 
@@ -98,5 +100,5 @@ class _Round(torch.autograd.Function):
 
 
 def round_through(x: Tensor) -> Tensor:
-    """The nearest integer; backward the identity."""
+    """The nearest integer. A gradient passes unchanged."""
     return cast(Tensor, _Round.apply(x))

@@ -1,4 +1,4 @@
-"""What each neuron of the last layer has to answer for each character."""
+"""What each neuron of the last layer has to answer for each character, under all learning rules."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from stepnet.networks.network import Layer, Readout
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """The lesson of the last layer, the same for every learning rule.
+    """What the rows of the last layer have to answer.
 
     alphabet: the characters, in the order of their codes.
     wanted: (characters, rows) int8, for each character of the alphabet and each row of the last
     layer: +1 it has to fire, -1 it has to be silent, 0 nobody asks it.
-    code_prefix: readout tree: the leading bits that all codes share; else empty.
+    code_prefix: the leading bits that all codes share, with readout tree; else empty.
     """
 
     alphabet: str
@@ -26,7 +26,10 @@ class Targets:
 
     @classmethod
     def of(cls, readout: Readout, alphabet: str) -> Targets:
-        """The targets of two or more characters. Codes have 7 bits, or 8 beyond ASCII."""
+        """The targets for an alphabet of two or more characters.
+
+        Codes have 7 bits, or 8 if a character lies beyond ASCII.
+        """
         codes = np.array([ord(character) for character in alphabet])
         code_bits = max(7, int(codes.max()).bit_length())
         match readout:
@@ -35,7 +38,7 @@ class Targets:
                 return cls(alphabet, (2 * bits - 1).astype(np.int8))
             case Readout.TREE:
                 words = [f"{code:0{code_bits}b}" for code in codes]
-                # What the smallest and the largest share, all between them share.
+                # The bits that the smallest and the largest code share, all codes share.
                 shared = code_bits - int(codes.min() ^ codes.max()).bit_length()
                 return cls(alphabet, _tree_paths([w[shared:] for w in words]), words[0][:shared])
             case Readout.NEAREST:
@@ -48,7 +51,7 @@ class Targets:
         return np.flatnonzero((self.wanted.max(axis=0) > 0) & (self.wanted.min(axis=0) < 0))
 
     def indices(self, codes: NDArray[np.uint8]) -> NDArray[np.intp]:
-        """The place in the alphabet of each code; all of them are in it."""
+        """The place of each code in the alphabet, which has all of them."""
         alphabet = np.array([ord(character) for character in self.alphabet])
         return np.searchsorted(alphabet, codes)
 
@@ -69,7 +72,9 @@ class Targets:
 
 
 def _tree_paths(words: list[str]) -> NDArray[np.int8]:
-    """The rows in heap order that each word of bits asks, and its bit there as +1 or -1."""
+    """The targets of a tree: for each word of bits the rows, in heap order, that it passes, with
+    its bit there as +1 or -1, and 0 for all other rows.
+    """
     wanted = np.zeros((len(words), (1 << len(words[0])) - 1), dtype=np.int8)
     for path, word in zip(wanted, words, strict=True):
         row = 0

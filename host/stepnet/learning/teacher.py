@@ -13,18 +13,18 @@ import torch
 from torch import Tensor, nn
 
 CHANNELS = (16, 32, 64)
-"""Of the convolutions; each is followed by pooling over 2 x 2 pixels."""
+"""Channels of each convolution; pooling over 2 x 2 pixels follows each."""
 
 FEATURES = 256
-"""Neurons between convolutions and characters."""
+"""Neurons between the convolutions and the characters."""
 
 LEARNING_RATE = 0.003
-"""Of AdamW at its peak."""
+"""The peak of AdamW's learning rate."""
 
 WEIGHT_DECAY = 0.02
 
 TEMPERATURE = 0.5
-"""By which scores are divided before they become chances. Below 1 the teacher makes up its mind:
+"""What scores are divided by before they become chances. Below 1 the teacher makes up its mind:
 where an image may be an `O` or a `0`, bits that are each the likelier one would spell neither."""
 
 

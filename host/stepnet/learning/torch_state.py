@@ -1,6 +1,8 @@
 # pyright: basic
 # (torch publishes many functions without complete types)
-"""States of torch as plain arrays, and torch's threads for a while."""
+"""The states of torch's tensors and optimisers as plain arrays, for checkpoints; and a limit on its
+threads.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ def restore_tensors(tensors: Mapping[str, Tensor], state: State, prefix: str) ->
 
 
 def optimiser_state(optimiser: torch.optim.Optimizer, prefix: str) -> State:
-    """Copies of what an optimiser remembers of each parameter; nothing before its first step."""
+    """Copies of what an optimiser remembers of each parameter; empty before its first step."""
     return {
         f"{prefix}{number}_{name}": tensor.numpy().copy()
         for number, remembered in optimiser.state_dict()["state"].items()
@@ -35,7 +37,7 @@ def optimiser_state(optimiser: torch.optim.Optimizer, prefix: str) -> State:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, state: State, prefix: str) -> None:
-    """Give back what `optimiser_state` copied; rates are the schedule's matter."""
+    """Give back what `optimiser_state` copied. The learning rate is not part of it."""
     remembered: dict[int, dict[str, Tensor]] = {}
     for key, array in state.items():
         if key.startswith(prefix):
@@ -47,7 +49,7 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, state: State, prefix: st
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let torch use `count` threads for a while."""
+    """Let torch use `count` threads until the end of the `with` block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -19,7 +19,7 @@ from stepnet.learning.run import Record, Run
 from stepnet.networks.kinds import AnyNetwork
 
 CHECKS = 12
-"""How many times during a run the network is measured, at most."""
+"""How many times the network is measured during a run, at most."""
 
 
 def train(
@@ -63,7 +63,7 @@ def train(
 
 
 def _pass(learner: Learner, epoch: int, on_progress: Callable[[Progress], None]) -> Record:
-    """One pass, and what to remember of it."""
+    """Make one pass; returns its record."""
     start = time.perf_counter()
     progress = None
     for progress in learner.learn(epoch):
@@ -80,7 +80,9 @@ def _pass(learner: Learner, epoch: int, on_progress: Callable[[Progress], None])
 
 
 def _is_check(epoch: int, epochs: int) -> bool:
-    """Whether the network is measured after this pass: evenly spread, and after the last."""
+    """Whether the network is measured after this pass: checks are evenly spread over the run, and
+    one comes after the last pass.
+    """
     return epoch > 0 and epoch * CHECKS // epochs > (epoch - 1) * CHECKS // epochs
 
 

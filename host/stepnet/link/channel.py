@@ -3,49 +3,90 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
+import time
 from contextlib import suppress
 from typing import Any, Protocol
 
 import serial
 
+from stepnet.link.ready import Readiness
+
 READ_BYTES = 65536
-"""At most so many bytes come out of one read."""
+"""The most bytes that come out of one read."""
 
 
 class Channel(Protocol):
     """An open port. All methods raise OSError if it breaks."""
 
     def read(self, timeout_s: float) -> bytes:
-        """As `stepnet.link.link.Link.read`."""
+        """The next bytes, as `stepnet.link.link.Link.read` promises them."""
         ...
 
-    def write(self, data: bytes, timeout_s: float) -> bool:
-        """Send all of `data`; False once the port took no byte for `timeout_s`."""
+    def write(self, data: bytes, stuck_s: float, whole_s: float) -> bool:
+        """Send all of `data`; False once the port took no byte for `stuck_s`, or not all within
+        `whole_s`."""
+        ...
+
+    def discard(self) -> None:
+        """Forget what was written and has not left this machine, as far as that can be done."""
+        ...
+
+    def close(self) -> None:
+        """Give the port back."""
         ...
 
 
 def channel_of(port: Any) -> Channel:
     """The quickest way through a port that pyserial opened; pyserial carries no types."""
-    is_socket = port.portstr.startswith("socket://")
-    # Other ports do something to the bytes on their way, and Windows reads neither like a file.
-    if os.name == "posix" and (is_socket or type(port) is serial.Serial):
-        if is_socket:
-            _send_at_once(port.fileno())
-        return _DescriptorChannel(port.fileno())
+    # Other ports do something to the bytes on their way, and Windows reads none like a file.
+    if os.name == "posix" and type(port) is serial.Serial:
+        return _TerminalChannel(port)
     return _PortChannel(port)
 
 
-class _DescriptorChannel:
-    """A descriptor that does not block, of a terminal or a socket."""
+class SocketChannel:
+    """A connected socket, which belongs to the channel."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self._socket = connection
+        self._ready = Readiness(connection.fileno())
 
     def read(self, timeout_s: float) -> bytes:
-        readable, _, _ = select.select([self._descriptor], [], [], timeout_s)
-        if not readable:
+        """As `Channel.read`."""
+        if not self._ready.to_read(timeout_s):
+            return b""
+        try:
+            received = self._socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return b""
+        if not received:
+            raise ConnectionError("the other end is gone")
+        return received
+
+    def write(self, data: bytes, stuck_s: float, whole_s: float) -> bool:
+        """As `Channel.write`."""
+        return _write_all(self._socket.send, self._ready, data, stuck_s, whole_s)
+
+    def discard(self) -> None:
+        """As `Channel.discard`; what a socket was given is on its way."""
+
+    def close(self) -> None:
+        """As `Channel.close`."""
+        self._socket.close()
+
+
+class _TerminalChannel:
+    """A terminal device, as a file that does not block."""
+
+    def __init__(self, port: Any) -> None:
+        self._port = port
+        self._descriptor: int = port.fileno()
+        self._ready = Readiness(self._descriptor)
+
+    def read(self, timeout_s: float) -> bytes:
+        if not self._ready.to_read(timeout_s):
             return b""
         try:
             received = os.read(self._descriptor, READ_BYTES)
@@ -55,16 +96,17 @@ class _DescriptorChannel:
             raise ConnectionError("the other end is gone")
         return received
 
-    def write(self, data: bytes, timeout_s: float) -> bool:
-        unsent = memoryview(data)
-        while True:
-            with suppress(BlockingIOError):
-                unsent = unsent[os.write(self._descriptor, unsent) :]
-            if not unsent:
-                return True
-            _, writable, _ = select.select([], [self._descriptor], [], timeout_s)
-            if not writable:
-                return False
+    def write(self, data: bytes, stuck_s: float, whole_s: float) -> bool:
+        return _write_all(self._send, self._ready, data, stuck_s, whole_s)
+
+    def discard(self) -> None:
+        self._port.reset_output_buffer()
+
+    def close(self) -> None:
+        self._port.close()
+
+    def _send(self, data: memoryview) -> int:
+        return os.write(self._descriptor, data)
 
 
 class _PortChannel:
@@ -81,17 +123,32 @@ class _PortChannel:
         self._port.timeout = 0
         return first + self._port.read(READ_BYTES - 1)
 
-    def write(self, data: bytes, timeout_s: float) -> bool:
-        if self._port.write_timeout != timeout_s:  # to set it configures the port again
-            self._port.write_timeout = timeout_s
+    def write(self, data: bytes, stuck_s: float, whole_s: float) -> bool:
+        # pyserial counts from the beginning.
+        if self._port.write_timeout != stuck_s:  # to set it configures the port again
+            self._port.write_timeout = stuck_s
         try:
             self._port.write(data)
         except serial.SerialTimeoutException:
             return False
         return True
 
+    def discard(self) -> None:
+        self._port.reset_output_buffer()
 
-def _send_at_once(descriptor: int) -> None:
-    """Do not hold a small request back until the one before is acknowledged (Nagle)."""
-    with socket.socket(fileno=os.dup(descriptor)) as same:
-        same.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def close(self) -> None:
+        self._port.close()
+
+
+def _write_all(send: Any, ready: Readiness, data: bytes, stuck_s: float, whole_s: float) -> bool:
+    """As `Channel.write`, with a `send` that takes what it can."""
+    unsent = memoryview(data)
+    deadline_s = time.monotonic() + whole_s
+    while True:
+        with suppress(BlockingIOError):
+            unsent = unsent[send(unsent) :]
+        if not unsent:
+            return True
+        left_s = min(stuck_s, deadline_s - time.monotonic())
+        if left_s <= 0 or not ready.to_write(left_s):
+            return False

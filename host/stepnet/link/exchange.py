@@ -30,14 +30,16 @@ MESSAGE_OVERHEAD_BYTES = CRC_BYTES + BUFFER_OVERHEAD_BYTES
 """What a message takes in the board's buffer beside its payload."""
 
 ATTEMPTS = 8
-"""So often one request is sent before it is given up, though the board answers others."""
+"""How many times one request is sent before it is given up, though the board answers others."""
 
 PROBES_PER_TIMEOUT = 4
 """A silent board is asked at the latest after this part of the timeout whether it is there."""
 
 
 def compiled(layout: Layout) -> struct.Struct:
-    """The same layout for the many messages of a stream: quicker, and its fields only by place."""
+    """A layout as a `struct.Struct`, for the many messages of a stream: quicker than the layout
+    itself, but it has its fields by their places alone.
+    """
     formats = {1: "B", 2: "H", 4: "I"}
     return struct.Struct("<" + "".join(formats[size] for size in layout.fields.values()))
 
@@ -60,7 +62,7 @@ _ANSWERS: dict[int, tuple[int, Layout | None]] = {
 _EXPECTED = {
     request: (int(kind), layout and layout.size) for request, (kind, layout) in _ANSWERS.items()
 }
-"""The kind and the size of the payload that answers a request; None for any size."""
+"""The kind of answer to each kind of request, and the size of its payload; None for any size."""
 
 _PURPOSES = {
     Request.IDENTIFY: "identify itself",
@@ -76,13 +78,13 @@ class Message:
 
     request: its kind.
     body: the payload behind the sequence number.
-    buffer_bytes: what it takes in the board's receive buffer.
+    buffer_bytes: how many bytes it takes in the board's receive buffer.
     answer: the payload that answered it; b"" until then. It may be a refusal.
-    doubtful: it was answered after something was lost or refused, which may have been a reset, and
-    before the board was asked what it holds.
-    lost: it was sent, but will not be answered any more.
-    attempts: times it was sent.
-    wanted: whoever sent it still waits for the answer.
+    doubtful: whether it was answered after something was lost or refused, and before the board was
+        asked what it holds: what happened may have been a reset.
+    lost: whether it was sent, but will not be answered any more.
+    attempts: how many times it was sent.
+    wanted: whether somebody still waits for the answer.
     """
 
     __slots__ = (
@@ -121,16 +123,18 @@ class Message:
 
 
 class Exchange:
-    """One side of a conversation over `link`: asks, and matches what comes back.
+    """The host's side of a conversation with a board: asks over `link`, and matches what comes
+    back.
 
     where: how the link is named in errors.
     timeout_s: how long the board may be silent while an answer is due.
 
-    buffer_bytes: of the board's receive buffer, which requests in flight never overfill; 0 keeps
-    one request in flight.
+    buffer_bytes: the size of the board's receive buffer, which requests in flight never overfill; 0
+        keeps one request in flight.
     troubles: goes up when a request is lost or refused.
-    in_doubt: one was, since whoever knows what the board should hold last set this to False.
-    tally: what is counted.
+    in_doubt: whether a request was lost or refused since this was last set to False, which the
+        session does once it has asked what the board holds.
+    tally: the counters.
 
     All methods raise LinkError if the link breaks or what answers does not speak the protocol,
     and LinkTimeoutError if nothing does in time. None waits longer than its timeout for the next
@@ -157,22 +161,22 @@ class Exchange:
 
     @property
     def busy(self) -> bool:
-        """Someone waits for the reading of an image in flight."""
+        """Whether somebody waits for the reading of an image in flight."""
         return any(message.wanted and message.request == _IMAGE for message in self._in_flight)
 
     @property
     def idle(self) -> bool:
-        """Nothing is in flight."""
+        """Whether nothing is in flight."""
         return not self._in_flight
 
     @property
     def dropped_frames(self) -> int:
-        """Frames that came broken, since the beginning."""
+        """How many frames came broken since the beginning."""
         return self._dropped_before + self._frames.dropped
 
     @property
     def round_trip_s(self) -> float:
-        """From a request to its answer, smoothed; 0 before anything was measured."""
+        """The time from a request to its answer, smoothed; 0 before anything was measured."""
         return self._round_trip.seconds
 
     def resync(self) -> None:
@@ -196,13 +200,13 @@ class Exchange:
         """Give the link back. Closing twice does nothing."""
         self._link.close()
 
-    def room_bytes(self) -> int:
-        """What is free in the board's receive buffer, by what is known here."""
+    def free_bytes(self) -> int:
+        """How many bytes of the board's receive buffer are free, by what is known here."""
         return self.buffer_bytes - self._in_flight_bytes
 
     def fits(self, message: Message) -> bool:
         """Whether `message` may be sent now; one may always be in flight."""
-        return not self._in_flight or message.buffer_bytes <= self.room_bytes()
+        return not self._in_flight or message.buffer_bytes <= self.free_bytes()
 
     def send(self, messages: Sequence[Message]) -> None:
         """Send messages of one kind, each under a new number, in one write."""
@@ -230,7 +234,7 @@ class Exchange:
     def settle(self, timeout_s: float | None = None) -> None:
         """Wait until something in flight is answered or known to be lost.
 
-        timeout_s: how long the board may be silent, if not that of the exchange.
+        timeout_s: how long the board may be silent; as long as the exchange allows if None.
         """
         allowed_s = self.timeout_s if timeout_s is None else timeout_s
         now_s = time.monotonic()
@@ -258,9 +262,9 @@ class Exchange:
             self.tally.rest(time.monotonic())
 
     def ask(self, message: Message, *, attempts: int = 1, timeout_s: float | None = None) -> bytes:
-        """The answer to `message`, which is sent up to `attempts` times and nothing beside it.
+        """The answer to `message`, which is sent up to `attempts` times while nothing else is.
 
-        timeout_s: of each attempt, if not that of the exchange.
+        timeout_s: how long each attempt may take; as long as the exchange allows if None.
 
         Raises RefusedError if the board refuses.
         """
@@ -282,7 +286,7 @@ class Exchange:
     def insist(self, message: Message, timeout_s: float | None = None) -> bytes:
         """The answer to `message`, which is sent again each time that it is known to be lost.
 
-        timeout_s: how long the board may be silent, if not that of the exchange.
+        timeout_s: how long the board may be silent; as long as the exchange allows if None.
 
         Raises RefusedError if the board refuses.
         """
@@ -297,7 +301,8 @@ class Exchange:
     def ask_all(self, messages: Iterable[Message]) -> bool:
         """Send `messages` in order, as the board's buffer takes them, and wait for their answers.
 
-        Whether all were answered; False as soon as one is lost, and the others may have arrived.
+        Returns True once all are answered, and False as soon as one is lost; the others may have
+        arrived then.
 
         Raises RefusedError as soon as the board refuses one.
         """
@@ -336,7 +341,7 @@ class Exchange:
         )
 
     def _all_answered(self, unsettled: deque[Message]) -> bool:
-        """Take the answered ones from the front; False if the next one is lost."""
+        """Take the answered messages from the front; False if the next one is lost."""
         while unsettled and unsettled[0].answer:
             self._unless_refused(unsettled.popleft())
         return not (unsettled and unsettled[0].lost)
@@ -353,14 +358,14 @@ class Exchange:
     def _probe(self) -> None:
         """Ask who is there: the answer tells whether what came before it is lost.
 
-        It may exceed the room in the board's buffer. Then the board is only slow, and drops it.
+        It may be more than the board's buffer has free. Then the board is only slow, and drops it.
         """
         self.tally.timeouts += 1
         self.resync()
         self.send([Message(Request.IDENTIFY)])
 
     def _take(self, received: bytes) -> bool:
-        """Give every whole message to the request that it answers; whether any was settled."""
+        """Give every whole message to the request that it answers; True if one was settled."""
         if not received:
             return False
         self.tally.bytes_received += len(received)

@@ -1,4 +1,4 @@
-"""Frames on the link: COBS(payload, CRC-16) and a zero byte.
+"""Frames: how a message goes over the link, as COBS(payload, CRC-16) and a zero byte.
 
 The CRC is CRC-16/IBM-3740 (polynomial 0x1021, initial value 0xFFFF), sent high byte first. Any zero
 ends a frame, so that a reader that lost its place finds it again there.
@@ -41,7 +41,9 @@ def decode_frame(frame: bytes) -> bytes | None:
 class FrameReader:
     """Cuts a byte stream into payloads. Broken frames are dropped and counted.
 
-    max_bytes bounds the memory that a stream without zeros can take.
+    max_bytes: bounds the memory that a stream without zeros can take.
+
+    dropped: how many frames came broken.
     """
 
     def __init__(self, max_bytes: int = 65536) -> None:
@@ -77,9 +79,10 @@ class FrameReader:
 
 
 BUFFER_OVERHEAD_BYTES = 2
-"""A message waiting in the board's receive buffer takes this many bytes beside its payload."""
+"""How many bytes a message that waits in the board's receive buffer takes beside payload and CRC.
+"""
 
 
 def window(buffer_bytes: int, image_bytes: int) -> int:
-    """Images that may be in flight: those a receive buffer holds, its CRC included, at least 1."""
+    """How many images may be in flight: as many as a receive buffer holds, but at least 1."""
     return max(1, buffer_bytes // (INFER.size + image_bytes + CRC_BYTES + BUFFER_OVERHEAD_BYTES))

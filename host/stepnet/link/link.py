@@ -14,23 +14,29 @@ from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
 
 import serial
 
 from stepnet.errors import LinkBrokenError, LinkError, LinkTimeoutError, MissingToolError
-from stepnet.link.channel import Channel, channel_of
-from stepnet.link.serial_line import DEFAULT_BAUD
+from stepnet.link.channel import Channel, SocketChannel, channel_of
+from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
+from stepnet.link.sockets import SCHEME, connect, host_and_port
+from stepnet.link.tokens import (
+    MOST_GREETING_BYTES,
+    TOKEN_VARIABLE,
+    WELCOME,
+    greeting,
+    split_token,
+)
+from stepnet.printable import printable
 
 BOARDS_GROUP = "stepnet.boards"
 """Entry points of boards with a name. Each is a `LinkFactory`; what it needs beside its own package
 is that package's extra of the same name."""
 
-TOKEN_PREFIX = b"stepnet-token "
-WELCOME = b"stepnet-welcome\n"
-"""What a client and a share that wants a token say to each other first; see `share`."""
-
 _NOTICE_PREFIX = b"\0stepnet: "
+
+MOST_NOTICE_CHARACTERS = 300
 
 
 class Link(Protocol):
@@ -75,32 +81,39 @@ class LinkFactory(Protocol):
 class SerialLink:
     """A serial port, or any other URL that pyserial opens, such as `socket://host:port`.
 
-    A local port is locked for this process. Bytes that arrived before are dropped. One thread may
-    read while another writes.
+    A local port is locked for this process, and bytes that arrived there before are dropped. One
+    thread may read while another writes.
     where: in `socket://TOKEN@host:port`, a share is told the token; see `stepnet.link.share`.
-    timeout_s: how long a write may stay stuck.
+    timeout_s: how long connecting may take, a write may stay stuck, and all of it may last beyond
+    the time that its bytes take on the line.
+    token: for a socket whose URL names none; none at all is told in `socket://@host:port`.
 
     Raises LinkError, with the way out, if there is no such port, it is busy, this user may not open
     it, nobody answers there or the token is wrong.
     """
 
-    def __init__(self, where: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 5.0) -> None:
-        where, token = _split_token(where)
+    def __init__(
+        self,
+        where: str,
+        *,
+        baud: int = DEFAULT_BAUD,
+        timeout_s: float = 5.0,
+        token: str | None = None,
+    ) -> None:
+        where, named_token = split_token(where)
+        if named_token is not None:
+            token = named_token
         self._where = where
         self._timeout_s = timeout_s
+        self._byte_s = BITS_PER_BYTE / max(baud, 1)
         self._last_read = b""
-        self._channel: Channel | None = None
         # pyserial's own errors are OSErrors; a URL or a baud rate it cannot make sense of is a
         # ValueError.
         try:
-            self._port = serial.serial_for_url(
-                where, baudrate=baud, exclusive=True, write_timeout=timeout_s
-            )
+            self._channel: Channel | None = _channel_to(where, baud, timeout_s)
         except (OSError, ValueError) as error:
             raise _cannot_open(where, error) from error
-        _hand_over_at_once(self._port)
-        self._channel = channel_of(self._port)
-        if token:
+        if token and where.startswith(SCHEME):
             try:
                 self._introduce(token)
             except BaseException:
@@ -108,15 +121,20 @@ class SerialLink:
                 raise
 
     def write(self, data: bytes) -> None:
-        """Send all of `data`; LinkTimeoutError if the port takes none for `timeout_s`."""
+        """Send all of `data`; LinkTimeoutError if the port takes none for `timeout_s`, or all of
+        them only so much later than the line could have carried them."""
+        start_s, whole_s = time.monotonic(), self._timeout_s + len(data) * self._byte_s
         try:
-            taken = self._open_channel().write(data, self._timeout_s)
+            taken = self._open_channel().write(data, self._timeout_s, whole_s)
         except OSError as error:
+            self._hear_last_words()
             raise self._broke(error) from error
         if not taken:
+            slow = time.monotonic() - start_s >= whole_s
             raise LinkTimeoutError(
-                f"The port {self._where!r} took no bytes for {self._timeout_s:g} s; "
-                "check the cable and that no flow control holds it back."
+                f"The port {self._where!r} "
+                + ("takes bytes too slowly" if slow else f"took no bytes for {self._timeout_s:g} s")
+                + "; check the cable and that no flow control holds it back."
             )
 
     def read(self, timeout_s: float) -> bytes:
@@ -129,10 +147,18 @@ class SerialLink:
             self._last_read = received
         return received
 
+    def discard(self) -> None:
+        """As `stepnet.link.bridge.SharedLink.discard`."""
+        try:
+            self._open_channel().discard()
+        except OSError as error:
+            raise self._broke(error) from error
+
     def close(self) -> None:
         """Close the port."""
-        self._channel = None
-        self._port.close()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
 
     def _open_channel(self) -> Channel:
         if self._channel is None:
@@ -141,26 +167,37 @@ class SerialLink:
 
     def _introduce(self, token: str) -> None:
         """Send a share its token, and wait until it lets this client in."""
-        self.write(TOKEN_PREFIX + token.encode() + b"\n")
+        self.write(greeting(token))
         deadline_s = time.monotonic() + self._timeout_s
         answer = b""
-        while not answer.endswith(b"\n"):
-            received = self.read(max(0.0, deadline_s - time.monotonic()))
+        while not answer.endswith(b"\n") and len(answer) < MOST_GREETING_BYTES:
+            left_s = deadline_s - time.monotonic()
+            received = self.read(left_s) if left_s > 0 else b""
             if not received:
                 raise LinkTimeoutError(
                     f"What answers at {self._where!r} did not take the token within "
-                    f"{self._timeout_s:g} s; leave it out if the board is shared without one."
+                    f"{self._timeout_s:g} s; write socket://@host:port if the board is shared "
+                    "without one."
                 )
             answer += received
         if answer != WELCOME:
+            self._last_read = answer  # a notice may have come in pieces
             raise self._broke(ConnectionError("it answered the token with something else"))
+
+    def _hear_last_words(self) -> None:
+        """Read what a share may have said before it ended the connection."""
+        heard = b""
+        with suppress(OSError):
+            while len(heard) < MOST_GREETING_BYTES and (said := self._open_channel().read(0.0)):
+                heard += said
+        self._last_read = heard or self._last_read
 
     def _broke(self, error: OSError) -> LinkBrokenError:
         _, told, sentence = self._last_read.rpartition(_NOTICE_PREFIX)
         if told:
             return LinkBrokenError(
                 f"The share at {self._where!r} ended the connection: "
-                f"{sentence.decode(errors='replace').strip()}"
+                + printable(sentence.decode(errors="replace").strip(), MOST_NOTICE_CHARACTERS)
             )
         return LinkBrokenError(
             f"The connection to {self._where!r} broke ({_reason(error)}); "
@@ -173,9 +210,13 @@ def notice(sentence: str) -> bytes:
     return _NOTICE_PREFIX + sentence.encode() + b"\n"
 
 
-def without_token(where: str) -> str:
-    """`where` as it may be shown: a share's URL without its token."""
-    return _split_token(where)[0]
+def _channel_to(where: str, baud: int, timeout_s: float) -> Channel:
+    """An open socket, or whatever else pyserial opens."""
+    if where.startswith(SCHEME):
+        return SocketChannel(connect(where, timeout_s))
+    port = serial.serial_for_url(where, baudrate=baud, exclusive=True, write_timeout=timeout_s)
+    _hand_over_at_once(port)
+    return channel_of(port)
 
 
 def open_link(
@@ -198,6 +239,8 @@ def open_link(
     uart: the virtual board is driven at its serial pins instead of the bytes behind them.
     progress: is told, in a sentence without a full stop, what takes long.
 
+    A socket whose URL names no token is told that of the variable `TOKEN_VARIABLE`, if it is set.
+
     Raises LinkError if the port cannot be opened, MissingToolError if the named board needs a
     package that is not installed, and what the board itself raises.
     """
@@ -207,16 +250,8 @@ def open_link(
         return _factory(boards[name])(
             kind=kind, network=network, baud=baud, uart=uart, progress=progress
         )
-    return SerialLink(where, baud=baud, timeout_s=timeout_s)
-
-
-def _split_token(where: str) -> tuple[str, str]:
-    """The port or URL to open, and the token in it, if any."""
-    scheme, separator, rest = where.partition("://")
-    token, at, place = rest.rpartition("@")
-    if scheme != "socket" or not at:
-        return where, ""
-    return scheme + separator + place, unquote(token)
+    token = os.environ.get(TOKEN_VARIABLE)
+    return SerialLink(where, baud=baud, timeout_s=timeout_s, token=token)
 
 
 def _factory(board: EntryPoint) -> LinkFactory:
@@ -242,12 +277,12 @@ def _hand_over_at_once(port: Any) -> None:
 
 
 def _cannot_open(where: str, error: Exception) -> LinkError:
-    if where.startswith("socket://") and not _names_host_and_port(where):
+    if where.startswith(SCHEME) and not _names_host_and_port(where):
         return LinkError(
             f"The address {where!r} names no host and port; write it as socket://host:port, "
             "with a port from 1 to 65535."
         )
-    if where.startswith("socket://"):
+    if where.startswith(SCHEME):
         return LinkError(
             f"Nobody answers at {where!r} ({_reason(error)}); check the address, and that "
             "`stepnet share` or `stepnet sim --listen` runs there."
@@ -288,11 +323,11 @@ def _permission_advice(where: str) -> str:
 
 
 def _names_host_and_port(url: str) -> bool:
-    address = urlsplit(url)
     try:
-        return bool(address.hostname and address.port)
-    except ValueError:  # no number, or one that is too large
+        host_and_port(url)
+    except ValueError:
         return False
+    return True
 
 
 def _system_error(error: BaseException) -> tuple[int, str] | None:

@@ -44,7 +44,7 @@ class Answer(IntEnum):
 
 
 class Refusal(IntEnum):
-    """Why the board refuses a request."""
+    """The reasons for which a board refuses a request."""
 
     UNKNOWN_KIND = 1
     WRONG_LENGTH = 2
@@ -70,7 +70,7 @@ _REFUSAL_SENTENCES = {
 
 
 class Core(IntEnum):
-    """Kind of core behind the link."""
+    """The kinds of cores behind a link."""
 
     ENGINE = 1
     """Holds any network that fits, which comes over the link."""
@@ -79,7 +79,7 @@ class Core(IntEnum):
 
 
 class Space(IntEnum):
-    """Memories that LOAD writes: the top byte of its address."""
+    """The memories that LOAD writes: the top byte of its address."""
 
     PARAMETERS = 0
     WEIGHTS = 1
@@ -87,13 +87,13 @@ class Space(IntEnum):
 
 @dataclass(frozen=True)
 class Layout:
-    """Fields of a message in order, each a number of `fields[name]` bytes."""
+    """The fields of a message in order, each a number of `fields[name]` bytes."""
 
     fields: Mapping[str, int]
 
     @property
     def size(self) -> int:
-        """Bytes of all fields."""
+        """How many bytes all fields take."""
         return sum(self.fields.values())
 
     def pack(self, **values: int) -> bytes:
@@ -118,16 +118,17 @@ class Layout:
 _HEADER = {"kind": 1, "sequence": 2}
 
 HEADER = Layout(_HEADER)
-"""IDENTIFY, CLEAR, and the start of every message."""
+"""All of IDENTIFY and CLEAR, and the start of every other message."""
 
 LOAD = Layout({**_HEADER, "address": 3, "space": 1})
-"""LOAD: then whole memory words, which go to `address` (in words) and on."""
+"""The start of LOAD. Whole memory words follow, the first of which goes to `address`, in words."""
 
 COMMIT = Layout({**_HEADER, "digest": 4})
-"""COMMIT: from now on the board answers for the network with this digest, if it holds it."""
+"""COMMIT, after which the board answers for the network with this digest, if it holds it."""
 
 INFER = Layout(_HEADER)
-"""INFER: then one packed image, eight pixels to a byte, the first in bit 0; spare bits are 0."""
+"""The start of INFER. One packed image follows, eight pixels to a byte, the first pixel in bit 0;
+bits behind the last pixel are 0."""
 
 IDENTITY = Layout(
     {
@@ -160,8 +161,8 @@ IDENTITY = Layout(
 ACKNOWLEDGE = Layout(_HEADER)
 
 READING = Layout({**_HEADER, "code": 1, "margin": 4, "cycles": 4})
-"""READING: the character register, how far a sum may move before it changes, and the cycles from
-the last pixel to it."""
+"""READING: the character register, how far any one sum may move before it changes, and how many
+cycles it took from the last pixel to the register."""
 
 REFUSAL = Layout({**_HEADER, "reason": 1})
 

@@ -1,12 +1,12 @@
-"""How long an answer takes, and how long it is worth to wait for one."""
+"""How long an answer takes, and how long to wait before doubting that one comes; for `exchange`."""
 
 from __future__ import annotations
 
 FIRST_PATIENCE_S = 1.0
-"""Before anything was measured."""
+"""How long to wait before anything was measured."""
 
 LEAST_PATIENCE_S = 0.03
-"""More than a USB serial adapter holds bytes back: 16 ms where it is left as it comes."""
+"""The least time to wait. A USB serial adapter may hold bytes back for 16 ms, as it comes."""
 
 
 class RoundTrip:

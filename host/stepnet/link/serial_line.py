@@ -8,18 +8,18 @@ from stepnet.errors import BuildError
 DEFAULT_BAUD = 1_000_000
 
 BITS_PER_BYTE = 10
-"""On the line: a start bit, eight data bits and a stop bit."""
+"""How many bits a byte takes on the line: a start bit, eight data bits and a stop bit."""
 
 MIN_DIVISOR = 4
-
+"""The fewest clock cycles that a bit may last."""
 
 MAX_BAUD_ERROR = 0.02
-"""Over the 9.5 bits to the middle of the stop bit two ends may drift apart by half a bit, 5 %;
-this is what the board may use of it."""
+"""How far the board's rate may be off. Over the 9.5 bits to the middle of the stop bit the two ends
+may drift apart by half a bit, 5 %, of which the board may use this much."""
 
 
 def divisor_for(clock_hz: float, baud: int) -> int:
-    """Clock cycles per bit; raises BuildError where no whole number of them comes close enough."""
+    """How many clock cycles a bit lasts; BuildError if no whole number comes close enough."""
     divisor = round(clock_hz / baud)
     if divisor < MIN_DIVISOR:
         raise BuildError(

@@ -13,56 +13,80 @@ share has a token, a client sends it first and waits for the welcome:
 A notice is a zero byte, `stepnet: `, a sentence and a line feed, and then the connection ends. To a
 client that knows only the board's protocol it is a frame that never ends.
 
+Who is let in. A client has the board from the first thing that it says, so that one that says
+nothing holds nothing up, and a web browser, whose first words no board understands, is turned away.
+A client whose machine is gone is noticed within a minute, and one that takes none of its answers
+for `SEND_S` is hung up on.
+
 What this does not protect against. Nothing is encrypted: whoever can listen on the way reads the
 token and every image, and whoever can change what passes takes the connection over. The token is
-the same for all clients and as good as it is hard to guess; nothing slows down who tries many. A
-client that is let in may load any network, send the board anything, and stay as long as it likes;
-many connections that say nothing cost this machine a thread each. On a loopback address without a
-token, every user and program of this machine may use the board. Beyond a network whose every
-machine you trust, put it behind ssh (`ssh -L 4000:127.0.0.1:4000 lab`) or a VPN.
+the same for all clients and as good as it is hard to guess: somebody may try a hundred in a second.
+A client that is let in may load any network, send the board anything, and stay as long as it likes.
+On a loopback address without a token, every user and program of this machine may use the board.
+Beyond a network whose every machine you trust, put it behind ssh
+(`ssh -L 4000:127.0.0.1:4000 lab`) or a VPN.
 """
 
 from __future__ import annotations
 
 import errno
-import hmac
 import ipaddress
 import os
-import select
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum, auto
+from urllib.parse import quote
 
 from stepnet.errors import LinkError, ListenError
-from stepnet.link.bridge import bridge, drain
-from stepnet.link.link import TOKEN_PREFIX, WELCOME, Link, notice
-
-TOKEN_S = 5.0
-"""How long a client may take to send its token."""
-
-DISMISS_S = 2.0
-"""How long a client that is turned away may take to speak, and then to read why."""
+from stepnet.link.bridge import SharedLink, bridge, drain
+from stepnet.link.link import notice
+from stepnet.link.lobby import DISMISS_S, Guest, Lobby, address_of
+from stepnet.link.ready import Readiness
+from stepnet.link.sockets import SCHEME
 
 RECEIVE_BYTES = 65536
 
+SEND_S = 30.0
+"""How long a client may take none of the answers that it asked for."""
+
 
 class SocketVisitor:
-    """A `bridge.Visitor` at the other end of a connected socket."""
+    """A `bridge.Visitor` at the other end of a connected socket.
 
-    def __init__(self, connection: socket.socket) -> None:
+    said: what it sent already, which is received first.
+    """
+
+    def __init__(self, connection: socket.socket, said: bytes = b"") -> None:
+        connection.setblocking(False)
         self._connection = connection
+        self._ready = Readiness(connection.fileno())
+        self._said = said
 
     def receive(self) -> bytes:
         """As `bridge.Visitor.receive`."""
-        try:
-            return self._connection.recv(RECEIVE_BYTES)
-        except OSError:
-            return b""  # it left without saying so
+        if said := self._said:
+            self._said = b""
+            return said
+        while True:
+            self._ready.to_read(None)
+            try:
+                return self._connection.recv(RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError:
+                return b""  # it left without saying so
 
     def send(self, data: bytes) -> None:
-        """As `bridge.Visitor.send`."""
-        self._connection.sendall(data)
+        """As `bridge.Visitor.send`; TimeoutError once it took nothing for `SEND_S`."""
+        unsent = memoryview(data)
+        while unsent:
+            if not self._ready.to_write(SEND_S):
+                raise TimeoutError
+            with suppress(BlockingIOError):
+                unsent = unsent[self._connection.send(unsent) :]
 
     def stop_receiving(self) -> None:
         """As `bridge.Visitor.stop_receiving`."""
@@ -75,22 +99,30 @@ class SocketVisitor:
             self._connection.shutdown(socket.SHUT_RDWR)
 
 
+class _Board(Enum):
+    """Who has the board: nobody, a client, or nobody until what the last one asked is over."""
+
+    FREE = auto()
+    IN_USE = auto()
+    FINISHING = auto()
+
+
 class Share:
     """Serves the clients that come to a listening socket, one after the other.
 
     open_link: opens the link to the board; called now, so that a wrong port is known at once, and
-    again for the next client after the link broke. The link is read and written in two threads.
+    again for the next client after the link broke.
     listener: where clients come; stays the caller's.
     token: what a client has to send first, if anything.
     report: is told who came, who left and who was turned away, in sentences without a full stop;
-    from several threads.
+    from several threads, and must not wait.
 
     Raises what `open_link` raises.
     """
 
     def __init__(
         self,
-        open_link: Callable[[], Link],
+        open_link: Callable[[], SharedLink],
         listener: socket.socket,
         *,
         token: str | None = None,
@@ -100,9 +132,11 @@ class Share:
         self._listener = listener
         self._token = token
         self._report = report
-        self._board = threading.Lock()
-        self._link: Link | None = open_link()
-        self._stopping, self._stop = socket.socketpair()
+        self._link: SharedLink | None = open_link()
+        self._board = _Board.FREE
+        self._stopped = False
+        self._waking, self._waker = socket.socketpair()
+        self._waking.setblocking(False)
         self._visits: dict[threading.Thread, socket.socket] = {}
 
     def serve(self, *, once: bool = False) -> None:
@@ -110,27 +144,33 @@ class Share:
 
         once: end when the first client that got the board has left.
         """
+        lobby = Lobby(self._listener, self._waking, self._token, self._report)
         try:
-            while True:
-                ready, _, _ = select.select([self._listener, self._stopping], [], [])
-                if self._stopping in ready:
-                    return
-                self._welcome(*self._listener.accept(), once=once)
+            while not self._stopped:
+                lobby.wait(taken=self._board is _Board.IN_USE)
+                with suppress(BlockingIOError):
+                    self._waking.recv(RECEIVE_BYTES)
+                free = self._board is _Board.FREE and not self._stopped
+                if free and (guest := lobby.next_ready()) is not None:
+                    self._begin_visit(guest, once)
         finally:
+            lobby.close()
             self._end()
 
     def stop(self) -> None:
         """Make `serve` end; from any thread."""
-        self._stop.close()
+        self._stopped = True
+        self._wake()
 
-    def _welcome(self, connection: socket.socket, address: tuple[object, ...], once: bool) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client = _shown(*address[:2])
-        thread = threading.Thread(
-            target=self._serve_client, args=(connection, client, once), daemon=True
-        )
+    def _wake(self) -> None:
+        with suppress(OSError):  # it has ended, or is awake
+            self._waker.send(b"\0")
+
+    def _begin_visit(self, guest: Guest, once: bool) -> None:
+        self._board = _Board.IN_USE
         self._visits = {held: at for held, at in self._visits.items() if held.is_alive()}
-        self._visits[thread] = connection
+        thread = threading.Thread(target=self._serve_guest, args=(guest, once), daemon=True)
+        self._visits[thread] = guest.connection
         thread.start()
 
     def _end(self) -> None:
@@ -141,66 +181,38 @@ class Share:
             thread.join()
         if self._link is not None:
             self._link.close()
-        self._stop.close()
-        self._stopping.close()
+        self._waker.close()
+        self._waking.close()
 
-    def _serve_client(self, connection: socket.socket, client: str, once: bool) -> None:
-        with connection:
-            if self._token is not None and not self._knows_token(connection):
-                self._report(f"{client} was turned away because it did not send the token")
-                _dismiss(connection, "The token is wrong or missing; use socket://TOKEN@host:port.")
-            elif not self._board.acquire(blocking=False):
-                self._report(f"{client} was turned away because another client has the board")
-                if self._token is None:
-                    # A client may drop what arrives before it has said something.
-                    _await_first_byte(connection)
-                _dismiss(
-                    connection,
-                    "The board is in use by another client; try again when that one has left.",
-                )
-            else:
-                try:
-                    self._report(f"{client} has the board")
-                    self._visit(connection)
-                    self._report(f"{client} left")
-                finally:
-                    self._board.release()
-                    if once:
-                        self.stop()
+    def _serve_guest(self, guest: Guest, once: bool) -> None:
+        with guest.connection:
+            self._report(f"{guest.address} has the board")
+            broke = self._visit(guest)
+            self._board = _Board.FREE
+            self._wake()
+            if broke is not None:
+                self._report(str(broke).removesuffix("."))
+                _say_why(guest.connection, str(broke))
+            self._report(f"{guest.address} left")
+        if once:
+            self.stop()
 
-    def _knows_token(self, connection: socket.socket) -> bool:
-        """Whether the client sends the token and nothing else in time; welcomes it if so."""
-        wanted = TOKEN_PREFIX + str(self._token).encode() + b"\n"
-        sent = b""
-        try:
-            connection.settimeout(TOKEN_S)
-            while len(sent) < len(wanted) and not sent.endswith(b"\n"):
-                received = connection.recv(len(wanted) - len(sent))
-                sent += received
-                # Only the prefix is compared early: it is no secret.
-                if not received or sent[: len(TOKEN_PREFIX)] != TOKEN_PREFIX[: len(sent)]:
-                    return False
-            known = hmac.compare_digest(sent, wanted)
-            if known:
-                connection.sendall(WELCOME)
-            connection.settimeout(None)
-        except OSError:
-            return False
-        return known
-
-    def _visit(self, connection: socket.socket) -> None:
-        """Let the client have the board until it leaves or the board does."""
+    def _visit(self, guest: Guest) -> LinkError | None:
+        """Let the client have the board until it leaves, or the board does and that is returned."""
         try:
             if self._link is None:
                 self._link = self._open_link()
-            bridge(self._link, SocketVisitor(connection))
+            try:
+                bridge(self._link, SocketVisitor(guest.connection, guest.said))
+            finally:
+                self._board = _Board.FINISHING
             drain(self._link)
         except LinkError as error:
-            self._report(str(error).removesuffix("."))
             if self._link is not None:
                 self._link.close()
                 self._link = None
-            _dismiss(connection, str(error))
+            return error
+        return None
 
 
 def listen(address: str, *, public: bool = False) -> socket.socket:
@@ -233,9 +245,13 @@ def listen(address: str, *, public: bool = False) -> socket.socket:
         raise _cannot_listen(address, error) from error
 
 
-def shared_at(listener: socket.socket) -> str:
-    """How a client on this machine, or one that knows its address, opens the board."""
-    return f"socket://{_shown(*listener.getsockname()[:2])}"
+def shared_at(listener: socket.socket, token: str | None = None) -> str:
+    """How a client on this machine, or one that knows its address, opens the board.
+
+    token: that the URL shall name.
+    """
+    named = "" if token is None else f"{quote(token, safe='')}@"
+    return f"{SCHEME}{named}{address_of(*listener.getsockname()[:2])}"
 
 
 def _parsed(address: str) -> tuple[str, int]:
@@ -270,21 +286,13 @@ def _cannot_listen(address: str, error: OSError) -> ListenError:
             )
 
 
-def _shown(host: object, port: object) -> str:
-    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
-
-
-def _await_first_byte(connection: socket.socket) -> None:
+def _say_why(connection: socket.socket, sentence: str) -> None:
+    """Tell the client why the connection ends, and let it read that, within `DISMISS_S` in all."""
+    deadline_s = time.monotonic() + DISMISS_S
+    ready = Readiness(connection.fileno())
     with suppress(OSError):
-        connection.settimeout(DISMISS_S)
-        connection.recv(1)
-
-
-def _dismiss(connection: socket.socket, sentence: str) -> None:
-    """Tell the client why, and let it read that before the connection ends."""
-    with suppress(OSError):
-        connection.settimeout(DISMISS_S)
-        connection.sendall(notice(sentence))
+        connection.send(notice(sentence))
         connection.shutdown(socket.SHUT_WR)
-        while connection.recv(RECEIVE_BYTES):
-            pass
+        while (left_s := deadline_s - time.monotonic()) > 0 and ready.to_read(left_s):
+            if not connection.recv(RECEIVE_BYTES):
+                return

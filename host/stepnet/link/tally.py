@@ -1,4 +1,4 @@
-"""What a board has done so far, counted where it happens."""
+"""What a board has done so far: counted by the exchange, shown by `Board.statistics`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 class Statistics:
     """What happened on the way to one board since it was opened; a snapshot that does not change.
 
-    images: answered with a reading.
-    retries: images sent again, because they were lost or refused or the link broke.
-    refusals: answers in which the board refused an image.
-    timeouts: times that the board was asked whether it is still there, because an answer took
-    longer than the measured round trip lets expect.
-    loads: times that a network was sent.
-    reconnects: times that the link broke in the middle of a stream and was opened again.
-    dropped_frames: that came from the board broken; those that the board dropped are in
-    `Identity.dropped_frames`.
-    bytes_sent, bytes_received: over the link, framing included.
-    busy_s: seconds in which images were in flight.
-    mean_latency_s, worst_latency_s: from the first sending of an image until the program took its
-    answer from the link; 0 before the first image.
+    images: how many images were answered with a reading.
+    retries: how many images were sent again, because they were lost or refused or the link broke.
+    refusals: how many times the board refused an image.
+    timeouts: how many times the board was asked whether it is still there, because an answer took
+        longer than the measured round trip lets expect.
+    loads: how many times a network was sent.
+    reconnects: how many times the link broke in the middle of a stream and was opened again.
+    dropped_frames: how many frames came from the board broken; those that the board dropped are in
+        `Identity.dropped_frames`.
+    bytes_sent, bytes_received: how many bytes went over the link, with all that frames add.
+    busy_s: in how many seconds images were in flight.
+    mean_latency_s, worst_latency_s: how long it took from the first sending of an image until the
+        program took its answer from the link; 0 before the first image.
     """
 
     images: int
@@ -40,13 +40,13 @@ class Statistics:
 
     @property
     def images_per_s(self) -> float:
-        """The rate while images were in flight; 0 before the first one."""
+        """How many images a second were read while some were in flight; 0 before the first one."""
         return self.images / self.busy_s if self.busy_s else 0.0
 
 
 @dataclass
 class Tally:
-    """The counters behind `Statistics`, for whoever counts."""
+    """The counters behind `Statistics`, which the exchange and the session count up."""
 
     images: int = 0
     retries: int = 0
@@ -62,25 +62,25 @@ class Tally:
     worst_latency_s: float = 0.0
 
     def begin(self, now_s: float) -> None:
-        """An image is in flight from `now_s` of the monotonic clock on, if none was before."""
+        """Note that an image is in flight from `now_s` of the monotonic clock on."""
         if self.busy_since_s is None:
             self.busy_since_s = now_s
 
     def rest(self, now_s: float) -> None:
-        """Nothing is in flight any more."""
+        """Note that nothing is in flight any more."""
         if self.busy_since_s is not None:
             self.busy_s += now_s - self.busy_since_s
             self.busy_since_s = None
 
     def answered(self, latency_s: float) -> None:
-        """An image was answered, so long after it was sent first."""
+        """Count an image that was answered so long after it was sent first."""
         self.images += 1
         self.latency_sum_s += latency_s
         if latency_s > self.worst_latency_s:
             self.worst_latency_s = latency_s
 
     def snapshot(self, dropped_frames: int) -> Statistics:
-        """What was counted so far."""
+        """The counters as they stand."""
         running_s = 0.0 if self.busy_since_s is None else time.monotonic() - self.busy_since_s
         return Statistics(
             images=self.images,

@@ -1,4 +1,4 @@
-"""All kinds of networks: reading a file of any of them, and what each computes."""
+"""What can be asked of a network whatever its kind: to read its file, and to infer with it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def infer(network: AnyNetwork, images: NDArray[np.generic]) -> NDArray[np.uint8]
 
 
 def bits_per_layer(network: AnyNetwork) -> list[int]:
-    """The bits of a weight in each layer; empty where tables take the place of weights."""
+    """How many bits a weight has, layer by layer; empty where tables take the place of weights."""
     match network:
         case LutNetwork():
             return []

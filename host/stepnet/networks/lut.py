@@ -5,11 +5,11 @@ the layer below (the image's pixels, row by row, below the first layer):
 
     y[j] = tables[j] >> (a[w[j,0]] + 2 a[w[j,1]] + 4 a[w[j,2]] + 8 a[w[j,3]]) & 1
     sum[r] = the number of ones among the last layer's y[j] with groups[j] = r
-    margin[r] = sum[r] - thresholds[r]
+    excess[r] = sum[r] - thresholds[r]
 
-and the margins are read out as those of a step network are (see `Readout`): bits and tree ask
-whether `margin[r] >= 0`, nearest asks which one is the largest, the first on a tie. So the register
-holds plain ASCII, whatever the readout.
+and that is read out as in a step network (see `Readout`): bits and tree ask whether
+`excess[r] >= 0`, nearest asks which one is the largest, the first on a tie. So the register holds
+plain ASCII, whatever the readout.
 
 The functions here are the specification. They compute 64 images at a time, one in each bit of a
 word.
@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stepnet.errors import NetworkError
 from stepnet.networks.network import CharacterNetwork, whole_numbers
-from stepnet.networks.reference import binarise, read_out, room_of
+from stepnet.networks.reference import binarise, margin_of, read_out
 
 TABLE_INPUTS = 4
 TABLE_BITS = 1 << TABLE_INPUTS
@@ -35,7 +35,8 @@ TABLE_BITS = 1 << TABLE_INPUTS
 ALL = np.uint64((1 << 64) - 1)
 
 AT_ONCE = 1024
-"""Images computed together: what stands between two steps of a layer stays in a core's cache."""
+"""How many images are computed together: few enough that what stands between two steps of a layer
+stays in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,13 +86,13 @@ class LutLayer:
 
     @property
     def n_out(self) -> int:
-        """Tables."""
+        """How many tables the layer has."""
         return len(self.tables)
 
     def asks_for(self, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which bits of the layer below those tables depend on that are `asked`: (n_in,).
+        """The bits of the layer below that some tables depend on: (n_in,) bool.
 
-        asked: (n_out,).
+        asked: (n_out,) bool, the tables that count.
         """
         answers = self.tables[:, np.newaxis] >> np.arange(TABLE_BITS, dtype=np.uint16) & 1
         needed = np.zeros(self.n_in, dtype=bool)
@@ -140,7 +141,7 @@ class Counts:
 
     @property
     def rows(self) -> int:
-        """Numbers that are counted."""
+        """How many rows the readout has, each with a count of its own."""
         return len(self.thresholds)
 
     @property
@@ -179,12 +180,12 @@ class LutNetwork(CharacterNetwork[LutLayer]):
 
     @property
     def rows(self) -> int:
-        """Rows of the readout, one for each count."""
+        """How many rows the readout has; see `Counts`."""
         return self.counts.rows
 
     @property
     def table_count(self) -> int:
-        """Tables of all layers."""
+        """How many tables all layers have together."""
         return sum(layer.n_out for layer in self.layers)
 
     @cached_property
@@ -297,14 +298,14 @@ def infer(network: LutNetwork, images: NDArray[np.generic]) -> NDArray[np.uint8]
     return read_out(network, sums(network, images) - network.counts.thresholds)
 
 
-def room(network: LutNetwork, images: NDArray[np.generic]) -> NDArray[np.int64]:
+def margin(network: LutNetwork, images: NDArray[np.generic]) -> NDArray[np.int64]:
     """How far any one count may move before the code changes: (N,), at least 0.
 
-    See `stepnet.networks.reference.room`; a count lies between 0 and the size of its group.
+    See `stepnet.networks.reference.margin`; a count lies between 0 and the size of its group.
     images: as in `stepnet.networks.reference.binarise`.
     """
     lowest = np.zeros(network.rows, dtype=np.int64)
-    return room_of(
+    return margin_of(
         network, sums(network, images), network.counts.thresholds, lowest, network.counts.sizes
     )
 

@@ -1,4 +1,4 @@
-"""Step networks: what one is, and the file it lives in; and what other networks share with them.
+"""Step networks, and what networks of other kinds share with them.
 
 A step network is a feed-forward network in which every neuron outputs 0 or 1:
 `y[j] = 1 if sum_i w[j, i] * a[i] >= t[j] else 0`, integers throughout. The last layer is read out
@@ -100,26 +100,26 @@ class Layer:
 
     @property
     def n_in(self) -> int:
-        """Inputs of every neuron."""
+        """How many inputs every neuron has."""
         return self.weights.shape[1]
 
     @property
     def n_out(self) -> int:
-        """Neurons."""
+        """How many neurons the layer has."""
         return self.weights.shape[0]
 
 
 class LayerShape(Protocol):
-    """What is asked of a layer of any kind."""
+    """What every layer can be asked, whatever its neurons are."""
 
     @property
     def n_in(self) -> int:
-        """Inputs of every neuron."""
+        """How many inputs every neuron has."""
         ...
 
     @property
     def n_out(self) -> int:
-        """Neurons."""
+        """How many neurons the layer has."""
         ...
 
 
@@ -146,7 +146,7 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
     """
 
     kind: ClassVar[str]
-    """What its neurons are, as the file says it."""
+    """What the neurons of this class are, by the word that the file has for it."""
 
     other_kinds: ClassVar[Mapping[str, str]]
     """How a file of each other kind is refused where this kind is wanted."""
@@ -240,12 +240,12 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
 
     @property
     def rows(self) -> int:
-        """What the readout asks: the neurons of the last layer."""
+        """How many rows the readout asks: one for each neuron of the last layer."""
         return self.layers[-1].n_out
 
     @property
     def code_bits(self) -> int:
-        """Bits of the character code: those the last layer computes and those it need not."""
+        """How many bits the character code has, with those of the prefix, which nobody computes."""
         match self.readout:
             case Readout.BITS:
                 return self.rows
@@ -384,7 +384,7 @@ class Network(CharacterNetwork[Layer]):
 
     @property
     def weight_bits_total(self) -> int:
-        """Bits that all weights take."""
+        """How many bits all weights take."""
         return sum(layer.weights.size * layer.weight_bits for layer in self.layers)
 
     def _layer_entries(self) -> dict[str, Any]:

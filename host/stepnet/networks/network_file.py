@@ -1,6 +1,7 @@
 """The file of a network: an .npz with a JSON header, arrays by name, and a digest of both.
 
-Networks of every kind are kept so; what the header says of the layers is for each kind to know.
+`CharacterNetwork.save` writes it and `CharacterNetwork.load` reads it, whatever the kind of the
+network; what the header says of the layers is for each kind to know.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ SCHEMA_VERSION = 1
 
 
 MOST_BYTES = 32 << 20
-"""Of the arrays of a network: several times the largest that is trained here, whose real weights
-take 12 MiB."""
+"""What the arrays of a network may take: several times what the largest network takes that is
+trained here, whose real weights have 12 MiB."""
 
 
 class Content(NamedTuple):
@@ -34,12 +35,12 @@ class Content(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What its neurons are; the files of step networks do not say."""
+        """What the neurons are; "step" where the file does not say."""
         return self.header.get("kind", "step")
 
 
 def read_content(path: str | os.PathLike[str]) -> Content:
-    """What a network of any kind wrote with `save`.
+    """The content of the file that a network of any kind was saved in.
 
     Raises NetworkError if the file is missing, is no network, would take more than `MOST_BYTES`,
     is newer than this version of stepnet, or does not match its own digest.

@@ -1,6 +1,8 @@
 """The specification: what a step network computes, in numpy, exactly.
 
-Everything else (gateware, netlists, bitstreams, boards) is proven equal to this module.
+`infer` gives the character code of each image, `margin` how sure it is, and `activations` what
+every neuron answers on the way. Gateware, netlists, bitstreams and boards are compared with this
+module; `stepnet evaluate` and training measure with it.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from stepnet.errors import ImageError
 from stepnet.networks.network import CharacterNetwork, Layer, Network, Readout
 
 FLOAT32_EXACT = 1 << 24
-"""Up to here float32 holds every integer, so products and partial sums of integers stay exact
-as long as no sum can exceed it (IEEE 754 binary32: 24 bits of significand)."""
+"""The largest integer up to which float32 holds every one, so that products and partial sums stay
+exact as long as no sum can exceed it (IEEE 754 binary32: 24 bits of significand)."""
 
 
 def ink(grey: Any, ink_threshold: int | NDArray[np.uint8]) -> Any:
@@ -33,7 +35,7 @@ def binarise(network: CharacterNetwork[Any], images: NDArray[np.generic]) -> NDA
     images: (N, height, width); uint8 grey values with bright ink, compared with
     `network.ink_threshold`, or bool, taken as they are.
 
-    Raises ImageError if shape or type is another.
+    Raises ImageError if the shape or the type is another.
     """
     images = np.asarray(images)
     if images.ndim != 3 or images.shape[1:] != (network.height, network.width):
@@ -73,12 +75,13 @@ def fires(layer: Layer, activations: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return (sums(layer, activations) >= layer.thresholds).view(np.uint8)
 
 
-def margins(
+def excess(
     layer: Layer, activations: NDArray[np.uint8], largest_activation: int = 1
 ) -> NDArray[np.float64]:
-    """`sum_i w[j, i] * a[i] - t[j]`, exactly: (N, n_out) from (N, n_in) as in `sums`.
+    """By how much each neuron's sum exceeds its threshold: `sum_i w[j, i] * a[i] - t[j]`, exactly.
 
-    float64 holds every difference of a 32-bit threshold and an exact sum.
+    A neuron fires where that is not negative. activations: as in `sums`; (N, n_out) results from
+    (N, n_in). float64 holds every difference of a 32-bit threshold and an exact sum.
     """
     return sums(layer, activations, largest_activation).astype(np.float64) - layer.thresholds
 
@@ -86,7 +89,7 @@ def margins(
 def activations(network: Network, images: NDArray[np.generic]) -> tuple[NDArray[np.uint8], ...]:
     """The input bits and then the activations of every layer, each (N, neurons) uint8 of 0 and 1.
 
-    images: as in `binarise`. The layers follow each other as in `fires`.
+    images: as in `binarise`.
     """
     states = [binarise(network, images)]
     for layer in network.layers:
@@ -97,23 +100,23 @@ def activations(network: Network, images: NDArray[np.generic]) -> tuple[NDArray[
 def infer(network: Network, images: NDArray[np.generic]) -> NDArray[np.uint8]:
     """The character code of every image: (N,) uint8.
 
-    images: as in `binarise`. A code that is not in the network's alphabet stands as it is; whoever
-    shows it calls it unknown.
+    images: as in `binarise`. A code may be one that is not in the network's alphabet; whoever shows
+    it calls it unknown.
     """
     *hidden, last = network.layers
     state = binarise(network, images)
     for layer in hidden:
         state = fires(layer, state)
-    return read_out(network, margins(last, state))
+    return read_out(network, excess(last, state))
 
 
-def room(network: Network, images: NDArray[np.generic]) -> NDArray[np.int64]:
+def margin(network: Network, images: NDArray[np.generic]) -> NDArray[np.int64]:
     """How far any one sum of the last layer may move before the code changes: (N,), at least 0.
 
-    With readout `bits` and `tree` it is the smallest of any bit that is read: `sum - t` where it is
-    1, `t - 1 - sum` where it is 0, but no more than from the sum to the lowest or the highest that
-    the neuron can have. With `nearest` it is how far the largest margin is above the others, less
-    one for a row before it, which would win a tie.
+    With readout `bits` and `tree` each bit that is read has a distance: `sum - t` where it is 1,
+    `t - 1 - sum` where it is 0, but no more than from the sum to the lowest or the highest that the
+    neuron can have. The margin is the smallest of these. With `nearest` it is how far the largest
+    excess lies above each other one, less one for a row before it, which would win a tie.
 
     images: as in `binarise`.
     """
@@ -121,20 +124,21 @@ def room(network: Network, images: NDArray[np.generic]) -> NDArray[np.int64]:
     last = network.layers[-1]
     lowest = np.minimum(last.weights, 0).sum(axis=1, dtype=np.int64)
     highest = np.maximum(last.weights, 0).sum(axis=1, dtype=np.int64)
-    return room_of(network, sums(last, state).astype(np.int64), last.thresholds, lowest, highest)
+    return margin_of(network, sums(last, state).astype(np.int64), last.thresholds, lowest, highest)
 
 
-def room_of(
+def margin_of(
     network: CharacterNetwork[Any],
     totals: NDArray[np.int64],
     thresholds: NDArray[np.integer[Any]],
     lowest: NDArray[np.int64],
     highest: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """What `room` says of sums that are known: (N,).
+    """The margin of images whose sums in the last layer are known: (N,).
 
-    totals: (N, rows), the sums. thresholds, lowest, highest: (rows,), of each row what it is
-    compared with, and between what its sum lies.
+    totals: (N, rows), the sums.
+    thresholds: (rows,), what each sum is compared with.
+    lowest, highest: (rows,), the least and the largest sum that each row can have.
     """
     rows = totals - thresholds
     if network.readout is Readout.NEAREST:
@@ -150,18 +154,18 @@ def room_of(
     return distances.min(axis=1)
 
 
-def read_out(network: CharacterNetwork[Any], margins: NDArray[np.number[Any]]) -> NDArray[np.uint8]:
-    """The character code of each row of margins of the last layer: (N,) uint8.
+def read_out(network: CharacterNetwork[Any], excess: NDArray[np.number[Any]]) -> NDArray[np.uint8]:
+    """The character code of each image: (N,) uint8.
 
-    margins: (N, n_out); a neuron fires where its margin is not negative.
+    excess: (N, n_out), by how much each sum of the last layer exceeds its threshold.
     """
     match network.readout:
         case Readout.BITS:
-            return np.packbits(margins >= 0, axis=1, bitorder="little")[:, 0]
+            return np.packbits(excess >= 0, axis=1, bitorder="little")[:, 0]
         case Readout.TREE:
-            return _walk_tree((margins >= 0).view(np.uint8), network.code_prefix)
+            return _walk_tree((excess >= 0).view(np.uint8), network.code_prefix)
         case Readout.NEAREST:
-            return network.codes[np.argmax(margins, axis=1)]
+            return network.codes[np.argmax(excess, axis=1)]
 
 
 def _walk_tree(rows: NDArray[np.uint8], code_prefix: str) -> NDArray[np.uint8]:
@@ -174,7 +178,7 @@ def _walk_tree(rows: NDArray[np.uint8], code_prefix: str) -> NDArray[np.uint8]:
 
 
 def _path(rows: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """The rows that each image's bits lead through: (N, m) of heap numbers."""
+    """The rows of the tree that decide each image's bits, as numbers in its heap: (N, m)."""
     images = np.arange(len(rows))
     path = [np.zeros(len(rows), dtype=np.intp)]
     for _ in range((rows.shape[1] + 1).bit_length() - 2):

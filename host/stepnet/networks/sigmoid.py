@@ -20,7 +20,8 @@ arXiv:1712.05877, section 2). For a layer with weights W and biases B whose inpu
 
 `round` goes to the even neighbour from halfway, `>>` rounds down. So the table has 16 entries for
 each unit of the real sum, from -8 to 8, each for the middle of its interval. The last layer has no
-table: `sum - t` is the margin that the readout asks, and a neuron fires where it is not negative.
+table: the readout asks by how much each sum exceeds t, and a neuron fires where that is not
+negative.
 All this is arithmetic that IEEE 754 defines to the last bit, but for the table, whose entries are
 far enough from halfway for any exponential function to round them to the same integers.
 """
@@ -38,7 +39,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stepnet.errors import NetworkError
 from stepnet.networks.network import CharacterNetwork, Layer, check_shapes
-from stepnet.networks.reference import binarise, margins, read_out
+from stepnet.networks.reference import binarise, excess, read_out
 
 WEIGHT_BITS = 8
 LARGEST_WEIGHT = 127
@@ -49,7 +50,8 @@ ONE = 255
 STEPS_PER_UNIT = 16
 MULTIPLIER_BITS = 15
 LARGEST_SHIFT = 62
-"""A multiplier and a sum of 32 bits stay within 63; more to the right nothing is left of them."""
+"""The farthest shift: a multiplier times a sum of 32 bits stays within 63 bits, of which more would
+leave nothing."""
 
 TABLE = np.rint(ONE / (1 + np.exp((127.5 - np.arange(256)) / STEPS_PER_UNIT))).astype(np.uint8)
 """The sigmoid of the integer twin: (256,) uint8."""
@@ -79,12 +81,12 @@ class SigmoidLayer:
 
     @property
     def n_in(self) -> int:
-        """Inputs of every neuron."""
+        """How many inputs every neuron has."""
         return self.weights.shape[1]
 
     @property
     def n_out(self) -> int:
-        """Neurons."""
+        """How many neurons the layer has."""
         return self.weights.shape[0]
 
     def sums(self, activations: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -120,7 +122,7 @@ class SigmoidNetwork(CharacterNetwork[SigmoidLayer]):
 
     @property
     def weight_bits_total(self) -> int:
-        """Bits that all weights of the integer twin take."""
+        """How many bits all weights of the integer twin take."""
         return sum(layer.weights.size * WEIGHT_BITS for layer in self.layers)
 
     @cached_property
@@ -178,7 +180,7 @@ def activations(
     """
     states = [binarise(network, images)]
     for number, layer in enumerate(network.twin[:-1]):
-        sums = margins(layer.step, states[-1], ONE if number else 1).astype(np.int64)
+        sums = excess(layer.step, states[-1], ONE if number else 1).astype(np.int64)
         indices = 128 + (sums * layer.multiplier >> layer.shift)
         states.append(TABLE[indices.clip(0, 255)])
     return tuple(states)
@@ -191,11 +193,16 @@ def infer(network: SigmoidNetwork, images: NDArray[np.generic]) -> NDArray[np.ui
     """
     state = activations(network, images)[-1]
     one = ONE if len(network.layers) > 1 else 1
-    return read_out(network, margins(network.twin[-1].step, state, one))
+    return read_out(network, excess(network.twin[-1].step, state, one))
 
 
 def infer_float(network: SigmoidNetwork, images: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """The same of the network itself, in float32, which rounds a little differently elsewhere."""
+    """The character code of every image as the network itself reads it, before its weights are
+    rounded: (N,) uint8.
+
+    It is computed in float32, which other processors round a little differently. images: as in
+    `reference.binarise`.
+    """
     *hidden, last = network.layers
     state = binarise(network, images).astype(np.float32)
     for layer in hidden:

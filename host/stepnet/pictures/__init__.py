@@ -1,5 +1,7 @@
 """Pictures of handwriting, and how they become network input.
 
-`picture` goes from a file to an image in the steps of `paper` (what is ink) and `placing` (where it
-lies); `text_line` and `pieces` cut a line into characters, `steps` draws what was done.
+`preparing` makes of a picture what one network gets, in the steps of `picture` (a file becomes grey
+values), `paper` (what of it is ink), `segmentation` and `pieces` (a line is cut into characters)
+and `placing` (where a character stands in the image). `text_line` reads a line, `steps` draws what
+was done.
 """

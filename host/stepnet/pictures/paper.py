@@ -1,7 +1,8 @@
-"""What on a picture is ink, and how much: the paper found and taken away.
+"""Tells ink from paper in a picture.
 
-Grey values in, ink out: 0 where there is paper, more the more a pixel differs from it. Paper may be
-darker or brighter than the ink and unevenly lit; its noise is none of the ink.
+`find_ink` takes grey values and gives the strength of the ink: 0 where there is paper, and the
+more, the more a pixel differs from it. Paper may be darker or brighter than the ink, unevenly lit
+and noisy. It is the first step of `stepnet.pictures.preparing`.
 """
 
 from __future__ import annotations
@@ -16,50 +17,54 @@ from stepnet.errors import ImageError
 from stepnet.pictures.pieces import Components, label
 
 MIN_CONTRAST = 24
-"""Grey levels between paper and ink below which a picture counts as blank."""
+"""How many grey levels ink has to differ from paper; a picture with less counts as blank."""
 
 MIN_INK = 0.1
-"""Part of the full contrast that a pixel needs to count as ink; compression leaves less around
-strokes."""
+"""The part of the full contrast that a pixel needs to count as ink; what compression leaves around
+strokes has less."""
 
 NOISE_DEVIATIONS = 6
-"""Standard deviations of the paper's noise up to which a pixel is paper."""
+"""How many standard deviations of the paper's noise a pixel may differ and still be paper."""
 
 CALM_DEVIATION = 2.5
 """Standard deviation of noise, in grey levels, above which a picture is smoothed first."""
 
 SMOOTHING_PART = 1 / 300
-"""Radius of that smoothing by the picture's shorter side."""
+"""The radius of that smoothing, in parts of the picture's shorter side."""
 
 MAX_PIXELS = 2_000_000
 """Larger pictures are reduced first: a character needs a hundred pixels, a line some thousand."""
 
 SHADE_SIDE = 48
-"""Longer side, at most, of the small picture on which the paper's shade is found."""
+"""The longer side, at most, of the small picture on which the shade of the paper is found."""
 
 MEDIAN_SIDE = 17
-"""Window of the running median there: a third of the picture, most of it paper."""
+"""The side of the window of the running median on that small picture: a third of the picture, most
+of which is paper."""
 
 MIN_SHADED_SIDE = 8
-"""Pictures smaller than this have paper of one grey."""
+"""The shorter side of pictures from which on the shade of their paper is sought; the paper of
+smaller ones is taken to have one grey."""
 
 FEW_PART = 0.15
-"""Part of the border that says nothing about the paper."""
+"""The part of the border that may be anything but paper."""
 
 INK_CONTRAST_PART = 0.6
-"""Part of the picture's contrast from which a difference is ink rather than shadow."""
+"""The part of the picture's contrast from which on a difference is ink rather than shadow."""
 
 DARK_GREY = 10
-"""Greys are light times colour; below this a sensor's own offset counts for as much."""
+"""A grey is light times colour, but for dark ones a sensor's own offset counts for as much; this
+much is added before greys are divided."""
 
 SPECK_AREA = 0.15
-"""Area of the smallest piece that is no speck, by the square of the stroke's width."""
+"""The area of the smallest piece that is no speck, in squares as wide as the stroke."""
 
 FAINT_PEAK = 0.35
-"""Part of the full contrast that a piece reaches somewhere unless it is a smudge."""
+"""The part of the full contrast that a piece of ink reaches somewhere; one that does not is a
+smudge."""
 
 DEVIATION_BY_MEDIAN = 1.4826
-"""Standard deviation of normal noise by its median distance from the median (MAD)."""
+"""The standard deviation of normal noise over its median distance from the median (MAD)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +73,8 @@ class Ink:
 
     grey: the picture in grey values, reduced by `reduction` if it was large.
     paper: the grey that the paper has under every pixel.
-    strength: grey levels by which a pixel differs from the paper; 0 where it is paper or a speck.
-    reduction: pixels of the picture as it was to one here, along each side.
+    strength: by how many grey levels a pixel differs from the paper; 0 if it is paper or a speck.
+    reduction: how many pixels of the picture as it was make one here, along each side.
     """
 
     grey: NDArray[np.float32]
@@ -79,16 +84,17 @@ class Ink:
 
 
 def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
-    """The ink of a picture, some of which there is.
+    """The ink of a picture.
 
     grey: (H, W) grey values of 0 to 255 with paper along most of the border.
     what: how the picture is called in errors.
 
-    The paper is what explains the border's greys: one grey; else a surface of the second degree;
-    else, where a shadow falls, the running median of the whole picture. Ink is what differs from
-    it, on the side (darker or brighter) where the squares of the differences add up to more, and by
-    more than the border's noise. Its strength is as in the light that the paper has on average.
-    Pieces much smaller than a stroke is wide, or faint throughout, are specks.
+    The paper is what explains the greys of the border: one grey; or else a surface of the second
+    degree; or else, where a shadow falls, the running median of the whole picture. Ink is what
+    differs from the paper by more than the border's noise, on the side (darker or brighter) where
+    the squares of the differences add up to more. Its strength is as it would be in the light that
+    the paper has on average. Pieces much smaller than a stroke is wide, or faint throughout, are
+    specks.
 
     Raises ImageError if the picture is blank.
     """
@@ -131,10 +137,10 @@ def find_paper(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _explains(paper: NDArray[np.float32], grey: NDArray[np.float32]) -> bool:
-    """All but a few of the border's pixels are this paper, or else what is not is ink.
+    """Whether all but a few of the border's pixels are this paper, or what differs there is ink.
 
-    Neighbours on the border differ by noise alone, a shadow's differ from the paper by more, and
-    ink by nearly as much as anything in the picture.
+    Neighbours on the border differ by noise alone. A shadow differs from the paper by more than
+    that, and ink by nearly as much as anything in the picture.
     """
     ring = border(grey)
     noise = deviation(np.diff(ring)) / float(np.sqrt(2))
@@ -144,17 +150,17 @@ def _explains(paper: NDArray[np.float32], grey: NDArray[np.float32]) -> bool:
 
 
 def border(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The outermost pixels of (H, W) values, once around."""
+    """The outermost pixels of (H, W) values, in order around the picture."""
     return np.concatenate([values[0], values[1:, -1], values[-1, -2::-1], values[-2:0:-1, 0]])
 
 
 def deviation(values: NDArray[np.float32]) -> float:
-    """Standard deviation of normal noise, hardly touched by what ink there is among `values`."""
+    """The standard deviation of normal noise, which ink among the `values` hardly changes."""
     return DEVIATION_BY_MEDIAN * float(np.median(np.abs(values - np.median(values))))
 
 
 def stroke_width(mask: NDArray[np.bool_]) -> float:
-    """Mean width in pixels of the strokes of a (H, W) mask: twice its area by its outline.
+    """The mean width in pixels of the strokes of a (H, W) mask: twice its area over its outline.
 
     The outline is counted where ink meets paper; slanting strokes come out a little too thin.
     """

@@ -1,4 +1,4 @@
-"""Connected pieces of a mask."""
+"""Finds the connected pieces of a mask: strokes of characters, dots, specks."""
 
 from __future__ import annotations
 

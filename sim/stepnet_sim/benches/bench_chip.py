@@ -22,10 +22,11 @@ from stepnet.link.messages import (
 )
 from stepnet.link.serial_line import divisor_for
 from stepnet.networks.network import Readout
-from stepnet_sim.benches.board_model import BoardModel
+from stepnet.networks.random_networks import random_network
+from stepnet_sim.benches.chip_model import ChipModel
 from stepnet_sim.benches.coverage import cover
 from stepnet_sim.benches.designs import CHIP
-from stepnet_sim.benches.networks import Program, random_network
+from stepnet_sim.benches.networks import Program
 from stepnet_sim.benches.serial import SerialDriver, SerialMonitor
 from stepnet_sim.benches.streams import (
     CLOCK_PS,
@@ -51,7 +52,7 @@ PACES = ((False, 0.0), *((True, idle_share) for idle_share in IDLE_SHARES))
 DIVISOR = divisor_for(CHIP.clock_hz, CHIP.baud)
 
 ANSWER_CYCLES = 60 * 10 * DIVISOR
-"""More than the longest answer takes."""
+"""More cycles than the longest answer takes."""
 
 QUIET_CYCLES = ANSWER_CYCLES
 
@@ -62,7 +63,7 @@ class Host:
     in_flight: whether requests are sent as far as the board's buffer goes, or one at a time.
     """
 
-    def __init__(self, chip: Part, model: BoardModel, pauses: Pauses, in_flight: bool) -> None:
+    def __init__(self, chip: Part, model: ChipModel, pauses: Pauses, in_flight: bool) -> None:
         self.model = model
         self.frames = FrameReader()
         self.scoreboard = Scoreboard("answers")
@@ -81,10 +82,10 @@ class Host:
             self.scoreboard.check(self.model.without_cycles(payload))
 
     async def ask(self, kind: int, fields: bytes = b"") -> None:
-        """Send one request, with what follows its header."""
+        """Send one request: its kind, and the bytes behind its header."""
         payload = HEADER.pack(kind=kind, sequence=next(self._sequences)) + fields
-        await self._room_for(len(payload) + CRC_BYTES + BUFFER_OVERHEAD_BYTES)
-        answer = self.model.answer(payload)
+        await self._until_free(len(payload) + CRC_BYTES + BUFFER_OVERHEAD_BYTES)
+        answer = self.model.answer_to(payload)
         self._cover(kind, answer)
         self.scoreboard.expect(answer)
         await self._send(encode_frame(payload))
@@ -115,8 +116,8 @@ class Host:
         """Wait until all requests are answered."""
         await self._wait(down_to=0)
 
-    async def _room_for(self, size: int) -> None:
-        """Wait until the board's buffer certainly has room for so many bytes more."""
+    async def _until_free(self, size: int) -> None:
+        """Wait until so many bytes of the board's buffer are certainly free."""
         unanswered = self._sizes[len(self._sizes) - self.scoreboard.outstanding :]
         allowed = len(unanswered) if self._in_flight else 0
         while allowed and sum(unanswered[-allowed:]) + size > CHIP.buffer_bytes:
@@ -131,14 +132,14 @@ class Host:
 
 
 def load_requests(program: Program) -> Iterator[bytes]:
-    """What follows the header of the LOADs of a network."""
+    """The bytes behind the header of each LOAD that loads a network."""
     for load in program.memory.loads(LOAD_BYTES):
-        target = LOAD.pack(kind=0, sequence=0, address=load.address, space=load.space)
-        yield target[HEADER.size :] + load.words
+        place = LOAD.pack(kind=0, sequence=0, address=load.address, space=load.space)
+        yield place[HEADER.size :] + load.words
 
 
 def digest_field(digest: int) -> bytes:
-    """What follows the header of a COMMIT."""
+    """The bytes behind the header of a COMMIT."""
     return COMMIT.pack(kind=0, sequence=0, digest=digest)[HEADER.size :]
 
 
@@ -183,7 +184,7 @@ async def every_request_gets_its_answer_and_nothing_else_comes(
     chip = Part(dut, "chip")
     numbers = np.random.default_rng(rng.getrandbits(32))
     programs = [Program(random_network(numbers, *sizes), CHIP.shape) for sizes in NETWORKS]
-    model = BoardModel(CHIP, programs)
+    model = ChipModel(CHIP, programs)
     host = Host(chip, model, Pauses(rng, idle_share), in_flight)
     await start(dut)
     host.listen()
@@ -220,21 +221,21 @@ async def what_the_engine_cannot_take_is_refused(dut: Any, idle_share: float) ->
     numbers = np.random.default_rng(rng.getrandbits(32))
     shape = CHIP.shape
     program = Program(random_network(numbers, *NETWORKS[0]), shape)
-    host = Host(chip, BoardModel(CHIP, [program]), Pauses(rng, idle_share), in_flight=True)
+    host = Host(chip, ChipModel(CHIP, [program]), Pauses(rng, idle_share), in_flight=True)
     await start(dut)
     host.listen()
 
-    def target(address: int, space: int) -> bytes:
+    def place(address: int, space: int) -> bytes:
         return LOAD.pack(kind=0, sequence=0, address=address, space=space)[HEADER.size :]
 
     weight, parameter = bytes(shape.weight_bytes), bytes(shape.parameter_bytes)
     await load(host, program)
-    await host.ask(Request.LOAD, target(shape.weight_words - 1, Space.WEIGHTS) + 2 * weight)
-    await host.ask(Request.LOAD, target(shape.weight_words, Space.WEIGHTS) + weight)
-    await host.ask(Request.LOAD, target(1 << 23, Space.PARAMETERS) + parameter)
-    await host.ask(Request.LOAD, target(0, Space.PARAMETERS) + parameter)
-    await host.ask(Request.LOAD, target(0, max(Space) + 1) + parameter)
-    await host.ask(Request.LOAD, target(0, Space.WEIGHTS) + weight[:-1])
+    await host.ask(Request.LOAD, place(shape.weight_words - 1, Space.WEIGHTS) + 2 * weight)
+    await host.ask(Request.LOAD, place(shape.weight_words, Space.WEIGHTS) + weight)
+    await host.ask(Request.LOAD, place(1 << 23, Space.PARAMETERS) + parameter)
+    await host.ask(Request.LOAD, place(0, Space.PARAMETERS) + parameter)
+    await host.ask(Request.LOAD, place(0, max(Space) + 1) + parameter)
+    await host.ask(Request.LOAD, place(0, Space.WEIGHTS) + weight[:-1])
     await host.ask(Request.COMMIT, digest_field(host.model.digest))
     await host.ask(Request.INFER, bytes(5))
     await host.ask(Request.IDENTIFY)
@@ -243,7 +244,7 @@ async def what_the_engine_cannot_take_is_refused(dut: Any, idle_share: float) ->
     image_bytes = (5).to_bytes(shape.parameter_bytes, "little")
     endless = image_bytes + (shape.parameter_words - 1) * parameter
     await host.ask(Request.CLEAR)
-    await host.ask(Request.LOAD, target(0, Space.PARAMETERS) + endless)
+    await host.ask(Request.LOAD, place(0, Space.PARAMETERS) + endless)
     await host.ask(Request.COMMIT, digest_field(host.model.digest))
     await host.ask(Request.INFER, bytes(5))
 

@@ -8,11 +8,12 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from stepnet.link.messages import Refusal, Space
 from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_network
 from stepnet_hdl.blocks.streams import PacketByte
 from stepnet_hdl.cores.interface import CoreReading
 from stepnet_sim.benches.coverage import cover
 from stepnet_sim.benches.designs import ENGINE_SHAPES
-from stepnet_sim.benches.networks import Program, random_network
+from stepnet_sim.benches.networks import Program
 from stepnet_sim.benches.streams import (
     Part,
     Pauses,
@@ -52,7 +53,7 @@ IMAGES = 4
 
 
 class Pace(NamedTuple):
-    """How much of the time who pauses."""
+    """In what part of the time each side pauses."""
 
     loads: float
     pixels: float
@@ -67,14 +68,14 @@ PACES = {
 }
 
 MAX_CYCLES = 10_000
-"""More than all images of a network take, pauses included."""
+"""More cycles than all images of a network take, pauses included."""
 
 QUIET_CYCLES = 700
 """For how long nothing more may come at the end: longer than any image takes."""
 
 
 class LoadDriver:
-    """Loads memory words; returns what the engine says of each load."""
+    """Loads memory words, and gives what the engine says of each load."""
 
     def __init__(self, engine: Part, pauses: Pauses) -> None:
         self._engine = engine
@@ -204,7 +205,7 @@ async def every_image_gets_its_character_in_time(
 
         arrivals: list[list[int]] = []
         for image in program.random_images(numbers, IMAGES):
-            bench.scoreboard.expect((program.code(image), program.room(image)))
+            bench.scoreboard.expect((program.code(image), program.margin(image)))
             arrivals.append(await bench.send(image))
             if not back_to_back:
                 await bench.scoreboard.drained(MAX_CYCLES)
@@ -234,8 +235,8 @@ async def the_next_image_may_come_in_any_cycle_of_a_computation(dut: Any, engine
     await bench.loader.load_program(program)
     for delay_cycles in range(program.cycles):
         early, late = program.random_images(numbers, 2)
-        bench.scoreboard.expect((program.code(early), program.room(early)))
-        bench.scoreboard.expect((program.code(late), program.room(late)))
+        bench.scoreboard.expect((program.code(early), program.margin(early)))
+        bench.scoreboard.expect((program.code(late), program.margin(late)))
         await bench.send(early)
         if delay_cycles:
             await ClockCycles(dut.clk, delay_cycles)
@@ -279,7 +280,7 @@ async def a_bad_load_is_refused_and_a_half_image_forgotten(
         await RisingEdge(dut.clk)
         bench.engine.cancel.value = 0
         cover("engine: half an image forgotten", "yes")
-        bench.scoreboard.expect((program.code(image), program.room(image)))
+        bench.scoreboard.expect((program.code(image), program.margin(image)))
         await bench.send(image)
         await bench.scoreboard.drained(MAX_CYCLES)
     await bench.finish()

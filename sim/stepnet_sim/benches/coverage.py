@@ -1,4 +1,4 @@
-"""Functional coverage: which of the things that a bench has to exercise it did exercise."""
+"""Functional coverage: counts what benches exercise of all that they have to exercise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from stepnet.link.messages import Answer, Refusal, Request
 from stepnet.networks.network import MAX_WEIGHT_BITS, Readout
 
 COVERAGE_VARIABLE = "STEPNET_FUNCTIONAL_COVERAGE"
-"""Names, in the environment, the file in which this process leaves its counts at its end."""
+"""The environment variable that names the file in which this process leaves its counts at its end.
+"""
 
 POINTS: dict[str, tuple[str, ...]] = {
     "engine: readout": tuple(readout.value for readout in Readout),
@@ -31,7 +32,7 @@ POINTS: dict[str, tuple[str, ...]] = {
     "chip: serial line": ("busy", "pausing"),
     "chip: frame": ("good", "broken"),
 }
-"""What there is to exercise: points, and the bins of each."""
+"""The points that have to be exercised, and the bins of each."""
 
 _hits: Counter[tuple[str, str]] = Counter()
 

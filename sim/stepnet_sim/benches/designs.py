@@ -1,4 +1,4 @@
-"""What the benches test: declared here once, for the Verilog and for the benches."""
+"""The parts that the benches test, declared once for the Verilog and for the benches."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -80,7 +80,7 @@ class SideBySide(wiring.Component):
 
 
 def top(benches: Iterable[str]) -> SideBySide:
-    """A fresh instance of everything that the named benches test."""
+    """A new instance of everything that the named benches test."""
     return SideBySide({name: part for bench in benches for name, part in PARTS[bench]().items()})
 
 
@@ -108,4 +108,5 @@ PARTS: dict[str, Callable[[], dict[str, Tested]]] = {
     "engine": _engine_parts,
     "chip": _chip_parts,
 }
-"""What each bench tests: makes its parts, by the names under which it finds them."""
+"""For each bench a function that makes the parts it tests, by the names under which it finds them.
+"""

@@ -11,7 +11,7 @@ from stepnet_sim.benches.streams import CLOCK_PS, Pauses
 
 
 def levels(byte: int, stop: int = 1) -> list[int]:
-    """What one byte looks like on the line, bit time after bit time."""
+    """The levels of one byte on the line, bit time after bit time."""
     return [0, *(byte >> bit & 1 for bit in range(8)), stop]
 
 

@@ -15,7 +15,8 @@ from cocotb.utils import get_sim_time
 CLOCK_PS = 10_000
 
 IDLE_SHARES = (0.0, 0.4)
-"""How much of the time drivers and readers pause: never, and at random. Every bench runs both."""
+"""In what part of the time drivers and readers pause: never, or at random. Every bench runs with
+both."""
 
 
 async def start(dut: Any) -> None:
@@ -27,7 +28,7 @@ async def start(dut: Any) -> None:
 
 
 def cycle_before() -> int:
-    """At a clock edge, the number of the cycle that ends there: what is read now belongs to it."""
+    """The number of the cycle that ends at this clock edge; what is read now belongs to it."""
     return round(get_sim_time("ps")) // CLOCK_PS - 1
 
 
@@ -77,7 +78,7 @@ class Part:
         return getattr(self._dut, f"{self._name}__{port}")
 
     def stream(self, name: str) -> StreamPort:
-        """One of its streams."""
+        """The signals of one of the component's streams."""
         signals = (getattr(self, f"{name}__{member}") for member in ("valid", "ready", "payload"))
         return StreamPort(self.clk, *signals)
 
@@ -92,7 +93,7 @@ class StreamDriver:
         port.payload.value = 0
 
     async def send(self, payload: int) -> int:
-        """Send one payload; returns at the edge that transfers it, the number of that cycle."""
+        """Send one payload; returns the number of the cycle in which it is transferred."""
         port = self._port
         for _ in range(self._pauses.length()):
             await RisingEdge(port.clk)
@@ -121,7 +122,7 @@ class StreamReader:
 
 @dataclass(frozen=True)
 class Transfer:
-    """One transfer: the cycle in which it was first offered, the one in which it was taken."""
+    """A transfer, with the cycles in which it was first offered and in which it was taken."""
 
     payload: int
     offered: int
@@ -166,11 +167,11 @@ class Scoreboard:
         self.checked = 0
 
     def expect(self, value: Any) -> None:
-        """`value` has to come after all that was expected before."""
+        """Expect `value` after all that was expected before."""
         self._expected.append(value)
 
     def check(self, value: Any) -> None:
-        """Take the next value that came; fails the test if another one has to."""
+        """Compare the next value that came; the test fails if another one was expected."""
         assert self._expected, f"{self._name}: unexpected {value!r}"
         expected = self._expected.popleft()
         assert value == expected, (

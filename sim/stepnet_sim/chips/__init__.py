@@ -1,4 +1,5 @@
-"""Chips in simulation: generated, compiled or interpreted, behind a link, served to others.
+"""Chips in simulation: generated, compiled or interpreted, behind a link, and served to others.
 
-`design` says which chip, `virtual_board` is the link to it that `open_board("sim")` opens.
+`design` says which chip is simulated, and `virtual_board` is the link to it that
+`open_board("sim")` opens. `verilated` compiles chips, `interpreted` does without a compiler.
 """

@@ -1,4 +1,7 @@
-"""The compiled library of a design: generated from its gateware once, then found in the cache."""
+"""The compiled library of a design: generated from its gateware once, then found in the cache.
+
+The virtual board and the fuzzer run it as a `VerilatedChip`.
+"""
 
 from __future__ import annotations
 

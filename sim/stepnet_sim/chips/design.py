@@ -1,4 +1,4 @@
-"""Which chip the virtual board is."""
+"""Describes a chip to simulate, and chooses the one that the virtual board is."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ ICEBREAKER = SETTINGS["iCE40UP5K"]
 
 @dataclass(frozen=True)
 class Design:
-    """A chip to simulate; by default the iCEBreaker's.
+    """A chip to simulate; by default the one of the iCEBreaker.
 
-    uart: with serial pins at `baud`, instead of the byte streams behind them.
-    network: built in; None for none.
-    make_core: makes a core of another kind; `shape` and `network` do not count then.
+    uart: whether it has serial pins, at `baud`, instead of the byte streams behind them.
+    network: the network that is built in; None for none.
+    make_core: makes a core of another kind than the engine; `shape` and `network` do not count
+        then.
     """
 
     shape: EngineShape = ICEBREAKER.shape
@@ -36,7 +37,10 @@ class Design:
     make_core: Callable[[], InferenceCore] | None = field(default=None, repr=False)
 
     def component(self) -> Chip | SerialChip:
-        """A fresh instance of its gateware."""
+        """A new instance of the chip's gateware.
+
+        Raises NetworkError or BuildError if the engine cannot have the network built in.
+        """
         core = self.make_core() if self.make_core else core_for(self.network, self.shape)
         if self.uart:
             return SerialChip(core, self.clock_hz, self.baud, self.buffer_bytes)
@@ -50,12 +54,13 @@ def design_for(
     uart: bool = False,
     baud: int = DEFAULT_BAUD,
 ) -> Design:
-    """The chip that a virtual board is, if nothing else is asked for.
+    """The chip that a virtual board is.
 
-    network: that it is to hold. Where the iCEBreaker's engine is too small, the chip has one with
-    larger memories; a network of look-up tables is built in.
-    like: name of the board whose chip it is, whether that holds the network or not; "" for none.
-    uart, baud: as of `Design`.
+    network: the network that it has to hold, if known. Where the engine of the iCEBreaker is too
+        small for it, the chip has one with larger memories; a network of look-up tables is
+        built in.
+    like: the name of a board whose chip it is, whether that holds the network or not; "" for none.
+    uart, baud: as in `Design`.
 
     Raises BuildError if there is no such board or no engine fits it, NetworkError if no engine
     holds the network.

@@ -1,8 +1,10 @@
-"""The chip in Amaranth's own simulator: slow, but it needs nothing beside Python."""
+"""A chip in Amaranth's own simulator: slow, but it needs nothing beside Python.
+
+The virtual board is one where there is no C++ compiler.
+"""
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 from amaranth.sim import Simulator
@@ -11,18 +13,18 @@ from stepnet_hdl.chip.chip import Chip
 from stepnet_sim.chips.design import Design
 
 PERIOD_FS = 1_000_000
-"""Of the simulated clock; any value does."""
+"""How long a cycle of the simulated clock lasts; any value does."""
 
 
 class InterpretedChip:
-    """A running chip, with the same methods as `VerilatedChip`. Byte stream only."""
+    """A running chip with the methods of `VerilatedChip`, driven at its byte streams."""
 
     def __init__(self, design: Design) -> None:
         component = design.component()
         if not isinstance(component, Chip):
             raise TypeError("Amaranth's simulator is driven at the byte stream only.")
         self._chip = component
-        self._input: deque[int] = deque()
+        self._input = bytearray()
         self._output = bytearray()
         self._simulator = Simulator(component)
         self._simulator.add_clock(PERIOD_FS * 1e-15)
@@ -42,14 +44,16 @@ class InterpretedChip:
                 chip.rx.ready, chip.tx.valid, chip.tx.payload, chip.character
             )
             if offered and taken:
-                self._input.popleft()
+                del self._input[0]
             if given:
                 self._output.append(byte)
 
     def run(self, pending: bytearray, max_cycles: int) -> bytes:
-        """Clock the chip until it completes a frame, at most `max_cycles`; returns what it sent."""
-        self._input.extend(pending)
-        pending.clear()
+        """Clock the chip until it completes a frame, at most `max_cycles`; returns what it sent.
+
+        Bytes that the chip takes are removed from the front of `pending`.
+        """
+        self._input = pending
         for _ in range(max_cycles):
             self.cycles += 1
             self._simulator.run_until(self.cycles * PERIOD_FS * 1e-15)

@@ -1,4 +1,8 @@
-"""The virtual board's serial line with a meter: what the wire is used for, in simulated time."""
+"""The virtual board's serial line with a meter that says what the wire is used for, in simulated
+time.
+
+Benchmarks of the link use it.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,12 @@ from stepnet_sim.chips.verilated import VerilatedChip
 
 @dataclass(frozen=True)
 class WireUse:
-    """The wire to the chip, from `MeteredLink.restart` to the last answer that the host has got.
+    """How the time passed on the wire to the chip, from `MeteredLink.restart` to the last answer
+    that the host has got, in clock cycles of the chip.
 
-    In clock cycles of the chip; the border between waiting and tail to within a byte.
-
-    busy: bytes were on their way.
-    waiting: nothing was, because the host had not written more yet.
-    tail: from the end of the last byte to the last answer.
+    busy_cycles: while bytes were on their way.
+    waiting_cycles: while nothing was on its way because the host had not written more yet.
+    tail_cycles: from the end of the last byte to the last answer; to within the time of a byte.
     """
 
     busy_cycles: int
@@ -29,17 +32,17 @@ class WireUse:
 
     @property
     def cycles(self) -> int:
-        """All of them."""
+        """All cycles together."""
         return self.busy_cycles + self.waiting_cycles + self.tail_cycles
 
 
 class MeteredLink:
     """A `stepnet.link.link.Link` to the serial pins of a compiled chip.
 
-    Time passes for the chip only inside `read`, so the host itself takes none; what adapter,
-    drivers and program take is up to `restart`.
+    Time passes for the chip only inside `read`, so that the host itself takes none. How long
+    adapter, drivers and program take is told to `restart`.
 
-    design: of the chip, with serial pins.
+    design: the design of the chip, which has serial pins.
     """
 
     def __init__(self, chip: VerilatedChip, design: Design) -> None:
@@ -52,7 +55,7 @@ class MeteredLink:
         self.restart()
 
     def restart(self, host_delay_s: float = 0.0) -> None:
-        """Meter anew; nothing may be under way.
+        """Begin to measure anew, while nothing is under way.
 
         host_delay_s: simulated seconds from the last bit of an answer until the host has it.
         """
@@ -62,7 +65,7 @@ class MeteredLink:
 
     @property
     def use(self) -> WireUse:
-        """What the wire was used for."""
+        """How the wire was used since `restart`."""
         busy_cycles = self._taken_bytes * self.byte_cycles
         earliest_end = self._start_cycle + busy_cycles
         end = max(earliest_end, self._last_taken_cycle)
@@ -74,7 +77,7 @@ class MeteredLink:
         self._pending += data
 
     def read(self, timeout_s: float) -> bytes:
-        """What has arrived at the host; b"" after `timeout_s`, which is of wall-clock time."""
+        """The bytes that have arrived at the host; b"" after `timeout_s` of wall-clock time."""
         self._check_open()
         deadline_s = time.monotonic() + timeout_s
         while not (self._arriving and self._arriving[0][0] <= self._chip.cycles):

@@ -1,4 +1,4 @@
-"""The chip compiled with Verilator and driven in this process."""
+"""Compiles a chip with Verilator and drives it in this process: the fast kind of virtual board."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def missing_compiler() -> str | None:
 
 
 class VerilatedChip:
-    """A running chip. Any thread may close it, also while another one runs it.
+    """A running chip. Any thread may close it, even while another one runs it.
 
-    library_path: of what `compile_chip` made.
+    library_path: the library that `compile_chip` made.
 
     After `close`, whatever else is asked of it raises LinkError.
     """
@@ -107,7 +107,7 @@ class VerilatedChip:
 
     @property
     def cycles(self) -> int:
-        """Clock cycles since power-on."""
+        """How many clock cycles have passed since power-on."""
         with self._running() as handle:
             return self._library.stepnet_cycles(handle)
 
@@ -126,7 +126,7 @@ class VerilatedChip:
 
     @contextmanager
     def _running(self) -> Iterator[int]:
-        """The simulation, which nobody closes meanwhile."""
+        """The simulation's handle, which nobody closes while the `with` block lasts."""
         with self._in_use:
             if self._handle is None:
                 raise LinkError("The virtual board is closed; open it again.")
@@ -138,10 +138,10 @@ def find_or_compile(
 ) -> Path:
     """A compiled chip from the user's cache; compiled now if it is not there.
 
-    cache: name of the folder for chips of this kind.
+    cache: the name of the folder for chips of this kind.
     decided_by: all that decides what `verilog` returns.
-    options: as for `compile_chip`.
-    verilog: makes the source, as for `compile_chip`; called only if it is needed.
+    options: the options of the C++ compiler; see `compile_chip`.
+    verilog: makes the source; called only if it is needed.
 
     Raises what `compile_chip` and `verilog` raise.
     """
@@ -166,11 +166,12 @@ def _compile_digest(options: str) -> str:
 
 
 def compile_chip(verilog: str, options: str, library: Path) -> None:
-    """Make the shared library of a module `chip` and the harness.
+    """Make a shared library of a module `chip` and of the harness around it.
 
-    verilog: with the ports of a `Chip`, or of a `SerialChip`, and `clk` and `rst`.
-    options: of the C++ compiler; STEPNET_DIVISOR for serial pins, see harness.cpp.
-    library: appears whole or not at all; its folder has to exist.
+    verilog: the source of the module, which has the ports of a `Chip` or of a `SerialChip`, and
+        `clk` and `rst`.
+    options: the options of the C++ compiler; with serial pins STEPNET_DIVISOR, see harness.cpp.
+    library: where it goes, whole or not at all; the folder has to exist.
     """
     root = verilator_root()
     with tempfile.TemporaryDirectory(dir=library.parent, prefix=".build-") as folder:

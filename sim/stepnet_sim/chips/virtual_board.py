@@ -1,11 +1,14 @@
-"""The virtual board: a link whose other end is the simulated chip."""
+"""The virtual board: a link whose other end is a simulated chip.
+
+`open_link` is the entry point that `open_board("sim")` finds.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from stepnet.errors import LinkError, MissingToolError
+from stepnet.errors import LinkError, LinkTimeoutError, MissingToolError
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet_sim.chips.chip_library import chip_library
@@ -14,10 +17,14 @@ from stepnet_sim.chips.interpreted import InterpretedChip
 from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
 
 CYCLES_PER_RUN = 1_000
-"""Cycles between two looks at the clock, at Ctrl-C and at what the host wants; a millisecond when
-compiled, and to look costs some microseconds."""
+"""How many cycles pass between two looks at the clock, at Ctrl-C and at what the host wants. A
+compiled chip takes a millisecond for them, and a look some microseconds."""
 
 INTERPRETED_CYCLES_PER_RUN = 50
+
+
+MOST_PENDING_BYTES = 1 << 20
+"""Written and not taken by the chip, which has no time while nobody reads."""
 
 
 class VirtualBoardLink:
@@ -30,12 +37,26 @@ class VirtualBoardLink:
         self._closed = False
 
     def write(self, data: bytes) -> None:
-        """Queue bytes for the chip."""
+        """Queue bytes for the chip; LinkTimeoutError if `MOST_PENDING_BYTES` wait there already."""
         self._check_open()
+        if len(self._pending) > MOST_PENDING_BYTES:
+            raise LinkTimeoutError(
+                f"The virtual board was written {len(self._pending)} bytes and had no time to take "
+                "them; read what it answers before writing more."
+            )
         self._pending += data
 
+    @property
+    def pending_bytes(self) -> int:
+        """Written, and not taken by the chip yet."""
+        return len(self._pending)
+
+    def discard(self) -> None:
+        """Forget what the chip has not taken."""
+        self._pending.clear()
+
     def read(self, timeout_s: float) -> bytes:
-        """What the chip sends next, up to the end of a frame; b"" after `timeout_s`."""
+        """The next bytes that the chip sends, up to the end of a frame; b"" after `timeout_s`."""
         self._check_open()
         deadline = time.monotonic() + timeout_s
         while True:
@@ -69,7 +90,7 @@ def open_link(
     """Start the virtual board that `design_for` describes.
 
     kind: the name of a board that it is to be like; "" for none.
-    network: that it is to hold, but not loaded; None if that is not known.
+    network: the network that will be loaded; None if that is not known.
     uart: drive the chip's serial pins at `baud`, instead of the byte stream behind the UART.
     progress: is told, in a sentence without a full stop, what takes long.
 

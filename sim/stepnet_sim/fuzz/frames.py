@@ -1,4 +1,4 @@
-"""Frames as a board should get them, and as it should not."""
+"""Draws frames as a board should get them, and as it should not, for `FuzzSession`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from stepnet_sim.benches.networks import Program
 from stepnet_sim.chips.design import Design
 
 LONG_LOAD_SHARE = 0.01
-"""Of the loads: those with up to as many words as the receive buffer holds."""
+"""The part of the loads that have up to as many words as the receive buffer holds."""
 
 SEQUENCES = 1 << 8 * HEADER.fields["sequence"]
 
 
 def load_frames(program: Program, sequences: Iterator[int]) -> list[bytes]:
-    """What loads `program`, from CLEAR to COMMIT."""
+    """The frames that load `program`, from CLEAR to COMMIT."""
     memory = program.memory
     payloads = [HEADER.pack(kind=Request.CLEAR, sequence=next(sequences))]
     for load in memory.loads(MAX_LOAD_BYTES):
-        target = LOAD.pack(
+        place = LOAD.pack(
             kind=Request.LOAD, sequence=next(sequences), address=load.address, space=load.space
         )
-        payloads.append(target + load.words)
+        payloads.append(place + load.words)
     payloads.append(
         COMMIT.pack(kind=Request.COMMIT, sequence=next(sequences), digest=memory.digest)
     )
@@ -130,7 +130,7 @@ class FrameFuzzer:
         """The payload of a request that fits the program, though perhaps not the moment."""
         match self._rng.choices(list(Request), (20, 3, 10, 10, 60))[0]:
             case Request.LOAD:
-                return self._load(*self._target())
+                return self._load(*self._place())
             case Request.COMMIT:
                 return self._commit(self._digest)
             case Request.INFER:
@@ -148,15 +148,15 @@ class FrameFuzzer:
     def _frame(self) -> bytearray:
         return bytearray(encode_frame(self._request()))
 
-    def _target(self) -> tuple[Space, int]:
-        """A space, and an address of it, often near an end."""
+    def _place(self) -> tuple[Space, int]:
+        """A memory and an address in it, often near an end."""
         space = self._rng.choice(list(Space))
         last = self._depth(space) - 1
         address = self._rng.choice((0, 1, last, last - 1, self._rng.randint(0, last)))
         return space, address
 
     def _depth(self, space: int) -> int:
-        """Addresses of a memory, from 0 to the first beyond it."""
+        """The first address beyond a memory."""
         shape = self._design.shape
         if space == Space.WEIGHTS:
             return shape.weight_words << shape.weight_lane_bits

@@ -1,21 +1,22 @@
-"""What a board answers to requests that make no sense."""
+"""What a chip has to answer to requests that make no sense, for `FuzzSession`."""
 
 from __future__ import annotations
 
 from stepnet.cores.engine.cycles import cycles_per_image
-from stepnet.link.messages import IDENTITY, LOAD, READING, Answer, Refusal, Space
-from stepnet_sim.benches.board_model import BoardModel
+from stepnet.link.messages import IDENTITY, READING, Answer
+from stepnet_sim.benches.chip_model import ChipModel
 from stepnet_sim.benches.networks import Program
 from stepnet_sim.chips.design import Design
 
 LONG_CYCLES = 1 << 20
-"""From one byte of an image to the next: the engine has done by then what it can."""
+"""A pace, in cycles from one byte of an image to the next, at which the engine has always done what
+it can before the last byte."""
 
 
-class FuzzedBoardModel(BoardModel):
-    """A `BoardModel` that also follows loads which are wrong in two ways.
+class FuzzedChipModel(ChipModel):
+    """A `ChipModel` for images whose bytes come at random times.
 
-    program: the one network whose readings it can tell. Of any other that is committed it expects
+    program: the one network whose readings it can tell. For any other that is committed it expects
     PROGRAM_OVERRUN, in the place of a reading too.
     """
 
@@ -25,12 +26,12 @@ class FuzzedBoardModel(BoardModel):
         self._cycles = range(program.cycles_at(LONG_CYCLES), most_cycles + 1)
 
     def adopt(self, identity: bytes) -> None:
-        """Take from an IDENTITY what is not known after requests that may have been lost."""
+        """Take over from an IDENTITY what is unknown after requests that may have been lost."""
         fields = IDENTITY.unpack(identity)
         self.loaded = bool(fields["loaded"])
         self.digest = fields["digest"]
         self.dropped_frames = fields["dropped_frames"]
-        self._image_bytes = fields["image_bytes"]
+        self.engine.image_bytes = fields["image_bytes"]
 
     def without_cycles(self, answer: bytes) -> bytes:
         """An answer with its cycles set to 0 if an image can take so many.
@@ -44,18 +45,5 @@ class FuzzedBoardModel(BoardModel):
             READING.pack(**{**fields, "cycles": 0}) if fields["cycles"] in self._cycles else answer
         )
 
-    def _reading(self, program: Program, sequence: int, image: bytes) -> bytes:
-        fields = READING.unpack(super()._reading(program, sequence, image))
-        return READING.pack(**{**fields, "cycles": program.cycles})
-
-    def _load(self, request: bytes) -> Refusal | None:
-        reason = super()._load(request)
-        # The first word is written, whatever is wrong with those behind it.
-        target = LOAD.unpack(request)
-        word = request[LOAD.size :][: self._design.shape.parameter_bytes]
-        if target["space"] == Space.PARAMETERS and target["address"] == 0:
-            image_bytes = int.from_bytes(word, "little")
-            whole = len(word) == self._design.shape.parameter_bytes
-            if whole and 1 <= image_bytes <= self._design.shape.max_inputs // 8:
-                self._image_bytes = image_bytes
-        return reason
+    def _cycles_of(self, program: Program) -> int:
+        return program.cycles

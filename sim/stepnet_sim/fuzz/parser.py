@@ -1,4 +1,4 @@
-"""The host's parser against any bytes: what has to hold, whatever comes over the link.
+"""Checks of the host's parser: what has to hold, whatever bytes come over the link.
 
 Every check takes plain bytes, so that a property-based test and a coverage-guided fuzzer can use
 it. It raises AssertionError if something does not hold, and lets every error through but the
@@ -33,13 +33,13 @@ LAYOUTS = (
 )
 
 MAX_FRAME_BYTES = 64
-"""Of the frame reader under test, so that short inputs reach its limit."""
+"""The limit of the frame reader under test: small, so that short inputs reach it."""
 
 IMAGES = 5
 TIMEOUT_S = 5.0
 
 MOST_READS_AFTER_THE_END = 100
-"""Of a link that is gone; a host that reads on for longer hangs."""
+"""How often a host may read a link that is gone; one that goes on for longer hangs."""
 
 SHAPE = EngineShape(8, max_inputs=64, weight_words=64, parameter_words=64)
 NETWORK = Network(
@@ -53,7 +53,7 @@ DIGEST = memory_image(NETWORK, SHAPE).digest
 
 
 def check(data: bytes) -> None:
-    """One of all checks below, chosen by the first byte."""
+    """Run one of the checks below, chosen by the first byte."""
     choice, rest = data[:1], data[1:]
     match int.from_bytes(choice, "little") % 3:
         case 0:
@@ -65,7 +65,9 @@ def check(data: bytes) -> None:
 
 
 def check_payload(payload: bytes) -> None:
-    """Layouts give back what they take apart; an identity is one or an error."""
+    """What a layout takes apart it puts together again; and an IDENTITY makes an identity or an
+    error.
+    """
     for layout in LAYOUTS:
         try:
             fields = layout.unpack(payload)
@@ -81,7 +83,7 @@ def check_payload(payload: bytes) -> None:
 
 
 def check_frame_reader(chunks: list[bytes]) -> None:
-    """A reader finds the good frames between zeros, in order, however the stream is cut."""
+    """A reader finds the good frames between zeros in their order, however the stream is cut."""
     reader = FrameReader(MAX_FRAME_BYTES)
     payloads = [payload for chunk in chunks for payload in reader.feed(chunk)]
     frames = [frame for frame in b"".join(chunks).split(b"\0")[:-1] if frame]
@@ -108,15 +110,15 @@ def chunks_of(data: bytes) -> list[bytes]:
 
 
 def check_board(data: bytes) -> None:
-    """`infer_many` gives no reading but those that came for the image, in good frames.
+    """`infer_many` gives only readings that came for the image in good frames.
 
-    data: what the board on the other end does, see `ScriptedBoard`.
+    data: the script of the board at the other end, see `ScriptedBoard`.
     """
     check_readings(ScriptedBoard(data))
 
 
 def check_readings(link: ScriptedBoard) -> None:
-    """As `check_board`."""
+    """The check that `check_board` makes, for a board that is there already."""
     images = np.arange(1, IMAGES + 1, dtype=np.uint8)
     pixels = np.unpackbits(images[:, np.newaxis], axis=1, bitorder="little").astype(bool)
     try:
@@ -135,8 +137,8 @@ class ScriptedBoard:
     It answers requests as it should or with something else, late, twice, in another order, never,
     in pieces or in broken frames, and it makes noise.
 
-    readings: by image, of one byte, the codes, margins and cycles that came in good frames, with
-    the number of a request to infer that image which the host had sent before.
+    readings: for each image, which is one byte, the codes, margins and cycles that came in good
+        frames under the number of a request for that image which the host had sent before.
     """
 
     def __init__(self, script: bytes) -> None:
@@ -151,7 +153,7 @@ class ScriptedBoard:
         self._reads_after_the_end = 0
 
     def write(self, data: bytes) -> None:
-        """Hear requests."""
+        """Take in requests."""
         for request in self._heard.feed(data):
             self._requests.append(request)
             if request[0] == Request.INFER:
@@ -159,7 +161,7 @@ class ScriptedBoard:
                 self._asked[sequence] = request[protocol.INFER.size]
 
     def read(self, timeout_s: float) -> bytes:
-        """What the script says next; nothing takes time. LinkError when it has ended."""
+        """The next bytes by the script, without any wait; LinkError when the script has ended."""
         if self._script.ended and not self._half:
             self._reads_after_the_end += 1
             assert self._reads_after_the_end < MOST_READS_AFTER_THE_END, "the host hangs"
@@ -171,7 +173,7 @@ class ScriptedBoard:
         return said
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing, because nothing is held."""
 
     def _say(self) -> bytes:
         what = self._script.number()
@@ -206,7 +208,7 @@ class ScriptedBoard:
         return answer
 
     def _answer(self, number: int) -> bytes:
-        """The right one to one of the requests."""
+        """The right answer to one of the requests."""
         if not self._requests:
             return b""
         request = self._requests[number % len(self._requests)]
@@ -250,7 +252,7 @@ class ScriptedBoard:
 
 
 class _Script:
-    """Bytes to take decisions from; zeros after the last."""
+    """Bytes that decisions are taken from, as if zeros followed the last one."""
 
     def __init__(self, data: bytes) -> None:
         self._bytes = io.BytesIO(data)
@@ -277,7 +279,7 @@ def _with_a_flip(frame: bytes, script: _Script) -> bytes:
 
 
 def _identity(sequence: int) -> bytes:
-    """Of a board that holds the network already."""
+    """The IDENTITY of a board that holds the network already."""
     return protocol.IDENTITY.pack(
         kind=Answer.IDENTITY,
         sequence=sequence,

@@ -1,4 +1,4 @@
-"""Fuzzing a running chip: frames in, and a judgement on every answer."""
+"""Fuzzes a running chip: sends it frames and judges every answer."""
 
 from __future__ import annotations
 
@@ -15,35 +15,41 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BoardError
 from stepnet.link.frames import BUFFER_OVERHEAD_BYTES, CRC_BYTES, FrameReader, encode_frame
 from stepnet.link.messages import HEADER, IDENTITY, LOAD, READING, Answer, Refusal, Request, Space
-from stepnet_sim.benches.networks import Program, random_network
+from stepnet.networks.random_networks import random_network
+from stepnet_sim.benches.networks import Program
 from stepnet_sim.chips.design import Design
 from stepnet_sim.fuzz.frames import SEQUENCES, FrameFuzzer, infer_frame, load_frames
-from stepnet_sim.fuzz.model import FuzzedBoardModel
+from stepnet_sim.fuzz.model import FuzzedChipModel
 
 FRAMES_PER_ROUND = 100
 
 PAUSE_SHARE = 0.2
+"""The part of the frames that come with a pause before one of their bytes."""
+
 MAX_PAUSE_CYCLES = 300
-"""How many frames come with a pause before one of their bytes, and how long it lasts."""
+"""How long such a pause lasts at most."""
 
 FLOOD_EVERY_ROUNDS = 20
-"""So often a round's frames come without regard to the receive buffer."""
+"""Every how many rounds the frames come without regard to the receive buffer."""
 
 BURST = "identify, in a burst"
-"""Not a recipe: short requests with long answers, which fill the receive buffer in a flood."""
+"""How the tally names short requests with long answers, which fill the receive buffer in a flood;
+they are no recipe."""
 
 MAX_BURST = 12
 
 FLOOD_REST_CYCLES = 5_000
-"""Without an answer, until a flood counts as over; all but some nonsense networks answer sooner."""
+"""After how many cycles without an answer a flood counts as over; all but some nonsense networks
+answer sooner."""
 
 IMAGES = 16
-"""Of the reference network, to choose from."""
+"""How many images of the reference network there are to choose from."""
 
 MAX_PLANES = 8
 ROW_OVERHEAD_CYCLES = 40
 REQUEST_OVERHEAD_CYCLES = 1000
-"""More than the engine takes beside the words of a row, and the chip beside a request's bytes."""
+"""More cycles than the engine takes for a row beside its words, and than the chip takes for a
+request beside its bytes."""
 
 _ANSWERS = {
     Request.IDENTIFY: Answer.IDENTITY,
@@ -59,7 +65,7 @@ class FuzzError(BoardError):
 
 
 class Chip(Protocol):
-    """What is fuzzed: a `VerilatedChip` at its byte stream, or its like."""
+    """A chip that can be fuzzed: a `VerilatedChip` at its byte stream, or something like it."""
 
     def run(self, pending: bytearray, max_cycles: int) -> bytes:
         """Clock the chip until it completes a frame, at most `max_cycles`; returns what it sent.
@@ -73,11 +79,13 @@ class Chip(Protocol):
 class Tally:
     """What was sent, and what came back.
 
-    frames, whole: frames by recipe, and whole ones that a reader on the host's side finds in them.
-    answers: by their kind, refusals by their reason.
-    flooded, lost: whole frames that came without regard to the receive buffer, and those of them
-    that found no room in it.
-    rounds: after each a network was loaded and inferred as the reference does.
+    frames: how many frames were drawn of each recipe.
+    whole: how many whole frames a reader on the host's side finds in them, by recipe.
+    answers: how many answers came of each kind, refusals by their reason.
+    flooded: how many whole frames came without regard to the receive buffer.
+    lost: how many of these did not fit into it.
+    rounds: how many rounds there were; after each, a network was loaded and inferred as the
+        reference does.
     """
 
     frames: Counter[str] = field(default_factory=Counter[str])
@@ -89,15 +97,16 @@ class Tally:
 
     @property
     def drawn(self) -> int:
-        """Frames sent, but for those that only fill the receive buffer."""
+        """How many frames were sent, without those that only fill the receive buffer."""
         return self.frames.total() - self.frames[BURST]
 
 
 def longest_answer_cycles(shape: EngineShape, buffer_bytes: int) -> int:
     """More cycles than any answer takes, whatever the memories hold.
 
-    Every row evaluated takes a parameter word, but for those of a tree, at most `max_inputs`; a row
-    has at most `MAX_PLANES` planes of `row_words`, rounded up to a power of two.
+    Every row that is evaluated takes a parameter word, except those of a tree, which are at most
+    `max_inputs`; a row has at most `MAX_PLANES` planes of `row_words`, rounded up to a power of
+    two.
     """
     rows = shape.parameter_words + shape.max_inputs
     row_words = 1 << (shape.row_words - 1).bit_length()
@@ -115,15 +124,15 @@ class FuzzSession:
     """Fuzzes one chip, round after round; FuzzError tells what it did wrong.
 
     In a round the chip gets at least `FRAMES_PER_ROUND` frames, whole and broken. Each whole one
-    has to be answered as `FuzzedBoardModel` says, in order, and nothing else may come. Then the
+    has to be answered as `FuzzedChipModel` says, in order, and nothing else may come. Then the
     chip has to identify itself, with the right number of broken frames, take a network, and infer
     as the reference does. Every `FLOOD_EVERY_ROUNDS`th round comes faster than it is answered:
     whole frames that do not fit the receive buffer may be lost, and the others have to be answered
     in order.
 
-    chip: fresh from reset.
-    design: of the chip.
-    seed: of all that is random.
+    chip: the chip, just after reset.
+    design: the chip's design.
+    seed: decides all that is random.
     """
 
     def __init__(self, chip: Chip, design: Design, seed: int) -> None:
@@ -134,7 +143,7 @@ class FuzzSession:
         self._program = reference_program(design.shape, seed)
         self._images = self._program.random_images(np.random.default_rng(seed), IMAGES)
         self._sequences = itertools.cycle(range(SEQUENCES))
-        self._model = FuzzedBoardModel(design, self._program)
+        self._model = FuzzedChipModel(design, self._program)
         self._rng = random.Random(seed)
         self._fuzzer = FrameFuzzer(self._rng, design, self._program, self._images, self._sequences)
         self._limit_cycles = longest_answer_cycles(design.shape, design.buffer_bytes)
@@ -147,7 +156,7 @@ class FuzzSession:
         self._renew()
 
     def run(self, frames: int) -> None:
-        """Draw and send at least as many frames, in whole rounds."""
+        """Draw and send at least so many frames, in whole rounds."""
         goal = self.tally.drawn + frames
         while self.tally.drawn < goal:
             self.tally.rounds += 1
@@ -167,7 +176,7 @@ class FuzzSession:
             for frame in frames:
                 yield recipe, frame
 
-    # Within the room that the receive buffer has.
+    # As far as the receive buffer is free.
 
     def _pace(self) -> None:
         for recipe, frame in self._drawn():
@@ -175,12 +184,12 @@ class FuzzSession:
         self._drain()
 
     def _send(self, frame: bytes) -> int:
-        """Queue a frame for the chip; gives how many whole ones it completes."""
+        """Queue a frame for the chip; returns how many whole frames it completes."""
         requests = self._heard(frame)
-        room_bytes = sum(map(_room_bytes, requests))
-        if self._waiting_bytes + room_bytes > self._design.buffer_bytes:
+        buffer_bytes = sum(map(_buffer_bytes, requests))
+        if self._waiting_bytes + buffer_bytes > self._design.buffer_bytes:
             self._drain()
-        self._waiting_bytes += room_bytes
+        self._waiting_bytes += buffer_bytes
         if self._rng.random() < PAUSE_SHARE:
             position = self._rng.randrange(len(frame))
             self._pending += frame[:position]
@@ -188,14 +197,14 @@ class FuzzSession:
             frame = frame[position:]
         self._pending += frame
         for request in requests:
-            if _room_bytes(request) > self._design.buffer_bytes:
+            if _buffer_bytes(request) > self._design.buffer_bytes:
                 self._model.dropped_frames += 1
             else:
-                self._expected.append((request, self._model.answer(request)))
+                self._expected.append((request, self._model.answer_to(request)))
         return len(requests)
 
     def _heard(self, frame: bytes) -> list[bytes]:
-        """The whole requests that a reader on the host's side finds; the broken ones counted."""
+        """The whole requests that a reader on the host's side finds; counts the broken ones."""
         dropped_before = self._sent.dropped
         requests = self._sent.feed(frame)
         self._model.dropped_frames += self._sent.dropped - dropped_before
@@ -271,11 +280,11 @@ class FuzzSession:
     # After each round.
 
     def _renew(self) -> None:
-        """The chip has to be as good as new: it identifies itself, loads and infers."""
+        """See that the chip is as good as new: it has to identify itself, load and infer."""
         self._send(b"\0")
         self._drain()
         identify = self._identify_request()
-        identity = self._model.answer(identify)
+        identity = self._model.answer_to(identify)
         self._pending += encode_frame(identify)
         if (answer := self._next_answer(self._limit_cycles)) != identity:
             shown = "nothing" if answer is None else answer.hex(" ")
@@ -295,13 +304,13 @@ class FuzzSession:
         )
 
 
-def _room_bytes(request: bytes) -> int:
-    """What a request takes of the receive buffer."""
+def _buffer_bytes(request: bytes) -> int:
+    """How many bytes of the receive buffer a request takes."""
     return len(request) + CRC_BYTES + BUFFER_OVERHEAD_BYTES
 
 
 def _allowed(request: bytes, expected: bytes, answer: bytes) -> bool:
-    """`answer` to `request` is what the model expects, as far as it can know."""
+    """Whether `answer` to `request` is what the model expects, as far as the model can know."""
     if answer == expected:
         return True
     if answer[1 : HEADER.size] != expected[1 : HEADER.size]:
@@ -318,14 +327,14 @@ def _allowed(request: bytes, expected: bytes, answer: bytes) -> bool:
 
 
 def _without_dropped(identity: bytes) -> dict[str, int]:
-    """Its fields but for `dropped_frames`, which goes on while an answer waits."""
+    """The fields of an IDENTITY without `dropped_frames`, which goes on while an answer waits."""
     if identity[0] != Answer.IDENTITY or len(identity) != IDENTITY.size:
         return {}
     return {**IDENTITY.unpack(identity), "dropped_frames": 0}
 
 
 def _answers(answer: bytes, request: bytes) -> bool:
-    """`answer` has the number of `request`, and a kind that fits it."""
+    """Whether `answer` has the number of `request` and a kind that fits it."""
     if answer[1 : HEADER.size] != request[1 : HEADER.size]:
         return False
     fitting = _ANSWERS[Request(request[0])] if request[0] in set(Request) else Answer.REFUSAL
@@ -333,7 +342,9 @@ def _answers(answer: bytes, request: bytes) -> bool:
 
 
 def _name(answer: bytes) -> str:
-    """Of its kind, and of a refusal's reason; numbers for those that do not exist."""
+    """The name of an answer's kind, with that of a refusal's reason; numbers for those that do not
+    exist.
+    """
     kind = answer[0]
     if kind == Answer.REFUSAL and answer[HEADER.size :]:
         reason = answer[HEADER.size]

@@ -1,4 +1,6 @@
-"""What Verilator counted: per block, the share of branches taken and of bits seen both ways."""
+"""Reads what Verilator counted: for each block, the share of branches that were taken and of bits
+that were seen to rise and to fall.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +16,27 @@ from stepnet_sim.benches.designs import ENGINE_SHAPES
 _POINT = re.compile(r"^C '(.*)' (\d+)$")
 _FIELD = re.compile(r"\x01([^\x02]*)\x02([^\x01]*)")
 _VARIANT = re.compile(rf"[_$](\d+|{'|'.join(ENGINE_SHAPES)})$")
-"""What tells the instances of one block in the benches' top from each other."""
+"""The end of a name that tells the instances of one block in the benches' top from each other."""
 
 
 @dataclass
 class Share:
-    """How many of how many points were reached."""
+    """How many points there are, and how many of them were reached."""
 
     reached: int = 0
     points: int = 0
 
     def __str__(self) -> str:
-        """As percent, rounded down, so that 100 means all."""
+        """The share in percent, rounded down, so that 100 means all."""
         return f"{100 * self.reached // self.points} %" if self.points else "none"
 
 
 @dataclass(frozen=True)
 class BlockCoverage:
-    """Of all instances of one block together.
+    """What was reached in all instances of one block together.
 
-    lines: branches of clocked blocks. toggles: rises and falls of every bit of every signal.
+    lines: the branches of clocked blocks.
+    toggles: the rises and falls of every bit of every signal.
     """
 
     lines: Share
@@ -41,9 +44,9 @@ class BlockCoverage:
 
 
 def read_counts(paths: Iterable[Path]) -> dict[str, BlockCoverage]:
-    """Coverage by block, over all runs.
+    """The coverage of each block over all runs, by the block's name.
 
-    A block is an instance in its parent, without what tells either from others of its kind.
+    The name has that of its parent before it; numbers that tell instances apart are left out.
     """
     hits: dict[str, int] = defaultdict(int)
     for path in paths:

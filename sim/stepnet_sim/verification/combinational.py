@@ -1,4 +1,6 @@
-"""Paths through logic without a register, found in the netlist."""
+"""Finds paths through logic without a register from a stream's `ready` to its offer, in the
+netlist.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,14 @@ from stepnet_sim.verification.formal import ProofError
 from stepnet_sim.verification.harnesses.streams import streams
 
 REGISTERS = "$dff,$adff,$sdff,$dffe,$adffe,$sdffe,$sdffce,$aldff,$aldffe"
-"""Cells that end a path. A memory ends none, so that no path through one is missed."""
+"""The cells that end a path. A memory ends none, so that no path through one is missed."""
 
 
 def paths_from_ready(component: Component, folder: Path) -> list[str]:
     """The output streams whose `ready` may change `valid` or `payload` in the same cycle.
 
     A path counts whether or not a signal can ever take it.
+
     folder: where the script and its log go; made if it is missing.
 
     Raises MissingToolError if there is no Yosys, ProofError if it fails.

@@ -1,4 +1,7 @@
-"""Where an engine first decides otherwise than the reference: layer, neuron and cycle."""
+"""Finds where an engine first decides otherwise than the reference: layer, neuron and cycle.
+
+Rungs of the ladder that find a wrong character ask it for the place.
+"""
 
 from __future__ import annotations
 
@@ -26,16 +29,19 @@ PERIOD_S = 1e-6
 LOAD_BYTES = 1024
 
 SPARE_CYCLES = 1000
-"""Beyond what the reference expects, for an engine that is late."""
+"""How many cycles are simulated beyond those that the engine should take, in case that it is late.
+"""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One neuron's: by how much its sum is above the threshold, and whether it fires."""
+    """What is decided for one neuron: by how much its sum exceeds the threshold, and whether it
+    fires.
+    """
 
     layer: int
     neuron: int
-    margin: int
+    excess: int
     fires: bool
 
 
@@ -43,9 +49,10 @@ class Decision:
 class Difference:
     """The first decision that differs.
 
-    cycle: from the image's last pixel on; None for a decision that never comes.
-    engine: what the engine decides; None if it decides nothing more.
-    expected: what it has to; None if nothing more is to decide.
+    cycle: when it comes, counted from the image's last pixel; None if it never comes.
+    engine: the excess and whether the neuron fires, as the engine has it; None if it decides
+        nothing more.
+    expected: what it has to decide; None if there is nothing more to decide.
     """
 
     cycle: int | None
@@ -53,25 +60,25 @@ class Difference:
     expected: Decision | None
 
     def __str__(self) -> str:
-        """In one sentence without a full stop."""
+        """The difference in one sentence without a full stop."""
         if self.expected is None:
             return f"the engine decides one neuron too many in cycle {self.cycle}"
         place = f"layer {self.expected.layer}, neuron {self.expected.neuron}"
         if self.engine is None:
             return f"{place} is never decided"
-        margin, fires = self.engine
+        excess, fires = self.engine
         return (
-            f"{place}, cycle {self.cycle}: margin {margin} and {_verb(fires)} instead of "
-            f"{self.expected.margin} and {_verb(self.expected.fires)}"
+            f"{place}, cycle {self.cycle}: excess {excess} and {_verb(fires)} instead of "
+            f"{self.expected.excess} and {_verb(self.expected.fires)}"
         )
 
 
 @dataclass(frozen=True)
 class _Group:
-    """What the engine decides in one cycle, the first neuron first."""
+    """The decisions of the engine in one cycle, those of the first neuron first."""
 
     cycle: int
-    margins: list[int]
+    excess: list[int]
     fires: list[bool]
 
 
@@ -93,7 +100,7 @@ def first_difference(
 ) -> Difference | None:
     """Run one image through the engine's source in Amaranth's simulator; None if all is well.
 
-    image: (height, width) as in `reference.binarise`.
+    image: (height, width), as in `reference.binarise`.
     """
     groups = iter(_decided(network, shape, image))
     group = None
@@ -104,36 +111,38 @@ def first_difference(
             group = next(groups, None)
         if group is None:
             return Difference(None, None, expected)
-        margin, fires = group.margins[lane], group.fires[lane]
-        if (margin, fires) != (expected.margin, expected.fires):
-            return Difference(group.cycle, (margin, fires), expected)
+        excess, fires = group.excess[lane], group.fires[lane]
+        if (excess, fires) != (expected.excess, expected.fires):
+            return Difference(group.cycle, (excess, fires), expected)
     for group in groups:
-        return Difference(group.cycle, (group.margins[0], group.fires[0]), None)
+        return Difference(group.cycle, (group.excess[0], group.fires[0]), None)
     return None
 
 
 def decisions(network: Network, image: NDArray[np.generic]) -> Iterator[Decision]:
-    """What an engine has to decide for one image, in its order: of a tree only the rows on the way
-    from the root."""
+    """The decisions that an engine has to take for one image, in their order. In a tree they are
+    those of the rows on the way from the root.
+    """
     *inputs, _ = reference.activations(network, image[np.newaxis])
     for number, (layer, state) in enumerate(zip(network.layers, inputs, strict=True)):
-        margins = _margins(network, layer, state[0])
+        excess = _excess(network, layer, state[0])
         in_tree = is_tree(network, layer)
         neuron = 0
-        while neuron < len(margins):
-            fires = margins[neuron] >= 0
-            yield Decision(number, neuron, margins[neuron], fires)
+        while neuron < len(excess):
+            fires = excess[neuron] >= 0
+            yield Decision(number, neuron, excess[neuron], fires)
             neuron = 2 * neuron + 1 + fires if in_tree else neuron + 1
 
 
-def _margins(network: Network, layer: Layer, state: NDArray[np.uint8]) -> list[int]:
-    """As the engine has them: a threshold beyond all sums is stored as the nearest that acts alike,
-    except where the distance counts."""
-    margins = reference.margins(layer, state[np.newaxis])[0].astype(int)
+def _excess(network: Network, layer: Layer, state: NDArray[np.uint8]) -> list[int]:
+    """By how much each sum exceeds its threshold as the engine stores it: a threshold beyond all
+    sums becomes the nearest one that acts alike, except where the distance counts.
+    """
+    excess = reference.excess(layer, state[np.newaxis])[0].astype(int)
     if layer is not network.layers[-1] or network.readout is not Readout.NEAREST:
         added = np.sum(layer.weights < 0, axis=1) if layer.weight_bits == 1 else 0
-        margins += layer.thresholds - (stored_thresholds(layer) - added)
-    return margins.tolist()
+        excess += layer.thresholds - (stored_thresholds(layer) - added)
+    return excess.tolist()
 
 
 def _decided(network: Network, shape: EngineShape, image: NDArray[np.generic]) -> list[_Group]:
@@ -164,10 +173,10 @@ def _decided(network: Network, shape: EngineShape, image: NDArray[np.generic]) -
         await send(ctx, engine.pixels, pixels)
         for cycle in range(1, cycles_per_image(network, shape) + SPARE_CYCLES):
             if ctx.get(engine.datapath.done):
-                margins = [ctx.get(engine.datapath.margins[lane]) for lane in range(shape.pe)]
+                excess = [ctx.get(engine.datapath.margins[lane]) for lane in range(shape.pe)]
                 fires = ctx.get(engine.collector.fires)
                 each = [bool(fires >> lane & 1) for lane in range(shape.pe)]
-                found.append(_Group(cycle, margins, each))
+                found.append(_Group(cycle, excess, each))
             await ctx.tick()
 
     simulator.add_clock(PERIOD_S)

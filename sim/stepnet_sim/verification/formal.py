@@ -32,7 +32,7 @@ SOLVER_PROGRAM = "yices-smt2"
 TIMEOUT_S = 600
 
 _PASSED, _FAILED, _UNKNOWN = 0, 2, 4
-"""Exit codes of sby that say something about the design."""
+"""The exit codes of sby that say something about the design."""
 
 
 class ProofError(StepnetError):
@@ -45,7 +45,7 @@ def claim(condition: ValueLike) -> Any:
 
 
 def given(condition: ValueLike) -> Any:
-    """A statement that leaves out what does not make `condition` 1."""
+    """A statement that leaves every run out of the proof in which `condition` is ever 0."""
     return Assume(condition, "")
 
 
@@ -57,7 +57,7 @@ class Harness(wiring.Component):
 
     @abstractmethod
     def claims(self, m: Module) -> None:
-        """Fill the module."""
+        """Add the block, the assumptions and the assertions to the module."""
 
     def elaborate(self, platform: object) -> Module:
         """The module, with a reset that never comes."""
@@ -68,7 +68,7 @@ class Harness(wiring.Component):
 
 
 def hold(m: Module, *inputs: Value) -> None:
-    """Assume that what the solver chooses for `inputs` in the first cycle stays."""
+    """Assume that `inputs` keep the values that the solver chooses for the first cycle."""
     started = Signal()
     m.d.sync += started.eq(1)
     for value in inputs:
@@ -82,15 +82,16 @@ def hold(m: Module, *inputs: Value) -> None:
 class Proof:
     """What is claimed, and how it is proven.
 
-    name, against: of the block, and the formula that it has to equal.
-    harness: makes a fresh one.
-    depth: cycles that are looked at. Without `unbounded` the claim is proven for all inputs of so
-        many cycles; with it, by k-induction over so many, for all time.
-    any_state: the block, submodule `dut` of the harness, starts in any state whatever.
+    name: what the block is called.
+    against: the formula that it has to equal, in words.
+    harness: makes a new harness.
+    depth: how many cycles are looked at. Without `unbounded` the claim is proven for all inputs of
+        so many cycles; with it, by k-induction over so many, for all time.
+    any_state: whether the block, submodule `dut` of the harness, may start in any state whatever.
     mutants: ways to break the block, each of which the proof has to refuse.
     lemma: the block with one more claim inside, which the induction needs to know; it is proven
         together with the others.
-    quick: takes seconds.
+    quick: whether it takes seconds only.
     """
 
     name: str
@@ -105,7 +106,7 @@ class Proof:
 
     @property
     def scope(self) -> str:
-        """For which runs it holds, in words."""
+        """The runs for which the claim holds, in words."""
         if self.unbounded:
             return "all time"
         start = "any state" if self.any_state else "reset"
@@ -116,8 +117,8 @@ class Proof:
 class Verdict:
     """What came of a proof.
 
-    holds: it is proven.
-    detail: else why not, with the file that shows it.
+    holds: whether the claim is proven.
+    detail: why it is not, with the file that shows it; "" if it is.
     """
 
     holds: bool
@@ -126,7 +127,7 @@ class Verdict:
 
 
 def prove(proof: Proof, folder: Path, mutant: Mutant | None = None) -> Verdict:
-    """Try a proof, of the block as it is or as `mutant` breaks it.
+    """Try a proof of the block as it is, or as `mutant` breaks it.
 
     folder: where harness, log and counterexample go; made if it is missing.
 
@@ -193,7 +194,7 @@ design.il
 
 
 def _counterexample(output: str, folder: Path) -> str:
-    """Which assertion fails, in which cycle, and where the trace is."""
+    """The assertion that fails, the cycle in which it does, and the file with the trace."""
     assertion = re.search(r"Assert failed in \S+: (.*)", output)
     # From the summary: above it, the lines of base case and induction mix.
     step = re.search(r"failed assertion .*step (\d+)", output)

@@ -1,4 +1,7 @@
-"""The levels of the verification ladder, and what each says of a check."""
+"""The levels of the verification ladder, and what a level says of each of its checks.
+
+`stepnet verify` runs them.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,12 @@ LEVELS = {
 class Outcome:
     """What came of one check.
 
-    what: was checked.
+    what: what was checked.
     against: what it has to equal.
-    cases: how many, or which.
-    cycles: that were simulated or looked at; None where that means nothing.
-    disagreement: "" if they are equal, else where they first differ.
+    cases: how many cases were tried, or which.
+    seconds: how long it took.
+    cycles: how many cycles were simulated or looked at; None where that means nothing.
+    disagreement: where the two first differ; "" if they do not.
     """
 
     what: str
@@ -38,7 +42,7 @@ class Outcome:
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing was found."""
+        """Whether no difference was found."""
         return not self.disagreement
 
 
@@ -48,10 +52,10 @@ class Level(Protocol):
     def run(
         self, folder: Path, progress: Callable[[str], None], boards: Sequence[str] = ()
     ) -> Iterator[Outcome]:
-        """Make every check of the level, and say of each what came of it.
+        """Make every check of the level, and give the outcome of each as soon as it is there.
 
-        folder: for logs and whatever else may help after a disagreement.
-        boards: of the level `bitstream`; none for the usual one.
+        folder: where logs go, and whatever else may help after a disagreement.
+        boards: the boards whose bitstreams the level `bitstream` runs; none for the usual one.
         progress: is told what takes long, in a sentence without a full stop.
 
         Raises MissingToolError if a tool is missing.

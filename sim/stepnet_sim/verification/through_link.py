@@ -1,4 +1,7 @@
-"""A simulated chip asked over its link, and its answers against the reference."""
+"""Asks a simulated chip over its link and compares its answers with the reference.
+
+The rungs of the ladder that simulate a netlist or a bitstream use it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from stepnet_sim.chips.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
 from stepnet_sim.verification.first_difference import first_difference
 
 TIMEOUT_S = 120.0
-"""For any one answer; a simulation of gates takes its time."""
+"""How long any one answer may take; a simulation of gates is slow."""
 
 
 class Running:
@@ -42,8 +45,9 @@ class Running:
 class Answered:
     """What a chip answered.
 
-    cycles: of its clock, load and all.
-    disagreement: "" or the first image that differs, with what is known of the place.
+    images: how many images it was asked, up to the first wrong answer.
+    cycles: how many cycles of its clock all of it took, loading included.
+    disagreement: the first image that differs, with what is known of the place; "" for none.
     """
 
     images: int
@@ -52,8 +56,11 @@ class Answered:
 
 
 def compare(running: Running, design: Design, network: Network, images: NDArray[Any]) -> Answered:
-    """Identify the chip, load `network`, infer `images`; characters and cycles have to be those of
-    the reference, and the character register that of the last image."""
+    """Identify the chip, load `network` and infer `images`.
+
+    Characters and cycles have to be those of the reference, and the character register has to hold
+    the character of the last image.
+    """
     codes = reference.infer(network, images).tolist()
     byte_cycles = BITS_PER_BYTE * divisor_for(design.clock_hz, design.baud) if design.uart else 1
     expected_cycles = cycles_per_image(network, design.shape, byte_cycles)
@@ -78,8 +85,9 @@ def compare(running: Running, design: Design, network: Network, images: NDArray[
 def _place(
     network: Network, shape: EngineShape, image: NDArray[np.generic], wrong_bits: int
 ) -> str:
-    """What is known of where an image goes wrong: where the engine's source does, or if that is
-    sound, which bits of the register do."""
+    """Where an image goes wrong, as far as that is known: the place in the engine's source, or if
+    that is sound, the wrong bits of the register.
+    """
     difference = first_difference(network, shape, image)
     if difference is not None:
         return str(difference)

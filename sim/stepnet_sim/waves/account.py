@@ -1,7 +1,9 @@
-"""What the engine does in every cycle, in the words of the network: layer, neuron, sum, character.
+"""Tells what the engine does in every cycle in the words of the network: layer, neuron, sum,
+character.
 
-Everything is taken from the recorded signals. The network says only what they stand for: which
-weights lie at an address, and how many matches a sum of 0 is.
+Waveforms and the picture of the schedule are made from an `Account`. Everything is taken from the
+recorded signals. The network says only what they stand for: which weights lie at an address, and
+how many matches a sum of 0 is.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ from stepnet_sim.waves.recording import Recording
 class Issue:
     """A weight word on its way to the datapath.
 
-    group, plane, word: of the layer; plane 0 counts 1.
-    ends_group: it is the last one of its group.
+    group, plane, word: the numbers of its group of neurons in the layer, of its bit plane, and of
+        the word in the row; plane 0 is the one whose bits count 1.
+    ends_group: whether it is the last word of its group.
     """
 
     cycle: int
@@ -38,7 +41,7 @@ class Decision:
     """A neuron that is decided.
 
     sum: `sum_i w[i] a[i]`, as in `reference.sums`.
-    margin: how far that is above the threshold as the engine stores it.
+    excess: by how much that exceeds the threshold as the engine stores it.
     """
 
     cycle: int
@@ -46,17 +49,20 @@ class Decision:
     neuron: int
     lane: int
     sum: int
-    margin: int
+    excess: int
 
     @property
     def fires(self) -> bool:
-        """Its activation."""
-        return self.margin >= 0
+        """Whether the neuron fires."""
+        return self.excess >= 0
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A neuron that the readout takes into the code; `code` is what stands there afterwards."""
+    """A neuron of the last layer that the readout takes into the code.
+
+    code: the code as far as it is known after that.
+    """
 
     cycle: int
     fires: bool
@@ -65,22 +71,23 @@ class Taken:
 
 @dataclass(frozen=True)
 class Account:
-    """One image on an engine. Cycles are those of the recording.
+    """What an engine did with one image. Cycles are counted as in the recording.
 
-    cycles: how many were recorded.
-    states: of the sequencer, in every cycle.
-    layers: being computed in every cycle; -1 for none.
-    pixel_cycles: in which 8 pixels were taken.
-    pixel_write_cycles: in which a word of them was written, some cycles after its last pixels.
-    issues: weight words in the order in which they were issued.
-    matches: what the popcount of a group's first neuron gives, in every cycle.
-    decisions: in the order in which they came; those of a group share a cycle.
-    activation_write_cycles: in which a word of activations was written.
-    taken: neurons of the last layer in the readout, in order.
+    cycles: how many cycles were recorded.
+    states: the state of the sequencer in every cycle.
+    layers: the number of the layer that is computed in every cycle; -1 for none.
+    pixel_cycles: the cycles in which 8 pixels were taken.
+    pixel_write_cycles: the cycles in which a word of pixels was written, some cycles after the last
+        of them were taken.
+    issues: the weight words in the order in which they were issued.
+    matches: the popcount of a group's first neuron in every cycle.
+    decisions: the neurons in the order in which they were decided; those of a group share a cycle.
+    activation_write_cycles: the cycles in which a word of activations was written.
+    taken: the neurons of the last layer in the order in which the readout took them.
     register: the character register in every cycle.
-    result_cycle: the first in which the register holds the result; a result waits for the end of
-        the message that brought the image.
-    counted_cycles: what the engine itself counts from the last pixel to the register.
+    result_cycle: the first cycle in which the register holds the result; a result waits for the end
+        of the message that brought the image.
+    counted_cycles: how many cycles the engine itself counts from the last pixel to the register.
     """
 
     shape: EngineShape
@@ -100,13 +107,13 @@ class Account:
 
     @property
     def filling_bytes(self) -> list[int]:
-        """Numbers of the bytes of 8 pixels that fill a word: the image's last one does, too."""
+        """The numbers of the bytes of 8 pixels that complete a word; the last one does, too."""
         count, size = len(self.pixel_cycles), self.shape.weight_bytes
         return sorted({*range(size - 1, count, size), count - 1})
 
     @property
     def last_pixel_cycle(self) -> int:
-        """In which the last pixels were taken."""
+        """The cycle in which the last pixels were taken."""
         return int(self.pixel_cycles[-1])
 
 
@@ -136,7 +143,7 @@ def account_for(recording: Recording, network: Network, shape: EngineShape) -> A
 
 
 def _layers(states: list[str]) -> NDArray[np.int64]:
-    """A layer begins where its first header is fetched."""
+    """The number of the layer in every cycle: a layer begins where its first header is fetched."""
     layers = np.full(len(states), -1)
     layer = -1
     for cycle, state in enumerate(states):
@@ -178,10 +185,12 @@ def _places(network: Network, shape: EngineShape) -> list[tuple[int, int, int, i
 def _decisions(
     recording: Recording, network: Network, shape: EngineShape, issues: list[Issue]
 ) -> list[Decision]:
-    """Groups are decided in the order in which their last words were issued."""
+    """The decisions of all neurons. Groups are decided in the order in which their last words were
+    issued.
+    """
     ended = (issue for issue in issues if issue.ends_group)
     totals = _lane_totals(recording, shape)
-    margins = recording.numbers("engine.datapath.margins")
+    excess = recording.numbers("engine.datapath.margins")
     matches_at_0 = [_matches_at_0(layer) for layer in network.layers]
     decisions: list[Decision] = []
     for cycle in np.flatnonzero(recording.flags("engine.datapath.done")).tolist():
@@ -192,15 +201,17 @@ def _decisions(
                 break
             values, place, cycles_before = totals[lane]
             total = _signed(values[cycle - cycles_before], place, shape.sum_bits)
-            margin = _signed(margins[cycle], lane, shape.sum_bits + 1)
             sum_ = total - int(matches_at_0[issue.layer][neuron])
-            decisions.append(Decision(cycle, issue.layer, neuron, lane, sum_, margin))
+            above = _signed(excess[cycle], lane, shape.sum_bits + 1)
+            decisions.append(Decision(cycle, issue.layer, neuron, lane, sum_, above))
     return decisions
 
 
 def _lane_totals(recording: Recording, shape: EngineShape) -> list[tuple[list[int], int, int]]:
-    """Per lane the sums of its neighbourhood, its place among them, and how many cycles before the
-    margin its own is there: one, and more in those that wait for the last neighbourhood."""
+    """For each lane the sums of its neighbourhood, its place among them, and how many cycles its
+    sum
+    is there before it is compared: one, and more in those that wait for the last neighbourhood.
+    """
     found: list[tuple[list[int], int, int]] = []
     for number, lanes in enumerate(shape.neighbourhoods):
         values = recording.numbers(f"engine.datapath.total_{lanes.start}")
@@ -210,7 +221,7 @@ def _lane_totals(recording: Recording, shape: EngineShape) -> list[tuple[list[in
 
 
 def _matches_at_0(layer: Layer) -> NDArray[np.int64]:
-    """What the engine counts for a sum of 0, neuron by neuron."""
+    """How many matches each neuron has whose sum is 0: (n_out,)."""
     if layer.weight_bits > 1:
         return np.zeros(layer.n_out, dtype=np.int64)
     return np.sum(layer.weights < 0, axis=1)
@@ -226,6 +237,6 @@ def _taken(recording: Recording, shape: EngineShape) -> list[Taken]:
 
 
 def _signed(word: int, lane: int, width: int) -> int:
-    """One number of two's complement among several in a word, the first one lowest."""
+    """The number of a lane in a word of several, the first one lowest, as two's complement."""
     value = word >> lane * width & (1 << width) - 1
     return value - (value >> width - 1 << width)

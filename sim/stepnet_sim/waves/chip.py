@@ -1,4 +1,4 @@
-"""A chip that infers one image in Amaranth's simulator, with everything in it recorded."""
+"""Runs a chip for one image in Amaranth's simulator and records every signal in it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from stepnet_hdl.cores.engine.engine import Engine
 from stepnet_sim.waves.recording import Recording, read_vcd
 
 LEAD_CYCLES = 4
-"""Recorded before the first byte of the image's message, and after the last of the answer."""
+"""How many cycles are recorded before the first byte of the image's message, and after the last
+byte of the answer."""
 
 
 def record(
@@ -40,8 +41,8 @@ def record(
     The words of the network are put into the chip's memories, as loading them over the link would
     leave them; over the link come the first one, the commit and the image.
 
-    image: (height, width) as in `reference.binarise`.
-    cycles_per_byte: at which the bytes of the image's message arrive.
+    image: (height, width), as in `reference.binarise`.
+    cycles_per_byte: how far apart the bytes of the image's message arrive.
 
     Raises NetworkError if the network does not fit the shape, ImageError if the image does not fit
     the network.
@@ -54,25 +55,6 @@ def record(
     simulator = Simulator(fragment)
     starts_at_cycle = 0
 
-    async def send(ctx: Any, payload: bytes, cycles_per_byte: int = 1) -> int:
-        """Send one message and await its answer; returns how many cycles that took."""
-        cycle = 0
-        pending = list(encode_frame(payload))
-        answer_ended = False
-        while pending or not answer_ended:
-            offered = bool(pending) and cycle % cycles_per_byte == 0
-            ctx.set(chip.rx.valid, offered)
-            ctx.set(chip.rx.payload, pending[0] if offered else 0)
-            _, _, ready, given, byte = await ctx.tick().sample(
-                chip.rx.ready, chip.tx.valid, chip.tx.payload
-            )
-            if offered and ready:
-                pending.pop(0)
-            answer_ended = given and byte == 0
-            cycle += 1
-        ctx.set(chip.rx.valid, 0)
-        return cycle
-
     async def testbench(ctx: Any) -> None:
         nonlocal starts_at_cycle
         for data, words in _contents(memory, memories):
@@ -80,10 +62,10 @@ def record(
                 ctx.set(data[address], word)
         ctx.set(chip.tx.ready, 1)
         for payload in _loading(memory):
-            starts_at_cycle += await send(ctx, payload)
+            starts_at_cycle += await _send(ctx, chip, payload)
         await ctx.tick().repeat(LEAD_CYCLES)
         infer = protocol.INFER.pack(kind=Request.INFER, sequence=0)
-        await send(ctx, infer + pixels, cycles_per_byte)
+        await _send(ctx, chip, infer + pixels, cycles_per_byte)
         await ctx.tick().repeat(LEAD_CYCLES)
 
     simulator.add_clock(1 / clock_hz)
@@ -96,10 +78,30 @@ def record(
             return read_vcd(file, memories).since(starts_at_cycle)
 
 
+async def _send(ctx: Any, chip: Chip, payload: bytes, cycles_per_byte: int = 1) -> int:
+    """Send one message and await its answer; returns how many cycles that took."""
+    cycle = 0
+    pending = list(encode_frame(payload))
+    answer_ended = False
+    while pending or not answer_ended:
+        offered = bool(pending) and cycle % cycles_per_byte == 0
+        ctx.set(chip.rx.valid, offered)
+        ctx.set(chip.rx.payload, pending[0] if offered else 0)
+        _, _, ready, given, byte = await ctx.tick().sample(
+            chip.rx.ready, chip.tx.valid, chip.tx.payload
+        )
+        if offered and ready:
+            pending.pop(0)
+        answer_ended = given and byte == 0
+        cycle += 1
+    ctx.set(chip.rx.valid, 0)
+    return cycle
+
+
 def _memories(
     fragment: Any, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], MemoryData]]:
-    """The contents of every memory below `fragment`, by its place."""
+    """The contents of every memory below `fragment`, with the path of names that leads to it."""
     # Amaranth has no public way from a design to the memories in it.
     for inside, name, _ in fragment.subfragments:
         place = (*path, str(name))
@@ -111,7 +113,9 @@ def _memories(
 def _contents(
     image: MemoryImage, memories: dict[tuple[str, ...], MemoryData]
 ) -> Iterator[tuple[MemoryData, list[int]]]:
-    """What weight and parameter memory hold when a network is loaded."""
+    """The memories of weights and parameters, each with the words that it holds once the network is
+    loaded.
+    """
     shape = image.shape
     for place, lanes, values in (
         (("engine", "weights"), shape.pe, image.weights),
@@ -130,7 +134,9 @@ def _contents(
 
 
 def _loading(image: MemoryImage) -> Iterator[bytes]:
-    """Messages after which the chip infers: the first word, which it wants to see, and a commit."""
+    """The messages after which the chip infers: a load of the first parameter word, which has to
+    come over the link, and a commit.
+    """
     first = image.parameters[0].tobytes()
     header = protocol.LOAD.pack(kind=Request.LOAD, sequence=0, address=0, space=Space.PARAMETERS)
     yield header + first

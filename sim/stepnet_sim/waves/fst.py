@@ -1,4 +1,4 @@
-"""Waveforms as FST, the compact format of GTKWave, which Surfer opens too."""
+"""Writes waveforms as FST, the compact format of GTKWave, which Surfer opens too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepnet_sim.waves.recording import Recording
+from stepnet_sim.waves.recording import Recording, Variable
 
 TIMESCALE_EXPONENT = -15
 """Times are in femtoseconds, as Amaranth's simulator has them."""
@@ -19,9 +19,9 @@ NUMBER_BITS = 32
 class Track:
     """A line of a waveform that is no signal of the chip.
 
-    scope: names, from the top.
-    values: in every cycle; text, a signed number of `NUMBER_BITS` bits, or None where there is
-        nothing.
+    scope: the names of the scopes that it stands in, from the top.
+    values: one for every cycle: text, or a signed number of `NUMBER_BITS` bits, None where there is
+        none.
     """
 
     scope: tuple[str, ...]
@@ -30,7 +30,7 @@ class Track:
 
     @property
     def is_text(self) -> bool:
-        """It holds text."""
+        """Whether the values are text."""
         return isinstance(self.values[0], str)
 
 
@@ -45,39 +45,19 @@ def write_fst(path: Path, recording: Recording, tracks: Iterable[Track]) -> None
     writer = lib.fstWriterCreate(str(path).encode(), 1)
     lib.fstWriterSetTimescale(writer, TIMESCALE_EXPONENT)
     lib.fstWriterSetPackType(writer, lib.FST_WR_PT_LZ4)
-    scopes = _Scopes(lib, writer)
-
-    def variable(kind: int, width: int, name: str, alias: int = 0) -> int:
-        return lib.fstWriterCreateVar(
-            writer, kind, lib.FST_VD_IMPLICIT, width, name.encode(), alias
-        )
-
-    texts: set[int] = set()
+    variables = _Variables(lib, writer)
     changes: list[tuple[int, int, str]] = []
     for track in tracks:
-        scopes.enter(track.scope)
-        if track.is_text:
-            handle = variable(lib.FST_VT_GEN_STRING, 0, track.name)
-            texts.add(handle)
-        else:
-            handle = variable(lib.FST_VT_VCD_INTEGER, NUMBER_BITS, track.name)
+        handle = variables.declare_track(track)
         changes += _track_changes(track, handle, recording)
-
     handles: dict[str, int] = {}
-    widths: dict[int, int] = {}
-    for signal in recording.variables:
-        scopes.enter(("chip", *signal.scope))
-        is_text = signal.kind == "string"
-        kind, width = (lib.FST_VT_GEN_STRING, 0) if is_text else (lib.FST_VT_VCD_WIRE, signal.width)
-        handle = variable(kind, width, signal.name, handles.get(signal.signal, 0))
-        handles[signal.signal] = handle
-        if is_text:
-            texts.add(handle)
-        widths[handle] = signal.width
-    scopes.enter(())
+    for variable in recording.variables:
+        alias = handles.get(variable.signal, 0)
+        handles[variable.signal] = variables.declare_signal(variable, alias)
+    variables.end()
 
     changes += [
-        (time_fs, handles[signal], _state(value) if handles[signal] in texts else value)
+        (time_fs, handles[signal], _state(value) if handles[signal] in variables.texts else value)
         for time_fs, signal, value in recording.changes
     ]
     changes.sort(key=lambda change: change[0])
@@ -86,26 +66,62 @@ def write_fst(path: Path, recording: Recording, tracks: Iterable[Track]) -> None
         if time_fs != now_fs:
             now_fs = time_fs
             lib.fstWriterEmitTimeChange(writer, now_fs)
-        if handle in texts:
+        if handle in variables.texts:
             text = value.encode()
             lib.fstWriterEmitVariableLengthValueChange(writer, handle, text, len(text))
         else:
-            lib.fstWriterEmitValueChange(
-                writer, handle, ffi.from_buffer(value.rjust(widths.get(handle, 0), "0").encode())
-            )
+            digits = value.rjust(variables.widths.get(handle, 0), "0")
+            lib.fstWriterEmitValueChange(writer, handle, ffi.from_buffer(digits.encode()))
     lib.fstWriterEmitTimeChange(writer, int(recording.edges_fs[-1]))
     lib.fstWriterClose(writer)
 
 
-class _Scopes:
-    """Opens and closes scopes on the way from one to the next."""
+class _Variables:
+    """Declares the lines of a waveform, opening and closing the scopes on the way.
+
+    texts: the handles of those that hold text.
+    widths: how many bits the others have, by their handles.
+    """
 
     def __init__(self, lib: Any, writer: Any) -> None:
+        self.texts: set[int] = set()
+        self.widths: dict[int, int] = {}
         self._lib = lib
         self._writer = writer
         self._open: tuple[str, ...] = ()
 
-    def enter(self, scope: tuple[str, ...]) -> None:
+    def declare_track(self, track: Track) -> int:
+        """A handle for a track."""
+        self._enter(track.scope)
+        if track.is_text:
+            return self._declare_text(track.name)
+        return self._declare(self._lib.FST_VT_VCD_INTEGER, NUMBER_BITS, track.name)
+
+    def declare_signal(self, variable: Variable, alias: int) -> int:
+        """A handle for a signal as one scope has it; `alias` is its handle elsewhere, or 0."""
+        self._enter(("chip", *variable.scope))
+        if variable.kind == "string":
+            return self._declare_text(variable.name, alias)
+        wire = self._lib.FST_VT_VCD_WIRE
+        handle = self._declare(wire, variable.width, variable.name, alias)
+        self.widths[handle] = variable.width
+        return handle
+
+    def end(self) -> None:
+        """Close all scopes."""
+        self._enter(())
+
+    def _declare_text(self, name: str, alias: int = 0) -> int:
+        handle = self._declare(self._lib.FST_VT_GEN_STRING, 0, name, alias)
+        self.texts.add(handle)
+        return handle
+
+    def _declare(self, kind: int, width: int, name: str, alias: int = 0) -> int:
+        return self._lib.fstWriterCreateVar(
+            self._writer, kind, self._lib.FST_VD_IMPLICIT, width, name.encode(), alias
+        )
+
+    def _enter(self, scope: tuple[str, ...]) -> None:
         common = 0
         while self._open[common : common + 1] == scope[common : common + 1] != ():
             common += 1

@@ -1,4 +1,4 @@
-"""What every signal of a simulated chip was, from its VCD."""
+"""The values that every signal of a simulated chip had, read from the VCD of the simulation."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NUMBERED = re.compile(r"\$\d+$")
-"""What Amaranth puts behind a name that is taken in its scope."""
+"""The number that Amaranth puts behind a name which another object of the scope has already."""
 
 
 @dataclass(frozen=True)
 class Variable:
-    """A signal as one scope has it; several may be the same signal.
+    """A signal by the name that it has in one scope; it may have others in other scopes.
 
-    scope: names from the chip's own down; the chip's signals have ().
+    scope: the names of the scopes from the chip's own down; () for the chip itself.
     kind: "wire" or "string".
-    signal: which one it is.
+    signal: the signal's identifier, the same for all its names.
     """
 
     scope: tuple[str, ...]
@@ -34,12 +34,13 @@ class Variable:
 class Recording:
     """A chip's signals over some clock cycles.
 
-    Cycle k lasts from one rising edge of the clock to the next; what a register holds in it, it
-    took at the first of them.
+    A cycle lasts from one rising edge of the clock to the next; what a register holds in it, it
+    took at the first of the two edges.
 
-    variables: in the order of the scopes.
-    changes: (time in fs, signal, value) in order; a value is a binary number in digits, or text.
-    edges_fs: rising edges of the clock, (cycles + 1,) int64.
+    variables: the names of all signals, in the order of the scopes.
+    changes: (time in fs, signal, value) in the order of time; a value is a binary number in digits,
+        or text.
+    edges_fs: (cycles + 1,) int64, the times of the rising edges of the clock.
     """
 
     variables: list[Variable]
@@ -64,7 +65,7 @@ class Recording:
         return len(self.edges_fs) - 1
 
     def since(self, cycle: int) -> Recording:
-        """What happens from the start of a cycle on; it becomes the new cycle 0 and time 0."""
+        """The recording from the start of a cycle on, which becomes the new cycle 0 and time 0."""
         start_fs = int(self.edges_fs[cycle])
         before = {signal: value for time_fs, signal, value in self.changes if time_fs < start_fs}
         changes = [(0, signal, value) for signal, value in before.items()]
@@ -86,14 +87,14 @@ class Recording:
         return [int(text, 2) for text in self.texts(name)]
 
     def flags(self, name: str) -> NDArray[np.bool_]:
-        """In which cycles a signal of one bit is 1."""
+        """Whether a signal of one bit is 1, for every cycle."""
         return np.array(self.texts(name)) == "1"
 
 
 def read_vcd(lines: Iterable[str], memories: Iterable[tuple[str, ...]]) -> Recording:
-    """Read what `amaranth.sim` writes of a design whose clock is `clk`.
+    """Read the VCD that `amaranth.sim` writes of a design whose clock is `clk`.
 
-    memories: scopes of memories, whose rows are left out.
+    memories: the scopes of memories, whose rows are left out.
     """
     rows = {(memory[:-1], f"{memory[-1]}[") for memory in memories}
     variables: list[Variable] = []

@@ -1,6 +1,7 @@
-"""A picture of the engine's schedule: which unit does what, cycle by cycle, for one image.
+"""Draws the engine's schedule: which unit does what, cycle by cycle, for one image.
 
-What is drawn was recorded from the running gateware; no formula of the engine's timing is used.
+`stepnet infer --schedule` calls it. What is drawn was recorded from the running gateware; no
+formula of the engine's timing is used.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ SMALL_POINTS = 5.5
 TEXT_POINTS = 8
 
 ZOOM_CYCLES = 58
-"""Cycles in a panel that shows single ones."""
+"""How many cycles a panel has in which single ones can be told apart."""
 
 LEAD_CYCLES = 10
-"""Shown before what a panel is about."""
+"""How many cycles are shown before what a panel is about."""
 
 CAPTION = (
     "Cycles from the last pixels. In a weight word: its group of neurons, and which word (w) or "
@@ -45,7 +46,7 @@ LANES = (
     "readout",
     "register",
 )
-"""From top to bottom."""
+"""The units, each a lane of the picture, from top to bottom."""
 
 STATE_COLOURS = {
     "WAIT": "#ffffff",
@@ -70,7 +71,7 @@ BYTE_COLOUR = "#b5b5b5"
 
 @dataclass(frozen=True)
 class _Panel:
-    """A piece of the time: cycles `first` to `last`, both of the recording."""
+    """A piece of the time, from cycle `first` to cycle `last` of the recording."""
 
     title: str
     first: int
@@ -78,7 +79,7 @@ class _Panel:
 
     @property
     def is_zoom(self) -> bool:
-        """Single cycles can be told apart, and hold text."""
+        """Whether single cycles can be told apart and hold text."""
         return self.last - self.first <= 2 * ZOOM_CYCLES
 
 
@@ -168,7 +169,7 @@ class _Drawing:
     zero: int
 
     def shows(self, cycle: int) -> bool:
-        """The cycle lies in the panel."""
+        """Whether the cycle lies in the panel."""
         return self.panel.first <= cycle <= self.panel.last
 
     def boxes(
@@ -215,8 +216,7 @@ class _Drawing:
 
 
 def _draw_pixels(drawing: _Drawing, account: Account) -> None:
-    """A box for each byte, with its number. Writing a word, some cycles after its last byte has
-    come, is a box among the activations."""
+    """A box for each byte, with its number. Those that complete a word are darker."""
     cycles = account.pixel_cycles.tolist()
     drawing.boxes("pixels", [(cycle, 1) for cycle in cycles], BYTE_COLOUR)
     filling = {cycles[number] for number in account.filling_bytes}
@@ -256,7 +256,7 @@ def _draw_issues(drawing: _Drawing, account: Account) -> None:
 
 
 def _naming(issues: Sequence[Issue]) -> Callable[[Issue], str]:
-    """How the words of a layer are told apart within a group."""
+    """A function that names the words of a layer so that those of a group can be told apart."""
     if all(issue.plane == 0 for issue in issues):
         return lambda issue: f"w{issue.word}"
     if all(issue.word == 0 for issue in issues):
@@ -265,7 +265,7 @@ def _naming(issues: Sequence[Issue]) -> Callable[[Issue], str]:
 
 
 def _draw_popcount(drawing: _Drawing, account: Account) -> None:
-    """The matches of each word, as high as there are many."""
+    """A bar for each word, as high as it has matches."""
     ended = next(issue for issue in account.issues if issue.ends_group)
     # One cycle to add the count to the sum, and one to compare it.
     latency = account.decisions[0].cycle - 2 - ended.cycle
@@ -286,8 +286,9 @@ def _draw_popcount(drawing: _Drawing, account: Account) -> None:
 
 
 def _draw_decisions(drawing: _Drawing, account: Account) -> None:
-    """What part of a group fires lies above the line, what rests below; the number is that of its
-    first neuron."""
+    """A box for each group, with the number of its first neuron. As much of it stands above the
+    line as neurons of the group fire, and the rest below.
+    """
     lane = LANES.index("decisions")
     drawing.axes.axhline(lane + 0.5, color=plots.RULE, linewidth=0.5, zorder=0)
     for cycle, group in groupby(account.decisions, key=lambda decision: decision.cycle):

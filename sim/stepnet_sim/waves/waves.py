@@ -1,4 +1,7 @@
-"""What one image does to the virtual board's chip, as a waveform and as a picture."""
+"""What one image does to the virtual board's chip, as a waveform and as a picture.
+
+`record_waves` is the recorder that `stepnet infer` finds for the board sim.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ from stepnet_sim.waves.recording import Recording
 class Waves:
     """One image in the chip, cycle by cycle.
 
-    network: that was inferred with.
-    account: what the engine does.
+    network: the network that was inferred.
+    account: what the engine did, in the network's words.
     recording: all signals.
     """
 
@@ -71,9 +74,10 @@ def record_waves(
 ) -> Waves:
     """Infer one image on a chip in Amaranth's simulator, which takes seconds.
 
-    image: (height, width) as in `reference.binarise`.
-    baud: of the serial line at whose pace the image's bytes arrive; a byte per cycle if None.
-    design: the chip; as `design_for` has it for the network if not given.
+    image: (height, width), as in `reference.binarise`.
+    baud: the rate of the serial line at whose pace the image's bytes arrive; a byte per cycle if
+        None.
+    design: the chip; the one that `design_for` chooses for the network if None.
 
     Raises NetworkError if the network does not fit the engine, ImageError if the image does not fit
     the network.
@@ -112,7 +116,7 @@ def _tracks(account: Account) -> list[Track]:
             Track(scope, "layer", numbers({d.cycle: d.layer for d in decisions})),
             Track(scope, "neuron", numbers({d.cycle: d.neuron for d in decisions})),
             Track(scope, "sum", numbers({d.cycle: d.sum for d in decisions})),
-            Track(scope, "margin", numbers({d.cycle: d.margin for d in decisions})),
+            Track(scope, "excess", numbers({d.cycle: d.excess for d in decisions})),
             Track(scope, "fires", numbers({d.cycle: int(d.fires) for d in decisions})),
         ]
     taken = {taken.cycle: int(taken.fires) for taken in account.taken}
@@ -127,5 +131,5 @@ def _tracks(account: Account) -> list[Track]:
 
 
 def _shown(code: int) -> str:
-    """A code as a character, where it is one that can be seen."""
+    """A code as a character if that can be seen, else as a number."""
     return chr(code) if chr(code).isprintable() and code < 0x7F else f"0x{code:02x}"

@@ -1,4 +1,4 @@
-"""Where decided neurons of hidden layers go: into words of activations."""
+"""Gathers the activations of hidden layers into the words that the next layer reads."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -9,23 +9,28 @@ from stepnet_hdl.cores.engine.datapath import Decided, DecidedSignature
 
 
 class Collector(wiring.Component):
-    """Gathers one group of `pe` activations per decision.
+    """Gathers the activations of groups of `pe` neurons into words of `simd` bits, one group per
+    decision.
 
-    `word` is combinational: it is written in the cycle that completes it. Groups enter at the top;
-    what is below the first one of a word is 0.
+    A group enters the word at the top and moves those before it down. A word is complete with its
+    last group, or with the last group of its layer; what lies below its first group is then 0. It
+    is written in the cycle in which the activations of the group that completes it are there.
     """
 
+    latency_cycles = 1
+    """Cycles from the announcement of a group to the writing of the word that it completes."""
+
     decided: Decided
-    """`Decided`, from the datapath."""
+    """`Decided`, in: the datapath announces that a group is decided in the next cycle."""
     fires: Signal
-    """pe bits, in: the activations of the group that it speaks of, one cycle later, the first
-    neuron lowest."""
+    """`pe` bits, in: the activations of the group that `decided` announced in the cycle before, the
+    first neuron lowest."""
     word: Signal
-    """simd bits, out: a word of activations."""
+    """`simd` bits, out: the word of activations that is written while `write` is 1."""
     word_address: Signal
-    """Out: where in its layer the word goes."""
+    """`range(row_words)`, out: the place of `word` among the words of its layer."""
     write: Signal
-    """1 bit, out: `word` is complete."""
+    """1 bit, out: `word` is complete, and goes into the activation memory in this cycle."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape

@@ -1,4 +1,4 @@
-"""Where a group of neurons is computed: match, count, accumulate, compare."""
+"""Computes a group of neurons: match, count, accumulate, compare."""
 
 from collections.abc import Iterable
 
@@ -14,21 +14,24 @@ from stepnet_hdl.blocks.ram import Ram
 Step = data.StructLayout(
     {"start": 1, "plane": 1, "subtract": 1, "end": 1, "last": 1, "partial": 1, "first_group": 1}
 )
-"""What one weight word is to its group: the first word of all, the first word of a bit plane, a
-word of a plane that counts negative, the last word of all; whether that ends the layer; whether the
-layer is computed by input, so that the sums go on where they were put aside; and whether it is the
-first of the groups then."""
+"""What a weight word is to its group of neurons: `start`, the first word of all; `plane`, the first
+word of a bit plane; `subtract`, a word of the plane that counts negative; `end`, the last word of
+all; `last`, the last word of the layer; `partial`, a word of a layer that is computed by input, so
+that its sums go on from where they were put aside; `first_group`, a word of the first group of such
+a layer."""
 
 NO_STEP = dict.fromkeys(Step.members, 0)
+"""A `Step` when there is no weight word."""
 
 
 class Decided(wiring.PureInterface):
-    """When groups of neurons are decided, as the datapath says it."""
+    """Announces, a cycle ahead, that a group of neurons is decided. Directions are those of the
+    datapath."""
 
     next_done: Signal
-    """1 bit: a group is decided in the next cycle."""
+    """1 bit, out: a group is decided in the next cycle."""
     next_last: Signal
-    """1 bit: it is the last group of its layer."""
+    """1 bit, out: the group that is decided in the next cycle is the last one of its layer."""
 
 
 class DecidedSignature(wiring.Signature):
@@ -42,43 +45,51 @@ class DecidedSignature(wiring.Signature):
 
 
 class Datapath(wiring.Component):
-    """Takes a weight word and an activation word every cycle, gives a bit per neuron.
+    """Computes a group of `pe` neurons at a time: takes a weight word of each and one activation
+    word every cycle, and gives their margins.
 
-    With `xnor` the words are compared bit by bit and the equal bits counted; else the bits that are
-    1 in both. Counts are added up: `sum = 2 sum` before a new bit plane, `sum = sum ± count`.
-    `margin = sum - threshold`; a neuron fires where that is not negative.
+    With `xnor` the two words are compared bit by bit, and equal bits are counted; otherwise the
+    bits that are 1 in both. The counts are added up: `sum = 2 sum` before a new bit plane, then
+    `sum = sum + count`, or `sum - count` in the plane that counts negative. `margin = sum -
+    threshold`, and a neuron fires if its margin is not negative.
 
-    Between the words of a layer that is computed by input, sums wait in a memory of their own.
+    While a layer is computed by input, every group takes one word before any takes the next, and
+    its sums wait in a memory of their own meanwhile.
 
-    `margins`, `done` and `last` come `latency_cycles` after the group's last words.
+    `margins`, `done` and `last` come `latency_cycles` after the group's last words reach the first
+    neighbourhood.
     """
 
     xnor: Signal
-    """1 bit, in: 1-bit weights. It stays as it is while a layer is computed, and is there a cycle
-    before its first words."""
+    """1 bit, in: the layer has 1-bit weights. It is there a cycle before the first words of the
+    layer, and stays until the layer is decided."""
     weights: Signal
-    """simd * pe bits, in: the first neuron of the group lowest; those of a neighbourhood a cycle
-    after those of the one before it."""
+    """`simd * pe` bits, in: a weight word of each neuron, the first neuron's lowest. The words of
+    every neighbourhood (`EngineShape.neighbourhoods`) come a cycle after those of the one before
+    it."""
     activations: Signal
-    """simd bits, in: the inputs that meet them."""
+    """`simd` bits, in: the activations that meet the weights of the first neighbourhood in this
+    cycle."""
     step: data.View
-    """`Step`, in: what the words are to their group that come `read_cycles - 1` cycles later; all
+    """`Step`, in: what the words that come `read_cycles - 1` cycles later are to their group; all
     zeros when none come."""
     need_thresholds: Signal
-    """1 bit, out: `thresholds` has to follow `read_cycles` later: once for each group, or so often
-    in a row as a group has words of them."""
+    """1 bit, out: the next word of `thresholds` has to be there `read_cycles` later. It is 1 once
+    for each group, or in as many cycles in a row as a group has words of thresholds."""
     thresholds: data.View
-    """Array of parameter_lanes signed(sum_bits), in."""
+    """`ArrayLayout(signed(sum_bits), parameter_lanes)`, in: thresholds of the group that is decided
+    next, in the order of its neurons."""
     soon_done: Signal
     """1 bit, out: a group is decided two cycles later."""
     decided: Decided
-    """`Decided`, to whoever takes the margins."""
+    """`Decided`, out: announces a group, a cycle ahead, to whoever takes its margins."""
     done: Signal
-    """1 bit, out: a group is decided in this cycle, and `margins` are its own."""
+    """1 bit, out: a group is decided in this cycle, and `margins` are those of its neurons."""
     last: Signal
-    """1 bit, out: it is the last group of its layer."""
+    """1 bit, out: the group that is decided in this cycle is the last one of its layer."""
     margins: data.View
-    """Array of pe signed(sum_bits + 1), out: how far each sum is from its threshold."""
+    """`ArrayLayout(signed(sum_bits + 1), pe)`, out: sum minus threshold of each neuron of the
+    group, the first neuron lowest."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
@@ -150,7 +161,8 @@ class Datapath(wiring.Component):
     def _totals(
         self, m: Module, lanes: range, xnor: Value, activations: Value, steps: list[data.View]
     ) -> Value:
-        """The sums of a neighbourhood; the last of `steps` meets its counts, after the one before.
+        """Return the sums of a neighbourhood, inverted. The last of `steps` meets the counts, and
+        the one before it comes a cycle earlier.
 
         A sum is there a cycle after the last step of its group. It is inverted, so that what would
         be subtracted from it is added: an iCE40 takes LUTs to invert it first.
@@ -176,7 +188,7 @@ class Datapath(wiring.Component):
         return inverted.as_value()
 
     def _count(self, m: Module, neuron: int, xnor: Value, activations: Value) -> Value:
-        """The matches of one neuron."""
+        """Count the matches of one neuron."""
         m.submodules[f"popcount_{neuron}"] = popcount = Popcount(self.shape.simd)
         weights = self.weights.word_select(neuron, self.shape.simd)
         # XNOR and AND differ where both bits are 0.
@@ -188,8 +200,8 @@ class Datapath(wiring.Component):
         return popcount.count
 
     def _thresholds(self, m: Module, steps: list[data.View]) -> data.View:
-        """All thresholds of a group, in the cycle after the end of its steps: the latest come
-        straight from memory, those read before wait here."""
+        """Return all thresholds of a group, in the cycle after the end of its steps. The latest
+        come straight from memory, and those read before wait here."""
         reads = self.shape.parameter_reads
         latest = len(steps) - self._wait_cycles
         ends = [step.end for step in steps[latest - reads : latest]]
@@ -206,7 +218,7 @@ class Datapath(wiring.Component):
     def _partial_sums(
         self, m: Module, lanes: range, steps: list[data.View], inverted: data.View
     ) -> list[Value]:
-        """Sums, inverted, put aside after one word and taken up again with the next."""
+        """Put inverted sums aside after one word, and return those that the next goes on with."""
         shape = self.shape
         layout = data.ArrayLayout(range(shape.max_inputs + 1), len(lanes))
         ram = Ram(layout.size, shape.overlap_groups)

@@ -8,7 +8,7 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 
 from stepnet.boards.identity import shape_fields
 from stepnet.cores.engine.cycles import most_cycles_per_image
-from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.engine.memory_image import check_fits, memory_image
 from stepnet.cores.engine.shape import CODE_BITS, EngineShape
 from stepnet.link.messages import Core
 from stepnet.networks.network import Network
@@ -21,8 +21,14 @@ from stepnet_hdl.cores.engine.datapath import Datapath
 from stepnet_hdl.cores.engine.intake import Intake
 from stepnet_hdl.cores.engine.readout import Readout, ReadoutNumber
 from stepnet_hdl.cores.engine.sequencer import Region, Sequencer
-from stepnet_hdl.cores.engine.weight_memory import WeightMemory
+from stepnet_hdl.cores.engine.weight_memory import WeightMemory, check_filled_by_bitstream
 from stepnet_hdl.cores.interface import InferenceCore
+
+
+def check_built_in(network: Network, shape: EngineShape) -> None:
+    """Raise NetworkError or BuildError if no engine of `shape` can hold `network` at power-on."""
+    check_fits(network, shape)
+    check_filled_by_bitstream(shape)
 
 
 class Engine(InferenceCore):
@@ -30,15 +36,18 @@ class Engine(InferenceCore):
     lays out.
 
     Weights and activations meet in a `Datapath`, SIMD bits of each of PE neurons per cycle, in the
-    order of a `Sequencer`; a `Collector` gathers the activations, a `Readout` makes the character
-    of the last layer's, and an `Intake` takes in pixels and the words of a network. The register
-    holds a new character `stepnet.cores.engine.cycles.cycles_per_image` cycles after the transfer
-    of an image's last pixels, if the engine was free then. Where the network allows it, its first
-    layer is computed while pixels arrive; the next image is received meanwhile in any case.
+    order of a `Sequencer`. A `Collector` gathers the activations, a `Readout` makes the character
+    of the last layer, and an `Intake` takes in pixels and the words of a network.
 
-    network: is loaded from power-on, and over the link replaced like any other; None for none.
-    NetworkError if it does not fit, BuildError if the weights are in single-port RAM, see
-    `WeightMemory`.
+    The register holds a new character `stepnet.cores.engine.cycles.cycles_per_image` cycles after
+    an image's last pixels were transferred, if the engine was free then. Where the network allows
+    it, its first layer is computed while pixels arrive. The next image is received while this one
+    is computed.
+
+    shape: the sizes of the engine, which the networks that run on it have to keep within.
+    network: the network that is loaded from power-on, and can be replaced over the link like any
+        other; None for none. NetworkError if it does not fit, BuildError if the weights are in
+        single-port RAM, which no bitstream fills.
     """
 
     def __init__(self, shape: EngineShape, network: Network | None = None) -> None:
@@ -112,7 +121,7 @@ class Engine(InferenceCore):
     def _parameters(
         self, m: Module, intake: Intake, sequencer: Sequencer, datapath: Datapath
     ) -> Signal:
-        """Connect the parameter memory; returns the first value of the word read."""
+        """Connect the parameter memory; return the first value of the word that is read."""
         shape = self.shape
         m.submodules.parameters = parameters = LaneMemory(
             shape.parameter_bits,

@@ -1,4 +1,4 @@
-"""What comes into an engine: pixels of images, and the words of a network."""
+"""Takes in what comes to an engine: the pixels of images, and the words of a network."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
@@ -16,50 +16,55 @@ from stepnet_hdl.cores.engine.pixel_intake import ImageBuffers, ImageBuffersSign
 
 
 class Intake(wiring.Component):
-    """Packs bytes into words, one byte per cycle, and says where they belong.
+    """Packs bytes into words, one byte per cycle, and says where the words belong.
 
-    Pixels and loads share one shift register: a load while an image is half received drops that
-    image. A word is offered two cycles after its last byte was taken. Two images are buffered;
-    `pixels` waits while both are in use. `load` waits for two cycles only, and is over three cycles
-    after its last byte.
+    Pixels and loads share one shift register: a load that begins while an image is half received
+    drops that image. A word is written `latency_cycles` after its last byte was taken. Two images
+    are buffered, and `pixels` waits while both buffers are in use. `load` waits for two cycles
+    only, and is over `load_cycles` after its last byte.
 
-    initial_image_bytes: those of a network that is there at power-on; 0 for none.
+    initial_image_bytes: bytes of an image for the network that is there at power-on; 0 if there is
+        none.
     """
 
     latency_cycles = 2
-    """From the last byte of a word to the cycle in which it is written."""
+    """Cycles from taking the last byte of a word until that word is written."""
 
     load_cycles = 3
-    """From the last byte of a load to `load_done`."""
+    """Cycles from taking the last byte of a load until `load_done`."""
 
     pixels: stream.Interface
-    """Stream of 8 bits, in: packed images, one after another; `image_bytes` bytes make an image."""
+    """Stream of 8 bits, in: packed images, one after another, `image_bytes` bytes each."""
     last_pixels: Signal
-    """1 bit, out: the next byte is an image's last one."""
+    """1 bit, out: the next byte of `pixels` is the last one of an image."""
     load: stream.Interface
     """Stream of `PacketByte`, in: address and space as in `messages.LOAD`, then memory words."""
     load_done: Signal
-    """1 bit, out: a load is over, for one cycle."""
+    """1 bit, out: 1 for one cycle, when a load is over."""
     load_refusal: Signal
-    """8 bits, out: 0, or the `Refusal` that stopped it; read with `load_done`."""
+    """8 bits, out: 0, or the `Refusal` that stopped the load; it counts while `load_done` is 1."""
     cancel: Signal
-    """1 bit, in: complete and half-received images are void; not while words are loaded."""
+    """1 bit, in: complete and half-received images are void. It is never 1 while words are
+    loaded."""
     cancelled: Signal
-    """1 bit, out: they are in this cycle, because of `cancel` or a load."""
+    """1 bit, out: complete and half-received images are void in this cycle, because of `cancel` or
+    because a load begins."""
     image_bytes: Signal
-    """16 bits, out: bytes of one image, which is parameter word 0."""
+    """16 bits, out: how many bytes make an image, which is parameter word 0."""
     word: Signal
-    """The word being written; shorter ones end at its top bit. See `top_bytes`; out."""
+    """`8 * max_word_bytes` bits, out: the word that is written; a shorter one ends at the top bit,
+    see `top_bytes`."""
     writes: MemoryWrites
-    """`MemoryWrites`: where in weight or parameter memory it goes."""
+    """`MemoryWrites`, out: where `word` goes in the weight or the parameter memory."""
     write_pixels: Signal
-    """1 bit, out: it is a word of pixels, for place `images.words` of an image buffer."""
+    """1 bit, out: `word` holds pixels, and goes to place `images.words` of an image buffer."""
     image_buffer: Signal
-    """1 bit, out: which of the two."""
+    """1 bit, out: the number of the image buffer that `word` goes to."""
     pixels_blocked: Signal
-    """1 bit, in: the activation memory is written by someone else two cycles later."""
+    """1 bit, in: no byte of pixels is taken in this cycle, because the activation memory is written
+    by something else `latency_cycles` later."""
     images: ImageBuffers
-    """`ImageBuffers`: which images are there, and which are no longer needed."""
+    """`ImageBuffers`, out: which images are there; it also takes in which are no longer needed."""
 
     def __init__(self, shape: EngineShape, initial_image_bytes: int = 0) -> None:
         self.shape = shape
@@ -85,7 +90,7 @@ class Intake(wiring.Component):
         )
 
     def top_bytes(self, count: int) -> slice:
-        """Bits of `word` that hold the last `count` bytes."""
+        """Return which bits of `word` hold its last `count` bytes."""
         return slice(8 * (self.max_word_bytes - count), 8 * self.max_word_bytes)
 
     def elaborate(self, platform: object) -> Module:
@@ -119,7 +124,7 @@ class Intake(wiring.Component):
         return m
 
     def _shift(self, m: Module, pixels: PixelIntake, loads: LoadIntake, restart: Value) -> Signal:
-        """Shift the bytes into words; returns how many of the current word have been taken."""
+        """Shift the bytes into words; return how many bytes of the current word have been taken."""
         # A byte is taken in one cycle and enters the word in the next: the word is wide, and what
         # lets a byte in comes from far.
         byte = Signal(8)

@@ -1,4 +1,4 @@
-"""Which weight words a layer takes, and when."""
+"""Issues the weight words of a layer."""
 
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
@@ -19,49 +19,69 @@ TreeHeader = data.StructLayout(TREE_HEADER)
 
 
 class LayerWalk(wiring.Component):
-    """Issues the weight words of a layer, one per cycle.
+    """Issues the weight words of a layer, one per cycle, in the order in which they lie in the
+    weight memory.
 
-    That is word by word, bit plane by bit plane and group by group, or with `by_input` group by
-    group for every word in turn. In a tree it stops after every row. Groups whose thresholds take
-    longer to read than their weights, and groups of the last layer, which the readout takes neuron
-    by neuron, keep the distance that needs.
+    That is group by group: the words of the first bit plane of a group, those of its next plane,
+    and so on. A layer by input has one plane and is walked word by word: every group takes the
+    first word of its row before any takes its second. In a tree the walk stops after each row,
+    until `resume`.
+
+    The first word of a group waits until its activations are there. It also keeps a distance to the
+    group before where thresholds take longer to read than weights, and in the last layer, whose
+    neurons the readout takes one by one.
     """
 
+    latency_cycles = 1
+    """Cycles from `begin` or `resume` to the first word, if nothing is waited for."""
+
+    step_cycles = 1
+    """Cycles from the issue of a word to its `step`."""
+
     begin: Signal
-    """1 bit, in: a layer begins; its first word is issued in the next cycle at the earliest."""
+    """1 bit, in: a layer begins, and its first word is issued `latency_cycles` later at the
+    earliest."""
     resume: Signal
-    """1 bit, in: a further row of a tree begins, in the same way."""
+    """1 bit, in: the next row of a tree begins, and its first word is issued `latency_cycles` later
+    at the earliest."""
     header: Signal
-    """16 bits, in: second header word of the layer, with `begin`."""
+    """16 bits, in: the second header word of the layer, a `LayerHeader` or `TreeHeader`, while
+    `begin` is 1."""
     last_word: Signal
-    """In: what the first one says, from `begin` on."""
+    """`range(row_words)`, in: how many words a row has, minus one; it stays from `begin` to the end
+    of the layer."""
     last_plane: Signal
-    """In: what the first one says, from `begin` on."""
+    """3 bits, in: how many bits a weight has, minus one; it stays from `begin` to the end of the
+    layer."""
     by_input: Signal
-    """In: what the first one says, from `begin` on."""
+    """1 bit, in: the layer is computed by input; it stays from `begin` to the end of the layer."""
     xnor: Signal
-    """In: what the first one says, from `begin` on."""
+    """1 bit, in: the layer has 1-bit weights; it stays from `begin` to the end of the layer."""
     last_layer: Signal
-    """In: what the first one says, from `begin` on."""
+    """1 bit, in: the layer is the last one of its network; it stays from `begin` to the end of the
+    layer."""
     all_words_are_there: Signal
-    """1 bit, in: of the activations that the layer takes."""
+    """1 bit, in: all activations that the layer takes are in memory."""
     image_words: Signal
-    """In: otherwise, `by_input`: how many are, never fewer than have been issued."""
+    """`range(row_words)`, in: how many words of the image are in memory while `all_words_are_there`
+    is 0; at least as many as a layer by input has issued."""
     image_word_comes: Signal
-    """1 bit, in: there is one more in the next cycle."""
+    """1 bit, in: one more word of the image is in memory from the next cycle on."""
     issue: Signal
-    """1 bit, out: a word is issued."""
+    """1 bit, out: a weight word is issued in this cycle."""
     word: Signal
-    """Out: which activations it meets."""
+    """`range(row_words)`, out: which word of activations the issued weight word meets."""
     step: data.View
-    """`Step`, out: one cycle later."""
+    """`Step`, out: what the weight word that was issued in the cycle before is to its group; all
+    zeros if none was."""
     is_tree: Signal
-    """1 bit, out: the layer is one, from the cycle after `begin` on."""
+    """1 bit, out: the layer is a tree, known from the cycle after `begin` on."""
     first_row: Signal
-    """1 bit, out: the word belongs to the first group of the layer."""
+    """1 bit, out: the issued word belongs to the first group of the layer, or to the first row of a
+    tree."""
     rows_left: Signal
-    """Signal(range(max_inputs)), out: how many rows follow the first one of the group; after the
-    last group it stays."""
+    """`range(max_inputs)`, out: how many rows of the layer follow the first row of the group whose
+    word is issued. It stays after the last group."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
@@ -147,8 +167,8 @@ class LayerWalk(wiring.Component):
             ]
 
     def _may_issue(self, m: Module, next_word: Signal, last_of_row: Value) -> Value:
-        """The first word of a group waits for activations and for its distance to the group before;
-        the others follow it."""
+        """Return whether a word may be issued. The first word of a group waits for activations, and
+        for its distance to the group before; the others follow it at once."""
         shape = self.shape
         at_row = Signal()  # the next word is the first of a row, unless `by_input`
         with m.If(self.begin):

@@ -1,4 +1,4 @@
-"""Where in the engine's memories the words of a LOAD go."""
+"""Writes the words of a LOAD into the engine's memories."""
 
 from collections.abc import Iterable
 
@@ -15,18 +15,19 @@ LOAD_HEADER_BYTES = LOAD.size - HEADER.size
 
 
 class MemoryWrites(wiring.PureInterface):
-    """Where a word goes in weight or parameter memory, as the one that writes it says."""
+    """Where a word goes in the weight or the parameter memory. Directions are those of the one that
+    writes it."""
 
     address: Signal
-    """Which word of its memory is written."""
+    """`range(max(weight_words, parameter_words))`, out: which word of its memory is written."""
     lane: Signal
-    """Which lane of that word."""
+    """`range(max(pe, parameter_lanes))`, out: which lane of that word is written."""
     weights: Signal
-    """1 bit: the weight memory takes it in this cycle."""
+    """1 bit, out: the weight memory is written in this cycle."""
     parameters: Signal
-    """1 bit: the parameter memory does."""
+    """1 bit, out: the parameter memory is written in this cycle."""
     loading: Signal
-    """1 bit: words of a load are being taken."""
+    """1 bit, out: words of a load are being taken or written, and nothing is computed."""
 
 
 class MemoryWritesSignature(wiring.Signature):
@@ -48,38 +49,51 @@ class MemoryWritesSignature(wiring.Signature):
 
 
 class LoadIntake(wiring.Component):
-    """Reads address and space of a LOAD, then sends each word after them where it belongs.
+    """Takes the bytes of a LOAD, reads its address and space, and writes each memory word after
+    them to its place.
 
-    Words that leave their memory are not written. `load` waits for two cycles only, one before the
-    first byte and one after the address. `done` is 1 for one cycle, three after the last byte.
+    A word is written `latency_cycles` after its last byte was taken; words that lie beyond the end
+    of their memory are not. `load` waits for two cycles only, one before the first byte and one
+    after the address.
+
+    initial_image_bytes: bytes of an image for the network that is there at power-on; 0 if there is
+        none.
+    max_word_bytes: bytes of the shift register in which words are gathered.
     """
+
+    latency_cycles = 2
+    """Cycles from taking the last byte of a word until that word is written."""
+
+    load_cycles = 3
+    """Cycles from taking the last byte of a load until `done`."""
 
     load: stream.Interface
     """Stream of `PacketByte`, in: address and space as in `messages.LOAD`, then memory words."""
     done: Signal
-    """1 bit, out: the load is over, for one cycle."""
+    """1 bit, out: 1 for one cycle, `load_cycles` after the last byte of a load was taken."""
     refusal: Signal
-    """8 bits, out: 0, or the `Refusal` that stopped it; read with `done`."""
+    """8 bits, out: 0, or the `Refusal` that stopped the load; it counts while `done` is 1."""
     idle: Signal
     """1 bit, out: nothing is being loaded."""
     begins: Signal
-    """1 bit, out: a load comes, and nothing else may from the next cycle on."""
+    """1 bit, out: a load begins, and from the next cycle on no pixels may be taken."""
     ends: Signal
-    """1 bit, out: it is over in the next cycle."""
+    """1 bit, out: the load is over in the next cycle."""
     word_bytes: Signal
-    """How many bytes of the current word have been taken; in."""
+    """`range(max_word_bytes)`, in: how many bytes of the current word have been taken."""
     take: Signal
-    """1 bit, out: a byte is taken in this cycle."""
+    """1 bit, out: a byte of `load` is taken in this cycle."""
     completes: Signal
-    """1 bit, out: the next byte is the last one of its word."""
+    """1 bit, out: the next byte to be taken is the last one of its word."""
     shifted: Signal
-    """The word with the byte in it that was taken in the cycle before; in."""
+    """`8 * max_word_bytes` bits, in: the bytes taken so far, the one of the cycle before in the top
+    byte."""
     word: Signal
-    """The word one cycle later; in."""
+    """`8 * max_word_bytes` bits, in: the same bytes a cycle later, in which they are written."""
     writes: MemoryWrites
-    """`MemoryWrites`: where `word` goes."""
+    """`MemoryWrites`, out: where `word` goes."""
     image_bytes: Signal
-    """16 bits, out: bytes of one image, which is parameter word 0."""
+    """16 bits, out: how many bytes make an image, which is parameter word 0."""
 
     def __init__(self, shape: EngineShape, initial_image_bytes: int, max_word_bytes: int) -> None:
         self.shape = shape
@@ -161,7 +175,7 @@ class LoadIntake(wiring.Component):
         return m
 
     def _place(self, m: Module, space: Signal, beyond: Signal) -> None:
-        """Split the address on the link into word and lane of the memory it is in."""
+        """Split the address that came over the link into a word and a lane of its memory."""
         shape = self.shape
         header = self.shifted[-8 * LOAD_HEADER_BYTES :]
         address, given_space = header[: 8 * ADDRESS_BYTES], header[8 * ADDRESS_BYTES :]
@@ -183,7 +197,7 @@ class LoadIntake(wiring.Component):
         ]
 
     def _write(self, m: Module, ends_word: Signal, to_weights: Value, beyond: Signal) -> None:
-        """Write every memory word that is received, unless it is `beyond` its memory."""
+        """Write every memory word that is received, unless it lies beyond the end of its memory."""
         shape, writes = self.shape, self.writes
         whole = Signal()  # a word has been received
         ends_lanes = writes.lane == Mux(to_weights, shape.pe - 1, shape.parameter_lanes - 1)
@@ -202,7 +216,8 @@ class LoadIntake(wiring.Component):
                 m.d.sync += self.refusal.eq(Refusal.OUT_OF_RANGE)
 
     def _keep_image_bytes(self, m: Module) -> None:
-        """The first parameter word is not only for the memory; it has to be possible."""
+        """Keep parameter word 0, the number of bytes in an image, and refuse one that is
+        impossible."""
         shape, writes = self.shape, self.writes
         image_bytes = Signal(range(shape.max_inputs // 8 + 1), init=self.initial_image_bytes)
         m.d.comb += self.image_bytes.eq(image_bytes)
@@ -217,5 +232,5 @@ class LoadIntake(wiring.Component):
 
 
 def _split(address: Value, lane_bits: int) -> tuple[Value, Value]:
-    """Lane and word of an address on the link."""
+    """Return lane and word of an address that came over the link."""
     return address[:lane_bits], address[lane_bits:]

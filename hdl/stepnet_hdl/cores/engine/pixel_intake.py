@@ -1,6 +1,7 @@
-"""Which word of which image buffer the pixels that come in belong to."""
+"""Takes the pixels that come in, into one of two image buffers."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
@@ -10,18 +11,19 @@ from stepnet.cores.engine.shape import IMAGE_BYTES_BITS, EngineShape
 
 
 class ImageBuffers(wiring.PureInterface):
-    """What is known of an engine's two image buffers; directions as of the one that fills them."""
+    """The state of an engine's two image buffers. Directions are those of who fills them."""
 
     complete: Signal
-    """2 bits, out, one for each buffer: it holds an image."""
+    """2 bits, out: for each buffer, whether it holds a whole image."""
     complete_next: Signal
-    """2 bits, out: it will hold one in the next cycle."""
+    """2 bits, out: for each buffer, whether it will hold a whole image in the next cycle."""
     words: Signal
-    """Out: how many words of the image that is being received are there."""
+    """`range(row_words)`, out: how many words of the image that is being received are in its
+    buffer."""
     word_comes: Signal
-    """1 bit, out: there is one more in the next cycle."""
+    """1 bit, out: one more word of an image is in its buffer from the next cycle on."""
     done: Signal
-    """2 bits, in, for one cycle: the image in the buffer is no longer needed."""
+    """2 bits, in: for each buffer, 1 for one cycle when the image in it is no longer needed."""
 
 
 class ImageBuffersSignature(wiring.Signature):
@@ -43,50 +45,62 @@ class ImageBuffersSignature(wiring.Signature):
 
 
 class PixelIntake(wiring.Component):
-    """Takes the bytes of images while one of two buffers is free, and says when a word is whole.
+    """Takes the bytes of images while one of two buffers is free, and says which word of which
+    buffer they complete.
 
-    A word is written two cycles after its last byte was taken.
+    A word is written `latency_cycles` after its last byte was taken.
 
-    initial_image_bytes: those of a network that is there at power-on; 0 for none.
+    initial_image_bytes: bytes of an image for the network that is there at power-on; 0 if there is
+        none.
+    max_word_bytes: bytes of the shift register in which words are gathered.
     """
+
+    latency_cycles = 2
+    """Cycles from taking the last byte of a word until that word is written."""
+
+    image_gap_cycles = 2
+    """Cycles that `pixels` waits after the last byte of an image, if the other buffer is free."""
 
     pixels: stream.Interface
     """Stream of 8 bits, in: packed images, one after another."""
     last_pixels: Signal
-    """1 bit, out: the next byte is an image's last one."""
+    """1 bit, out: the next byte of `pixels` is the last one of an image."""
     image_bytes: Signal
     """16 bits, in: how many bytes make an image."""
     blocked: Signal
-    """1 bit, in: no byte is taken, because the activation memory is written by someone else two
-    cycles later."""
+    """1 bit, in: no byte is taken in this cycle, because the activation memory is written by
+    something else `latency_cycles` later."""
     cancel: Signal
-    """1 bit, in: complete and half-received images are void; the next one goes to buffer 0."""
+    """1 bit, in: complete and half-received images are void, and the next one goes to buffer 0."""
     load_begins: Signal
-    """1 bit, in: no more pixels from the next cycle on; with `cancel`."""
+    """1 bit, in: no pixels are taken from the next cycle on. It comes with `cancel`."""
     load_ends: Signal
-    """1 bit, in: pixels may come again."""
+    """1 bit, in: pixels may be taken again from the next cycle on."""
     word_bytes: Signal
-    """How many bytes of the current word have been taken; in."""
+    """`range(max_word_bytes)`, in: how many bytes of the current word have been taken."""
     take: Signal
-    """1 bit, out: a byte is taken in this cycle."""
+    """1 bit, out: a byte of `pixels` is taken in this cycle."""
     completes: Signal
-    """1 bit, out: the next byte is the last one of its word."""
+    """1 bit, out: the next byte to be taken is the last one of its word."""
     ends_word: Signal
-    """1 bit, out: the byte taken in the cycle before was the last one of its word."""
+    """1 bit, out: the byte that was taken in the cycle before is the last one of its word."""
     write: Signal
     """1 bit, out: a word of pixels is written in this cycle."""
     buffer: Signal
-    """1 bit, out: the image buffer it goes to."""
+    """1 bit, out: the number of the image buffer that the word goes to."""
     images: ImageBuffers
-    """`ImageBuffers`; `images.words` is also where in the buffer the next word goes."""
+    """`ImageBuffers`, out: which images are there; it also takes in which are no longer needed.
+    `images.words` is the place in its buffer that the next word goes to."""
 
     def __init__(self, shape: EngineShape, initial_image_bytes: int, max_word_bytes: int) -> None:
         self.shape = shape
         self.initial_image_bytes = initial_image_bytes
+        # amaranth-stubs know the initial value of a port by its old name alone.
+        last_pixels: Any = {"init": int(initial_image_bytes == 1)}
         super().__init__(
             {
                 "pixels": In(stream.Signature(8)),
-                "last_pixels": Out(1),
+                "last_pixels": Out(1, **last_pixels),
                 "image_bytes": In(IMAGE_BYTES_BITS),
                 "blocked": In(1),
                 "cancel": In(1),
@@ -154,7 +168,7 @@ class PixelIntake(wiring.Component):
             m.d.sync += self.last_pixels.eq(one_byte)
 
     def _open_and_close(self, m: Module, image_ends: Signal) -> None:
-        """Pixels wait while no buffer is free, and while words are loaded."""
+        """Let pixels wait while no buffer is free, and while words are loaded."""
         is_open = Signal(init=1)  # a register, because `ready` goes far
         m.d.comb += [
             self.pixels.ready.eq(is_open & ~self.blocked),
@@ -171,6 +185,7 @@ class PixelIntake(wiring.Component):
             m.d.sync += is_open.eq(~self.load_begins)
 
     def _keep_buffers(self, m: Module, image_ends: Signal) -> None:
+        """Remember which buffers hold whole images."""
         images = self.images
         m.d.comb += images.word_comes.eq(self.write)
         for buffer in range(2):

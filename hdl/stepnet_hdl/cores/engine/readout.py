@@ -1,4 +1,4 @@
-"""Where the last layer becomes a character."""
+"""Makes the character code from the neurons of the last layer."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ from stepnet_hdl.cores.engine.datapath import Decided, DecidedSignature
 
 
 class ReadoutNumber(enum.Enum, shape=2):
-    """Readouts as `stepnet.cores.engine.shape.LAYER_HEADER` numbers them."""
+    """The kinds of readout, by the numbers that a layer's header has for them."""
 
     BITS = READOUTS.index(NetworkReadout.BITS)
     TREE = READOUTS.index(NetworkReadout.TREE)
@@ -20,23 +20,25 @@ class ReadoutNumber(enum.Enum, shape=2):
 
 
 class ReadoutSteering(wiring.PureInterface):
-    """What the readout has to know of the last layer, and says of it; directions as of the
-    sequencer."""
+    """What the readout has to know of the last layer, and what comes of it. Directions are those of
+    the sequencer."""
 
     last_layer: Signal
-    """1 bit, out: the current layer is the last one; the others count in it only."""
+    """1 bit, out: the current layer is the last one of its network; the readout passes over all
+    others."""
     kind: Signal
-    """`ReadoutNumber`, out."""
+    """`ReadoutNumber`, out: how the neurons of the last layer become the code."""
     lane: Signal
-    """Out: which neuron of a group counts in a tree."""
+    """`range(pe)`, out: in a tree the one neuron of a group that counts."""
     prefix: Signal
-    """8 bits, out: what stands in the code of a tree before its first bit."""
+    """8 bits, out: in a tree the bits of the code above those that neurons decide."""
     rows_left: Signal
-    """Out: how many neurons follow the first one of the last group."""
+    """`range(pe)`, out: how many neurons of the last group follow its first one."""
     finished: Signal
-    """1 bit, in: the code is complete, or the winner known."""
+    """1 bit, in: 1 for one cycle, when the code is complete or the winner is known."""
     winner: Signal
-    """8 bits, in: with readout `nearest` the row with the largest margin, the first on a tie."""
+    """8 bits, in: with readout `nearest` the row with the largest margin, the first of them on a
+    tie."""
 
 
 class ReadoutSteeringSignature(wiring.Signature):
@@ -60,25 +62,38 @@ class ReadoutSteeringSignature(wiring.Signature):
 
 
 class Readout(wiring.Component):
-    """Takes groups of decided neurons, one neuron per cycle, and makes the code of them.
+    """Takes the groups of the last layer as they are decided, one neuron per cycle, and makes the
+    character code.
 
-    `finished` comes two cycles after the last neuron was taken: with a PE of 1 that is two cycles
-    after `last`. Groups are at least `pe` cycles apart.
+    The first neuron of a group is taken in the cycle in which the group's margins are there, and
+    the others in the cycles after it, so groups have to be at least `pe` cycles apart. In a tree
+    one neuron of a group counts, and all take their turn. `steering.finished` and the code come
+    `latency_cycles` after the last neuron was taken, its margin one cycle later.
     """
 
+    latency_cycles = 2
+    """Cycles from taking the last neuron to `steering.finished`, the code and the winner."""
+
+    margin_cycles = 3
+    """Cycles from taking the last neuron to the margin of the code."""
+
     decided: Decided
-    """`Decided`, from the datapath. Groups of layers before the last do not count."""
+    """`Decided`, in: the datapath announces that a group is decided in the next cycle. Only groups
+    of the last layer count."""
     margins: data.View
-    """Array of pe signed(sum_bits + 1), in: those of the group, one cycle later. A neuron fires if
-    its margin is not negative."""
+    """`ArrayLayout(signed(sum_bits + 1), pe)`, in: the margins of the group that `decided`
+    announced in the cycle before, the first neuron lowest. A neuron fires if its margin is not
+    negative."""
     steering: ReadoutSteering
-    """`ReadoutSteering`: what the last layer means, and when its code is there."""
+    """`ReadoutSteering`, in: what the last layer means; it also tells when its code is there."""
     code: Signal
-    """8 bits, out: with readout `bits` neuron k is bit k and what is beyond bit 7 is dropped; with
-    `tree` every neuron is a bit below the ones before. It stays until the next group."""
+    """8 bits, out: the code, from `steering.finished` until the next group. With readout `bits`
+    neuron k is bit k, and neurons after the eighth are dropped; with `tree` every neuron is a bit
+    below those before it."""
     margin: Signal
-    """sum_bits + 1 bits, out: how far any one sum may move before the code changes, from one cycle
-    after `steering.finished` on. All ones if there is only one row and readout `nearest`."""
+    """`sum_bits + 1` bits, out: how far any one sum may move before the code changes,
+    `margin_cycles` after the last neuron was taken. All ones if there is only one row and readout
+    `nearest`."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
@@ -126,7 +141,7 @@ class Readout(wiring.Component):
         take: Signal,
         last: Signal,
     ) -> None:
-        """The first neuron of a group passes at once, the others wait their turn."""
+        """Pass the first neuron of a group on at once, and let the others wait for their turn."""
         waiting = Signal(self.margins.shape(), reset_less=True)
         lane = Signal(range(self.shape.pe))
         chosen_lane = Signal.like(lane)  # of a tree
@@ -154,7 +169,8 @@ class Readout(wiring.Component):
             m.d.sync += lane.eq(0)
 
     def _collect(self, m: Module, opposite: Signal, take: Signal, last: Signal) -> None:
-        """`opposite` is the complement of the row's margin, which subtracts without inverters."""
+        """Make the code, the winner and the margin. `opposite` is the complement of the neuron's
+        margin, which subtracts without inverters."""
         first = Signal(init=1)
         fires = opposite[-1]
         position = Signal(CODE_BITS, init=1)  # of the neuron; 0 from the ninth on

@@ -1,4 +1,4 @@
-"""Which words meet in the datapath, cycle by cycle."""
+"""Says which words of weights and activations meet in the datapath, cycle by cycle."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,8 @@ RowHeader = data.StructLayout(ROW_HEADER)
 
 
 class Region(enum.Enum, shape=2):
-    """The four parts of the activation memory: two images, and two layers' activations."""
+    """The four parts of the activation memory: two images, and the activations of two layers that
+    take turns."""
 
     IMAGE_0 = 0
     IMAGE_1 = 1
@@ -30,14 +31,14 @@ class Region(enum.Enum, shape=2):
 
 
 class ParameterRead(wiring.PureInterface):
-    """The way to the parameter memory; directions as of the one that reads headers from it."""
+    """The way to the parameter memory. Directions are those of who reads headers."""
 
     address: Signal
-    """Out: the word to read."""
+    """`range(parameter_words)`, out: which word of the parameter memory to read."""
     enable: Signal
-    """1 bit, out: it is read."""
+    """1 bit, out: the word at `address` is read in this cycle."""
     value: Signal
-    """parameter_bits bits, in: the first value of the word, `read_cycles` after `enable`."""
+    """`parameter_bits` bits, in: the first value of the word, `read_cycles` after `enable`."""
     need_thresholds: Signal
     """1 bit, in: the datapath needs the next word `read_cycles` later."""
 
@@ -60,74 +61,95 @@ class ParameterReadSignature(wiring.Signature):
 
 
 class _State:
-    """What the sequencer remembers from state to state, and tells its two walks."""
+    """What the sequencer remembers from state to state, and tells `LayerWalk` and `TreeWalk`."""
 
     def __init__(self, words: LayerWalk) -> None:
         self.idle = Signal(init=1)
         """No image is being computed; a register beside the state, because it goes far."""
         self.image_buffer = Signal()
-        """The image being computed."""
+        """The number of the buffer whose image is computed."""
         self.image_is_there = Signal()
-        """At least its first word is."""
+        """At least the first word of that image is in its buffer."""
         self.in_first_layer = Signal()
         self.read_region = Signal(Region)
         self.fetch = Signal()
-        """Read a header, or a code."""
+        """A header or a code is read in this cycle."""
         self.prepare = Signal()
-        """A layer: its second header is there."""
+        """The second header of a layer is there, and the layer begins."""
         self.jump = Signal()
-        """To the row that a tree goes on with."""
+        """The addresses go on to the next row of a tree."""
         self.went_right = Signal()
+        # What the first header of the layer says:
         self.last_word = Signal.like(words.last_word)
-        """What the first header of the layer says, as the next two."""
         self.last_plane = Signal.like(words.last_plane)
         self.by_input = Signal()
 
 
 class Sequencer(wiring.Component):
-    """Walks once through parameter and weight memory per image, one weight word per cycle.
+    """Walks through the parameter and weight memories once per image, one weight word per cycle.
 
-    A layer takes 2 cycles and `read_cycles` to fetch its headers, one per weight word, and then
-    waits until the datapath has decided its last group: see `LayerWalk`. In a tree it waits after
-    every row, and two cycles more to find the next: from node n it goes on to 2n+1 or 2n+2.
+    The headers of a layer take `header_cycles`, then come its weight words (see `LayerWalk`), and
+    the sequencer waits until the datapath has decided the last group. In a tree it waits after
+    every row, and goes on from node n to 2n+1 or 2n+2 (see `TreeWalk`) `row_cycles` after that row
+    was announced.
 
-    Images are taken in turn, that of buffer 0 first. The first layer of an image is taken up with
-    the first word of pixels, and waits for the others: for each in turn if it is computed by input,
-    for all of them otherwise.
+    Images are taken in turn, that of buffer 0 first. An image is taken up `start_cycles` after its
+    first word of pixels came. Its first layer then waits for the others: for each in turn if it is
+    computed by input, for all of them otherwise. The image is computed `result_cycles` after the
+    readout has finished, with readout `nearest` `look_up_cycles` later.
     """
 
+    start_cycles = 2
+    """Cycles from `images.word_comes` for the first word of an image to the fetch of its first
+    header, if the sequencer is idle and `result_free`."""
+
+    layer_cycles = 2
+    """Cycles from the announcement of a layer's last group to the fetch of the next layer's first
+    header."""
+
+    row_cycles = 4
+    """Cycles from the announcement of a row of a tree to the first weight word of the next row."""
+
+    result_cycles = 1
+    """Cycles from `readout.finished` to `result`; `look_up_cycles` more with readout `nearest`."""
+
     images: ImageBuffers
-    """`ImageBuffers`, from whom fills them."""
+    """`ImageBuffers`, in: which images are there; it also tells which are no longer needed."""
     cancel: Signal
-    """1 bit, in: the sequencer is being reset, so no image is done in this cycle."""
+    """1 bit, in: the sequencer is being reset, so that no image is done in this cycle."""
     result_free: Signal
-    """1 bit, in: the result of the next image has somewhere to go."""
+    """1 bit, in: there is room for the result of the next image, so that it may be taken up."""
     parameters: ParameterRead
-    """`ParameterRead`: headers, codes, and thresholds on behalf of the datapath."""
+    """`ParameterRead`, out: reads headers and codes, and thresholds on behalf of the datapath."""
     weight_address: Signal
-    """Out: the weight word that meets the activations `read_cycles` later."""
+    """`range(weight_words)`, out: the weight word that is in the datapath `read_cycles` later."""
     activation_address: Signal
-    """Out: the word of activations that it meets, with the `Region` as the top two bits."""
+    """`(row_words - 1).bit_length() + 2` bits, out: the word of activations that meets this weight
+    word, with its `Region` in the top two bits."""
     write_region: Signal
     """`Region`, out: where the activations of the current layer go."""
     xnor: Signal
-    """1 bit, out: the layer has 1-bit weights."""
+    """1 bit, out: the current layer has 1-bit weights."""
     step: data.View
-    """`Step`, out: what the weight word is, one cycle after its address."""
+    """`Step`, out: what the weight word addressed in the cycle before is to its group; all zeros if
+    there was none."""
     decided: Decided
-    """`Decided`, from the datapath."""
+    """`Decided`, in: the datapath announces that a group is decided in the next cycle."""
     fires: Signal
-    """pe bits, in: the activations of the group that `decided` speaks of, one cycle later."""
+    """`pe` bits, in: the activations of the group that `decided` announced in the cycle before, the
+    first neuron lowest."""
     readout: ReadoutSteering
-    """`ReadoutSteering`, to the readout."""
+    """`ReadoutSteering`, out: what the last layer means; it also takes in when its code is
+    there."""
     overrun: Signal
-    """1 bit, out: the parameters ended before a last layer did; the current layer is the last."""
+    """1 bit, out: the parameter memory ended before a layer marked as the last, so that the current
+    layer ends the image."""
     is_complete: Signal
     """1 bit, out: all pixels of the image being computed are there."""
     idle: Signal
     """1 bit, out: no image is being computed."""
     result: Signal
-    """1 bit, out: for one cycle, the image is computed."""
+    """1 bit, out: 1 for one cycle, when the image is computed."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
@@ -152,6 +174,17 @@ class Sequencer(wiring.Component):
                 "result": Out(1),
             }
         )
+
+    @property
+    def header_cycles(self) -> int:
+        """Cycles from the fetch of a layer's first header to its first weight word, if its
+        activations are there."""
+        return 2 + self.shape.read_cycles
+
+    @property
+    def look_up_cycles(self) -> int:
+        """Cycles that looking up the code of a winner takes."""
+        return self.shape.read_cycles
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -196,7 +229,8 @@ class Sequencer(wiring.Component):
         ]
 
     def _watch_images(self, m: Module, state: _State, words: LayerWalk) -> None:
-        """Only the image after the latest complete one is being received."""
+        """Follow which image is being computed, and how much of it is there: only the image after
+        the latest complete one is being received."""
         images = self.images
         m.d.comb += self.is_complete.eq(images.complete.bit_select(state.image_buffer, 1))
         next_image = state.image_buffer ^ self.result
@@ -307,7 +341,7 @@ class Sequencer(wiring.Component):
             m.next = "COMPUTE"
 
     def _end_image(self, m: Module, state: _State) -> None:
-        """Wait for the readout, and look the code of a winner up."""
+        """Wait for the readout, and look up the code of a winner."""
         two_cycles = self.shape.read_cycles == 2
         with m.State("READ_OUT"), m.If(self.readout.finished):
             self._end(m)

@@ -1,4 +1,4 @@
-"""What a chip is made of, counted from its shape: the quantities that its size grows with."""
+"""Counts what an engine is made of, by its shape: the quantities that a chip's size grows with."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from stepnet_hdl.fpga.ram_mapping import RamMapping, map_ram
 
 @dataclass(frozen=True)
 class PopcountStructure:
-    """A `popcount.Popcount`, with the XNOR in front of it.
+    """What a `popcount.Popcount` is made of, with the XNOR in front of it.
 
-    leaf_luts: of the full adders over three bits, and one per bit to match it.
-    adder_bits: of all carry chains above the leaves, the one below bit 0 among them.
-    adders: how many carry chains.
+    leaf_luts: LUTs of the full adders over three bits, and one per bit to match it.
+    adder_bits: bits of all carry chains above the leaves, the one below bit 0 among them.
+    adders: how many carry chains there are.
     delays: flip-flops without logic in front of them.
-    flip_flops: all of them.
+    flip_flops: all flip-flops.
     """
 
     leaf_luts: int
@@ -33,7 +33,7 @@ class PopcountStructure:
 
 @cache
 def popcount_structure(width: int) -> PopcountStructure:
-    """What a popcount over `width` bits is made of."""
+    """Return what a popcount over `width` bits is made of."""
     tree = _tree(width, popcount_latency_cycles(width))
     return PopcountStructure(
         leaf_luts=tree.leaf_luts + width,
@@ -46,7 +46,7 @@ def popcount_structure(width: int) -> PopcountStructure:
 
 @cache
 def _tree(width: int, latency_cycles: int) -> PopcountStructure:
-    """As `popcount._count` makes it."""
+    """Return the structure of the tree that `popcount._count` makes."""
     count_bits = width.bit_length()
     if latency_cycles == 1:
         luts = min(width, 2) if width > 1 else 0
@@ -70,11 +70,11 @@ def _tree(width: int, latency_cycles: int) -> PopcountStructure:
 
 @dataclass(frozen=True)
 class Memory:
-    """`lanes` equal memories side by side, each mapped as `ram`.
+    """A memory of `lanes` equal parts side by side, each mapped as `ram`.
 
-    width: of a lane, in bits.
-    read_cycles: as of `ram.Ram`.
-    output_registers: block RAMs have a register behind what they read.
+    width: bits of a lane.
+    read_cycles: cycles from an address to its word, as in `ram.Ram`.
+    output_registers: the family's block RAMs have a register behind what they read.
     """
 
     width: int
@@ -100,23 +100,25 @@ class Memory:
 
     @property
     def register_bits(self) -> int:
-        """Flip-flops behind what is read, where no block RAM has them."""
+        """Flip-flops behind the words that are read, where no block RAM has them."""
         if self.output_registers and self.ram.block_rams and self.ram.banks == 1:
             return 0
-        return self.lanes * self.width * (self.read_cycles - 1)
+        # A LUT RAM has none at all.
+        registers = self.read_cycles - (0 if self.ram.lut_rams else 1)
+        return self.lanes * self.width * registers
 
     @property
     def lone_register_bits(self) -> int:
-        """Those of `register_bits` that have no mux in front of them."""
+        """How many of the `register_bits` have no mux in front of them."""
         return self.register_bits if self.ram.banks == 1 else 0
 
 
 def memories(
     shape: EngineShape, family: Family, buffer_bytes: int, *, has_single_port: bool
 ) -> list[Memory]:
-    """The memories of a chip whose size is free, but for single-port RAMs.
+    """Return the memories of a chip whose size is free, which single-port RAMs are not.
 
-    buffer_bytes: of the receive buffer.
+    buffer_bytes: size of the receive buffer.
     has_single_port: the part has RAMs with a single port for weights of that kind.
     """
 
@@ -143,7 +145,8 @@ def memories(
 
 
 def skew_flip_flops(shape: EngineShape) -> int:
-    """What `EngineShape.neighbourhoods` pass on to each other, and what waits for the last."""
+    """Return how many flip-flops `EngineShape.neighbourhoods` take to pass on what the next needs,
+    and to wait for the last."""
     if not shape.skew_cycles:
         return 0
     address_bits = (shape.weight_words - 1).bit_length()
@@ -164,7 +167,7 @@ def skew_flip_flops(shape: EngineShape) -> int:
 
 
 def single_port_rams(shape: EngineShape) -> int:
-    """RAMs with a single port that the weights take on a part that has them."""
+    """Return how many RAMs with a single port the weights take on a part that has them."""
     if shape.weight_memory != "single_port":
         return 0
     columns, banks = -(-shape.simd // SPRAM_BITS), -(-shape.weight_words // SPRAM_WORDS)

@@ -1,4 +1,4 @@
-"""Where the rows of a tree lie."""
+"""Finds the rows of a tree in the memories."""
 
 from amaranth.hdl import C, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
@@ -8,37 +8,41 @@ from stepnet.cores.engine.shape import EngineShape
 
 
 class TreeWalk(wiring.Component):
-    """Follows the bits of a code from the root of its tree, row by row.
+    """Follows the bits of a code from the root of its tree, row by row, and says how far the
+    addresses of weights and parameters have to move to reach the next row.
 
-    Row n is neuron `n % pe` of group `n // pe`, and its children are rows 2n+1 and 2n+2: from group
-    g and lane l on, `x = 2l + 1 + bit` lies in lane `x % pe` of group `2g + x // pe`.
+    Row n is neuron `n % pe` of group `n // pe`, and its children are rows 2n+1 and 2n+2. So the
+    child of the row in lane l of group g is found by `x = 2l + 1 + bit`: it lies in lane `x % pe`
+    of group `2g + x // pe`.
     """
 
+    latency_cycles = 1
+    """Cycles from `descend` to the strides and the lane of the child."""
+
     begin: Signal
-    """1 bit, in: a layer begins: its first words come next."""
+    """1 bit, in: a layer begins, and the next words to be read are its first."""
     count: Signal
-    """1 bit, in: a weight word is issued; a parameter word is read: its address grows by its
-    stride."""
+    """1 bit, in: a weight word is issued, so that its address grows by `weight_stride`."""
     fetch: Signal
-    """1 bit, in: a weight word is issued; a parameter word is read: its address grows by its
-    stride."""
+    """1 bit, in: a parameter word is read, so that its address grows by `parameter_stride`."""
     first_row: Signal
-    """1 bit, in: the weight word belongs to the first row."""
+    """1 bit, in: the issued weight word belongs to the first row."""
     descend: Signal
-    """1 bit, in: go on to a child; all words of the row's group have been issued and read."""
+    """1 bit, in: go on to a child of the current row; all words of the row's group have been issued
+    and read."""
     jump: Signal
-    """1 bit, in: in the next cycle: both addresses grow by their strides, and are then those of the
-    child's group."""
+    """1 bit, in: 1 in the cycle after `descend`: both addresses grow by their strides, and are then
+    those of the first words of the child's group."""
     bit: Signal
-    """1 bit, in: to the second one."""
+    """1 bit, in: the child that `descend` goes on to: the first or the second."""
     weight_stride: Signal
-    """Out: what the addresses grow by, modulo their range: 1, or in the cycle after `descend` what
-    leads to the first words of a group."""
+    """`range(weight_words)`, out: by how much the weight address grows, modulo two to the power of
+    its width: 1, or `latency_cycles` after `descend` what leads to the child's group."""
     parameter_stride: Signal
-    """Out: what the addresses grow by, modulo their range: 1, or in the cycle after `descend` what
-    leads to the first words of a group."""
+    """`range(parameter_words)`, out: by how much the parameter address grows, modulo two to the
+    power of its width: 1, or `latency_cycles` after `descend` what leads to the child's group."""
     lane: Signal
-    """Signal(range(pe)), out: the row's place in its group."""
+    """`range(pe)`, out: the place of the current row in its group."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape

@@ -14,41 +14,47 @@ from stepnet_hdl.blocks.ram import Ram
 from stepnet_hdl.fpga.parts import SPRAM_BITS, SPRAM_WORDS, has_single_port_ram
 
 
-class WeightMemory(wiring.Component):
-    """`shape.weight_words` words of `shape.pe` lanes of `shape.simd` bits; one access per cycle.
+def check_filled_by_bitstream(shape: EngineShape) -> None:
+    """Raise BuildError if no bitstream can fill the weight memory of such an engine."""
+    if shape.weight_memory == "single_port":
+        raise BuildError(
+            "A bitstream cannot fill single-port RAM, so that no network can be built into an "
+            "engine that has its weights there; build it with weights in block RAM."
+        )
 
-    While `loading` is 1 nothing is read and `read_data` means nothing, whatever the kind of memory.
-    On an iCE40 UltraPlus the kind `single_port` becomes SB_SPRAM256KA, elsewhere a memory
+
+class WeightMemory(wiring.Component):
+    """The memory for the weights of an engine: `shape.weight_words` words of `shape.pe` lanes of
+    `shape.simd` bits, one access per cycle.
+
+    While `loading` is 1 nothing is read, and `read_data` means nothing, whatever the kind of
+    memory. On an iCE40 UltraPlus the kind `single_port` becomes SB_SPRAM256KA, elsewhere a memory
     with the same timing.
 
-    init: weights at power-on, `simd` bits each, as `LaneMemory` takes them. BuildError with the
-    kind `single_port`, which no bitstream fills.
+    init: weights at power-on, `simd` bits each, in the order in which `LaneMemory` takes them.
+        BuildError with the kind `single_port`, which no bitstream fills.
     """
 
     read_address: Signal
-    """Signal(range(weight_words)), in."""
+    """`range(weight_words)`, in: which word to read."""
     read_data: Signal
-    """Pe * simd bits, out: the word at `read_address` `shape.read_cycles` before, the first lane
-    lowest; the lanes of every neighbourhood after the first a cycle after those of the one before
-    it."""
+    """`pe * simd` bits, out: the word whose address came `lane_read_cycles` before, the first lane
+    lowest."""
     write_address: Signal
-    """Signal(range(weight_words)), in: written in the same cycle, or with several
-    `shape.neighbourhoods` within so many."""
+    """`range(weight_words)`, in: the word of which a lane is written."""
     write_lane: Signal
-    """Signal(range(pe)), in."""
+    """`range(pe)`, in: which lane of that word is written."""
     write_data: Signal
-    """Simd bits, in."""
+    """`simd` bits, in: the new weights of the lane."""
     write_enable: Signal
-    """1 bit, in: only while `loading`."""
+    """1 bit, in: write `write_data`, only while `loading` is 1. The word can be read `write_cycles`
+    later."""
     loading: Signal
-    """1 bit, in."""
+    """1 bit, in: weights are being loaded, so that nothing is read."""
 
     def __init__(self, shape: EngineShape, init: Sequence[int] = ()) -> None:
-        if init and shape.weight_memory == "single_port":
-            raise BuildError(
-                "A bitstream cannot fill single-port RAM, so that no network can be built into an "
-                "engine that has its weights there; build it with weights in block RAM."
-            )
+        if init:
+            check_filled_by_bitstream(shape)
         self.shape = shape
         self.init = init
         super().__init__(
@@ -62,6 +68,22 @@ class WeightMemory(wiring.Component):
                 "loading": In(1),
             }
         )
+
+    @property
+    def lane_read_cycles(self) -> tuple[int, ...]:
+        """Cycles from an address to the weights of each lane: `shape.read_cycles` in the first of
+        `shape.neighbourhoods`, and one more in each after it."""
+        return tuple(
+            self.shape.read_cycles + number
+            for number, lanes in enumerate(self.shape.neighbourhoods)
+            for _ in lanes
+        )
+
+    @property
+    def write_cycles(self) -> int:
+        """Cycles from `write_enable` until the address of the word can be given to read it: 1, or 2
+        where there are several `shape.neighbourhoods`."""
+        return 2 if self.shape.skew_cycles else 1
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -80,6 +102,7 @@ class WeightMemory(wiring.Component):
         return m
 
     def _block(self, m: Module, read_address: Signal, write_address: Signal) -> None:
+        """Keep the weights in block RAM, or in what stands in for single-port RAM."""
         shape = self.shape
         m.submodules.ram = ram = LaneMemory(
             shape.simd, shape.pe, shape.weight_words, self.init, shape.read_cycles
@@ -95,7 +118,8 @@ class WeightMemory(wiring.Component):
         ]
 
     def _far_lanes(self, m: Module) -> None:
-        """Addresses, and words to write, go from one neighbourhood to the next in registers."""
+        """Keep the weights in block RAM, and pass addresses and words to write from one
+        neighbourhood to the next through registers."""
         shape = self.shape
         read: Value = self.read_address
         address: Value = self.write_address
@@ -125,7 +149,8 @@ class WeightMemory(wiring.Component):
                 ]
 
     def _spram(self, m: Module, address: Signal) -> None:
-        """Columns of 16 bits beside each other, banks of 16,384 words above each other."""
+        """Keep the weights in SB_SPRAM256KA: columns of 16 bits side by side, banks of 16,384 words
+        one above the other."""
         columns = -(-self.shape.simd // SPRAM_BITS)
         banks = -(-self.shape.weight_words // SPRAM_WORDS)
         bank = address[14:]

@@ -1,4 +1,4 @@
-"""From the counts of all rows to the character's code."""
+"""Makes the character's code from the counts of all rows."""
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
@@ -50,7 +50,7 @@ class CodeReadout(wiring.Component):
         return m
 
     def _keep(self, m: Module, value: Value, name: str) -> Value:
-        """The value, behind a register if there is one."""
+        """Return the value, behind a register if there is one."""
         if not self.registered:
             return value
         kept = Signal(value.shape(), name=name, reset_less=True)
@@ -113,7 +113,7 @@ class CodeReadout(wiring.Component):
 
 
 def _below(rows: list[Value], level: int, side: int) -> list[Value]:
-    """Of a heap, the rows of a level that lie below the root's child on one side."""
+    """Return the rows of one level of a heap that lie below the root's child on one side."""
     first = (1 << level) - 1
     half = 1 << (level - 1)
     return rows[first + side * half : first + (side + 1) * half]

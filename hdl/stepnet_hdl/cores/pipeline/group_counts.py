@@ -1,4 +1,4 @@
-"""How many tables of each group answer 1."""
+"""Counts how many tables of each group answer 1."""
 
 from amaranth.hdl import C, Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
@@ -24,7 +24,8 @@ class GroupCounts(wiring.Component):
     """
 
     answers: Signal
-    """One bit for each table of the last layer, in."""
+    """`len(counts.groups)` bits, in: the answer of each table of the last layer, the first table
+    lowest."""
     sums: data.View
     """`sums_layout`, out: the counts of what was in `answers` `latency_cycles` before."""
 

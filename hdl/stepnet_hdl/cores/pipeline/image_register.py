@@ -1,4 +1,4 @@
-"""Where an image is gathered until all of its pixels are there."""
+"""Gathers the pixels of an image until all of them are there."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
@@ -18,16 +18,18 @@ class ImageRegister(wiring.Component):
     """
 
     stream: stream.Interface
-    """Stream of pixels_per_cycle bits, in: images row by row, the first pixel lowest."""
+    """Stream of `pixels_per_cycle` bits, in: images row by row, the first pixel lowest."""
     last: Signal
-    """1 bit, out: the next transfer is an image's last one."""
+    """1 bit, out: the next transfer is the last one of an image."""
     restart: Signal
-    """1 bit, in: what has come of an image is void; the next transfer is an image's first one."""
+    """1 bit, in: what has come of an image is void, and the next transfer is the first one of an
+    image."""
     image: Signal
-    """pixels bits, out: the image, from the cycle after its last transfer on until the next one's
-    first."""
+    """`pixels` bits, out: the image, from `latency_cycles` after its last transfer until the first
+    one of the next image."""
     valid: Signal
-    """1 bit, out: for that one cycle, if `restart` did not come with the last transfer."""
+    """1 bit, out: 1 for one cycle, `latency_cycles` after the last transfer of an image, if
+    `restart` did not come with it."""
 
     latency_cycles = 1
     """From the last transfer to `valid`."""

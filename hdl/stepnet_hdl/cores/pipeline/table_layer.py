@@ -19,9 +19,9 @@ class TableLayer(wiring.Component):
     """
 
     bits: Signal
-    """n_in bits, in: the layer below."""
+    """`n_in` bits, in: the answers of the layer below, or the pixels."""
     answers: Signal
-    """n_out bits, out: the tables' answers to what was in `bits` `latency_cycles` before."""
+    """`n_out` bits, out: the answers of the tables to the `bits` of `latency_cycles` before."""
 
     def __init__(self, layer: LutLayer, *, registered: bool = True) -> None:
         self.layer = layer

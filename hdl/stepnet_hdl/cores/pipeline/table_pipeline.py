@@ -20,11 +20,11 @@ class TablePipeline(wiring.Component):
     """
 
     pixels: Signal
-    """In: the pixels of one image, row by row, one bit each, the first one lowest."""
+    """`height * width` bits, in: the pixels of one image, row by row, the first one lowest."""
     valid: Signal
     """1 bit, in: `pixels` is an image."""
     cancel: Signal
-    """1 bit, in: images on their way, and one that comes now, give no character."""
+    """1 bit, in: images on their way, and one that comes in this cycle, give no character."""
     character: Signal
     """8 bits, out: the character register, the code of the image of `latency_cycles` before; it
     stays until the next image's is there."""

@@ -92,7 +92,7 @@ ECP5 = Family(
     # nextpnr's usual router takes far longer for block RAMs that lie all over a large part.
     large_part_options=("--router", "router2"),
     cells=CellNames(
-        luts=("TRELLIS_COMB",),
+        luts={"TRELLIS_COMB": 1},
         flip_flop="TRELLIS_FF",
         block_ram="DP16KD",
         synthesised_flip_flop="TRELLIS_FF",

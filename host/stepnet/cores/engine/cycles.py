@@ -1,4 +1,8 @@
-"""How many cycles the engine takes for an image, exactly."""
+"""How many cycles the engine takes for an image, exactly.
+
+`cycles_per_image` is what `stepnet estimate` and the benches call; benches, fuzzer and tests check
+every reading's cycles against it.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +19,25 @@ from stepnet.cores.engine.shape import CODE_BITS, EngineShape
 from stepnet.networks.network import Layer, Network, Readout
 
 WRITE_CYCLES = 2
-"""Until pixels that were taken are in the memory."""
+"""From taking pixels until they are in the memory."""
 
 START_CYCLES = 1
-"""To take up an image."""
+"""From the first pixels in the memory until the engine takes up the image."""
 
 HEADER_CYCLES = 2
-"""To fetch the two header words of a layer and to prepare it, beside `EngineShape.read_cycles`."""
+"""What fetching the two header words of a layer and preparing it takes beside
+`EngineShape.read_cycles`."""
 
 DATAPATH_CYCLES = 3
-"""Match, accumulator and comparison registers between a weight word and its activation; memory and
-popcount come on top."""
+"""From a weight word to the activations that it completes: the registers of match, accumulator and
+comparison. Memory and popcount come on top."""
 
 REGISTER_CYCLES = 4
-"""From the last bit of a code to the register."""
+"""From the last bit of a code to the character register."""
 
 TREE_TURN_CYCLES = 5
-"""From one row of a tree to the next, beside memory and popcount: the datapath and two cycles to
-compute an address."""
+"""From one row of a tree to the next, beside memory and popcount: the datapath, and two cycles to
+compute the address of the next row."""
 
 
 def cycles_per_image(
@@ -57,7 +62,9 @@ def cycles_per_image(
 
 
 def cycles_after(network: Network, shape: EngineShape, arrival_cycles: Sequence[int]) -> int:
-    """As `cycles_per_image`, for a free engine that takes the bytes of an image in these cycles."""
+    """Cycles as in `cycles_per_image`, for a free engine that takes each byte of an image in the
+    cycle that `arrival_cycles` has for it.
+    """
     last = len(arrival_cycles) - 1
     word_ends = [*range(shape.weight_bytes - 1, last, shape.weight_bytes), last]
     there = [arrival_cycles[end] - arrival_cycles[last] + WRITE_CYCLES for end in word_ends]
@@ -73,11 +80,12 @@ def cycles_after(network: Network, shape: EngineShape, arrival_cycles: Sequence[
 
 
 def most_cycles_per_image(shape: EngineShape) -> int:
-    """A bound for `cycles_per_image` of every network that fits `shape`.
+    """A bound that `cycles_per_image` does not exceed for any network that fits `shape`.
 
     Without a tree every weight word is issued once, and every parameter word belongs to a group or
-    to a layer's headers. With one the groups before it keep the distance of their thresholds only,
-    but the path may come back to the first group: nodes 0, 1, 3, 7 and so on are in it.
+    to a layer's headers. With a tree as the last layer, the groups before it are no farther apart
+    than reading their thresholds takes, but the path through the tree may come back to its first
+    group, in which the nodes 0, 1, 3, 7 and so on are.
     """
     layer_cycles = _header_cycles(shape) + DATAPATH_CYCLES + _word_cycles(shape)
     groups = shape.parameter_words // shape.parameter_reads
@@ -101,12 +109,12 @@ def _header_cycles(shape: EngineShape) -> int:
 
 
 def _word_cycles(shape: EngineShape) -> int:
-    """What a weight word takes that depends on the shape: memory, popcount and neighbourhoods."""
+    """The cycles of a weight word that depend on the shape: memory, popcount and neighbourhoods."""
     return shape.read_cycles + shape.popcount_latency_cycles + shape.skew_cycles
 
 
 def _cycles_after_issue(network: Network, shape: EngineShape) -> int:
-    """From the last weight word of the first layer to the register."""
+    """Cycles from the last weight word of the first layer to the character register."""
     decide_cycles = DATAPATH_CYCLES + _word_cycles(shape)
     cycles = len(network.layers) * decide_cycles
     for layer in network.layers[1:]:
@@ -115,7 +123,7 @@ def _cycles_after_issue(network: Network, shape: EngineShape) -> int:
 
 
 def _issue_cycles(network: Network, layer: Layer, shape: EngineShape) -> int:
-    """From the first weight word of a layer to its last, both included."""
+    """Cycles from the first weight word of a layer to its last, both included."""
     words = words_per_row(network, layer, shape)
     groups = shape.groups(layer.n_out)
     if layer is network.layers[0] and overlaps(network, shape):
@@ -131,7 +139,7 @@ def _issue_cycles(network: Network, layer: Layer, shape: EngineShape) -> int:
 
 
 def _readout_cycles(network: Network, shape: EngineShape) -> int:
-    """From the last group of neurons to the last bit of the code."""
+    """Cycles from the last group of neurons to the last bit of the code."""
     if network.readout is Readout.TREE:
         return shape.pe - 1
     cycles = (network.sizes[-1] - 1) % shape.pe

@@ -1,20 +1,22 @@
-"""How a network lies in the engine's memories.
+"""How a network lies in the engine's memories: what the host loads, and what gateware reads.
 
-The engine reads two memories in order, from the first word to the last, once per image:
+`memory_image` lays a network out, `check_fits` says whether an engine can hold it. The engine reads
+two memories in order, from the first word to the last, once per image:
 
 - parameter memory, words of `parameter_lanes` values: the bytes of one image; then per layer two
   header words (`engine.ROW_HEADER`, `engine.LAYER_HEADER`) and the thresholds of each group; with
   readout `nearest` at the end one word per row with its character code. Headers and codes are the
   first value of their word;
-- weight memory, words of `pe` times `simd` weights: per layer, per group, per bit plane (most
-  significant first), the words of one row. With `by_input` it is per word, then per group.
+- weight memory, words of `pe` times `simd` weights: layer by layer, in it group by group, in that
+  bit plane by bit plane (most significant first), the words of one row. With `by_input` they come
+  word by word, and for each word group by group.
 
 A group is `pe` neurons; the last one of a layer is filled up with neurons that never fire. Inputs
 fill a word from bit 0 up; in the last word of a row, and where a word holds `groups_per_word * pe`
 inputs that are less than `simd`, they end at the top bit, so that a shift register that is filled
 from the top needs no alignment. The unused low bits hold an activation of 0 and a weight that
-counts nothing. An image fills its last word in whole bytes: spare bits above its last pixel are
-inputs of 0.
+counts nothing. An image fills its last word in whole bytes: bits behind its last pixel are inputs
+of 0.
 
 A layer with 1-bit weights counts matches: `sum w a = popcount(a XNOR b) - z` with `b = (w > 0)` and
 z the number of -1 in the row, so its stored threshold is `t + z`. With B bits the planes are added
@@ -46,7 +48,7 @@ from stepnet.networks.network import CharacterNetwork, Layer, Network, Readout
 
 
 class Load(NamedTuple):
-    """What one LOAD message carries."""
+    """The words that one LOAD message carries, and where they go."""
 
     space: Space
     address: int
@@ -76,12 +78,15 @@ class MemoryImage:
 
     @property
     def parameter_values(self) -> list[int]:
-        """What parameter memory holds, lane by lane of word by word."""
+        """The values in parameter memory: word by word, and in a word lane by lane."""
         return [int.from_bytes(value.tobytes(), "little") for value in self.parameters]
 
     @property
     def weight_values(self) -> list[int]:
-        """What weight memory holds, lane by lane of word by word; bit 0 is the first weight."""
+        """The values in weight memory: word by word, and in a word lane by lane.
+
+        Bit 0 of a value is its first weight.
+        """
         return [int.from_bytes(value.tobytes(), "little") for value in self.weights]
 
     @property
@@ -90,7 +95,7 @@ class MemoryImage:
         return int.from_bytes(self.parameters[0].tobytes(), "little")
 
     def loads(self, max_bytes: int) -> Iterator[Load]:
-        """Everything that fills the memories, in pieces of whole values and up to `max_bytes`.
+        """Everything that fills the memories, in pieces of whole values and at most `max_bytes`.
 
         The low bits of an address count the lanes of a memory word, the others the words.
         """
@@ -166,7 +171,7 @@ def enlarged(shape: EngineShape, network: Network) -> EngineShape:
 
 
 def _power_of_2(count: int) -> int:
-    """The smallest one that is not less than `count`."""
+    """The smallest power of 2 that is not less than `count`."""
     return 1 << (count - 1).bit_length()
 
 
@@ -209,20 +214,20 @@ def overlaps(network: Network, shape: EngineShape) -> bool:
 
 
 def words_per_row(network: Network, layer: Layer, shape: EngineShape) -> int:
-    """Weight words that one bit plane of a group of `layer` takes."""
+    """How many weight words one bit plane of a group of `layer` takes."""
     if layer is network.layers[0]:
         return shape.image_words(image_bytes(network))
     return shape.activation_words(layer.n_in)
 
 
 def layer_weight_words(network: Network, layer: Layer, shape: EngineShape) -> int:
-    """Words of weight memory that `layer` takes."""
+    """How many words of weight memory `layer` takes."""
     words = words_per_row(network, layer, shape)
     return shape.groups(layer.n_out) * layer.weight_bits * words
 
 
 def parameter_words(network: Network, shape: EngineShape) -> int:
-    """Words of parameter memory that `network` takes."""
+    """How many words of parameter memory `network` takes."""
     words = 1
     for layer in network.layers:
         words += 2 + shape.groups(layer.n_out) * shape.parameter_reads
@@ -230,7 +235,7 @@ def parameter_words(network: Network, shape: EngineShape) -> int:
 
 
 def rows_evaluated(network: Network, layer: Layer) -> int:
-    """Rows of `layer` that one image needs: all, or in a tree one per bit."""
+    """How many rows of `layer` are evaluated for one image: all, or in a tree one per bit."""
     if is_tree(network, layer):
         return (layer.n_out + 1).bit_length() - 1
     return layer.n_out
@@ -287,7 +292,7 @@ def _threshold_words(network: Network, layer: Layer, shape: EngineShape) -> NDAr
 
 
 def _thresholds(network: Network, layer: Layer, shape: EngineShape) -> NDArray[np.int64]:
-    """As `stored_thresholds`; NetworkError if one does not fit."""
+    """The thresholds of a layer as the engine compares them; NetworkError if one does not fit."""
     if not (network.readout is Readout.NEAREST and layer is network.layers[-1]):
         return stored_thresholds(layer)
     # Here the distance from the threshold counts, so none of them may be moved.
@@ -304,7 +309,10 @@ def _thresholds(network: Network, layer: Layer, shape: EngineShape) -> NDArray[n
 
 
 def _minus_ones(layer: Layer) -> NDArray[np.int64]:
-    """What a count of matches is larger by than the sum: (n_out,); 0 but for 1-bit weights."""
+    """By how much a neuron's count of matches is larger than its sum: (n_out,).
+
+    For weights of one bit it is the number of -1 in the row; for others it is 0.
+    """
     if layer.weight_bits > 1:
         return np.zeros(layer.n_out, dtype=np.int64)
     return np.count_nonzero(layer.weights < 0, axis=1).astype(np.int64)
@@ -317,7 +325,7 @@ def _sum_range(layer: Layer) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _sum_bits(layer: Layer) -> int:
-    """Width that holds every sum of `layer` as the engine has it, and a threshold above it."""
+    """The width that holds every sum of `layer` as the engine has it, and a threshold above it."""
     lowest, highest = _sum_range(layer)
     minus_ones = _minus_ones(layer)
     largest = max(int((highest + minus_ones).max()) + 1, -int((lowest + minus_ones).min()) - 1)
@@ -327,7 +335,7 @@ def _sum_bits(layer: Layer) -> int:
 def _weight_words(
     network: Network, layer: Layer, shape: EngineShape, *, by_input: bool
 ) -> NDArray[np.uint8]:
-    """The words of a layer, PE by PE: (words * pe, simd / 8) uint8."""
+    """The weight words of a layer, in each of them lane by lane: (words * pe, simd / 8) uint8."""
     words = words_per_row(network, layer, shape)
     groups = shape.groups(layer.n_out)
     if layer.weight_bits == 1:

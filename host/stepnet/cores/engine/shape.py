@@ -1,7 +1,7 @@
-"""The engine's shape, its headers and the arithmetic of its widths.
+"""The engine's shape, the headers of its layers and the arithmetic of its widths.
 
-Gateware, host and benches take these from here. `memory_image` lays a network out for a shape,
-`cycles` says how long an image takes on it.
+Gateware, host and benches take these from here, so that they agree. `memory_image` lays a network
+out for a shape, `cycles` says how long an image takes on it.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ ROW_HEADER = {
     "last_layer": 1,
     "by_input": 1,
 }
-"""First header word of a layer: fields and their widths in bits, from bit 0 up. With `by_input`
-the weights lie in the order of the inputs, so that a first layer starts before all are there."""
+"""The first header word of a layer: its fields and their widths in bits, from bit 0 up. With
+`by_input` the weights lie in the order of the inputs, so that a first layer can start before all
+pixels are there."""
 
 LAYER_HEADER = {"rows_minus_1": 12, "readout": 2}
-"""Second header word of a layer: how many rows are evaluated, and the number of its readout in
-`READOUTS`, which counts in the last layer only."""
+"""The second header word of a layer: how many rows are evaluated, and the number of the readout in
+`READOUTS`, which the engine looks at in the last layer only."""
 
 TREE_HEADER = {"rows_minus_1": 3, "prefix": 8, "unused": 1, "readout": 2}
-"""Second header word of a tree: one row is evaluated per bit, and `prefix` stands above them."""
+"""The second header word of a layer that is read as a tree: how many bits it decides, one row for
+each, and the `prefix` that stands above them in the code."""
 
 CODE_BITS = 8
 """Width of the character register, and of a code in parameter memory."""
@@ -36,21 +38,24 @@ CODE_BITS = 8
 HEADER_BITS = 16
 
 READOUTS = (Readout.BITS, Readout.TREE, Readout.NEAREST)
-"""Readouts by their number in `LAYER_HEADER`."""
+"""The readouts, in the order of their numbers in `LAYER_HEADER`."""
 
 MEMORIES = ("block", "single_port", "registered")
-"""Kinds of weight memory, as the link numbers them: block RAM, memory with one port for reading and
-writing, such as the UP5K's 256-kbit SPRAM, or block RAM that is read through a second register,
-which some families have in it: faster, and a cycle later. With the last kind all memories of the
-engine are read so."""
+"""Kinds of weight memory, in the order of their numbers on the link.
+
+block: block RAM.
+single_port: memory with one port for reading and writing, such as the UP5K's 256-kbit SPRAM.
+registered: block RAM that is read through a second register, which some families have inside of it.
+That allows a faster clock, and costs a cycle; all memories of the engine are then read so.
+"""
 
 MIN_OVERLAP_GROUPS = 4
-"""A partial sum is read again after as many cycles as the layer has groups, and has to be written
-by then."""
+"""How many groups a first layer needs at least to be computed while its pixels arrive: each partial
+sum is read again after as many cycles as there are groups, and has to be written by then."""
 
 NEAR_WEIGHT_BITS = 16 * 18 * 1024
-"""Weight memory of lanes that lie close enough together to do the same in the same cycle: 16 block
-RAMs of an ECP5."""
+"""How much weight memory lies close enough together that its lanes do the same in the same cycle:
+16 block RAMs of an ECP5."""
 
 ADDRESS_BITS = 24
 """Width of an address on the link."""
@@ -58,7 +63,7 @@ ADDRESS_BITS = 24
 
 @dataclass(frozen=True)
 class EngineShape:
-    """What an engine is built for; any network within these limits runs on it.
+    """What an engine is built for. Any network within these limits runs on it.
 
     `pe` neurons at a time make a *group*; each of them takes `simd` weights per cycle, and all of
     them meet the same `simd` activations.
@@ -91,6 +96,24 @@ class EngineShape:
     overlap_neurons: int = 0
 
     def __post_init__(self) -> None:
+        self._check_datapath()
+        self._check_memories()
+        self._check_reads()
+        largest = (self.max_inputs << self.max_weight_bits - 1).bit_length() + 1
+        if not self.max_sum_bits:
+            object.__setattr__(self, "max_sum_bits", largest)
+        if not min(HEADER_BITS, largest) <= self.max_sum_bits <= largest:
+            raise NetworkError(
+                f"An engine cannot have sums of {self.max_sum_bits} bits; "
+                f"choose {min(HEADER_BITS, largest)} to {largest}, or 0 for {largest}."
+            )
+        if not 0 <= self.overlap_neurons <= self.max_inputs:
+            raise NetworkError(
+                f"An engine of {self.max_inputs} inputs cannot compute {self.overlap_neurons} "
+                f"neurons while pixels arrive; choose 0 to {self.max_inputs}."
+            )
+
+    def _check_datapath(self) -> None:
         if not 8 <= self.simd <= 1024 or self.simd % 8:
             raise NetworkError(
                 f"An engine cannot have SIMD {self.simd}; choose a multiple of 8 from 8 to 1024."
@@ -111,6 +134,8 @@ class EngineShape:
                 f"An engine cannot have weights of {self.max_weight_bits} bits; "
                 f"choose 1 to {MAX_WEIGHT_BITS}."
             )
+
+    def _check_memories(self) -> None:
         weight_words_limit = 1 << ADDRESS_BITS - self.weight_lane_bits
         if not 2 <= self.weight_words <= weight_words_limit:
             raise NetworkError(
@@ -127,6 +152,8 @@ class EngineShape:
                 f"There is no weight memory {self.weight_memory!r}; "
                 f"choose one of {', '.join(MEMORIES)}."
             )
+
+    def _check_reads(self) -> None:
         reads_limit = self.popcount_latency_cycles + 2
         if (
             self.parameter_lanes < 1
@@ -138,19 +165,6 @@ class EngineShape:
             raise NetworkError(
                 f"An engine of PE {self.pe} cannot read {self.parameter_lanes} thresholds at a "
                 f"time; choose one of {', '.join(map(str, lanes))}."
-            )
-        largest = (self.max_inputs << self.max_weight_bits - 1).bit_length() + 1
-        if not self.max_sum_bits:
-            object.__setattr__(self, "max_sum_bits", largest)
-        if not min(HEADER_BITS, largest) <= self.max_sum_bits <= largest:
-            raise NetworkError(
-                f"An engine cannot have sums of {self.max_sum_bits} bits; "
-                f"choose {min(HEADER_BITS, largest)} to {largest}, or 0 for {largest}."
-            )
-        if not 0 <= self.overlap_neurons <= self.max_inputs:
-            raise NetworkError(
-                f"An engine of {self.max_inputs} inputs cannot compute {self.overlap_neurons} "
-                f"neurons while pixels arrive; choose 0 to {self.max_inputs}."
             )
 
     @property
@@ -170,7 +184,7 @@ class EngineShape:
 
     @property
     def read_cycles(self) -> int:
-        """From an address of weights, activations or parameters to the word there."""
+        """Cycles from an address of weights, activations or parameters to the word there."""
         return 2 if self.weight_memory == "registered" else 1
 
     @property
@@ -185,47 +199,48 @@ class EngineShape:
 
     @property
     def weight_lane_bits(self) -> int:
-        """Low bits of a weight address on the link that count the neurons of a word."""
+        """How many low bits of a weight address on the link count the neurons of a word."""
         return (self.pe - 1).bit_length()
 
     @property
     def parameter_lane_bits(self) -> int:
-        """Low bits of a parameter address on the link that count the values of a word."""
+        """How many low bits of a parameter address on the link count the values of a word."""
         return (self.parameter_lanes - 1).bit_length()
 
     @property
     def parameter_reads(self) -> int:
-        """Parameter words that hold the thresholds of a group."""
+        """How many parameter words hold the thresholds of a group."""
         return self.pe // self.parameter_lanes
 
     @property
     def group_distance(self) -> int:
-        """Cycles from one group of the last layer to the next, at least: its neurons become the
+        """The fewest cycles from one group of the last layer to the next: its neurons go into the
         code one by one."""
         return max(self.pe, self.parameter_reads)
 
     @property
     def groups_per_word(self) -> int:
-        """Groups whose activations share a word; `simd - groups_per_word * pe` bits stay unused."""
+        """How many groups share a word of activations, of which `simd - groups_per_word * pe` bits
+        stay unused."""
         return self.simd // self.pe
 
     @property
     def row_words(self) -> int:
-        """Weight words that one bit plane of the widest row takes."""
+        """How many weight words one bit plane of the widest row takes."""
         return self.activation_words(self.max_inputs)
 
     @property
     def popcount_latency_cycles(self) -> int:
-        """Cycles that the popcount of one word takes."""
+        """How many cycles the popcount of one word takes."""
         return popcount_latency_cycles(self.simd)
 
     @property
     def neighbourhoods(self) -> tuple[range, ...]:
-        """Lane numbers, in order, divided among as many places of a device as are needed.
+        """The lanes, by their numbers, divided into neighbourhoods.
 
         On a large part a signal takes longer from one side to the other than a cycle lasts. That is
-        why each neighbourhood works a cycle behind the one before it, and gets from it what it
-        needs, through registers.
+        why lanes that lie close together are a neighbourhood, and each neighbourhood works a cycle
+        behind the one before it, from which it gets through registers what it needs.
         """
         if self.weight_memory == "single_port":
             return (range(self.pe),)
@@ -237,30 +252,33 @@ class EngineShape:
 
     @property
     def skew_cycles(self) -> int:
-        """Cycles that the last of the `neighbourhoods` works behind the first."""
+        """How many cycles the last of the `neighbourhoods` works behind the first."""
         return len(self.neighbourhoods) - 1
 
     @property
     def overlap_groups(self) -> int:
-        """Groups of neurons that have room for their partial sums."""
+        """How many groups of neurons can keep partial sums while pixels arrive."""
         return self.groups(self.overlap_neurons)
 
     def groups(self, neurons: int) -> int:
-        """Groups that hold `neurons`; the last one may have neurons that never fire."""
+        """How many groups hold `neurons`; the last is filled up with neurons that never fire."""
         return -(-neurons // self.pe)
 
     def image_words(self, image_bytes: int) -> int:
-        """Activation words that an image takes."""
+        """How many activation words an image takes."""
         return -(-image_bytes // self.weight_bytes)
 
     def activation_words(self, neurons: int) -> int:
-        """Activation words that the outputs of a layer take."""
+        """How many activation words the outputs of a layer take."""
         return -(-self.groups(neurons) // self.groups_per_word)
 
 
 def popcount_latency_cycles(width: int, leaf_bits: int = 3) -> int:
-    """Depth of a compressor tree over `width` bits: up to `leaf_bits` at the leaves, and every
-    adder takes in two halves and one more bit as its carry."""
+    """How many cycles the popcount of `width` bits takes: the depth of its tree of adders.
+
+    A leaf counts up to `leaf_bits` bits; every adder takes the counts of two halves, and one more
+    bit as its carry.
+    """
     if width <= leaf_bits:
         return 1
     return 1 + popcount_latency_cycles(-(-(width - 1) // 2), leaf_bits)

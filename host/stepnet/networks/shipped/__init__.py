@@ -28,6 +28,11 @@ def lut_names() -> list[str]:
     return _names(_LUT_FOLDER)
 
 
+def all_names() -> list[str]:
+    """The names of all shipped networks, sorted."""
+    return sorted([*names(), *lut_names()])
+
+
 def load_network(name_or_path: str | os.PathLike[str]) -> Network:
     """A shipped network by its name, or any step network by the path of its .npz file.
 
@@ -66,7 +71,7 @@ def _file(name_or_path: str | os.PathLike[str]) -> Path:
     if path.suffix != ".npz" and not path.exists():
         raise NetworkError(
             f"There is no network {given!r}; choose one of "
-            f"{', '.join(sorted([*names(), *lut_names()]))}, "
+            f"{', '.join(all_names())}, "
             "or name a .npz file that `stepnet train` wrote."
         )
     return path

@@ -15,10 +15,11 @@ from stepnet_sim.verification.formal import Harness, claim, given, hold
 
 
 def stuffed(packet: list[Value], size: Value) -> list[Value]:
-    """The frame of the first `size` bytes of `packet`, at most 253: `size + 2` of its bytes count.
+    """The frame of the first `size` bytes of `packet`, of at most 253; its first `size + 2` bytes
+    count.
 
-    Position 0 and each position after a zero hold the distance to the next zero; the end counts as
-    one.
+    Position 0, and each position in which the packet has a zero, hold the distance to the next
+    zero; the end of the packet counts as one.
     """
     is_zero = [C(1), *((byte == 0) | (at >= size) for at, byte in enumerate(packet)), C(1)]
     frame: list[Value] = []
@@ -43,8 +44,9 @@ class _Feeds(Harness):
     _dut: cobs.CobsDecoder
 
     def _feed(self, m: Module, frame: list[Value], length: Value) -> tuple[Value, Value, Value]:
-        """Which of the frame's tokens comes next, whether it is taken in this cycle, and if all
-        bytes are in and no token is left."""
+        """The number of the frame's next token; whether it is taken in this cycle; and whether all
+        bytes are in and no token is left.
+        """
         m.submodules.dut = dut = self._dut = cobs.CobsDecoder()
         synchronised = Signal()
         flushed = Signal()
@@ -89,7 +91,7 @@ class DecodesEveryPacket(_Feeds):
         )
 
     def claims(self, m: Module) -> None:
-        """Tokens are the packet's bytes and one sound end, no fewer and no more."""
+        """The tokens are the packet's bytes and one sound end, no fewer and no more."""
         hold(m, self.packet, self.size)
         m.d.comb += given(self.size <= self._max_bytes)
         packet: list[Value] = [self.packet.word_select(at, 8) for at in range(self._max_bytes)]
@@ -221,7 +223,7 @@ class EncodesEveryPacket(Harness):
         )
 
     def claims(self, m: Module) -> None:
-        """Byte k of what comes is byte k of the frame."""
+        """The bytes that come are those of the frame, in order."""
         hold(m, self.packet, self.size)
         m.d.comb += [given(self.size >= 1), given(self.size <= self._max_bytes)]
         m.submodules.dut = dut = cobs.CobsEncoder()

@@ -32,12 +32,13 @@ _DEFINITIONS = {
     16: (CRC16_IBM_3740, _crc16_register, 0, 0),
     32: (CRC32_ISO_HDLC, _crc32_register, 0xFFFFFFFF, 0xDEBB20E3),
 }
-"""By width: the parameters in use, one step, what the register is inverted with at the output, and
-the register that a message leaves which ends with its own CRC."""
+"""For each width: the parameters of the CRC in use, the definition of one step, the number with
+which the register is inverted at the output, and the register that is left by a message which ends
+with its own CRC."""
 
 
 class TakesAByte(Harness):
-    """From any state: a byte changes `crc` as the definition says, no byte leaves it.
+    """From any state, a byte changes `crc` as the definition says, and no byte leaves it as it is.
 
     In the cycles after the first, one bit of the result is compared per cycle: a solver decides 32
     sums modulo 2 one by one in no time, but not all of them together.

@@ -10,13 +10,13 @@ from stepnet_sim.verification.formal import Harness, claim, hold
 
 
 class DecidesANeuron(Harness):
-    """A margin is sum minus threshold, not negative where `sum >= threshold`, after the latency.
+    """The excess of each neuron of a group is sum minus threshold, and not negative exactly where
+    `sum >= threshold`, once the latency has passed.
 
-    For every row of one weight word per plane, all activations and every threshold that the
-    datapath can hold; the neurons of a group start in a datapath in any
-    state. The sum is that of the
-    arithmetic by bit planes: `-2^(B-1) p[B-1] + sum_k 2^k p[k]` with `p[k] = popcount(a AND w[k])`,
-    and of one plane `popcount(a XNOR w)`. The shape holds no larger sums, so this is every sum.
+    It is claimed for every row of one weight word per plane, all activations, every threshold that
+    the datapath can hold, and a datapath that starts in any state. The sum is made by bit planes:
+    `-2^(B-1) p[B-1] + sum_k 2^k p[k]` with `p[k] = popcount(a AND w[k])`, and for weights of one
+    bit `popcount(a XNOR w)`. The shape holds no larger sums, so these are all sums.
     """
 
     weights: Signal

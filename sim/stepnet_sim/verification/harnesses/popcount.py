@@ -8,11 +8,11 @@ from stepnet_sim.verification.formal import Harness, claim
 
 
 class CountsEveryWord(Harness):
-    """`count` is the number of ones of the word `latency_cycles` before, for a word per cycle.
+    """`count` is the number of ones in the word of `latency_cycles` before, for a word per cycle.
 
-    in_halves: the order of the sum. Plainly from the first bit to the last, or like the tree's:
-        two halves and the bit that is left. The sums are exact, so both are the same number, but
-        of a wide word the solver needs the second.
+    in_halves: the order in which the harness adds: from the first bit to the last, or in halves as
+        the tree does, with the bit that is left. Both give the same number, but for a wide word
+        the solver needs the second.
     """
 
     word: Signal

@@ -1,6 +1,6 @@
-"""The rules of a stream, for every output stream of a block.
+"""The rules of streams, for every output stream of a block.
 
-Once `valid`, an offer stays and its payload with it until the transfer. (Amaranth RFC 61.)
+Once `valid` is 1, the offer stays until the transfer, and its payload with it (Amaranth RFC 61).
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -15,13 +15,15 @@ from stepnet_sim.verification.formal import Harness, claim, given
 
 
 def streams(signature: Any, flow: wiring.Flow) -> Iterator[str]:
-    """The streams at a component's face that flow this way, by name; those of a bundle of ports
-    with its name and a dot before."""
+    """The names of those streams among a component's ports that flow this way; a stream in a bundle
+    of ports has the bundle's name and a dot before its own.
+    """
     for name, member in signature.members.items():
         if not member.is_signature:
             continue
         if not isinstance(member.signature, stream.Signature):
-            yield from (f"{name}.{inner}" for inner in streams(member.signature, flow))
+            bundle = cast(wiring.Signature, member.signature)
+            yield from (f"{name}.{inner}" for inner in streams(bundle, flow))
         elif member.flow is flow:
             yield name
 
@@ -29,8 +31,9 @@ def streams(signature: Any, flow: wiring.Flow) -> Iterator[str]:
 class KeepsOffers(Harness):
     """A block between a writer who keeps his offers and a reader who is ready when he likes.
 
-    Everything else at the face of the block may do anything.
-    exempt: output streams that have other rules.
+    All other ports of the block may do anything.
+
+    exempt: the names of output streams that have other rules.
     """
 
     def __init__(self, make: Callable[[], Component], exempt: Collection[str] = ()) -> None:
@@ -39,7 +42,7 @@ class KeepsOffers(Harness):
         super().__init__(self._block.signature)
 
     def claims(self, m: Module) -> None:
-        """The same rule is assumed of inputs and asserted of outputs."""
+        """Inputs are assumed to keep their offers, outputs have to."""
         m.submodules.dut = cast(Any, self._block)
         wiring.connect(m, self._block, wiring.flipped(self))
         signature = self._block.signature

@@ -1,4 +1,6 @@
-"""The level `bitstream`: what comes with Stepnet for a board, run through its serial pins."""
+"""The level `bitstream`: bitstreams that come with Stepnet, taken apart and run through their
+serial pins.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ def run(
 ) -> Iterator[Outcome]:
     """Identify, load and infer with the bitstream of each board.
 
-    boards: iCE40 or ECP5 ones that a bitstream comes with; `BOARDS` if none are given.
+    boards: boards with an iCE40 or an ECP5 that a bitstream comes with; `BOARDS` if none are given.
 
     Raises what `verify_shipped` raises.
     """

@@ -27,7 +27,7 @@ EXPECTED = {
     "engine": "the reference, to the cycle",
     "chip": "a model of the board",
 }
-"""What each bench compares with."""
+"""What each bench compares the gateware with."""
 
 
 def run(
@@ -46,7 +46,7 @@ def run(
 
 
 def checked(name: str, build_dir: Path) -> Outcome:
-    """One bench."""
+    """Run one bench."""
     started_s = time.monotonic()
     cases, disagreement = "", ""
     try:
@@ -58,7 +58,7 @@ def checked(name: str, build_dir: Path) -> Outcome:
 
 
 def functional_coverage(build_dir: Path) -> Iterator[Outcome]:
-    """Every point; a bin that no bench exercised is a hole in the benches, and fails."""
+    """An outcome for each point; a bin that no bench exercised is a hole in them, and fails."""
     hits: Counter[tuple[str, str]] = Counter()
     for name in BENCHES:
         hits += read_hits(functional_coverage_file(name, build_dir))
@@ -75,7 +75,9 @@ def functional_coverage(build_dir: Path) -> Iterator[Outcome]:
 
 
 def code_coverage(build_dir: Path) -> Iterator[Outcome]:
-    """Every block, as a figure to look at: reset values and unused widths keep it below 100 %."""
+    """An outcome for each block, as figures to look at: reset values and unused widths keep them
+    below 100 %.
+    """
     files = [code_coverage_file(name, build_dir) for name in BENCHES]
     for block, coverage in read_counts(path for path in files if path.exists()).items():
         yield Outcome(

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.networks.network import Network, Readout
+from stepnet.networks.random_networks import random_network
 from stepnet.networks.shipped import load_network
-from stepnet_sim.benches.networks import random_network
 from stepnet_sim.chips.chip_library import chip_library
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import VerilatedChip
@@ -54,7 +54,7 @@ def checked(
     images: NDArray[np.generic],
     progress: Callable[[str], None],
 ) -> Outcome:
-    """What the chip answers, against the reference, from power-on."""
+    """Compare the chip's answers with the reference, from power-on."""
     started_s = time.monotonic()
     with Running(VerilatedChip(chip_library(design, progress))) as running:
         progress(f"Inferring {len(images)} images through the serial pins")

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from stepnet.networks.network import Network
 
 CELL_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O0"
-"""A netlist is long and runs but seconds; to optimise it takes minutes."""
+"""The C++ compiler's options: a netlist is long and runs for seconds, but to optimise it takes
+minutes."""
 
-BOARDS = ("icebreaker", "ulx3s-25f")
-"""One per family: block RAM and single-port RAM of an iCE40, block RAM of an ECP5."""
+BOARDS = ("icebreaker", "ulx3s-25f", "tangnano9k")
+"""One for each maker's cells: block RAM and single-port RAM of an iCE40, block RAM of an ECP5 and
+that of a Gowin part."""
 
 NETWORK = "digits"
 
@@ -41,8 +43,9 @@ PREAMBLE = """`timescale 1ps/1ps
 /* verilator lint_off SPECIFYIGN */
 /* verilator lint_off INITIALDLY */
 """
-"""The cell models have delays, which play no part here: Verilator wants to know their unit all the
-same, and that it may leave them out. Some set their first state with `<=`."""
+"""What stands above the netlist. The models of cells have delays, which play no part here, but
+Verilator wants to know their unit and that it may leave them out; some set their first state with
+`<=`."""
 
 
 def run(
@@ -63,7 +66,7 @@ def checked(
     progress: Callable[[str], None],
     design: Design | None = None,
 ) -> Outcome:
-    """What the netlist for `board` answers, against the reference.
+    """Compare the answers of the netlist for `board` with the reference.
 
     design: the chip; the one that suits the board if None.
     """
@@ -133,7 +136,9 @@ def _yosys(board: Board, script: str, folder: Path) -> None:
 
 
 def synthesis_command(board: Board) -> str:
-    """The command with which a build synthesises for this board, without the name of the top."""
+    """The command of Yosys with which a build synthesises for this board, without the name of the
+    top.
+    """
     script = synthesis_script(board).splitlines()
     (command,) = (line for line in script if line.strip().startswith("synth_"))
     return command.partition("-top")[0].strip()

@@ -1,0 +1,73 @@
+"""Networks of random weights and images of random pixels, for benches, tests and measurements.
+
+Their neurons fire about half of the time, so that every bit of an answer is put to the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepnet.networks.network import Layer, Network, Readout
+
+
+def random_network(
+    rng: np.random.Generator,
+    sizes: Sequence[int],
+    weight_bits: Sequence[int] | None = None,
+    readout: Readout = Readout.BITS,
+    *,
+    height: int = 1,
+    name: str = "random",
+    alphabet: str | None = None,
+    code_prefix: str | None = None,
+    ink_part: float = 0.5,
+    spread: float = 1.0,
+) -> Network:
+    """A network with random weights and thresholds.
+
+    sizes: inputs, then the neurons of each layer.
+    weight_bits: of each layer; 1 if None.
+    height: of the image, whose width is `sizes[0] / height`.
+    alphabet: all codes of 7 bits if None; with readout `nearest` then as many random codes as there
+        are rows.
+    code_prefix: random bits if None; they make up the 8 bits of the code where readout is `tree`.
+    ink_part: part of the pixels that are 1 in the images that it will see.
+    spread: how far thresholds lie around the sum in the middle, by half the largest sum of as many
+        random weights; large enough, some lie beyond every sum.
+    """
+    layers: list[Layer] = []
+    for n_in, n_out in pairwise(sizes):
+        bits = 1 if weight_bits is None else weight_bits[len(layers)]
+        if bits == 1:
+            weights = rng.choice([-1, 1], (n_out, n_in))
+        else:
+            weights = rng.integers(-(1 << bits - 1), 1 << bits - 1, (n_out, n_in))
+        middle = np.floor(weights.sum(axis=1) * (0.5 if layers else ink_part)).astype(np.int64)
+        reach = 1 + int(spread * np.abs(weights).max() * np.sqrt(n_in) / 2)
+        thresholds = middle + rng.integers(-reach, reach + 1, n_out)
+        layers.append(Layer(weights.astype(np.int8), thresholds.astype(np.int32), bits))
+    if alphabet is None:
+        codes = rng.permutation(256)[: sizes[-1]] if readout is Readout.NEAREST else range(128)
+        alphabet = "".join(map(chr, codes))
+    if code_prefix is None:
+        prefix_bits = 8 - sizes[-1].bit_length() if readout is Readout.TREE else 0
+        code_prefix = "".join(str(bit) for bit in rng.integers(0, 2, prefix_bits))
+    return Network(
+        name,
+        tuple(layers),
+        height=height,
+        width=sizes[0] // height,
+        readout=readout,
+        alphabet=alphabet,
+        code_prefix=code_prefix,
+    )
+
+
+def random_images(rng: np.random.Generator, network: Network, count: int) -> NDArray[np.uint8]:
+    """Images of random grey values for `network`: (count, height, width) uint8."""
+    shape = (count, network.height, network.width)
+    return rng.integers(0, 256, shape, dtype=np.uint8)

@@ -1,0 +1,168 @@
+"""The commands build, boards and flash."""
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from fake_tools import make_tools
+from stepnet.cores.engine.memory_image import layer_weight_words
+from stepnet.errors import BuildError, NetworkError
+from stepnet.networks.random_networks import random_network
+from stepnet.networks.shipped import load_network
+from stepnet_hdl.boards.capacity import fitting_networks
+from stepnet_hdl.boards.catalogue import all_boards, find_board
+from stepnet_hdl.cli import boards, build, flash
+from stepnet_hdl.flow import build as build_module
+from stepnet_hdl.flow import cache
+
+
+@pytest.fixture
+def run():
+    app = typer.Typer(rich_markup_mode=None)
+    for command in (build.build, boards.boards, flash.flash):
+        app.command()(command)
+
+    def run(line):
+        done = CliRunner().invoke(app, shlex.split(line), catch_exceptions=True)
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done
+
+    return run
+
+
+@pytest.fixture
+def fake_flow(monkeypatch, tmp_path):
+    monkeypatch.setattr(cache.platformdirs, "user_cache_path", lambda name: tmp_path / "cache")
+    (tmp_path / "tools").mkdir()
+    tools = make_tools(tmp_path / "tools", mhz_by_seed={5: 40.0})
+    monkeypatch.setattr(build_module, "find_flow_tool", lambda name, part=None: tools[name])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fake_flow")
+def test_build(run, tmp_path):
+    line = (
+        f"build --board icebreaker --clock-mhz 24 --seed 4 --seeds 2 --output '{tmp_path / 'out'}'"
+    )
+    as_text = run(line)
+    assert "Place and route, best so far 40.0 MHz." in as_text.stderr.splitlines()
+    assert "reaches 40.0 MHz (67% to spare)" in as_text.stdout
+    as_json = json.loads(run(f"{line} --json").stdout)
+    assert (as_json["seed"], as_json["cached"]) == (5, True)
+    assert as_json["bitstream"] == str(tmp_path / "out" / "stepnet.bin")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fake_flow")
+def test_build_with_a_network(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = "build --board ice40hx8kbevn --seed 5 --clock-mhz 24"
+    plain = json.loads(run(f"{line} --json").stdout)
+    done = json.loads(run(f"{line} --network digits --json").stdout)
+    assert (plain["network"], done["network"]) == (None, "digits")
+    assert done["bitstream"] == str(Path("build", "ice40hx8kbevn-digits", "stepnet.bin"))
+    assert done["plan_digest"] != plain["plan_digest"]
+    assert not done["cached"]
+    again = run(f"{line} --network digits")
+    assert "built in    digits" in again.stdout
+    assert "from the cache" in again.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fake_flow")
+def test_another_network_in_the_same_file_is_another_build(run, tmp_path):
+    line = (
+        f"build --board ice40hx8kbevn --seed 5 --clock-mhz 24 --network '{tmp_path / 'my.npz'}' "
+        f"--output '{tmp_path / 'out'}' --json"
+    )
+    digests = []
+    for seed in range(2):
+        network = random_network(np.random.default_rng(seed), (64, 16, 7), (1, 1))
+        network.save(tmp_path / "my.npz")
+        done = json.loads(run(line).stdout)
+        assert (done["network"], done["cached"]) == ("random", False)
+        digests.append(done["plan_digest"])
+    assert digests[0] != digests[1]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fake_flow")
+def test_build_with_a_network_and_single_port_memory(run, tmp_path):
+    with pytest.raises(BuildError) as caught:
+        run(f"build --board icebreaker --network digits-large --output '{tmp_path / 'out'}'")
+    assert str(caught.value) == (
+        "No network can be built into icebreaker, because its weights are in single-port RAM, "
+        "which a bitstream cannot fill; build without --network and load 'digits-large' over the "
+        f"link, or build for {', '.join(boards_that_hold('digits-large'))}."
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fake_flow")
+def test_build_with_a_network_that_is_too_large(run, tmp_path):
+    shape = find_board("tangnano9k").settings.shape
+    needed = sum(
+        layer_weight_words(load_network("letters"), layer, shape)
+        for layer in load_network("letters").layers
+    )
+    with pytest.raises(BuildError) as caught:
+        run(f"build --board tangnano9k --network letters --output '{tmp_path / 'out'}'")
+    assert str(caught.value) == (
+        f"Network 'letters' does not fit tangnano9k: it needs {needed:,} weight words of "
+        f"{shape.simd * shape.pe} bits, {needed - shape.weight_words:,} more than the "
+        f"{shape.weight_words:,} that the engine has in block RAM; tangnano9k holds "
+        f"{', '.join(fitting_networks(shape))}, and 'letters' fits "
+        f"{', '.join(boards_that_hold('letters'))}."
+    )
+
+
+def test_build_with_a_network_that_is_not_there(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NetworkError, match="There is no network 'none'; choose one of "):
+        run("build --board ulx3s-85f --network none")
+
+
+def boards_that_hold(network):
+    """By name, of those whose weights are in block RAM."""
+    return [
+        board.name
+        for board in all_boards().values()
+        if not board.is_too_small
+        and board.settings.shape.weight_memory != "single_port"
+        and network in fitting_networks(board.settings.shape)
+    ]
+
+
+def test_boards(run):
+    facts = {fact["name"]: fact for fact in json.loads(run("boards --json").stdout)["boards"]}
+    assert facts["tangnano9k"]["part"] == "GW1NR-9C"
+    assert "too small for any engine" in run("boards").stdout
+
+
+def test_flash_prints_its_command(run, tmp_path, monkeypatch):
+    loader = tmp_path / "openFPGALoader"
+    loader.write_text("#!/bin/sh\nexit 1\n")
+    loader.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    bitstream = tmp_path / "my stepnet.bit"
+    bitstream.write_bytes(b"bits")
+    done = run(f"flash --board ulx3s-85f --bitstream '{bitstream}' --dry-run")
+    assert shlex.split(done.stdout) == [
+        *(str(loader), "-b", "ulx3s", "--write-flash", str(bitstream))
+    ]
+
+
+def test_flash_without_a_bitstream(run, tmp_path):
+    with pytest.raises(BuildError) as caught:
+        run(f"flash --board icebreaker --bitstream '{tmp_path / 'none.bin'}'")
+    assert str(caught.value) == (
+        f"There is no bitstream {str(tmp_path / 'none.bin')!r}; make one with: stepnet build "
+        "--board icebreaker."
+    )

@@ -1,0 +1,226 @@
+"""The flow to a bitstream: with tools that do as told, and once with the real ones."""
+
+import functools
+import hashlib
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from fake_tools import make_tools
+from stepnet.errors import BuildError
+from stepnet_hdl.flow import build as build_module
+from stepnet_hdl.flow import build_plan
+from stepnet_hdl.flow.build import BuildSettings, build
+from stepnet_hdl.flow.cache import BuildCache
+from stepnet_hdl.flow.report import report_from_json
+from stepnet_hdl.shipping.manifest import read_manifest, shipped_folder
+
+ICEBREAKER = BuildSettings("icebreaker", clock_hz=24_000_000)
+
+make_plan_once = functools.cache(build_plan.make_plan)
+
+
+@pytest.fixture
+def use_tools(monkeypatch, tmp_path):
+    """Puts fake tools in the place of the real ones; see `make_tools`."""
+
+    # The chip is generated once for all tests.
+    monkeypatch.setattr(build_plan, "make_plan", make_plan_once)
+
+    def use(**how):
+        folder = tmp_path / "tools"
+        folder.mkdir(exist_ok=True)
+        tools = make_tools(folder, **how)
+        monkeypatch.setattr(build_module, "find_flow_tool", lambda name, part=None: tools[name])
+
+    return use
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return BuildCache(tmp_path / "cache")
+
+
+def test_result_is_whole_and_says_what_was_used(use_tools, cache, tmp_path):
+    use_tools()
+    steps = []
+    report = build(ICEBREAKER, tmp_path / "out", progress=steps.append, cache=cache)
+    assert report.bitstream.read_text() == "seed 1\n"
+    assert (report.luts, report.block_rams, report.single_port_rams) == (2288, 24, 4)
+    assert report.max_frequency_hz == 34_500_000
+    assert report.tools == ("yosys 1.0 (PATH)", "nextpnr-ice40 1.0 (PATH)", "icepack 1.0 (PATH)")
+    assert [step.step for step in steps] == [
+        "Generating the chip",
+        "Synthesis with yosys 1.0 (PATH)",
+        "Place and route with nextpnr-ice40 1.0 (PATH)",
+        "Place and route, best so far 34.5 MHz",
+        "Packing with icepack 1.0 (PATH)",
+    ]
+    assert [step.done for step in steps] == [0, 0, 1, 2, 2]
+    assert Image.open(report.picture).format == "PNG"
+    assert report_from_json((tmp_path / "out" / "report.json").read_text()) == report
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "placement.png",
+        "report.json",
+        "stepnet.bin",
+    ]
+
+
+def test_critical_path_is_in_the_designs_own_names(use_tools, cache, tmp_path):
+    use_tools()
+    report = build(ICEBREAKER, tmp_path / "out", cache=cache)
+    path = [(step.name, step.after_ns, step.location) for step in report.critical_path]
+    assert path == [("chip.a.state", 1.5, (1, 2)), ("chip.b.sum", 3.75, (3, 5))]
+    text = report.to_text()
+    assert "LUTs        2288 of 5280 (43%)" in text
+    assert "reaches 34.5 MHz (44% to spare)" in text
+    assert "    3.75 ns  chip.b.sum  (column 3, row 5)" in text
+
+
+def test_best_seed_is_kept(use_tools, cache, tmp_path):
+    use_tools(mhz_by_seed={1: 25.0, 2: 23.0, 3: 31.0, 4: 31.0})
+    settings = replace(ICEBREAKER, seeds=(1, 2, 3, 4))
+    report = build(settings, tmp_path / "out", cache=cache)
+    assert report.seed == 3  # of two that are equally fast, the first
+    assert report.seeds_hz == {1: 25_000_000, 2: 23_000_000, 3: 31_000_000, 4: 31_000_000}
+    assert report.bitstream.read_text() == "seed 3\n"
+    assert "3, the best of 4; the worst 23.0 MHz" in report.to_text()
+
+
+def test_second_time_comes_from_the_cache(use_tools, cache, tmp_path, monkeypatch):
+    calls = tmp_path / "calls"
+    use_tools(calls=calls)
+    first = build(ICEBREAKER, tmp_path / "one", cache=cache)
+    assert calls.read_text().split() == ["yosys", "nextpnr-ice40", "icepack"]
+    # Nothing of the design may be looked at.
+    monkeypatch.setattr(build_module, "_build_or_find", None)
+    started_s = time.monotonic()
+    second = build(ICEBREAKER, tmp_path / "two", cache=cache)
+    assert time.monotonic() - started_s < 1
+    assert calls.read_text().split() == ["yosys", "nextpnr-ice40", "icepack"]
+    assert (first.cached, second.cached) == (False, True)
+    assert second.bitstream.read_bytes() == first.bitstream.read_bytes()
+    assert second.critical_path == first.critical_path
+    assert "from the cache; when it was built: " in second.to_text()
+
+
+def test_two_processes_that_want_the_same_build_it_once(cache):
+    filled = []
+    waiting = threading.Barrier(2)
+
+    def fill(folder):
+        filled.append(folder)
+        time.sleep(0.05)
+        (folder / "made").touch()
+
+    def add(_):
+        waiting.wait()
+        return cache.add("digest", fill)
+
+    with ThreadPoolExecutor(2) as both:
+        entries = list(both.map(add, range(2)))
+    assert entries[0] == entries[1]
+    assert (entries[0] / "made").exists()
+    assert len(filled) == 1
+
+
+def test_changed_source_with_the_same_plan_is_found_in_the_cache(
+    use_tools, cache, tmp_path, monkeypatch
+):
+    calls = tmp_path / "calls"
+    use_tools(calls=calls)
+    build(ICEBREAKER, tmp_path / "one", cache=cache)
+    monkeypatch.setattr(build_module, "source_key", lambda *settings: "of another source")
+    assert build(ICEBREAKER, tmp_path / "two", cache=cache).cached
+    assert len(calls.read_text().split()) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(ICEBREAKER, baud=3_000_000),
+        replace(ICEBREAKER, clock_hz=12_000_000),
+        replace(ICEBREAKER, seeds=(2,)),
+    ],
+)
+def test_other_settings_are_another_result(use_tools, cache, tmp_path, other):
+    use_tools()
+    build(ICEBREAKER, tmp_path / "one", cache=cache)
+    assert not build(other, tmp_path / "two", cache=cache).cached
+
+
+def test_other_tools_are_another_result(use_tools, cache, tmp_path, monkeypatch):
+    use_tools()
+    build(ICEBREAKER, tmp_path / "one", cache=cache)
+    tools = make_tools(tmp_path / "tools")
+    newer = {name: type(tool)(name, tool.path, "2.0", "PATH") for name, tool in tools.items()}
+    monkeypatch.setattr(build_module, "find_flow_tool", lambda name, part=None: newer[name])
+    assert not build(ICEBREAKER, tmp_path / "two", cache=cache).cached
+
+
+def test_clock_not_met(use_tools, cache, tmp_path):
+    use_tools(mhz_by_seed={1: 20.5})
+    for _ in range(2):  # from the cache just the same
+        with pytest.raises(BuildError) as caught:
+            build(ICEBREAKER, tmp_path / "out", cache=cache)
+        assert str(caught.value) == (
+            "The clock of icebreaker is not met: it reaches 20.5 MHz of 24 MHz on the path from "
+            "chip.a.state to chip.b.sum; try more --seeds or a lower --clock-mhz."
+        )
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_build_that_is_refused_leaves_no_folder(tmp_path, cache):
+    with pytest.raises(BuildError) as caught:
+        build(BuildSettings("icebraker"), tmp_path / "build" / "icebraker", cache=cache)
+    assert str(caught.value) == "There is no board 'icebraker'; did you mean icebreaker?"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failing_tool_is_quoted_and_leaves_no_bitstream(use_tools, cache, tmp_path):
+    use_tools(nextpnr='echo "ERROR: no BELs remaining" > stepnet.tim; exit 1')
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "stepnet.bin").write_bytes(b"of an earlier build")
+    with pytest.raises(BuildError) as caught:
+        build(ICEBREAKER, folder, cache=cache)
+    assert str(caught.value) == (
+        "The build for icebreaker failed (nextpnr-ice40: no BELs remaining); "
+        f"{str(folder / 'stepnet.log')!r} has the whole story."
+    )
+    assert [path.name for path in folder.iterdir()] == ["stepnet.log"]
+    assert "no BELs remaining" in (folder / "stepnet.log").read_text()
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["locks"]
+
+
+def test_folder_that_cannot_be_written(cache, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BuildError) as caught:
+        build(ICEBREAKER, tmp_path / "file" / "out", cache=cache)
+    assert str(caught.value) == (
+        f"The folder {str(tmp_path / 'file' / 'out')!r} cannot be written (Not a directory); "
+        "name another with --output."
+    )
+
+
+@pytest.mark.slow
+def test_icebreaker_is_built_again_to_the_same_bytes(made_once, tmp_path):
+    """The real tools, once: what they make is what the manifest says."""
+    cache = BuildCache(made_once("builds", lambda folder: None))
+    manifest = read_manifest(shipped_folder("icebreaker"))
+    settings = BuildSettings("icebreaker", manifest.baud, seeds=(manifest.seed,))
+    report = build(settings, tmp_path / "out", cache=cache)
+    assert report.bitstream.read_bytes()[4:8] == bytes.fromhex("7eaa997e")  # iCE40's preamble
+    assert report.spare >= 0.05
+    assert report.luts <= 0.6 * report.luts_available
+    assert report.plan_digest == manifest.source_digest
+    if report.tools != manifest.tools:
+        pytest.skip(f"the bitstream was made with other tools: {', '.join(manifest.tools)}")
+    found = hashlib.sha256(report.bitstream.read_bytes()).hexdigest()
+    assert found == manifest.sha256
+    assert report.max_frequency_hz == manifest.max_frequency_hz
