@@ -27,15 +27,16 @@ PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 MOST_MEMBERS = 1000
 MOST_DIRECTORY_BYTES = 1 << 20
-"""What the list of a zip's members may take, which zipfile reads as a whole."""
+"""How long the list of a zip's members may be, which zipfile reads as a whole."""
 
 MOST_HEADER_BYTES = 1 << 14
-"""Of an array: more than numpy reads."""
+"""How long the header of an array may be: more than numpy reads."""
 
 CHUNK_BYTES = 1 << 20
 
 KINDS = "biufUS"
-"""Of numbers, truth values and text; no objects, no structures."""
+"""The kinds of numpy's types that an array may have: numbers, truth values and text, but neither
+objects nor structures."""
 
 _SUFFIX = ".npy"
 

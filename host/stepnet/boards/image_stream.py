@@ -170,8 +170,8 @@ class ImageStream:
         return 0.0
 
     def _pull(self, most: int) -> tuple[list[Message], float]:
-        """Up to `most` images of the source, fewer if it ends or is slow; and how long it took, as
-        `_fill` returns it.
+        """Take up to `most` images from the source, fewer if it ends or is slow. Returns them and
+        how long the source took, in the way of `_fill`.
         """
         batch: list[Message] = []
         while len(batch) < most:

@@ -88,7 +88,7 @@ class _Worker:
         self.failure: Exception | None = None
 
     def rest(self) -> None:
-        """It has nothing to infer from now on."""
+        """Note that this board has nothing to infer from now on."""
         if self.busy_since_s is not None:
             self.busy_s += time.perf_counter() - self.busy_since_s
             self.busy_since_s = None

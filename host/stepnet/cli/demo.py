@@ -94,7 +94,7 @@ def demo(
 
 
 def _samples(network: Network, count: int | None) -> list[_Sample]:
-    """As many of the shipped samples as `count` says, spread over all of them; all if None."""
+    """`count` of the shipped samples, spread evenly over them; all of them if None."""
     import numpy as np
 
     from stepnet.boards.packing import network_input

@@ -49,7 +49,7 @@ class EvaluateOptions:
 
     @property
     def part_in_words(self) -> str:
-        """Which part of the data set is measured."""
+        """The part of the data set that is measured."""
         return f"{'clean ' if self.clean else ''}{self.part} part"
 
 

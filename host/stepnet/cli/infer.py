@@ -151,7 +151,9 @@ def _open(options: InferOptions, network: Network) -> Board:
 
 
 def _batches(pictures: Iterator[ReadyPicture]) -> Iterator[list[ReadyPicture]]:
-    """As many pictures as may be inferred together without keeping anyone waiting."""
+    """The pictures in batches: each has the pictures that arrive in `BATCH_S`, and at most
+    `PICTURES_AT_ONCE`.
+    """
     while True:
         end_s = time.monotonic() + BATCH_S
         batch: list[ReadyPicture] = []

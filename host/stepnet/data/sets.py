@@ -46,7 +46,7 @@ COLUMNS = ("images", "labels", "writer", "clean")
 """The arrays of a data set's file."""
 
 MOST_BYTES = 2 << 30
-"""Of one data set: it is kept in memory as a whole."""
+"""How large a data set may be, which is kept in memory as a whole."""
 
 MOST_PACKED_BYTES = 48 << 20
 MOST_PACKED_RATIO = 24
@@ -67,10 +67,10 @@ class IdxFile:
 
 
 MOST_IDX_BYTES = 64 << 20
-"""Of one file of MNIST, packed or not: the largest has 45 MiB."""
+"""How large a file of MNIST may be, packed or not: the largest has 45 MiB."""
 
 DOWNLOAD_S = 900.0
-"""What one file may take: the largest has 10 MiB."""
+"""How long the download of one file may take: the largest has 10 MiB."""
 
 CHUNK_BYTES = 1 << 14
 

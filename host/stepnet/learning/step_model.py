@@ -162,7 +162,7 @@ class ScoreLayer:
         """Does nothing, because scores do not depend on statistics."""
 
     def fires(self, activations: Tensor) -> Tensor:
-        """Where the score is not negative: (N, n_out) float of 0 and 1."""
+        """1 where a neuron's score is not negative, and 0 elsewhere: (N, n_out) float."""
         return (self.scores(activations) >= 0).float()
 
     def export(self) -> Layer:

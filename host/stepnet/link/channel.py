@@ -54,7 +54,7 @@ class SocketChannel:
         self._ready = Readiness(connection.fileno())
 
     def read(self, timeout_s: float) -> bytes:
-        """As `Channel.read`."""
+        """See `Channel.read`."""
         if not self._ready.to_read(timeout_s):
             return b""
         try:
@@ -66,14 +66,14 @@ class SocketChannel:
         return received
 
     def write(self, data: bytes, stuck_s: float, whole_s: float) -> bool:
-        """As `Channel.write`."""
+        """See `Channel.write`."""
         return _write_all(self._socket.send, self._ready, data, stuck_s, whole_s)
 
     def discard(self) -> None:
-        """As `Channel.discard`; what a socket was given is on its way."""
+        """Does nothing: what a socket was given is on its way. See `Channel.discard`."""
 
     def close(self) -> None:
-        """As `Channel.close`."""
+        """See `Channel.close`."""
         self._socket.close()
 
 
@@ -141,7 +141,7 @@ class _PortChannel:
 
 
 def _write_all(send: Any, ready: Readiness, data: bytes, stuck_s: float, whole_s: float) -> bool:
-    """As `Channel.write`, with a `send` that takes what it can."""
+    """Send all of `data` through `send`, which takes what it can; see `Channel.write`."""
     unsent = memoryview(data)
     deadline_s = time.monotonic() + whole_s
     while True:

@@ -51,9 +51,10 @@ Verdict = Admitted | TurnedAway
 
 
 def judge(said: bytes, token: str | None) -> Verdict | None:
-    """Whether a client is let in that began with `said`; None if that does not show yet.
+    """Decide by the first bytes of a client whether it is let in; None if they are too few.
 
-    token: that it has to know, if any.
+    said: what the client sent so far.
+    token: the one that the client has to know, if any.
     """
     if token is not None:
         return _judge_by_token(said, token)
@@ -72,7 +73,7 @@ def judge(said: bytes, token: str | None) -> Verdict | None:
 
 
 def judge_silent(token: str | None) -> TurnedAway:
-    """Why a client is turned away that never said enough."""
+    """The verdict on a client that says too little for too long: it is turned away."""
     if token is not None:
         return _without_token()
     return TurnedAway(

@@ -138,7 +138,7 @@ class SerialLink:
             )
 
     def read(self, timeout_s: float) -> bytes:
-        """As `Link.read`."""
+        """See `Link.read`."""
         try:
             received = self._open_channel().read(timeout_s)
         except OSError as error:
@@ -148,7 +148,7 @@ class SerialLink:
         return received
 
     def discard(self) -> None:
-        """As `stepnet.link.bridge.SharedLink.discard`."""
+        """See `stepnet.link.bridge.SharedLink.discard`."""
         try:
             self._open_channel().discard()
         except OSError as error:
@@ -211,7 +211,7 @@ def notice(sentence: str) -> bytes:
 
 
 def _channel_to(where: str, baud: int, timeout_s: float) -> Channel:
-    """An open socket, or whatever else pyserial opens."""
+    """Open a share's socket, or else a port in the way of pyserial."""
     if where.startswith(SCHEME):
         return SocketChannel(connect(where, timeout_s))
     port = serial.serial_for_url(where, baudrate=baud, exclusive=True, write_timeout=timeout_s)
@@ -305,7 +305,7 @@ def _cannot_open(where: str, error: Exception) -> LinkError:
 
 
 def _permission_advice(where: str) -> str:
-    """The end of a sentence: who may open the port, and how to become one of them."""
+    """Who may open the port, and how to become one of them: the end of an error's sentence."""
     try:
         device = Path(where)
         mode, owner, group = device.stat().st_mode, device.owner(), device.group()

@@ -22,7 +22,7 @@ from stepnet.link.sockets import prepare
 from stepnet.link.tokens import MOST_GREETING_BYTES, WELCOME
 
 PLACES = 64
-"""Clients that may wait at once."""
+"""How many clients may wait at once."""
 
 GREETING_S = 5.0
 """How long a client may take to say what lets it in."""
@@ -38,11 +38,11 @@ PATIENCE_S = 0.3
 """How long a client waits for a board that another one has, which may be about to leave."""
 
 REST_S = 0.2
-"""How long nobody is let in after the system had no room for one more connection."""
+"""How long nobody is let in once the system can open no more connections."""
 
 DISCARD_BYTES = 65536
 MOST_DISCARDED_BYTES = 1 << 20
-"""What a client that is turned away may still send."""
+"""How many bytes a client that is turned away may still send."""
 
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -129,7 +129,7 @@ class Lobby:
         self._selector.close()
 
     def _until_due_s(self, taken: bool) -> float | None:
-        """How long nothing has to be done by itself; None for ever."""
+        """In how many seconds something has to be done, whatever the clients do; None if never."""
         waiting = [self._greeting, self._refused, self._dismissed]
         if taken:
             waiting.append(self._ready)
@@ -179,7 +179,9 @@ class Lobby:
             self._forget(next(guests[0] for guests in waiting if guests))
 
     def _make_room(self) -> None:
-        """Let those go that wait, and nobody in for a moment: the system has no room for more."""
+        """End every connection that waits, and let nobody in for `REST_S`: the system can open no
+        more.
+        """
         for guest in (*self._greeting, *self._refused, *self._dismissed):
             self._forget(guest)
         self._selector.unregister(self._listener)

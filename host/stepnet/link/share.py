@@ -50,7 +50,7 @@ from stepnet.link.sockets import SCHEME
 RECEIVE_BYTES = 65536
 
 SEND_S = 30.0
-"""How long a client may take none of the answers that it asked for."""
+"""How long a client may leave the answers that it asked for unread."""
 
 
 class SocketVisitor:
@@ -66,7 +66,7 @@ class SocketVisitor:
         self._said = said
 
     def receive(self) -> bytes:
-        """As `bridge.Visitor.receive`."""
+        """See `bridge.Visitor.receive`."""
         if said := self._said:
             self._said = b""
             return said
@@ -80,7 +80,7 @@ class SocketVisitor:
                 return b""  # it left without saying so
 
     def send(self, data: bytes) -> None:
-        """As `bridge.Visitor.send`; TimeoutError once it took nothing for `SEND_S`."""
+        """See `bridge.Visitor.send`; TimeoutError once it took nothing for `SEND_S`."""
         unsent = memoryview(data)
         while unsent:
             if not self._ready.to_write(SEND_S):
@@ -89,12 +89,12 @@ class SocketVisitor:
                 unsent = unsent[self._connection.send(unsent) :]
 
     def stop_receiving(self) -> None:
-        """As `bridge.Visitor.stop_receiving`."""
+        """See `bridge.Visitor.stop_receiving`."""
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RD)
 
     def hang_up(self) -> None:
-        """As `bridge.Visitor.hang_up`."""
+        """See `bridge.Visitor.hang_up`."""
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
 
@@ -158,7 +158,7 @@ class Share:
             self._end()
 
     def stop(self) -> None:
-        """Make `serve` end; from any thread."""
+        """Make `serve` end. Any thread may call it."""
         self._stopped = True
         self._wake()
 
@@ -198,7 +198,7 @@ class Share:
             self.stop()
 
     def _visit(self, guest: Guest) -> LinkError | None:
-        """Let the client have the board until it leaves, or the board does and that is returned."""
+        """Let the client have the board until it leaves; returns the error if the board breaks."""
         try:
             if self._link is None:
                 self._link = self._open_link()
@@ -246,9 +246,10 @@ def listen(address: str, *, public: bool = False) -> socket.socket:
 
 
 def shared_at(listener: socket.socket, token: str | None = None) -> str:
-    """How a client on this machine, or one that knows its address, opens the board.
+    """The URL with which a client opens the board: one on this machine, or one that knows its
+    address.
 
-    token: that the URL shall name.
+    token: the one that the URL is to name, if any.
     """
     named = "" if token is None else f"{quote(token, safe='')}@"
     return f"{SCHEME}{named}{address_of(*listener.getsockname()[:2])}"

@@ -11,18 +11,18 @@ from urllib.parse import unquote
 from stepnet.link.sockets import SCHEME
 
 TOKEN_VARIABLE = "STEPNET_TOKEN"
-"""Where a client looks for the token that its URL does not name: unlike that, it is in no list of
-processes."""
+"""The environment variable with the token of a client whose URL names none. Unlike a URL on the
+command line, it stands in no list of processes."""
 
 TOKEN_PREFIX = b"stepnet-token "
 WELCOME = b"stepnet-welcome\n"
 
 MOST_GREETING_BYTES = 1024
-"""Neither says more before they know each other."""
+"""How long a line of theirs may be."""
 
 
 def greeting(token: str) -> bytes:
-    """What a client says first that has a token."""
+    """The first line of a client that has a token."""
     return TOKEN_PREFIX + token.encode() + b"\n"
 
 

@@ -31,7 +31,7 @@ Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.
 MAX_MEGAPIXELS = 64
 
 MAX_FILE_BYTES = 512 << 20
-"""More than `MAX_MEGAPIXELS` take that nothing packs."""
+"""How large a picture's file may be: larger than `MAX_MEGAPIXELS` in any format, packed or not."""
 
 FORMATS = (
     "PNG",

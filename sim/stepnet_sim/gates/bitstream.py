@@ -37,13 +37,14 @@ GATES_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O1"
 """More takes longer to compile than it saves: a load and twenty images run for some seconds."""
 
 UNPACKING_MODULES = ("stepnet_sim.gates.models", "stepnet_sim.gates.icebox_memories")
-"""What turns a bitstream, or what nextpnr wrote for it, into Verilog."""
+"""The modules that turn a bitstream, or what nextpnr wrote for it, into Verilog."""
 
 RESET_CYCLES = 2_000
-"""Longer than the PLL takes in simulation, and than the reset of a board without one: 15 us."""
+"""How long to wait before the first request: longer than the PLL takes in simulation, and than the
+reset of a board without one, 15 us."""
 
 TIMEOUT_S = 120.0
-"""For any one answer; a simulation of gates takes its time."""
+"""How long to wait for any one answer; a simulation of gates takes its time."""
 
 
 @dataclass(frozen=True)

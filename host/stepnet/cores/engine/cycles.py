@@ -19,25 +19,25 @@ from stepnet.cores.engine.shape import CODE_BITS, EngineShape
 from stepnet.networks.network import Layer, Network, Readout
 
 WRITE_CYCLES = 2
-"""From taking pixels until they are in the memory."""
+"""Cycles from taking pixels until they are in the memory."""
 
 START_CYCLES = 1
-"""From the first pixels in the memory until the engine takes up the image."""
+"""Cycles from the first pixels in the memory until the engine takes up the image."""
 
 HEADER_CYCLES = 2
-"""What fetching the two header words of a layer and preparing it takes beside
+"""Cycles to fetch the two header words of a layer and to prepare it, beside
 `EngineShape.read_cycles`."""
 
 DATAPATH_CYCLES = 3
-"""From a weight word to the activations that it completes: the registers of match, accumulator and
-comparison. Memory and popcount come on top."""
+"""Cycles from a weight word to the activations that it completes: the registers of match,
+accumulator and comparison. Memory and popcount come on top."""
 
 REGISTER_CYCLES = 4
-"""From the last bit of a code to the character register."""
+"""Cycles from the last bit of a code to the character register."""
 
 TREE_TURN_CYCLES = 5
-"""From one row of a tree to the next, beside memory and popcount: the datapath, and two cycles to
-compute the address of the next row."""
+"""Cycles from one row of a tree to the next, beside memory and popcount: those of the datapath, and
+two to compute the address of the next row."""
 
 
 def cycles_per_image(

@@ -43,17 +43,19 @@ def load_network(name_or_path: str | os.PathLike[str]) -> Network:
 
 
 def load_lut_network(name_or_path: str | os.PathLike[str]) -> LutNetwork:
-    """As `load_network`, a network of look-up tables."""
+    """Load a network of look-up tables; see `load_network`."""
     return LutNetwork.load(_file(name_or_path))
 
 
 def load_board_network(name_or_path: str | os.PathLike[str]) -> BoardNetwork:
-    """As `load_network`, and networks of look-up tables too."""
+    """Load a network that a board can run: of step neurons or of look-up tables; see
+    `load_network`.
+    """
     return kinds.load_for_board(_file(name_or_path))
 
 
 def load_any_network(name_or_path: str | os.PathLike[str]) -> AnyNetwork:
-    """As `load_network`, and networks of every other kind too."""
+    """Load a network of any kind; see `load_network`."""
     return kinds.load(_file(name_or_path))
 
 

@@ -38,7 +38,7 @@ with its own CRC."""
 
 
 class TakesAByte(Harness):
-    """From any state, a byte changes `crc` as the definition says, and no byte leaves it as it is.
+    """In any state, a byte changes `crc` as the definition says, and no byte leaves it as it is.
 
     In the cycles after the first, one bit of the result is compared per cycle: a solver decides 32
     sums modulo 2 one by one in no time, but not all of them together.

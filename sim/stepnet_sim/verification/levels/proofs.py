@@ -34,7 +34,7 @@ SMALLEST_BUFFER_BYTES = packet_buffer.BUFFER_BYTES[0]
 
 STREAM_DEPTH = 3
 ENDPOINT_DEPTH = 5
-"""From the last byte of a header to the second cycle of what follows it."""
+"""Cycles from the last byte of a header to the second cycle of what follows it."""
 
 _POPCOUNT = "stepnet_hdl.blocks.popcount"
 _DATAPATH = "stepnet_hdl.cores.engine.datapath"
