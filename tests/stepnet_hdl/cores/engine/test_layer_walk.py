@@ -132,6 +132,9 @@ def test_words_of_a_layer(shape, arrival):
     rng = random.Random(shape.pe)
     gap = {"word by word": 3 * shape.pe, "slowly": 40}.get(arrival, 0)
     layers = [random_layer(rng, shape, by_input=gap > 0) for _ in range(6)]
+    if not gap:
+        # Groups of one word, which come as close to each other as they may.
+        layers += [Layer(3 * shape.pe), Layer(3 * shape.pe, last=True)]
     bench = Bench(walk, max_cycles=20_000)
     trace = bench.trace(
         issue=walk.issue,

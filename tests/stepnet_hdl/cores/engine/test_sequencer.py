@@ -291,14 +291,14 @@ def _check_layers(sequencer, network, trace, walk, words, groups, begun, comes):
     for index, (layer, counts) in enumerate(zip(network.layers, walk.layers, strict=True)):
         issued, decided = list(islice(words, counts[0])), list(islice(groups, counts[1]))
         first, end = issued[0][0], decided[-1][0]
-        if index == 0:
-            # Each word of activations is there, or all of them are.
-            by_input = overlaps(network, sequencer.shape)
-            for cycle, _, activation, _ in issued:
-                needed = activation % len(comes) if by_input else -1
-                assert cycle > comes[needed]
-        if index or fetch > comes[-1]:
-            assert first == fetch + sequencer.header_cycles
+        ready = fetch + sequencer.header_cycles
+        if index == 0 and overlaps(network, sequencer.shape):
+            # Each word of activations is waited for in its turn, by the first of the groups.
+            for place, come in zip(range(0, len(issued), len(decided)), comes, strict=True):
+                assert issued[place][0] == max(ready, come + 1)
+                ready = issued[place + len(decided) - 1][0] + 1
+        else:
+            assert first == (max(ready, comes[-1] + 1) if index == 0 else ready)
         last = index == len(network.layers) - 1
         region = (Region.EVEN_LAYER, Region.ODD_LAYER)[index % 2]
         assert set(trace["xnor"][first : end + 1]) == {layer.weight_bits == 1}
