@@ -71,6 +71,19 @@ FRAMES = {
 }
 
 
+def void_cycle(frame, cycles, end):
+    """When an image that the core has begun to take becomes void."""
+    first, taken = HEADER.size, len(frame.taken())
+    after_crc = first + IMAGE_BYTES + len(CRC)
+    if taken < len(frame.offered()):
+        return cycles[first + taken] + 2  # it does not take that byte
+    if len(cycles) > after_crc:
+        return cycles[after_crc] + 2  # a byte too many
+    if len(cycles) == after_crc:
+        return end + 3  # the receive buffer says so
+    return end + 2  # bytes are missing
+
+
 @pytest.mark.parametrize("pauses", [0.0, 0.5])
 @pytest.mark.parametrize("seed", range(2))
 def test_pixels_are_given_early(pauses, seed):
@@ -166,6 +179,7 @@ def test_pixels_are_given_early(pauses, seed):
             void, *again = [
                 cycle for cycle in trace.cycles("cancel") if cycles[first] < cycle <= done
             ]
+            assert void == void_cycle(frame, cycles, end), name
             assert void <= outcome, name
             assert again in ([], [outcome - 1]), name
             voids += [void, *again]

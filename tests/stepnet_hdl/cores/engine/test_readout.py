@@ -54,17 +54,21 @@ class Image:
 
 
 def random_image(rng, kind, pe, margin_bits):
-    small = rng.random() < 0.5  # ties, and margins around 0
-    limit = 2 if small else (1 << margin_bits - 1) - 1
-
-    def margin():
-        return rng.choice((rng.randint(-limit - 1, limit), limit, -limit - 1))
+    limit = (1 << margin_bits - 1) - 1
+    margin = rng.choice(
+        (
+            lambda: rng.randint(-3, 2),  # ties, and margins around 0
+            lambda: rng.randint(-limit - 1, limit),
+            lambda: rng.choice((0, -1, limit, -limit - 1)),
+        )
+    )
 
     if kind == ReadoutNumber.TREE:
         depth = rng.randint(1, 8)
         lanes = [rng.randrange(pe) for _ in range(depth)]
         return Image(kind, [margin() for _ in lanes], lanes, rng.getrandbits(8 - depth))
-    count = rng.randint(1, 10 if kind == ReadoutNumber.BITS else 40)
+    most = 10 if kind == ReadoutNumber.BITS else rng.choice((4, 40))
+    count = rng.randint(1, most)
     return Image(kind, [margin() for _ in range(count)], [])
 
 

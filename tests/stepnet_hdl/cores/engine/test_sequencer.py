@@ -148,7 +148,7 @@ class Surroundings:
         ctx.set(images.complete, complete[0] | complete[1] << 1)
         ctx.set(images.words, self._there)
         comes = self._received < self.images and not complete[self._fill]
-        comes = comes and (not self.stalls or self.rng.random() < 0.1)
+        comes = comes and (not self.stalls or self.rng.random() < 0.03)
         ctx.set(images.word_comes, comes)
         if comes:
             self.word_comes.append(self.cycle)
