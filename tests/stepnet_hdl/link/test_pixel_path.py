@@ -97,7 +97,6 @@ class Surroundings:
         if self._current:
             ctx.set(path.packet_byte, self._current[0])
         ctx.set(path.packet_byte_taken, takes)
-        ctx.set(path.packet_is_image, takes)
         if takes:
             self.packet_bytes.append((len(self.trace), self._current.pop(0)))
             ends = not self._current

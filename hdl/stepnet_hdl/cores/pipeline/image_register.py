@@ -7,6 +7,15 @@ from amaranth.lib.wiring import In, Out
 from stepnet.errors import BuildError
 
 
+def check_transfers(pixels: int, pixels_per_cycle: int) -> None:
+    """Raise BuildError if images of that size cannot come in such transfers."""
+    if pixels_per_cycle != 8 and pixels % pixels_per_cycle:
+        raise BuildError(
+            f"{pixels} pixels do not come in whole transfers of {pixels_per_cycle}; choose 8 "
+            f"pixels per cycle, or a divisor of {pixels}."
+        )
+
+
 class ImageRegister(wiring.Component):
     """Takes an image some pixels at a time, and shows it whole.
 
@@ -35,11 +44,7 @@ class ImageRegister(wiring.Component):
     """From the last transfer to `valid`."""
 
     def __init__(self, pixels: int, pixels_per_cycle: int) -> None:
-        if pixels_per_cycle != 8 and pixels % pixels_per_cycle:
-            raise BuildError(
-                f"{pixels} pixels do not come in whole transfers of {pixels_per_cycle}; choose 8 "
-                f"pixels per cycle, or a divisor of {pixels}."
-            )
+        check_transfers(pixels, pixels_per_cycle)
         self.pixels = pixels
         self.pixels_per_cycle = pixels_per_cycle
         self.transfers = -(-pixels // pixels_per_cycle)

@@ -8,7 +8,7 @@ from stepnet.errors import BuildError
 from stepnet.networks import lut
 from stepnet.networks.lut import Counts, LutLayer, LutNetwork
 from stepnet.networks.network import Readout
-from stepnet_hdl.cores.pipeline.image_register import ImageRegister
+from stepnet_hdl.cores.pipeline.image_register import ImageRegister, check_transfers
 from stepnet_hdl.cores.pipeline.table_layer import reduced
 from stepnet_hdl.cores.pipeline.table_pipeline import TablePipeline
 
@@ -158,7 +158,7 @@ def test_an_image_is_gathered_whatever_comes_between(pixels_per_cycle):
 
 def test_pixels_that_do_not_divide():
     with pytest.raises(BuildError) as caught:
-        ImageRegister(784, 30)
+        check_transfers(784, 30)
     assert str(caught.value) == (
         "784 pixels do not come in whole transfers of 30; choose 8 pixels per cycle, or a divisor "
         "of 784."
