@@ -10,6 +10,7 @@ from stepnet.link.messages import Refusal, Space
 from stepnet.networks.network import Readout
 from stepnet.networks.random_networks import random_network
 from stepnet_hdl.blocks.streams import PacketByte
+from stepnet_hdl.cores.engine.engine import Engine
 from stepnet_hdl.cores.interface import CoreReading
 from stepnet_sim.benches.coverage import cover
 from stepnet_sim.benches.designs import ENGINE_SHAPES
@@ -88,7 +89,7 @@ class LoadDriver:
             last = number == len(body) - 1
             assert self._engine.load_done.value == 0
             await self._bytes.send(PacketByte.const({"data": byte, "last": last}).as_value().value)
-        for _ in range(2):
+        for _ in range(Engine.load_cycles - 1):
             await RisingEdge(self._engine.clk)
             assert self._engine.load_done.value == 0
         await RisingEdge(self._engine.clk)

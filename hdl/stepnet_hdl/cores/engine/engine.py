@@ -50,6 +50,9 @@ class Engine(InferenceCore):
         single-port RAM, which no bitstream fills.
     """
 
+    load_cycles = Intake.load_cycles + 1
+    """Cycles from taking the last byte of a load until `load_done`."""
+
     def __init__(self, shape: EngineShape, network: Network | None = None) -> None:
         self.shape = shape
         self._initial = initial = memory_image(network, shape) if network else None

@@ -25,8 +25,13 @@ async def load(ctx, engine, address, space, words):
         ctx.set(engine.load.valid, 1)
         await ctx.tick().until(engine.load.ready)
     ctx.set(engine.load.valid, 0)
-    (refusal,) = await ctx.tick().sample(engine.load_refusal).until(engine.load_done)
-    return refusal
+    done, refusals = [], []
+    for _ in range(engine.load_cycles):
+        _, _, is_done, refusal = await ctx.tick().sample(engine.load_done, engine.load_refusal)
+        done.append(is_done)
+        refusals.append(refusal)
+    assert done == [0] * (engine.load_cycles - 1) + [1]
+    return refusals[-1]
 
 
 async def load_network(ctx, engine, network):
