@@ -11,7 +11,7 @@ from stepnet.cores.engine.shape import IMAGE_BYTES_BITS, EngineShape
 
 
 class ImageBuffers(wiring.PureInterface):
-    """The state of an engine's two image buffers. Directions are those of who fills them."""
+    """The state of an engine's two image buffers. Directions are those of the intake."""
 
     complete: Signal
     """2 bits, out: for each buffer, whether it holds a whole image."""

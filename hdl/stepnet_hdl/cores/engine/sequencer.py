@@ -31,7 +31,7 @@ class Region(enum.Enum, shape=2):
 
 
 class ParameterRead(wiring.PureInterface):
-    """The way to the parameter memory. Directions are those of who reads headers."""
+    """The way to the parameter memory. Directions are those of the sequencer."""
 
     address: Signal
     """`range(parameter_words)`, out: which word of the parameter memory to read."""
