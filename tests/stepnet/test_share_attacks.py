@@ -113,36 +113,44 @@ TLS = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + POST[-9:]
 STUN = b"\x00\x03\x00\x1c\x21\x12\xa4\x42" + bytes(12) + POST[-9:]
 
 
-@pytest.mark.parametrize("size", [None, 1])
+WHOLE, BYTE_BY_BYTE = 1 << 16, 1
+
+
+# A browser sends each of them whole. STUN begins with the zero that any client may begin with, so
+# that byte by byte it cannot be told from one.
 @pytest.mark.parametrize(
-    ("first", "protocol"),
+    ("first", "protocol", "size"),
     [
-        (POST, "HTTP"),
-        (POST.replace(b"POST", b"GET"), "HTTP"),
-        (POST.replace(b"POST", b"M-SEARCH"), "HTTP"),
-        (TLS, "TLS"),
-        (STUN, "STUN"),
+        pytest.param(POST, "HTTP", WHOLE, id="POST"),
+        pytest.param(POST, "HTTP", BYTE_BY_BYTE, id="POST byte by byte"),
+        pytest.param(POST.replace(b"POST", b"GET"), "HTTP", WHOLE, id="GET"),
+        pytest.param(POST.replace(b"POST", b"GET"), "HTTP", BYTE_BY_BYTE, id="GET byte by byte"),
+        pytest.param(POST.replace(b"POST", b"M-SEARCH"), "HTTP", WHOLE, id="M-SEARCH"),
+        pytest.param(
+            POST.replace(b"POST", b"M-SEARCH"), "HTTP", BYTE_BY_BYTE, id="M-SEARCH byte by byte"
+        ),
+        pytest.param(TLS, "TLS", WHOLE, id="TLS"),
+        pytest.param(TLS, "TLS", BYTE_BY_BYTE, id="TLS byte by byte"),
+        pytest.param(STUN, "STUN", WHOLE, id="STUN"),
     ],
-    ids=["POST", "GET", "M-SEARCH", "TLS", "STUN"],
 )
 def test_a_web_page_cannot_speak_to_the_board(first, protocol, size):
-    """What a browser can be made to send; in one piece, as it does, and byte by byte."""
-    if size and protocol == "STUN":
-        pytest.skip("it begins with the zero that begins everything; a browser sends it whole")
+    """What a browser can be made to send is turned away before anything of it reaches the board."""
     board_peer = Peer()
     with serving(board_peer, "pty") as where, sharing(where) as (url, reports, _):
         open_board(url, NETWORK).close()
         before = list(board_peer.requests)
         with connect(url) as page:
             with suppress(OSError):
-                for start in range(0, len(first), size or len(first)):
-                    page.sendall(first[start : start + (size or len(first))])
+                for start in range(0, len(first), size):
+                    page.sendall(first[start : start + size])
             answer = b""
             with suppress(OSError):
                 while received := page.recv(100):
                     answer += received
         reports.wait_for(f"CLIENT was turned away because it speaks {protocol}")
-        assert b"stepnet: This is a board and speaks no " in answer or size
+        # Who is still sending when the connection ends may lose the answer.
+        assert b"stepnet: This is a board and speaks no " in answer or size == BYTE_BY_BYTE
         assert board_peer.requests == before
         open_when_free(url)
 
