@@ -1,6 +1,6 @@
 """The pipeline as a core of a chip: its network is built in, and images come byte by byte."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 
 from stepnet.boards.held_network import built_in_digest
 from stepnet.link.messages import Core
@@ -15,9 +15,10 @@ PIXELS_PER_BYTE = 8
 class Pipeline(InferenceCore):
     """Gathers the bytes of an image, sends it through a `TablePipeline`, and offers the reading.
 
-    One image is under way at a time: a link brings the next one long after. The reading is there
-    `latency_cycles` after the transfer of the last pixels, or so long after the image has ceased to
-    be tentative. Its margin is not computed and reads 0.
+    One image is under way at a time: a link brings the next one long after. The character register
+    has its code `latency_cycles` after the transfer of the last pixels, and the reading is offered
+    one cycle later; an image that is still tentative then waits before its tables, and its reading
+    says `latency_cycles` all the same. The margin is not computed and reads 0.
 
     network: is built in for good.
     registered: as of `TablePipeline`.
@@ -61,10 +62,7 @@ class Pipeline(InferenceCore):
             m.d.sync += complete.eq(0)
         with m.If(tables.character_valid):
             m.d.sync += computed.eq(1)
-        with m.If(computed & self.readings.ready):
-            m.d.sync += computed.eq(0)
-        with m.If(self.cancel | (computed & self.readings.ready)):
-            m.d.sync += [busy.eq(0), complete.eq(0)]
-        with m.If(self.cancel & ~computed):
-            m.d.sync += computed.eq(0)
+        # A reading that is offered stays, whatever is cancelled.
+        with m.If(Mux(computed, self.readings.ready, self.cancel)):
+            m.d.sync += [busy.eq(0), complete.eq(0), computed.eq(0)]
         return m

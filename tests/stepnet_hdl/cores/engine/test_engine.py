@@ -12,6 +12,7 @@ from stepnet.link.messages import Refusal, Space, pack_pixels
 from stepnet.networks import reference
 from stepnet.networks.random_networks import random_images, random_network
 from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.cores.interface import CANCEL_CYCLES
 
 # Weight words of two bytes, and parameter words too.
 SMALL = EngineShape(16, max_inputs=64, weight_words=128, parameter_words=64)
@@ -275,8 +276,10 @@ def test_a_reading_is_forgotten_unless_it_is_there_when_the_clear_comes():
             ctx.set(engine.cancel, 1)
             await ctx.tick()
             ctx.set(engine.cancel, 0)
-            await ctx.tick().repeat(8)
+            await ctx.tick().repeat(CANCEL_CYCLES - 1)
             stayed.append(ctx.get(engine.readings.valid))
+            await ctx.tick().repeat(8)
+            assert ctx.get(engine.readings.valid) == stayed[-1]
             if stayed[-1]:
                 seen.append((await take_reading(ctx, engine)).code)
             await send_pixels(ctx, engine, second)
