@@ -83,7 +83,10 @@ def test_path_from_ready_to_valid_is_found(tmp_path):
 
 def test_mutant_of_what_is_not_in_the_block_is_refused():
     elsewhere = broken(Mutant(popcount, broken_blocks.NeverBroken))
-    with pytest.raises(AttributeError, match="does not have the attribute 'CobsDecoder'"), elsewhere:
+    with (
+        pytest.raises(AttributeError, match="does not have the attribute 'CobsDecoder'"),
+        elsewhere,
+    ):
         pass
     with pytest.raises(ValueError, match=r"^The module assigns 0 signals named 'block_right'\.$"):
         driven(cobs.CobsDecoder().elaborate(None), "block_right")
