@@ -30,7 +30,7 @@ SIMDS = range(8, 1025, 8)
 PES = range(1, 65)
 
 REFERENCE_SIMD = 64
-"""Of the engine that tells how wide a network's sums are."""
+"""SIMD of the engine that tells how wide a network's sums are."""
 
 MAX_OVERLAP_LOSS = 0.1
 """Part of the images per second that may go for a result that comes earlier."""
@@ -126,8 +126,8 @@ class _Search:
                             yield self._choice(size)
 
     def with_overlap(self, choice: Candidate) -> Candidate:
-        """The same engine, computing the first layer while pixels arrive, if that fits, brings
-        the result earlier and costs little."""
+        """Return the engine of `choice` with the first layer computed while pixels arrive, if that
+        fits, brings the result earlier and costs little; else `choice`."""
         overlapping = self._variant(choice, overlap=True)
         if overlapping is None or not overlapping.fits:
             return choice
