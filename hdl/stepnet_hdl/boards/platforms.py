@@ -71,7 +71,7 @@ class TangPrimer25kPlatform(GowinPlatform):
     connectors = ()
 
     def toolchain_prepare(self, fragment: Any, name: str, **overrides: Any) -> Any:
-        """Prepare what Amaranth does, and free the clock's pin for use: it configures the part too."""
+        """Prepare what Amaranth does, and free the clock's pin, which configures the part too."""
         return super().toolchain_prepare(
             fragment, name, **{"gowin_pack_opts": "--cpu_as_gpio", **overrides}
         )

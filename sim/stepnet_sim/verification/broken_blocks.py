@@ -9,7 +9,7 @@ from amaranth.lib import crc  # pyright: ignore[reportAttributeAccessIssue] - no
 from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.cores.engine.datapath import Datapath
 from stepnet_hdl.link.answers import AnswerWriter
-from stepnet_hdl.link.cobs import CobsDecoder, CobsEncoder
+from stepnet_hdl.link.cobs import FULL_BLOCK_CODE, CobsDecoder, CobsEncoder
 from stepnet_hdl.link.endpoint import Endpoint
 from stepnet_hdl.link.frames import FrameReceiver, FrameTransmitter
 from stepnet_hdl.link.packet_buffer import PacketBuffer
@@ -60,7 +60,7 @@ class LosesZerosBetweenBlocks(CobsDecoder):
     def elaborate(self, platform: object) -> Module:
         m = super().elaborate(platform)
         with m.If(self.bytes.ready & self.bytes.valid & (self.bytes.p != 0)):
-            m.d.sync += self.tokens.valid.eq(driven(m, "block_left") != 0)
+            m.d.sync += self.tokens.valid.eq(~driven(m, "at_code"))
         return m
 
 
@@ -69,9 +69,9 @@ class NeverResynchronises(CobsDecoder):
 
     def elaborate(self, platform: object) -> Module:
         m = super().elaborate(platform)
-        block_left = driven(m, "block_left")
+        block_left, at_code = driven(m, "block_left"), driven(m, "at_code")
         with m.If(self.bytes.ready & self.bytes.valid & (self.bytes.p == 0)):
-            m.d.sync += block_left.eq(block_left - 1)
+            m.d.sync += [block_left.eq(block_left - 1), at_code.eq(block_left == 1)]
         return m
 
 
@@ -89,8 +89,8 @@ class ZeroAfterFullBlock(CobsDecoder):
 
     def elaborate(self, platform: object) -> Module:
         m = super().elaborate(platform)
-        at_code = driven(m, "block_left") == 0
-        with m.If(self.bytes.ready & self.bytes.valid & at_code & (self.bytes.p == 0xFF)):
+        takes_code = self.bytes.ready & self.bytes.valid & driven(m, "at_code")
+        with m.If(takes_code & (self.bytes.p == FULL_BLOCK_CODE)):
             m.d.sync += driven(m, "zero_is_due").eq(1)
         return m
 
