@@ -15,9 +15,13 @@ from stepnet.cli.options import (
     CleanOption,
     DataDirOption,
     DataOption,
+    DataPart,
     JsonOption,
+    Placed,
+    PlacedOption,
     check_overwrites_nothing,
 )
+from stepnet.cli.output import Progress
 from stepnet.printable import printable
 
 if TYPE_CHECKING:
@@ -36,7 +40,14 @@ class EvaluateOptions:
     network: Annotated[str, typer.Argument(help="A shipped network, or a .npz file.")] = "digits"
     data: DataOption = "mnist"
     data_dir: DataDirOption = None
-    part: Annotated[str, typer.Option(help="Part of the data set: test or train.")] = "test"
+    part: Annotated[
+        DataPart | None,
+        typer.Option(
+            help="Part of the data set that is measured; all of a file and the test part of mnist "
+            "and unipen if not given.",
+        ),
+    ] = None
+    placed: PlacedOption = Placed.AUTO
     clean: CleanOption = False
     confusion: Annotated[
         Path | None,
@@ -48,9 +59,19 @@ class EvaluateOptions:
     json_output: JsonOption = False
 
     @property
-    def part_in_words(self) -> str:
+    def measured_part(self) -> DataPart:
         """The part of the data set that is measured."""
-        return f"{'clean ' if self.clean else ''}{self.part} part"
+        if self.part is not None:
+            return self.part
+        return DataPart.ALL if Path(self.data).suffix == ".npz" else DataPart.TEST
+
+    @property
+    def part_in_words(self) -> str:
+        """The part of the data set that is measured, as the end of a sentence."""
+        clean = "clean " if self.clean else ""
+        if self.measured_part is DataPart.ALL:
+            return f"all {clean}images"
+        return f"{clean}{self.measured_part} part"
 
 
 def _evaluate(options: EvaluateOptions) -> None:
@@ -59,6 +80,7 @@ def _evaluate(options: EvaluateOptions) -> None:
     from stepnet.data.evaluation import float_accuracy, score
     from stepnet.networks.shipped import load_any_network
     from stepnet.networks.sigmoid import SigmoidNetwork
+    from stepnet.pictures.data_sets import placed_for
 
     network = load_any_network(options.network)
     if options.confusion is not None:
@@ -66,17 +88,22 @@ def _evaluate(options: EvaluateOptions) -> None:
 
         plots.check(options.confusion)
         check_overwrites_nothing("--confusion", options.confusion, [options.network, options.data])
-    dataset = data_sets.load(options.data, options.data_dir).part(options.part)
+    split = data_sets.load(options.data, options.data_dir)
+    dataset = split.part(options.measured_part)
     if options.clean:
         dataset = dataset.cleaned()
+    in_file = len(split.train) + len(split.test)
+    with Progress() as progress:
+        dataset = placed_for(network, dataset, options.placed.known, progress)
     result = score(network, dataset)
     before = float_accuracy(network, dataset) if isinstance(network, SigmoidNetwork) else None
     if options.confusion is not None:
         _draw_confusion(options.confusion, options, network.name, result)
     if options.json_output:
-        print(json.dumps(_as_json(options, network.name, network.digest, result, before)))
+        about = _as_json(options, network.name, network.digest, result, before)
+        print(json.dumps(about | {"images_in_data": in_file}))
         return
-    _show(network.name, f"{options.data}, {options.part_in_words}", result)
+    _show(network.name, f"{options.data}, {options.part_in_words}", result, in_file)
     if before is not None:
         print(f"Exactly right before its weights were rounded to 8 bits: {before:.2%}")
     if options.table:
@@ -105,7 +132,8 @@ def _as_json(
         "network": name,
         "digest": digest,
         "data": options.data,
-        "part": options.part,
+        "part": options.measured_part,
+        "placed": options.placed,
         "clean": options.clean,
         "accuracy": result.accuracy,
         "images": result.images,
@@ -122,12 +150,15 @@ def _as_json(
     }
 
 
-def _show(name: str, where: str, result: Score) -> None:
+def _show(name: str, where: str, result: Score, in_data: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
     wrong = result.images - result.right - result.unknown
-    print(f"Network {printable(name)} on {printable(where)}: {result.images} images")
+    print(
+        f"Network {printable(name)} on {printable(where)}: {result.images} images of the "
+        f"{in_data} there"
+    )
     table = Table("reading", "images", "part", box=None)
     for column in table.columns[1:]:
         column.justify = "right"

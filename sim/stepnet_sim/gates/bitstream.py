@@ -122,7 +122,7 @@ def verify_bitstream(
     byte_cycles = BITS_PER_BYTE * divisor_for(clock_hz, baud)
     with RunningBoard(link, network, TIMEOUT_S, where=f"bitstream of {board.name}") as running:
         expected_cycles = cycles_per_image(network, running.identity.shape, byte_cycles)
-        readings = [running.infer(image) for image in images]
+        readings = [running.infer(image, placed=True) for image in images]
         cycles = link.chip.cycles
     different = sum(
         (reading.code, reading.cycles) != (code, expected_cycles)
