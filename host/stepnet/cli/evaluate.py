@@ -26,6 +26,7 @@ from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from stepnet.data.evaluation import Score
+    from stepnet.networks.kinds import AnyNetwork
 
 TABLE_ROWS = 16
 """How many characters stand below each other in the table before another column begins."""
@@ -43,8 +44,8 @@ class EvaluateOptions:
     part: Annotated[
         DataPart | None,
         typer.Option(
-            help="Part of the data set that is measured; all of a file and the test part of mnist "
-            "and unipen if not given.",
+            help="Part of the data set that is measured; if not given, the test part of mnist, of "
+            "unipen and of the file that the network learned from, and all of any other file.",
         ),
     ] = None
     placed: PlacedOption = Placed.AUTO
@@ -57,21 +58,6 @@ class EvaluateOptions:
         bool, typer.Option("--table", help="Add a table of all characters to the text.")
     ] = False
     json_output: JsonOption = False
-
-    @property
-    def measured_part(self) -> DataPart:
-        """The part of the data set that is measured."""
-        if self.part is not None:
-            return self.part
-        return DataPart.ALL if Path(self.data).suffix == ".npz" else DataPart.TEST
-
-    @property
-    def part_in_words(self) -> str:
-        """The part of the data set that is measured, as the end of a sentence."""
-        clean = "clean " if self.clean else ""
-        if self.measured_part is DataPart.ALL:
-            return f"all {clean}images"
-        return f"{clean}{self.measured_part} part"
 
 
 def _evaluate(options: EvaluateOptions) -> None:
@@ -89,7 +75,8 @@ def _evaluate(options: EvaluateOptions) -> None:
         plots.check(options.confusion)
         check_overwrites_nothing("--confusion", options.confusion, [options.network, options.data])
     split = data_sets.load(options.data, options.data_dir)
-    dataset = split.part(options.measured_part)
+    part = options.part or _part_never_learned(network, split.name)
+    dataset = split.part(part)
     if options.clean:
         dataset = dataset.cleaned()
     in_file = len(split.train) + len(split.test)
@@ -98,12 +85,12 @@ def _evaluate(options: EvaluateOptions) -> None:
     result = score(network, dataset)
     before = float_accuracy(network, dataset) if isinstance(network, SigmoidNetwork) else None
     if options.confusion is not None:
-        _draw_confusion(options.confusion, options, network.name, result)
+        _draw_confusion(options.confusion, options, part, network.name, result)
     if options.json_output:
-        about = _as_json(options, network.name, network.digest, result, before)
+        about = _as_json(options, part, network, result, before)
         print(json.dumps(about | {"images_in_data": in_file}))
         return
-    _show(network.name, f"{options.data}, {options.part_in_words}", result, in_file)
+    _show(network.name, f"{options.data}, {_in_words(part, options.clean)}", result, in_file)
     if before is not None:
         print(f"Exactly right before its weights were rounded to 8 bits: {before:.2%}")
     if options.table:
@@ -112,27 +99,44 @@ def _evaluate(options: EvaluateOptions) -> None:
         print(f"Confusion matrix: {printable(str(options.confusion))}")
 
 
+def _part_never_learned(network: AnyNetwork, data_name: str) -> DataPart:
+    """The part of a data set that tells how well a network reads what it never saw."""
+    learned_from = network.card.get("data", "").split(",")[0]
+    return DataPart.TEST if data_name in ("mnist", "unipen", learned_from) else DataPart.ALL
+
+
+def _in_words(part: DataPart, clean: bool) -> str:
+    words = "clean " if clean else ""
+    return f"all {words}images" if part is DataPart.ALL else f"{words}{part} part"
+
+
 evaluate = declared.command("evaluate", EvaluateOptions, _evaluate)
 
 
-def _draw_confusion(path: Path, options: EvaluateOptions, name: str, result: Score) -> None:
+def _draw_confusion(
+    path: Path, options: EvaluateOptions, part: DataPart, name: str, result: Score
+) -> None:
     from stepnet import plots
 
     title = (
-        f"{name} on {Path(options.data).stem}, {options.part_in_words}: "
+        f"{name} on {Path(options.data).stem}, {_in_words(part, options.clean)}: "
         f"{result.accuracy:.2%} of {result.images} images exactly right"
     )
     plots.confusion(result.confusion, result.characters, path, title)
 
 
 def _as_json(
-    options: EvaluateOptions, name: str, digest: str, result: Score, float_accuracy: float | None
+    options: EvaluateOptions,
+    part: DataPart,
+    network: AnyNetwork,
+    result: Score,
+    float_accuracy: float | None,
 ) -> dict[str, object]:
     return {
-        "network": name,
-        "digest": digest,
+        "network": network.name,
+        "digest": network.digest,
         "data": options.data,
-        "part": options.measured_part,
+        "part": part,
         "placed": options.placed,
         "clean": options.clean,
         "accuracy": result.accuracy,
@@ -155,10 +159,7 @@ def _show(name: str, where: str, result: Score, in_data: int) -> None:
     from rich.table import Table
 
     wrong = result.images - result.right - result.unknown
-    print(
-        f"Network {printable(name)} on {printable(where)}: {result.images} images of the "
-        f"{in_data} there"
-    )
+    print(f"Network {printable(name)} on {printable(where)}: {result.images} of {in_data} images")
     table = Table("reading", "images", "part", box=None)
     for column in table.columns[1:]:
         column.justify = "right"

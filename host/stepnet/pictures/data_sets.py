@@ -17,7 +17,7 @@ from stepnet.errors import DataError, ImageError
 from stepnet.networks.network import CharacterNetwork
 from stepnet.networks.placing import Placing, placing_of
 from stepnet.pictures.arrays import lies_as
-from stepnet.pictures.paper import MIN_CONTRAST, MIN_INK, find_ink
+from stepnet.pictures.paper import MIN_CONTRAST, MIN_INK, border, find_ink
 from stepnet.pictures.placing import place
 
 SAMPLE = 500
@@ -25,6 +25,9 @@ SAMPLE = 500
 
 MOST_ELSEWHERE = 0.05
 """The part of them that may lie elsewhere."""
+
+MIN_SIDE = 16
+"""The shorter side from which on images count as pictures of characters."""
 
 CAPITAL_QUANTILE = 0.9
 """Of a writer's characters so many parts are at most as high as the capitals; what is higher has an
@@ -39,13 +42,25 @@ def placing_in(images: NDArray[np.uint8]) -> Placing | None:
 
     images: (N, height, width) uint8, ink bright on 0.
     """
-    chosen = np.unique(np.linspace(0, len(images) - 1, SAMPLE, dtype=np.int64))
-    sample = [image for image in images[chosen] if image.any()]
+    sample = [image for image in _sample(images) if image.any()]
     for placing in Placing:
         elsewhere = sum(not lies_as(placing, image) for image in sample)
         if sample and elsewhere <= MOST_ELSEWHERE * len(sample):
             return placing
     return None
+
+
+def _on_paper(images: NDArray[np.uint8]) -> bool:
+    """Whether images show ink with paper around it: on hardly any does ink touch the border."""
+    if min(images.shape[1:]) < MIN_SIDE:
+        return False
+    rings = np.stack([border(image.astype(np.float32)) for image in _sample(images)])
+    touching = (rings.max(axis=1) - rings.min(axis=1)) >= MIN_CONTRAST
+    return bool(touching.mean() <= MOST_ELSEWHERE)
+
+
+def _sample(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return images[np.unique(np.linspace(0, len(images) - 1, SAMPLE, dtype=np.int64))]
 
 
 def placed_for(
@@ -87,16 +102,20 @@ def placed_to_learn(
     """The data set as a network is to learn from it, and how its characters lie then; None if in no
     way that is known.
 
-    placed: as in `placed_for`; with None they are placed unless they lie in a way that is known:
-        letters as large as their writer's capitals make them, digits all of one size.
+    placed: as in `placed_for`; with None they are placed if they lie in no way that is known, but
+        look like characters on paper: where each lies may mean something for other pictures.
+        Letters are then as large as their writer's capitals make them, digits all of one size.
 
     Raises DataError as `placed_for` does.
     """
     found = None if placed is False else placing_in(dataset.images)
-    if placed or found is not None:
+    if placed or found is not None or (placed is None and not _on_paper(dataset.images)):
         return dataset, found
     wanted = Placing.UNIPEN if any(map(str.isalpha, dataset.alphabet)) else Placing.MNIST
-    progress(f"Placing {len(dataset):,} characters like those of {wanted}")
+    progress(
+        f"Placing {len(dataset):,} characters like those of {wanted}; --placed yes takes the "
+        "images as they are"
+    )
     _, height, width = dataset.images.shape
     every = np.ones(len(dataset), dtype=np.bool_)
     return _placed(dataset, (height, width), wanted, every, anyhow=True), wanted
