@@ -16,27 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
-from stepnet.networks.lut import Counts, LutLayer, LutNetwork
-from stepnet.networks.network import Layer, Network
-from stepnet.networks.sigmoid import SigmoidLayer, SigmoidNetwork
-from stepnet_sim.fuzz.files import FileFuzzer
+from stepnet_sim.fuzz.files import FileFuzzer, small_networks
 
 MOST_MIB = 200
-
-
-def small_networks(folder: Path, seed: int) -> list[Path]:
-    """A file of each kind of network."""
-    draw = np.random.default_rng(seed)
-    weights = draw.choice([-1, 1], (7, 30))
-    step = Network("step", (Layer(weights, weights.sum(axis=1) // 2),), 6, 5)
-    real = (SigmoidLayer(draw.normal(size=(7, 30)), draw.normal(size=7)),)
-    sigmoid = SigmoidNetwork("sigmoid", real, 6, 5)
-    tables = LutLayer(draw.integers(0, 30, (21, 4)), draw.integers(0, 1 << 16, 21), 30)
-    counts = Counts(np.arange(21) % 7, np.ones(7, dtype=int))
-    lut = LutNetwork("lut", (tables,), 6, 5, counts=counts)
-    return [network.save(folder / f"{network.name}.npz") for network in (step, sigmoid, lut)]
 
 
 def measure(files: int, seed: int) -> dict[str, object]:

@@ -29,8 +29,11 @@ from stepnet.data.sets import Dataset
 from stepnet.errors import StepnetError
 from stepnet.learning.config import Config
 from stepnet.learning.run import Run
+from stepnet.networks.lut import Counts, LutLayer, LutNetwork
+from stepnet.networks.network import Layer, Network
 from stepnet.networks.network_file import content_digest
 from stepnet.networks.shipped import load_any_network
+from stepnet.networks.sigmoid import SigmoidLayer, SigmoidNetwork
 from stepnet_hdl.flow.cache import DIGESTS, BuildCache
 from stepnet_hdl.flow.delivery import Delivery
 
@@ -277,6 +280,19 @@ class FileFuzzer:
         record = {"epoch": 1, "loss": 0.5, "accuracy": 0.5, "seconds": 1.0}
         run.keep(record, DeltaLearner(self._config, self._dataset).state())
         return (folder / "checkpoint.npz").read_bytes()
+
+
+def small_networks(folder: Path, seed: int) -> list[Path]:
+    """A file of each kind of network."""
+    draw = np.random.default_rng(seed)
+    weights = draw.choice([-1, 1], (7, 30))
+    step = Network("step", (Layer(weights, weights.sum(axis=1) // 2),), 6, 5)
+    real = (SigmoidLayer(draw.normal(size=(7, 30)), draw.normal(size=7)),)
+    sigmoid = SigmoidNetwork("sigmoid", real, 6, 5)
+    tables = LutLayer(draw.integers(0, 30, (21, 4)), draw.integers(0, 1 << 16, 21), 30)
+    counts = Counts(np.arange(21) % 7, np.ones(7, dtype=int))
+    lut = LutNetwork("lut", (tables,), 6, 5, counts=counts)
+    return [network.save(folder / f"{network.name}.npz") for network in (step, sigmoid, lut)]
 
 
 def _small_dataset(seed: int) -> Dataset:
