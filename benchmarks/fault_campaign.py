@@ -1,4 +1,4 @@
-"""Images on two boards while everything around them goes wrong; and files that are not as they were.
+"""Images on two boards while everything around them goes wrong; and damaged and forged files.
 
     python benchmarks/fault_campaign.py [--images 100000] [--faults 200] [--files 10000]
         [--seed 0] [--json]
@@ -50,7 +50,7 @@ MOST_GROWTH_MIB = 16
 
 
 def small_network() -> Network:
-    """One layer of MNIST's size, so that the simulated chip takes no longer than the connections."""
+    """One layer of MNIST's size, so that the chips take no longer than the connections."""
     weights = np.random.default_rng(0).choice([-1, 1], (7, 784))
     alphabet = "".join(map(chr, range(1, 128)))
     return Network("one-layer", (Layer(weights, weights.sum(axis=1) // 2),), alphabet=alphabet)

@@ -601,7 +601,7 @@ def test_a_closed_pipe_is_no_error(network_file, pictures, command):
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_full_disk_behind_the_output_is_one_sentence(stream):
     """And Python does not add that it could not write the rest."""
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         words = [*STEPNET, "networks", *(["absent"] if stream == "stderr" else [])]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: full}
         done = subprocess.run(words, **streams, text=True, check=False)
@@ -619,7 +619,7 @@ def test_a_closed_stream_is_no_error(closed, tmp_path):
     words = ["sh", "-c", f'exec "$@" {closed}', "sh", *STEPNET, "networks", "digits"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("digits\n") != (">&-" in closed and "2>&-" != closed)
+    assert done.stdout.startswith("digits\n") != (">&-" in closed and closed != "2>&-")
 
 
 @pytest.mark.parametrize(

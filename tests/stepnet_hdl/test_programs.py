@@ -1,10 +1,10 @@
 """Programs end with whoever started them."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_a_program_runs_to_its_end(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path} \n", "said")
     assert run_program(["sh", "-c", "exit 3"]).returncode == 3
     assert run_program(["sh", "-c", "kill -9 $$"]).returncode == 128 + 9
-    assert run_program(["env"], env={"ONLY": "this"}).stdout == "ONLY=this\n"
+    assert "ONLY=this" in run_program(["env"], env={"ONLY": "this"}).stdout.splitlines()
     assert run_program(["printf", "\\377"]).stdout == "\N{REPLACEMENT CHARACTER}"
 
 
@@ -38,13 +38,13 @@ run_program(["sh", "-c", f"sleep 1000 & echo $! > {sys.argv[1]}; echo $$ >> {sys
 
 def is_running(number):
     try:
-        with open(f"/proc/{number}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+        status = Path(f"/proc/{number}/stat").read_text()
     except OSError:
         return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="looks into /proc")
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_what_a_program_started_ends_with_whoever_started_it(tmp_path, how):
     told = tmp_path / "numbers"

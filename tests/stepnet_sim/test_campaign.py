@@ -1,4 +1,4 @@
-"""The quick faults of the campaign, each once; the benchmark commits all of them, two hundred in all."""
+"""The quick faults of the campaign; the benchmark commits two hundred of all kinds."""
 
 import random
 import sys

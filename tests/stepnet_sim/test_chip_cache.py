@@ -1,4 +1,4 @@
-"""Compiled chips in the user's cache: run only as they were compiled, and only from private folders."""
+"""Compiled chips in a cache: run only as they were compiled, and from private folders alone."""
 
 import os
 

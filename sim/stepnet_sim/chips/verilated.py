@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager

@@ -2,8 +2,8 @@
 
 Networks of every kind, data sets, checkpoints, and what lies in a cache: files as they are written,
 with bits flipped, pieces cut out, doubled and mixed, numbers of the archive's format replaced; and
-files made on purpose, with arrays of odd types and sizes, headers of other types under a digest that
-is right, pickles, and archives that want to become a thousand times as large.
+files made on purpose, with arrays of odd types and sizes, headers of other types under a digest
+that is right, pickles, and archives that want to become a thousand times as large.
 """
 
 from __future__ import annotations
@@ -160,9 +160,7 @@ class FileFuzzer:
         """Another number somewhere in what a zip says of itself."""
         draw = self._random
         starts = [
-            place
-            for mark in (b"PK\1\2", b"PK\3\4", b"PK\5\6")
-            for place in _places(content, mark)
+            place for mark in (b"PK\1\2", b"PK\3\4", b"PK\5\6") for place in _places(content, mark)
         ]
         if not starts:
             return
@@ -287,8 +285,8 @@ def small_networks(folder: Path, seed: int) -> list[Path]:
     draw = np.random.default_rng(seed)
     weights = draw.choice([-1, 1], (7, 30))
     step = Network("step", (Layer(weights, weights.sum(axis=1) // 2),), 6, 5)
-    real = (SigmoidLayer(draw.normal(size=(7, 30)), draw.normal(size=7)),)
-    sigmoid = SigmoidNetwork("sigmoid", real, 6, 5)
+    real = draw.normal(size=(7, 31)).astype(np.float32)
+    sigmoid = SigmoidNetwork("sigmoid", (SigmoidLayer(real[:, :30], real[:, 30]),), 6, 5)
     tables = LutLayer(draw.integers(0, 30, (21, 4)), draw.integers(0, 1 << 16, 21), 30)
     counts = Counts(np.arange(21) % 7, np.ones(7, dtype=int))
     lut = LutNetwork("lut", (tables,), 6, 5, counts=counts)
@@ -340,7 +338,7 @@ def _zipped(members: dict[str, bytes], packing: int) -> bytes:
 
 def _saved(arrays: Arrays) -> bytes:
     file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
+    np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
 
 
