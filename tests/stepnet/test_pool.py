@@ -190,7 +190,7 @@ class Shrinking(peer.LeavingOnce):
             return super().answer(payload)
         except HangUpError:
             self.clear()
-            self.shape = EngineShape(16, 16, 4, 4)
+            self.shape = EngineShape(16, 16, 4096, 512)
             raise
 
 
@@ -201,8 +201,9 @@ def test_a_board_that_comes_back_too_small_says_so(open_peers):
     assert isinstance(failed.failure, BoardError)
     assert str(failed.failure) == (
         f"The board at {wheres[0]!r} is another one since it came back, and cannot infer network "
-        "'small' (Layer 0 takes 30 inputs, but the engine holds at most 16); connect the one that "
-        "was there, or open it with a network that fits."
+        "'small' (Network 'small' does not fit the engine: layer 0 has 30 inputs, the engine takes "
+        "up to 16; use a smaller network or an engine of a larger shape); connect the one that was "
+        "there, or open the pool with a network that fits."
     )
     assert alive.failure is None
 

@@ -11,7 +11,7 @@ from stepnet.boards.identity import Identity, read_identity
 from stepnet.boards.loading import send_network
 from stepnet.cores.engine.memory_image import MemoryImage, memory_image
 from stepnet.cores.engine.shape import EngineShape
-from stepnet.errors import BoardError, LinkBrokenError, LinkError, NetworkError
+from stepnet.errors import BoardError, LinkBrokenError, LinkError
 from stepnet.link.exchange import Exchange, Message
 from stepnet.link.link import Link
 from stepnet.link.messages import Request
@@ -104,21 +104,12 @@ class Session:
         """See who is there now, and load the network unless the board holds it.
 
         Once this is done, nothing from before is in flight: it is answered, refused or lost.
-
-        Raises BoardError if who is there now cannot infer the network.
         """
         self._identify(timeout_s)
-        try:
-            if not self._identity.takes_loads:
-                self._check_built_in(self._network)
-            elif not self._holds(image := self._memory_image(self._network)):
-                self._send(image)
-        except NetworkError as error:
-            raise BoardError(
-                f"The board at {self._where!r} is another one since it came back, and cannot infer "
-                f"network {self._network.name!r} ({str(error).removesuffix('.')}); connect the one "
-                "that was there, or open it with a network that fits."
-            ) from error
+        if not self._identity.takes_loads:
+            self._check_built_in(self._network)
+        elif not self._holds(image := self._memory_image(self._network)):
+            self._send(image)
         self.exchange.in_doubt = False
 
     def reconnect(self, broke: LinkBrokenError) -> None:
