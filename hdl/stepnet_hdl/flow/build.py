@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stepnet.errors import BuildError, StepnetError
-from stepnet.files import write_text, write_whole
+from stepnet.files import read_text
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.flow.cache import BuildCache, source_key
+from stepnet_hdl.flow.delivery import MOST_REPORT_BYTES, PICTURE, REPORT, Delivery, keep_log
 from stepnet_hdl.flow.report import BuildReport, report_from_json
 from stepnet_hdl.flow.tools import find_flow_tool
 
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from stepnet_hdl.flow.run import Built, Progress
     from stepnet_hdl.flow.tools import Tool
 
-REPORT = "report.json"
-PICTURE = "placement.png"
-LOG = "stepnet.log"
 TOOL_LOGS = ("stepnet.rpt", "stepnet.tim")
 """Of synthesis, and of place and route."""
 
@@ -64,17 +62,21 @@ def build(
     """Put bitstream, report and picture of the placement into `folder`, from the cache if the same
     was built before.
 
+    They take the place of those of an earlier build, once all of them are there; whatever else is
+    in `folder` stays.
+
     Raises MissingToolError if a tool is missing or too old; NetworkError if there is no such
     network; BuildError if there is no such board, the network cannot be built into it, a tool
-    fails, with its log left in `folder`, or the clock is not met. Then there is no bitstream in
-    `folder`, and no folder that was not there before unless it has a log.
+    fails, with its log left in `folder`, the clock is not met, or a file of somebody else would be
+    written over. Then all that was in `folder` is as it was, and there is no folder that was not
+    there before unless it has a log.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    _empty(folder)
+    delivery = Delivery(folder)
     try:
         entry, report = find_or_build(settings, folder, progress=progress, cache=cache)
         _check_clock(report)
-        _deliver(entry, report)
+        report = delivery.put(entry, report)
     except StepnetError:
         for path in made:
             with suppress(OSError):  # a log may be there
@@ -103,7 +105,7 @@ def find_or_build(
     cached = entry is not None
     if entry is None:
         entry, cached = _build_or_find(settings, network, folder, key, cache, progress)
-    report = report_from_json((entry / REPORT).read_text())
+    report = _cached_report(entry)
     report = dataclasses.replace(
         report,
         board=settings.board,
@@ -113,6 +115,16 @@ def find_or_build(
         cached=cached,
     )
     return entry, report
+
+
+def _cached_report(entry: Path) -> BuildReport:
+    try:
+        return report_from_json(read_text(entry / REPORT, MOST_REPORT_BYTES))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BuildError(
+            f"The report of the cached build {str(entry)!r} cannot be read; delete that folder, "
+            "and it is built again."
+        ) from error
 
 
 def _build_or_find(
@@ -155,7 +167,7 @@ def _build_or_find(
         try:
             entry = cache.add(digest, fill)
         except ToolFailedError as error:
-            log = write_text(folder / LOG, error.log)
+            log = keep_log(folder, error.log)
             raise BuildError(
                 f"The build for {board.name} failed ({error}); {str(log)!r} has the whole story."
             ) from error
@@ -226,42 +238,14 @@ def _finish(work: Path, built: Built, report: BuildReport) -> None:
 
 
 def _digest(plan: Plan, tools: dict[str, Tool], seeds: Sequence[int]) -> str:
-    words = [plan.digest, *map(str, tools.values()), *map(str, seeds)]
+    # A report of other fields, from another version of this program, is no result for this one.
+    fields = [field.name for field in dataclasses.fields(BuildReport)]
+    words = [plan.digest, *map(str, tools.values()), *map(str, seeds), *fields]
     return hashlib.sha256("\0".join(words).encode()).hexdigest()
 
 
 def _tool_in_words(name: str) -> str:
     return str(find_flow_tool(name))
-
-
-def _empty(folder: Path) -> None:
-    """Make the folder, without what an earlier build left there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for pattern in ("stepnet.*", REPORT, PICTURE):
-            for path in folder.glob(pattern):
-                path.unlink()
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-
-
-def _deliver(entry: Path, report: BuildReport) -> None:
-    """Copy the result; the report comes last, so that where it is, all is."""
-    folder = report.bitstream.parent
-    try:
-        for path in (report.bitstream, report.picture):
-            content = (entry / path.name).read_bytes()
-            write_whole(path, lambda file, content=content: file.write(content))
-        write_text(folder / REPORT, report.to_json())
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-
-
-def _cannot_write(folder: Path, error: OSError) -> BuildError:
-    return BuildError(
-        f"The folder {str(folder)!r} cannot be written ({error.strerror}); "
-        "name another with --output."
-    )
 
 
 def _check_clock(report: BuildReport) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,7 @@ class BuildReport:
     seconds: by step; what it took when it was built.
     cached: whether the result was there already.
     network: that is built in, by name; None for none.
+    digests: SHA-256 of the files that lie beside the report, by name; empty in the cache.
     """
 
     board: str
@@ -92,6 +93,7 @@ class BuildReport:
     seconds: dict[str, float]
     cached: bool = False
     network: str | None = None
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def spare(self) -> float:

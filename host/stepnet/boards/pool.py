@@ -19,7 +19,7 @@ from typing import Self
 from stepnet.boards.board import Board, ImageLike, Reading, open_board
 from stepnet.boards.packing import Told
 from stepnet.cores.engine.memory_image import image_bytes
-from stepnet.errors import BoardError
+from stepnet.errors import BoardError, NetworkError
 from stepnet.link.frames import window
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tokens import without_token
@@ -271,6 +271,8 @@ class Pool:
                         self._finish(worker, held, reading, None)
                 except BoardError:
                     raise
+                except NetworkError as error:
+                    raise _another_board(worker, error) from error
                 except Exception:
                     self._infer_singly(worker, held)
         except BoardError as error:
@@ -340,6 +342,16 @@ class Pool:
             self._work.notify_all()
             for stream in self._streams:
                 stream.progress.notify()
+
+
+def _another_board(worker: _Worker, error: NetworkError) -> BoardError:
+    """What a worker fails with whose board came back after a break as one that is too small."""
+    network = worker.board.network.name
+    return BoardError(
+        f"The board at {worker.where!r} is another one since it came back, and cannot infer "
+        f"network {network!r} ({str(error).removesuffix('.')}); connect the one that was there, or "
+        "open the pool with a network that fits."
+    )
 
 
 def _readings(tasks: deque[_Task]) -> Iterator[Reading]:

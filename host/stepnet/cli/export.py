@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepnet.cli.options import JsonOption, check_overwrites_nothing
+from stepnet.errors import FormatError
 from stepnet.printable import printable
 
 if TYPE_CHECKING:
@@ -36,7 +39,8 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="File to write, for verilog a folder; by the network's name if not given."
+            help="File to write, for verilog a folder; a new one by the network's name if not "
+            "given."
         ),
     ] = None,
     batch: Annotated[
@@ -71,7 +75,7 @@ def _exporter(to: str, batch: int) -> Exporter:
     def to_qonnx(network: Network, output: Path | None) -> list[Path]:
         from stepnet.formats.qonnx_export import write_qonnx
 
-        return [write_qonnx(network, output or Path(f"{network.name}.onnx"), batch)]
+        return [write_qonnx(network, output or _own_place(network, ".onnx"), batch)]
 
     exporters: dict[str, Exporter] = {"qonnx": to_qonnx, "c": _to_c}
     if to in exporters:
@@ -86,4 +90,15 @@ def _exporter(to: str, batch: int) -> Exporter:
 def _to_c(network: Network, output: Path | None) -> list[Path]:
     from stepnet.formats.c_export import write_c
 
-    return [write_c(network, output or Path(f"{network.name}.c"))]
+    return [write_c(network, output or _own_place(network, ".c"))]
+
+
+def _own_place(network: Network, ending: str) -> Path:
+    """A new file in this folder, by the network's name, which somebody else may have given it."""
+    name = re.sub(r"[^\w.-]+", "_", network.name).lstrip(".-") or "network"
+    path = Path(f"{name}{ending}")
+    if os.path.lexists(path):
+        raise FormatError(
+            f"The file {str(path)!r} exists; name it with --output to replace it, or another one."
+        )
+    return path

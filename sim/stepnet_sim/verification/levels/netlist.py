@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.flow.build_plan import synthesis_script
+from stepnet_hdl.flow.programs import run_program
 from stepnet_hdl.flow.tools import find_flow_tool
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
@@ -124,13 +124,8 @@ def netlist_library(
 def _yosys(board: BoardType, script: str, folder: Path) -> None:
     (folder / "chip.ys").write_text(script)
     log = folder / "synthesis.log"
-    done = subprocess.run(
-        [find_flow_tool("yosys").path, "-q", "-l", log.name, "chip.ys"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [find_flow_tool("yosys").path, "-q", "-l", log.name, "chip.ys"]
+    done = run_program(command, cwd=folder)
     if done.returncode:
         raise BuildError(f"The synthesis for {board.device} failed; {str(log)!r} says why.")
 
