@@ -190,7 +190,7 @@ def test_a_full_stop_alone_stays_small():
     [
         ("unipen, 79537 images of the training part", Placing.UNIPEN),
         ("mnist, 60000 images of the training part", Placing.MNIST),
-        (None, Placing.MNIST),
+        (None, None),
     ],
 )
 def test_the_card_tells_the_framing(data, placing):
