@@ -108,22 +108,33 @@ def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None
 
 
 def normalise(
-    picture: Picture, height: int = 28, width: int = 28, placing: Placing = Placing.MNIST
+    picture: Picture,
+    height: int = 28,
+    width: int = 28,
+    placing: Placing = Placing.MNIST,
+    *,
+    capital_height: float | None = None,
 ) -> NDArray[np.uint8]:
     """One character as network input: (height, width) uint8 grey values, bright ink on 0.
 
-    placing: how the characters lie in the data that the network learned from; see `placing_of`.
+    placing: how the characters lie in the data that the network learned from; see
+        `stepnet.networks.placing.placing_of`.
+    capital_height: how many pixels of the picture the writer's capitals are high, under `UNIPEN`;
+        if it is not known, the character counts as one.
 
     1. What is transparent becomes white; colours become grey.
     2. Paper is found and taken away: `stepnet.pictures.paper.find_ink`.
-    3. The ink is cut out, scaled and centred: `stepnet.pictures.placing.frame`.
+    3. The ink is cut out, scaled and centred: `stepnet.pictures.placing.place`.
 
     Images of MNIST come out as they went in, but for one in a thousand.
 
     Raises ImageError if the picture is empty or blank, too large, or an array of another form, and
     as `read_picture` does.
     """
-    return place(find_ink(*grey_values(picture)).strength, height, width, placing)
+    ink = find_ink(*grey_values(picture))
+    if capital_height is not None:
+        capital_height /= ink.reduction
+    return place(ink.strength, height, width, placing, capital_height)
 
 
 def grey_values(picture: Picture, name: str | None = None) -> tuple[NDArray[np.float32], str]:
