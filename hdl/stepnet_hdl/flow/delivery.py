@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stepnet.errors import BuildError
-from stepnet.files import open_regular, read_text, sha256_of, write_text, write_whole
+from stepnet.files import open_regular, read_text, sha256_of, write_text, write_together
 from stepnet_hdl.flow.report import BuildReport, report_from_json
 
 REPORT = "report.json"
@@ -48,18 +48,17 @@ class Delivery:
     def put(self, entry: Path, report: BuildReport) -> BuildReport:
         """Copy a result from the cache; returns its report as it is in the folder.
 
-        Each file appears whole, and the report last.
+        All are whole before the first takes its place; the report, which lists the others, is the
+        last to do so.
         """
         names = (report.bitstream.name, report.picture.name)
         try:
             contents = {name: (entry / name).read_bytes() for name in names}
             digests = {name: hashlib.sha256(each).hexdigest() for name, each in contents.items()}
             self._check_free(digests)
-            for name, content in contents.items():
-                write_whole(self._folder / name, lambda file, content=content: file.write(content))
-            self._remove_stale(names)
             report = dataclasses.replace(report, digests=digests)
-            write_text(self._folder / REPORT, report.to_json())
+            write_together(self._folder, {**contents, REPORT: report.to_json().encode()})
+            self._remove_stale(names)
         except OSError as error:
             raise _cannot_write(self._folder, error) from error
         return report
