@@ -15,8 +15,8 @@ from filelock import FileLock
 from PIL import Image
 
 from stepnet.data import sets as data
+from stepnet.networks.placing import Placing
 from stepnet.pictures.picture import normalise
-from stepnet.pictures.placing import Placing
 from stepnet.samples import sample_pictures
 
 # A shell makes its background jobs ignore Ctrl-C, and what they start inherits that; programs that

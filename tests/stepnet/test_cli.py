@@ -25,9 +25,9 @@ from stepnet.cli.output import Progress
 from stepnet.cli.render import grey_picture, plain_picture
 from stepnet.link.messages import Refusal, Request
 from stepnet.networks import reference
+from stepnet.networks.placing import Placing
 from stepnet.networks.random_networks import random_network
 from stepnet.pictures.picture import normalise
-from stepnet.pictures.placing import Placing
 from stepnet.samples import sample_pictures
 
 STEPNET = (sys.executable, "-m", "stepnet")

@@ -8,9 +8,10 @@ from stepnet import Layer, Network
 from stepnet.boards.board import Reading
 from stepnet.errors import ImageError
 from stepnet.networks import reference
+from stepnet.networks.placing import Placing, placing_of
 from stepnet.networks.shipped import load_network
 from stepnet.pictures.pieces import label
-from stepnet.pictures.placing import Placing, place, placing_of
+from stepnet.pictures.placing import place
 from stepnet.pictures.text_line import UNKNOWN_CHARACTER, find_line, read_text, segment_line
 from stepnet.samples import sample_pictures
 

@@ -23,7 +23,7 @@ from stepnet_hdl.flow.tools import find_flow_tool
 
 if TYPE_CHECKING:
     from stepnet.networks.network import Network
-    from stepnet_hdl.boards.catalogue import Board
+    from stepnet_hdl.boards.catalogue import BoardType
     from stepnet_hdl.flow.build_plan import Plan
     from stepnet_hdl.flow.run import Built, Progress
     from stepnet_hdl.flow.tools import Tool
@@ -178,7 +178,7 @@ def _build_or_find(
 
 def _report(
     built: Built,
-    board: Board,
+    board: BoardType,
     baud: int,
     clock_hz: int,
     plan: Plan,

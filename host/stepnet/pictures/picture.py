@@ -21,8 +21,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stepnet.errors import ImageError
 from stepnet.files import open_file_or_pipe
+from stepnet.networks.placing import Placing
 from stepnet.pictures.paper import find_ink
-from stepnet.pictures.placing import Placing, place
+from stepnet.pictures.placing import place
 
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]"
 """A path; the bytes of an image file; from Pillow in any mode; or an array of uint8 of shape
@@ -175,13 +176,16 @@ def _grey(picture: Image.Image | NDArray[np.generic], what: str) -> NDArray[np.f
 
 def _from_array(array: NDArray[np.generic]) -> Image.Image:
     array = np.asarray(array)
+    if array.ndim == 3 and 1 in (array.shape[0], array.shape[2]):
+        array = array.reshape([side for side in array.shape if side != 1])
     if array.dtype == np.bool_ and array.ndim == 2:
         array = array.astype(np.uint8) * np.uint8(255)
     coloured = array.ndim == 3 and array.shape[2] in (3, 4)
     if array.dtype != np.uint8 or not (array.ndim == 2 or coloured):
         raise ImageError(
             f"An array of {array.dtype} with shape {array.shape} is no picture; give uint8 of "
-            "shape (H, W), (H, W, 3) or (H, W, 4), or bool of shape (H, W)."
+            "shape (H, W), (H, W, 3) or (H, W, 4), or bool of shape (H, W); of values from 0 to 1 "
+            "that is `numpy.uint8(255 * array)`."
         )
     if 0 in array.shape:
         return Image.new("L", (array.shape[1], array.shape[0]))

@@ -25,7 +25,7 @@ from stepnet.networks import reference
 from stepnet.networks.network import Network
 from stepnet.samples import sample_pictures
 from stepnet.temporary import temporary_folder
-from stepnet_hdl.boards.catalogue import Board, find_board
+from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.flow.build import NETLIST, BuildSettings, find_or_build
 from stepnet_hdl.shipping.manifest import Manifest, read_manifest, shipped_folder
 from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
@@ -97,7 +97,7 @@ def verify_shipped(
 
 
 def verify_bitstream(
-    board: Board,
+    board: BoardType,
     source: Path,
     network: Network,
     images: NDArray[np.uint8],
@@ -122,7 +122,7 @@ def verify_bitstream(
     byte_cycles = BITS_PER_BYTE * divisor_for(clock_hz, baud)
     with RunningBoard(link, network, TIMEOUT_S, where=f"bitstream of {board.name}") as running:
         expected_cycles = cycles_per_image(network, running.identity.shape, byte_cycles)
-        readings = [running.infer(image) for image in images]
+        readings = [running.infer(image, placed=True) for image in images]
         cycles = link.chip.cycles
     different = sum(
         (reading.code, reading.cycles) != (code, expected_cycles)
@@ -135,7 +135,7 @@ def verify_bitstream(
 
 
 def bitstream_link(
-    board: Board,
+    board: BoardType,
     source: Path,
     *,
     clock_hz: int,

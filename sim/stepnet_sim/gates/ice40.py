@@ -21,7 +21,7 @@ from stepnet_hdl.flow.programs import run_program
 from stepnet_sim.gates.cells import yosys_models
 
 if TYPE_CHECKING:
-    from stepnet_hdl.boards.catalogue import Board
+    from stepnet_hdl.boards.catalogue import BoardType
 
 MEMORY_PORTS = {"ADDRESS": 14, "DATAIN": 16, "MASKWREN": 4, "DATAOUT": 16}
 """Buses of an SB_SPRAM256KA and their widths; its other ports are single wires."""
@@ -51,7 +51,7 @@ def cell_models() -> str:
     return yosys_models("ice40/cells_sim.v")
 
 
-def bitstream_verilog(bitstream: Path, board: Board) -> str:
+def bitstream_verilog(bitstream: Path, board: BoardType) -> str:
     """Verilog of a bitstream for an iCE40 board: module `chip` as harness.cpp drives it, with the
     serial pins of `board`, its clock after the PLL, and models of the cells.
 

@@ -89,7 +89,7 @@ class Proof:
         so many cycles; with it, by k-induction over so many, for all time.
     any_state: whether the block, submodule `dut` of the harness, may start in any state whatever.
     mutants: ways to break the block, each of which the proof has to refuse.
-    lemma: the block with one more claim inside, which the induction needs to know; it is proven
+    lemma: a block with one more claim inside, which the induction needs to know; it is proven
         together with the others.
     quick: whether it takes seconds only.
     """
