@@ -109,6 +109,16 @@ def _steady(result: dict[str, Any]) -> str:
     )
 
 
+def _faults(result: dict[str, Any]) -> str:
+    files = result["mutated_files"]
+    return (
+        f"{result['wrong']}, {result['lost']}, {len(result['broken_promises'])}, "
+        f"{result['memory_growth_mib']} MiB in {result['images']:,} images with "
+        f"{result['faults']} faults of {result['kinds']} kinds, {result['seconds']:.0f} s; "
+        f"{files['failures']}, {files['peak_memory_mib']:.0f} MiB in {files['files']:,} files"
+    )
+
+
 def _imports(result: dict[str, Any]) -> str:
     return "; ".join(
         f"{kind}: {found['seconds']} s, {found['as_qonnx_reads']:,}"
@@ -268,6 +278,14 @@ BENCHMARKS = (
         lambda result: (
             f"{result['failures']} in {result['inputs']:,}, {result['duration_s']:.0f} s"
         ),
+    ),
+    Benchmark(
+        "images on two boards while all around them goes wrong: wrong, lost, broken promises, "
+        "growth of memory; damaged and forged files: failures, memory",
+        "0, 0, 0, at most 16 MiB in 100,000 images with 200 faults of 12 kinds; 0, at most 200 MiB "
+        "in 10,000 files",
+        script("fault_campaign"),
+        _faults,
     ),
 )
 

@@ -9,12 +9,12 @@ import os
 import select
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from stepnet.temporary import open_part
+from stepnet.temporary import open_part, temporary_folder
 
 _KINDS = (
     (stat.S_ISFIFO, "it is a pipe"),
@@ -161,6 +161,22 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
     """`write_whole` for text, as UTF-8."""
     return write_whole(path, lambda file: file.write(text.encode()))
+
+
+def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files by their names into a folder; none takes its place before all are whole.
+
+    Raises OSError as `write_whole`; then all that was in the folder is as it was.
+    """
+    with temporary_folder(folder) as made:
+        for name, content in contents.items():
+            write_whole(made / name, lambda file, content=content: file.write(content))
+            mode = _mode_of(folder / name)
+            if mode is not None:
+                (made / name).chmod(mode)
+        for name in contents:
+            (made / name).replace(folder / name)
+    sync_folder(folder)
 
 
 def claim_folder(folder: Path, marker: str) -> None:

@@ -1,6 +1,7 @@
 """Data sets: what is read, how it is split, and what is refused with which sentence."""
 
 import gzip
+import os
 import sys
 
 import numpy as np
@@ -331,6 +332,20 @@ def test_what_was_downloaded_is_read_and_not_fetched_again(
         path.unlink()
     again = data.load("mnist", tmp_path / "fetched")
     np.testing.assert_array_equal(again.test.images, fetched.test.images)
+
+
+def test_a_download_does_not_open_the_cache_to_others(tmp_path, monkeypatch):
+    """Whatever the umask leaves: compiled chips in it would not be trusted."""
+    monkeypatch.setattr(data.platformdirs, "user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.delenv(data.DATA_DIR_VARIABLE, raising=False)
+    monkeypatch.setattr(data, "MNIST_MIRRORS", ("http://127.0.0.1:1/",))
+    before = os.umask(0o002)
+    try:
+        with pytest.raises(DataError, match="the download failed"):
+            data.load("mnist")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "stepnet").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_download_without_pooch_names_the_extra(tmp_path, monkeypatch):

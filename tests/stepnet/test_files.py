@@ -88,6 +88,28 @@ def test_what_is_no_file_is_not_replaced(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "pipe"]
 
 
+def test_files_that_belong_together_take_their_places_together(tmp_path, monkeypatch):
+    """Where the second finds no room the first one waits, and what was there stays."""
+    for name in ("a", "b"):
+        write_text(tmp_path / name, "old")
+    (tmp_path / "a").chmod(0o640)
+
+    def no_room(path, write):
+        if Path(path).name == "b":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write_whole(path, write)
+
+    with monkeypatch.context() as full:
+        full.setattr(files, "write_whole", no_room)
+        with pytest.raises(OSError, match="No space left"):
+            files.write_together(tmp_path, {"a": b"new", "b": b"new"})
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "old", "b": "old"}
+    files.write_together(tmp_path, {"a": b"new", "b": b"new", "c": b"new"})
+    assert [(tmp_path / name).read_text() for name in "abc"] == ["new"] * 3
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_a_full_disk_leaves_what_was_there(tmp_path):
     path = write_text(tmp_path / "a.txt", "old")
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -251,6 +251,37 @@ def test_layers_that_are_not_supported_are_named(tmp_path):
     )
 
 
+@pytest.mark.parametrize("kind", ["external", "soft", "virtual", "elsewhere", "text"])
+def test_weights_come_out_of_this_file_alone(kind, tmp_path):
+    """HDF5 would open any other file, a pipe too, that the file names."""
+    path = tmp_path / "model.h5"
+    model = Model()
+    model.add("Flatten")
+    model.add("Dense", {"kernel": np.ones((8, 3), np.float32)}, use_bias=False)
+    model.save(path)
+    with h5py.File(path, "r+") as file:
+        group = file["model_weights/dense_2"]
+        (name,) = group.attrs["weight_names"]
+        del group[name]
+        match kind:
+            case "external":
+                group[name] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/secret")
+            case "soft":
+                group[name] = h5py.SoftLink("/model_weights")
+            case "virtual":
+                layout = h5py.VirtualLayout((8, 3), "f4")
+                layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "secret", (8, 3))
+                group.create_virtual_dataset(name, layout)
+            case "elsewhere":
+                outside = [(str(tmp_path / "secret"), 0, 96)]
+                group.create_dataset(name, (8, 3), "f4", external=outside)
+            case _:
+                group.create_dataset(name, (8, 3), "S1000")
+    linked = "no model of Keras or is damaged" if kind in ("external", "soft") else "no numbers in"
+    with pytest.raises(FormatError, match=linked):
+        stepnet.from_keras(path)
+
+
 def test_weights_without_a_model_and_nan_are_refused(tmp_path):
     path = tmp_path / "m.h5"
     model = bnn(STE_SIGN, STE_SIGN)

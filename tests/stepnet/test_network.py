@@ -107,6 +107,11 @@ NETWORK_REFUSALS = {
         {"height": 0},
         "An image of 0 x 3 pixels is empty; height and width are at least 1.",
     ),
+    "too large an image": (
+        {"height": 256, "width": 257},
+        "An image of 256 x 257 pixels is more than a network reads; take one of at most 65,536 "
+        "pixels.",
+    ),
     "ink threshold": (
         {"ink_threshold": 256},
         "The ink threshold 256 is no grey value; choose 0 to 255.",

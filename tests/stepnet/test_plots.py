@@ -283,6 +283,16 @@ def test_a_picture_that_is_no_png_is_refused(tmp_path):
     )
 
 
+def test_a_picture_that_fills_the_memory_is_refused(tmp_path):
+    layer = Layer(np.ones((7, 65_536), dtype=int), np.zeros(7, dtype=int))
+    with pytest.raises(plots.PictureError) as caught:
+        plots.first_layer(Network("wide", (layer,), 1, 65_536), tmp_path / "wide.png")
+    assert str(caught.value) == (
+        "The picture would have 524,404 x 71 pixels, and at most 32 million are drawn; draw fewer "
+        "neurons, or a smaller network."
+    )
+
+
 def test_a_folder_that_is_missing_is_named(tmp_path):
     path = tmp_path / "absent" / "curves.png"
     with pytest.raises(plots.PictureError) as caught:

@@ -123,6 +123,19 @@ def test_another_name_and_alphabet_may_be_given(tmp_path):
     np.testing.assert_array_equal(found.layers[0].weights, network.layers[0].weights)
 
 
+@pytest.mark.parametrize("code", [-1, 256, 1 << 40])
+def test_a_code_that_is_no_character_is_refused(code, tmp_path):
+    """Though all else in the file is as it was written."""
+    model = onnx.load(write_qonnx(random_network("tree", 0), tmp_path / "a.onnx"))
+    (table,) = [each for each in model.graph.initializer if each.name == "codes"]
+    codes = onnx.numpy_helper.to_array(table).copy()
+    codes[0] = code
+    table.CopyFrom(onnx.numpy_helper.from_array(codes, "codes"))
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(FormatError, match="are no characters by themselves"):
+        stepnet.from_onnx(tmp_path / "a.onnx")
+
+
 def test_the_leaves_of_a_tree_are_the_codes_that_a_walk_ends_at():
     network = random_network("tree", 0)
     wanted, codes = leaves(network)

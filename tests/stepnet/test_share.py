@@ -140,6 +140,7 @@ def test_a_client_that_reads_nothing_holds_nobody_up():
         host, port = url.removeprefix("socket://").split(":")
         with socket.create_connection((host, int(port))) as client:
             client.sendall(b"\0")
+            reports.wait_for("CLIENT has the board")
             client.shutdown(socket.SHUT_WR)  # it left, and never takes the answers
             reports.wait_for("CLIENT left")
 

@@ -19,7 +19,7 @@ from peer import HangUpError, Peer, serving
 from sharing import CODES, IMAGES, NETWORK, STEPNET, TIMEOUT_S, codes, sharing, with_token
 from stepnet.boards.board import open_board
 from stepnet.errors import LinkError, LinkTimeoutError
-from stepnet.link import lobby, messages
+from stepnet.link import lobby, messages, share
 from stepnet.link.frames import encode_frame
 from stepnet.link.link import SerialLink
 from stepnet.link.share import listen
@@ -85,6 +85,40 @@ def test_connections_that_say_nothing_stop_nobody(token):
         with crowd(url, 100):
             open_when_free(mine)
         assert thread.is_alive()
+
+
+def test_clients_that_left_before_their_turn_take_no_time():
+    """To serve each of them would take a tenth of a second, and the next one is not let in."""
+    with serving(Peer(), "pty") as where, sharing(where) as (url, reports, _):
+        with open_board(url, NETWORK):
+            for _ in range(40):
+                with connect(url) as gone:
+                    gone.sendall(b"\0")
+        open_when_free(url, deadline_s=2)
+        assert reports.all.count("CLIENT has the board") < 10
+
+
+class Endured(Peer):
+    """Takes whatever comes, and says nothing."""
+
+    def receive(self, data):
+        return b""
+
+
+def test_who_sends_what_no_board_answers_is_hung_up_on(monkeypatch):
+    monkeypatch.setattr(share, "MOST_UNANSWERED_BYTES", 20_000)
+    with serving(Endured(), "pty") as where, sharing(where) as (url, reports, _):
+        with connect(url) as flood:
+            with suppress(OSError):
+                for _ in range(10):
+                    flood.sendall(b"\0" + b"garbage" * 1000)
+            answer = b""
+            with suppress(OSError):
+                while received := flood.recv(200):
+                    answer += received
+            assert answer in (b"", b"\0stepnet: " + share.NO_FRAMES.encode() + b"\n")
+        reports.wait_for(share.NO_FRAMES.removesuffix("."))
+        reports.wait_for("CLIENT left")
 
 
 def test_a_system_without_room_for_connections_stops_nobody(monkeypatch):

@@ -168,6 +168,11 @@ class _Search:
         """What is too small for the engine that comes closest."""
         shapes = [self._shape(simd, 1, 1, memory) for memory in self._memories for simd in SIMDS]
         sizes = [estimate(shape, self._board.device) for shape in shapes if shape is not None]
+        if not sizes:
+            return BuildError(
+                f"No engine takes the {self._widest:,} inputs of the widest layer of network "
+                f"{self._network.name!r}; use a smaller network."
+            )
         closest = min(sizes, key=lambda size: size.fullness)
         return BuildError(
             f"No engine for network {self._network.name!r} fits the {self._board.device} of "

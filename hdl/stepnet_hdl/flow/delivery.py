@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stepnet.errors import BuildError
-from stepnet.files import open_regular, read_text, sha256_of, write_text, write_whole
+from stepnet.files import open_regular, read_text, sha256_of, write_text, write_together
 from stepnet_hdl.flow.report import BuildReport, report_from_json
 
 REPORT = "report.json"
@@ -44,16 +44,16 @@ class Delivery:
             raise _cannot_write(folder, error) from error
 
     def put(self, entry: Path, report: BuildReport) -> None:
-        """Copy a result from the cache, with its report. Each file appears whole, and the report
-        last.
+        """Copy a result from the cache, with its report.
+
+        All are whole before the first takes its place; the report, which lists the others, is the
+        last to do so.
         """
         try:
+            contents = {name: (entry / name).read_bytes() for name in report.digests}
             self._check_free(report.digests)
-            for name in report.digests:
-                content = (entry / name).read_bytes()
-                write_whole(self._folder / name, lambda file, content=content: file.write(content))
+            write_together(self._folder, {**contents, REPORT: report.to_json().encode()})
             self._remove_stale(tuple(report.digests))
-            write_text(self._folder / REPORT, report.to_json())
         except OSError as error:
             raise _cannot_write(self._folder, error) from error
 

@@ -18,6 +18,7 @@ import os
 import re
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -410,6 +411,12 @@ def _fetch_mnist(folder: Path) -> None:
     missing = [file.name for file in wanted if not (folder / file.name).is_file()]
     if not missing:
         return
+    with suppress(OSError):
+        # Built chips lie beside the data sets, and are trusted in a folder of one's own alone.
+        cache = platformdirs.user_cache_path("stepnet")
+        if folder.is_relative_to(cache):
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            cache.mkdir(mode=0o700, exist_ok=True)
     try:
         pooch: Any = importlib.import_module("pooch")  # it carries no complete types
     except ImportError:

@@ -382,7 +382,9 @@ def _own(path: Path, source: Source, text: str, options: Options) -> Imported | 
         network = Network(layers=layers, **header)
         if network.digest != said["digest"]:
             return None
-    except (FormatError, NetworkError, KeyError, TypeError, ValueError):
+        if any(not 0 <= code < 256 for code in source.choice.codes or ()):
+            return None
+    except (FormatError, NetworkError, KeyError, TypeError, ValueError, OverflowError):
         return None
     changes = {"name": options.name, "alphabet": options.alphabet}
     network = dataclasses.replace(network, **{k: v for k, v in changes.items() if v is not None})

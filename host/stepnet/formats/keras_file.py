@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,7 @@ import numpy as np
 from stepnet.errors import FormatError
 from stepnet.formats.onnx_file import MAX_ELEMENTS, check_file
 from stepnet.formats.source import Array, Pixels, Signal, Source, capitalised
+from stepnet.printable import printable
 
 SUPPORTED = (
     "Dense and QuantDense, BatchNormalization, Flatten, Reshape, Activation and Dropout, one "
@@ -27,6 +29,25 @@ SUPPORTED = (
 
 PASSED_OVER = ("InputLayer", "Flatten", "Reshape", "Dropout", "GaussianNoise", "GaussianDropout")
 """Layers that do nothing to the values of one image when a network of dense layers reads."""
+
+SPARE_BYTES = 1 << 30
+"""What reading a file may take in memory: the weights between two of the widest layers several
+times."""
+
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    StopIteration,
+)
+"""What HDF5 and the description in it answer damage with."""
 
 CLASSES = ("Sequential", "Functional", "Model")
 
@@ -125,13 +146,36 @@ def read_keras(path: Path) -> Source:
     h5py: Any = importlib.import_module("h5py")
     check_file(path, "a Keras .h5")
     try:
-        with h5py.File(path, "r") as file:
-            return _File(file, path).source()
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, RecursionError) as error:
+        with _limited_memory(), h5py.File(path, "r") as file:
+            return _File(file, path, h5py.HardLink).source()
+    except _DAMAGE as error:
         raise FormatError(
-            f"The file {str(path)!r} is no model of Keras or is damaged ({error}); save it again "
-            'with model.save("model.h5").'
+            f"The file {str(path)!r} is no model of Keras or is damaged "
+            f'({printable(str(error), 200)}); save it again with model.save("model.h5").'
         ) from error
+
+
+@contextmanager
+def _limited_memory() -> Generator[None]:
+    """Little memory for HDF5, which takes whatever a damaged length asks for, and fails well.
+
+    Only Linux tells how much there is in use; elsewhere nothing is limited.
+    """
+    try:
+        resource: Any = importlib.import_module("resource")
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (ImportError, OSError):
+        yield
+        return
+    kind = resource.RLIMIT_AS
+    soft, hard = resource.getrlimit(kind)
+    wanted = pages * resource.getpagesize() + SPARE_BYTES
+    if soft == resource.RLIM_INFINITY or wanted < soft:
+        resource.setrlimit(kind, (wanted, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, (soft, hard))
 
 
 class _Layer:
@@ -151,8 +195,10 @@ class _Layer:
 class _File:
     """A model's configuration and its weights."""
 
-    def __init__(self, file: Any, path: Path) -> None:
+    def __init__(self, file: Any, path: Path, hard_link: type) -> None:
         self._file = file
+        self._file_bytes = path.stat().st_size
+        self._hard_link = hard_link
         self._path = path
 
     def source(self) -> Source:
@@ -161,11 +207,11 @@ class _File:
         signal = Signal.of(Pixels(self._shape(layers), np.dtype(np.float32)))
         for layer in layers:
             signal = self._next(signal, layer)
-        version = self._text(self._file.attrs.get("keras_version", ""))
+        version = self._text(self._attribute(self._file, "keras_version", ""))
         return Source(self._path.stem, f"Keras {version}".strip(), signal)
 
     def _layers(self) -> list[_Layer]:
-        text = self._text(self._file.attrs.get("model_config", ""))
+        text = self._text(self._attribute(self._file, "model_config", ""))
         if not text:
             raise FormatError(
                 f"The file {str(self._path)!r} holds weights without the model they belong to; "
@@ -204,11 +250,13 @@ class _File:
 
     def _weights(self, layer: _Layer) -> dict[str, Array]:
         """A layer's arrays by the last part of their names."""
-        group = self._file["model_weights"][layer.name]
+        group = self._inside(self._file, f"model_weights/{layer.name}")
         found: dict[str, Array] = {}
-        for raw in group.attrs["weight_names"]:
+        for raw in self._attribute(group, "weight_names", ()):
             name = self._text(raw)
-            stored = group[name]
+            stored = self._inside(group, name)
+            if stored.dtype.kind not in "fiu" or stored.is_virtual or stored.external:
+                raise layer.refused("has weights that are no numbers in this file; save it again")
             if math.prod(stored.shape) > MAX_ELEMENTS:
                 raise layer.refused(
                     f"has {math.prod(stored.shape):,} weights; no layer for a board has more than "
@@ -219,6 +267,23 @@ class _File:
                 raise layer.refused("holds NaN; train the network again with a lower learning rate")
             found[name.rpartition("/")[2].partition(":")[0]] = array.astype(np.float32)
         return found
+
+    def _attribute(self, of: Any, name: str, default: Any) -> Any:
+        """An attribute; ValueError, before it takes any memory, if it is larger than the file."""
+        if name not in of.attrs:
+            return default
+        stored = of.attrs.get_id(name)
+        if math.prod(stored.shape) * stored.dtype.itemsize > self._file_bytes:
+            raise ValueError(f"{name} is larger than the file")
+        return of.attrs[name]
+
+    def _inside(self, group: Any, path: str) -> Any:
+        """What lies in a group of this file; ValueError for a link, which may lead to any other."""
+        for name in path.split("/"):
+            if not isinstance(group.get(name, getlink=True), self._hard_link):
+                raise ValueError(f"{name} is a link")
+            group = group[name]
+        return group
 
     @staticmethod
     def _text(value: Any) -> str:

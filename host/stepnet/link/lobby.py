@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from stepnet.link.greeting import Admitted, TurnedAway, judge, judge_silent
 from stepnet.link.link import notice
+from stepnet.link.ready import Readiness
 from stepnet.link.sockets import prepare
 from stepnet.link.tokens import MOST_GREETING_BYTES, WELCOME
 
@@ -69,6 +70,10 @@ class Guest:
     verdict: TurnedAway | None = None
     discarded_bytes: int = 0
 
+    def has_left(self) -> bool:
+        """Whether it ended the connection, though not all that it said may have been taken."""
+        return Readiness(self.connection.fileno()).has_left()
+
 
 class Lobby:
     """Takes clients from `listener`, which stays the caller's, and hands out those let in.
@@ -118,7 +123,13 @@ class Lobby:
         self._keep_to_deadlines(is_taken())
 
     def next_ready(self) -> Guest | None:
-        """The client that is let in and waits longest, which leaves the lobby; None if none is."""
+        """The client that is let in and waits longest, which leaves the lobby; None if none is.
+
+        Those who have left meanwhile are passed over where somebody waits behind them: to serve
+        each would take its time.
+        """
+        while len(self._ready) > 1 and self._ready[0].has_left():
+            self._ready.popleft().connection.close()
         return self._ready.popleft() if self._ready else None
 
     def close(self) -> None:

@@ -15,8 +15,8 @@ client that knows only the board's protocol it is a frame that never ends.
 
 Who is let in. A client has the board from the first thing that it says, so that one that says
 nothing holds nothing up, and a web browser, whose first words no board understands, is turned away.
-A client whose machine is gone is noticed within a minute, and one that takes none of its answers
-for `SEND_S` is hung up on.
+A client whose machine is gone is noticed within a minute; one that takes none of its answers for
+`SEND_S`, or that sends what no board answers, is hung up on.
 
 What this does not protect against. Nothing is encrypted: whoever can listen on the way reads the
 token and every image, and whoever can change what passes takes the connection over. The token is
@@ -50,8 +50,18 @@ from stepnet.link.sockets import SCHEME
 RECEIVE_BYTES = 4096
 """How much of a client's is taken at once, and may still go to the board once it has left."""
 
+MOST_UNANSWERED_BYTES = 256 << 10
+"""How much a client may send without a byte in return: a board answers every frame, of at most some
+KiB, so what it answers nothing to are none."""
+
 SEND_S = 30.0
 """How long a client may leave the answers that it asked for unread."""
+
+
+NO_FRAMES = (
+    f"The board answered nothing to {MOST_UNANSWERED_BYTES >> 10} KiB; send it frames as "
+    "docs/protocol.md has them."
+)
 
 
 class SocketVisitor:
@@ -59,6 +69,8 @@ class SocketVisitor:
 
     said: what it sent already, which is received first.
     report_left: is called as soon as it has left.
+
+    speaks_no_frames: whether it was given up because the board had no answer to all that it said.
     """
 
     def __init__(
@@ -73,12 +85,16 @@ class SocketVisitor:
         self._said = said
         self._report_left = report_left
         self._stopped = False
+        self._unanswered_bytes = 0
+        self.speaks_no_frames = False
 
     def receive(self) -> bytes:
         """See `bridge.Visitor.receive`. What a client sent and nobody took before it left is
         dropped with it: the next one does not wait for that.
         """
-        received = self._receive()
+        self.speaks_no_frames = self._unanswered_bytes > MOST_UNANSWERED_BYTES
+        received = b"" if self.speaks_no_frames else self._receive()
+        self._unanswered_bytes += len(received)
         if not received:
             self._report_left()
         return received
@@ -100,6 +116,7 @@ class SocketVisitor:
 
     def send(self, data: bytes) -> None:
         """See `bridge.Visitor.send`; TimeoutError once it took nothing for `SEND_S`."""
+        self._unanswered_bytes = 0
         unsent = memoryview(data)
         while unsent:
             if not self._ready.to_write(SEND_S):
@@ -207,12 +224,12 @@ class Share:
     def _serve_guest(self, guest: Guest, once: bool) -> None:
         with guest.connection:
             self._report(f"{guest.address} has the board")
-            broke = self._visit(guest)
+            why = self._visit(guest)
             self._board = _Board.FREE
             self._wake()
-            if broke is not None:
-                self._report(str(broke).removesuffix("."))
-                _say_why(guest.connection, str(broke))
+            if why is not None:
+                self._report(why.removesuffix("."))
+                _say_why(guest.connection, why)
             self._report(f"{guest.address} left")
         if once:
             self.stop()
@@ -222,13 +239,13 @@ class Share:
         self._board = _Board.FINISHING
         self._wake()
 
-    def _visit(self, guest: Guest) -> LinkError | None:
-        """Let the client have the board until it leaves; returns the error if the board breaks."""
+    def _visit(self, guest: Guest) -> str | None:
+        """Let the client have the board until it leaves; returns why it has to, if it does not."""
+        visitor = SocketVisitor(guest.connection, guest.said, self._finish)
         try:
             if self._link is None:
                 self._link = self._open_link()
             try:
-                visitor = SocketVisitor(guest.connection, guest.said, self._finish)
                 bridge(self._link, visitor)
             finally:
                 self._finish()
@@ -237,8 +254,8 @@ class Share:
             if self._link is not None:
                 self._link.close()
                 self._link = None
-            return error
-        return None
+            return str(error)
+        return NO_FRAMES if visitor.speaks_no_frames else None
 
 
 def listen(address: str, *, public: bool = False) -> socket.socket:

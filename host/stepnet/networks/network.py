@@ -56,6 +56,10 @@ _ENTRIES: dict[str, type] = {
 }
 """What the header of a file holds of every network."""
 
+MOST_PIXELS = 1 << 16
+"""Of an image: 256 x 256, many times what any board takes. A file of some KiB could name more than
+fits the memory."""
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -182,6 +186,11 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
             raise NetworkError(
                 f"An image of {self.height} x {self.width} pixels is empty; "
                 "height and width are at least 1."
+            )
+        if self.height * self.width > MOST_PIXELS:
+            raise NetworkError(
+                f"An image of {self.height} x {self.width} pixels is more than a network reads; "
+                f"take one of at most {MOST_PIXELS:,} pixels."
             )
         if not 0 <= self.ink_threshold <= 255:
             raise NetworkError(

@@ -12,6 +12,9 @@ from stepnet.errors import MissingToolError, PictureError
 from stepnet.files import write_whole
 
 DPI = 240
+MOST_PIXELS = 32_000_000
+"""Of a picture: the machine holds several times as many bytes while it is drawn."""
+
 TEXT_POINTS = 9
 
 INK = "#222222"
@@ -56,7 +59,15 @@ class Page:
     ) -> None:
         self.width, self.height = width, height
         self._left, self._bottom = left, bottom
-        self.figure = new_figure(left + width + right, bottom + height + top)
+        whole = (left + width + right, bottom + height + top)
+        columns, rows = (round(inches * DPI) for inches in whole)
+        if columns * rows > MOST_PIXELS:
+            raise PictureError(
+                f"The picture would have {columns:,} x {rows:,} pixels, and at most "
+                f"{MOST_PIXELS // 1_000_000} million are drawn; draw fewer neurons, or a smaller "
+                "network."
+            )
+        self.figure = new_figure(*whole)
 
     def axes(self, x: float, y: float, width: float, height: float) -> Any:
         """Axes of this size, in inches from the lower left corner of the area."""

@@ -214,6 +214,16 @@ def test_a_network_that_no_engine_holds():
     )
 
 
+def test_a_network_with_more_inputs_than_any_engine_takes():
+    layer = Layer(np.ones((7, 65_536), dtype=int), np.zeros(7, dtype=int))
+    with pytest.raises(BuildError) as caught:
+        choose_engine(Network("wide", (layer,), 256, 256), find_board("icebreaker"))
+    assert str(caught.value) == (
+        "No engine takes the 65,536 inputs of the widest layer of network 'wide'; use a smaller "
+        "network."
+    )
+
+
 def test_parts_that_have_no_chip(digits):
     with pytest.raises(BuildError, match=r"^There is no part 'GW1NR-9'; did you mean GW1NR-9C"):
         estimate(EngineShape(), "GW1NR-9")
