@@ -144,7 +144,7 @@ BENCHMARKS = (
         lambda result: f"{result['images_per_s']:,} images/s",
     ),
     Benchmark(
-        "`digits` as a C file on one core, `-O3 -march=native`; `-O3`; the reference in the same run",
+        "`digits` as a C file, one core, `-O3 -march=native`; `-O3`; the reference in the same run",
         "800,000 images/s",
         script("c_export_rate"),
         lambda result: "; ".join(
