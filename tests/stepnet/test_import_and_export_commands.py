@@ -131,7 +131,7 @@ def test_options_of_the_import(stepnet, boards, tmp_path):
         ),
         (
             ("export", "digits", "--to", "tarot"),
-            "Invalid value: There is no format 'tarot'; choose one of qonnx, c.",
+            "Invalid value: There is no format 'tarot'; choose one of qonnx, c, verilog.",
         ),
         (
             ("export", "digits", "--to", "c", "--batch", "3"),

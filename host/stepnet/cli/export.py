@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from stepnet.networks.network import Network
 
 EXPORTERS_GROUP = "stepnet.exporters"
-"""Entry points of other packages that write networks: a function of the network and the path to
-write to, or None for one by the network's name, that returns the files it wrote."""
+"""Entry points of other packages that write cores: a function of the network, the folder to write
+to, or None for one by the network's name, SIMD and PE, that returns the files it wrote."""
 
 Exporter = Callable[["Network", Path | None], list[Path]]
 
@@ -39,6 +39,10 @@ def export(
             help="File to write, for verilog a folder; by the network's name if not given."
         ),
     ] = None,
+    simd: Annotated[
+        int, typer.Option(min=8, help="With --to verilog: weights of a neuron per cycle.")
+    ] = 64,
+    pe: Annotated[int, typer.Option(min=1, help="With --to verilog: neurons per cycle.")] = 1,
     batch: Annotated[
         int,
         typer.Option(
@@ -50,9 +54,11 @@ def export(
     """Write a network for other tools: QONNX, C or Verilog."""
     from stepnet.networks.shipped import load_network
 
+    if to != "verilog" and (simd, pe) != (64, 1):
+        raise typer.BadParameter("they go with --to verilog.", param_hint="--simd and --pe")
     if batch != 1 and to != "qonnx":
         raise typer.BadParameter("it goes with --to qonnx.", param_hint="--batch")
-    exporter = _exporter(to, batch)
+    exporter = _exporter(to, batch, simd, pe)
     if output is not None:
         check_overwrites_nothing("--output", output, [network])
     loaded = load_network(network)
@@ -65,7 +71,7 @@ def export(
         print(printable(str(file)))
 
 
-def _exporter(to: str, batch: int) -> Exporter:
+def _exporter(to: str, batch: int, simd: int, pe: int) -> Exporter:
     """The exporter of that name; typer.BadParameter if there is none."""
 
     def to_qonnx(network: Network, output: Path | None) -> list[Path]:
@@ -78,7 +84,8 @@ def _exporter(to: str, batch: int) -> Exporter:
         return exporters[to]
     others = entry_points(group=EXPORTERS_GROUP)
     if to in others.names:
-        return others[to].load()
+        write = others[to].load()
+        return lambda network, output: write(network, output, simd, pe)
     choices = ", ".join([*exporters, *sorted(others.names)])
     raise typer.BadParameter(f"There is no format {to!r}; choose one of {choices}.")
 

@@ -1,0 +1,58 @@
+"""The description of an exported core for FuseSoC, in its format CAPI2.
+
+https://fusesoc.readthedocs.io/en/stable/ref/capi2.html
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+
+def fusesoc_core(name: str, description: str) -> str:
+    """The text of `name.core`: the Verilog, its testbench, and targets to lint and to simulate."""
+    return f"""\
+CAPI=2:
+name: "stepnet::{name}:{version("stepnet")}"
+description: {_quoted(description)}
+
+filesets:
+  rtl:
+    files:
+      - {name}.v
+    file_type: verilogSource-2005
+  testbench:
+    files:
+      - {name}_tb.v
+    file_type: verilogSource-2005
+
+targets:
+  default:
+    filesets: [rtl]
+    toplevel: {name}
+  lint:
+    description: Verilator's warnings, all of them
+    filesets: [rtl]
+    toplevel: {name}
+    default_tool: verilator
+    tools:
+      verilator:
+        mode: lint-only
+        verilator_options: [-Wall]
+  sim:
+    description: The testbench, in Icarus or Verilator
+    filesets: [rtl, testbench]
+    toplevel: {name}_tb
+    default_tool: icarus
+    tools:
+      icarus:
+        iverilog_options: [-g2005]
+      verilator:
+        mode: binary
+        verilator_options: [--timing]
+"""
+
+
+def _quoted(text: str) -> str:
+    """As a string of YAML."""
+    plain = "".join(each if each.isprintable() else "?" for each in text)
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
