@@ -4,7 +4,7 @@
     stepnet export digits --to verilog --output core --simd 32 --pe 2
     python examples/litex_soc.py core/stepnet_digits.v soc
 
-writes `soc/litex_soc.v` and `soc/csr.json`, which has the addresses of the registers. The SoC has no
+writes `soc/litex_soc.v`, and `soc/csr.json` with the addresses of the registers. The SoC has no
 CPU: its bus is led outside, where `litex_soc_bench.py` reads and writes it in a simulation.
 
 `HandwritingReader` is what goes into a SoC of your own. Its firmware reads an image like this:
