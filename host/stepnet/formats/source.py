@@ -13,12 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.errors import FormatError
+from stepnet.networks.reference import FLOAT32_EXACT
 
 Array = NDArray[Any]
 Pointwise = Callable[[Array], Array]
@@ -78,6 +80,26 @@ class Sums:
     def size(self) -> int:
         """Neurons."""
         return self.weights.shape[0]
+
+    def over(self, values: Array) -> Array:
+        """The sums over (N, n_in) values: (N, n_out) in their own type.
+
+        They are added up in float64 and rounded once, because what the other tool's rounding of
+        every addition comes to depends on the machine. Whole numbers that stay small are added up
+        in float32, which gives the same sums in half the time.
+        """
+        reach = float(np.abs(values).max(initial=0)) * self._whole_reach
+        is_whole = reach <= FLOAT32_EXACT and bool(np.all(values == np.rint(values)))
+        dtype = np.float32 if is_whole else np.float64
+        sums = values.astype(dtype) @ self.weights.T.astype(dtype, copy=False)
+        return sums.astype(self.dtype)
+
+    @cached_property
+    def _whole_reach(self) -> float:
+        """How far the sums over -1..1 reach, if all weights are whole numbers; else infinity."""
+        if np.any(self.weights != np.rint(self.weights)):
+            return math.inf
+        return float(np.abs(self.weights.astype(np.float64)).sum(axis=1).max(initial=0))
 
 
 def capitalised(label: str) -> str:
@@ -279,9 +301,6 @@ class Source:
     def run(self, images: NDArray[np.uint8]) -> Array:
         """The scores of every image, as the source computes them: (N, classes).
 
-        Sums are added up in float64 and rounded once, because what the other tool's rounding of
-        every addition comes to depends on the machine.
-
         images: (N, pixels) grey values, at most as many as the source takes; the others see 0.
         """
         pixels = self.pixels
@@ -290,8 +309,7 @@ class Source:
         values = self.grey_values()[seen].reshape((len(images), *pixels.shape))
         for signal in self.signals:
             if isinstance(signal.base, Sums):
-                flat = values.reshape(len(images), -1).astype(np.float64)
-                sums = (flat @ signal.base.weights.T.astype(np.float64)).astype(signal.base.dtype)
+                sums = signal.base.over(values.reshape(len(images), -1))
                 values = sums.reshape((len(images), *signal.base.shape))
             values = signal.apply(values)
         return values.reshape(len(images), -1)
