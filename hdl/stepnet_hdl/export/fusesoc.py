@@ -56,6 +56,6 @@ targets:
 
 
 def _quoted(text: str) -> str:
-    """As a string of YAML."""
+    """The text as a string of YAML."""
     plain = "".join(each if each.isprintable() else "?" for each in text)
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -74,7 +74,7 @@ class IntegerSums:
         return np.maximum(self.rows, 0).sum(axis=1)
 
     def turned(self, which: NDArray[np.bool_]) -> IntegerSums:
-        """The same with the rows that `which` marks turned round, and their units with them."""
+        """These sums with the rows that `which` marks turned round, and their units with them."""
         sign = np.where(which, -1, 1)
         return IntegerSums(
             self.rows * sign[:, np.newaxis], self.unit * sign, self.offset * sign, self.error

@@ -52,7 +52,7 @@ class Pixels:
 
     @property
     def size(self) -> int:
-        """Pixels."""
+        """How many pixels there are."""
         return math.prod(self.shape)
 
 
@@ -73,12 +73,12 @@ class Sums:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the sums."""
+        """The type of the sums."""
         return self.weights.dtype
 
     @property
     def size(self) -> int:
-        """Neurons."""
+        """How many neurons there are."""
         return self.weights.shape[0]
 
     def over(self, values: Array) -> Array:
@@ -136,12 +136,12 @@ class Signal:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """In which the values of one image stand."""
+        """The shape in which the values of one image stand."""
         return self.sample.shape[1:]
 
     @property
     def size(self) -> int:
-        """Values."""
+        """How many values an image has."""
         return len(self.origin)
 
     def apply(self, values: Array) -> Array:
@@ -171,7 +171,7 @@ class Signal:
         )
 
     def rearranged(self, label: str, move: Pointwise) -> Signal:
-        """The same values in other places or another shape."""
+        """A signal of these values in other places or in another shape."""
         origin = move(self.origin.reshape(self.sample.shape)).reshape(-1)
         functions = (*self.functions, move)
         return replace(
@@ -279,7 +279,7 @@ class Source:
 
     @property
     def pixels(self) -> Pixels:
-        """Where it begins."""
+        """The pixels where the network begins."""
         base = self.signals[0].base
         assert isinstance(base, Pixels)
         return base
