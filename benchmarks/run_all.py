@@ -164,8 +164,8 @@ BENCHMARKS = (
         ),
     ),
     Benchmark(
-        "import of networks of the public model zoo's kinds: time, images read as QONNX reads them, "
-        "those on the virtual board",
+        "import of networks of the public model zoo's kinds: time, images read as QONNX reads "
+        "them, those on the virtual board",
         "under 5 s, all of 1,000, all of 10",
         script("import_networks", "--board"),
         _imports,
