@@ -4,17 +4,18 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from stepnet import Layer, Network
 from stepnet.cores.engine.cycles import cycles_per_image
-from stepnet.errors import NetworkError
+from stepnet.errors import BuildError, NetworkError
 from stepnet.formats.c_export import c_name
-from stepnet.networks.shipped import load_board_network
+from stepnet.networks.lut import Counts, LutLayer, LutNetwork
+from stepnet_hdl.cli.export_verilog import export_verilog
 from stepnet_hdl.export.core import shape_for
-from stepnet_hdl.export.files import write_core
 from stepnet_hdl.export.testbench import IMAGES
 from stepnet_hdl.export.testbench import test_images as images_of
 from stepnet_hdl.flow.tools import find_tool
@@ -39,18 +40,33 @@ def small_network():
     return Network("small", layers, readout="nearest", alphabet="0123")
 
 
+def small_tables():
+    random = np.random.default_rng(1)
+    layers = (LutLayer(random.integers(0, 36, (40, 4)), random.integers(0, 1 << 16, 40), 36),)
+    counts = Counts(np.arange(40) % 10, np.zeros(10, np.int32))
+    return LutNetwork("tables", layers, 6, 6, readout="nearest", counts=counts)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """An engine and a pipeline in one folder, so that Verilator compiles its own library once."""
+    """An engine and a pipeline, as the command exports them."""
     folder = tmp_path_factory.mktemp("cores")
-    for network in (small_network(), load_board_network("digits-lut-small")):
-        write_core(network, folder, SIMD, PE)
+    small_network().save(folder / "small.npz")
+    small_tables().save(folder / "tables.npz")
+    for network, *options in (
+        ("small.npz", "--simd", str(SIMD), "--pe", str(PE)),
+        ("tables.npz",),
+    ):
+        words = ("export", network, "--to", "verilog", "--output", ".", *options)
+        said = run(folder, sys.executable, "-m", "stepnet", *words)
+        assert len(said.split()) == 3
+        assert all((folder / file).is_file() for file in said.split())
     return folder
 
 
 @pytest.fixture(params=["engine", "pipeline"])
 def network(request):
-    return small_network() if request.param == "engine" else load_board_network("digits-lut-small")
+    return small_network() if request.param == "engine" else small_tables()
 
 
 def latency_of(folder, name):
@@ -115,9 +131,9 @@ def test_the_testbench_passes_in_icarus(network, folder):
 
 
 @pytest.mark.slow
-def test_the_testbench_passes_in_verilator(network, folder, tmp_path):
-    compiling, running = documented(folder, c_name(network))[1]
-    more = documented(folder, c_name(network))[2]
+def test_the_testbench_passes_in_verilator(folder, tmp_path):
+    """That of the engine alone, because compiling takes long; the other differs in numbers only."""
+    _, (compiling, running), more = documented(folder, c_name(small_network()))
     assert "-CFLAGS" in more
     run(folder, *compiling, *more, variables=wheel_variables(tmp_path))
     assert run(folder, *running).startswith(f"PASS: {IMAGES} images, the last in ")
@@ -125,9 +141,9 @@ def test_the_testbench_passes_in_verilator(network, folder, tmp_path):
 
 @pytest.mark.slow
 @needs_icarus
-def test_fusesoc_runs_the_testbench(network, folder, tmp_path):
+def test_fusesoc_runs_the_testbench(folder, tmp_path):
     fusesoc = find_tool("fusesoc", "test")
-    name = c_name(network)
+    name = c_name(small_network())
     options = (f"--build-root={tmp_path / 'build'}", "--target=sim", f"stepnet::{name}")
     assert f"\nPASS: {IMAGES} images, " in run(folder, fusesoc, "--cores-root=.", "run", *options)
 
@@ -170,6 +186,26 @@ def test_the_file_says_how_long_an_image_takes(folder):
     network = small_network()
     cycles = cycles_per_image(network, shape_for(network, SIMD, PE))
     assert latency_of(folder, c_name(network)) == cycles
+
+
+def test_a_pipeline_has_no_simd(tmp_path):
+    with pytest.raises(NetworkError) as caught:
+        export_verilog(small_tables(), tmp_path, None, 2)
+    assert str(caught.value) == (
+        "The network 'tables' is of look-up tables and becomes a pipeline, in which all of them "
+        "work at once; leave --simd and --pe out."
+    )
+
+
+@pytest.mark.slow
+def test_a_folder_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BuildError) as caught:
+        export_verilog(small_network(), tmp_path / "file", 8, 1)
+    assert str(caught.value) == (
+        f"The core cannot be written into {str(tmp_path / 'file')!r} (File exists); name a folder "
+        "that can be written to."
+    )
 
 
 def test_an_engine_holds_the_network_and_nothing_more():
