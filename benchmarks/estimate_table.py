@@ -23,7 +23,7 @@ from typing import Any
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.files import write_text
 from stepnet.link.serial_line import DEFAULT_BAUD
-from stepnet_hdl.boards.catalogue import Board, find_board
+from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.boards.settings import ChipSettings
 from stepnet_hdl.estimation.size import estimate
 from stepnet_hdl.flow import report
@@ -55,12 +55,13 @@ HEADING = """\
 # Estimates
 
 `stepnet estimate --board BOARD --network NETWORK` tells how large and how fast an engine becomes
-before anything is built, and picks the one that suits: the fastest that fits, or with
-`--target link` the smallest that keeps up with the serial line. In Python it is
-`stepnet_hdl.estimation.engine_choice.plan(network, board, target)`; the figures of any shape come
-from `stepnet_hdl.estimation.size.estimate(shape, part)`.
+before anything is built, and picks the one that suits: the one that computes most images per
+second, or with `--goal link` the smallest that keeps up with the serial line. In Python it is
+`stepnet_hdl.estimation.engine_choice.choose_engine(network, board, goal)`; the figures of any shape
+come from `stepnet_hdl.estimation.size.estimate(shape, part)`.
 
-There are estimates for iCE40 and ECP5 parts. [figures.md](figures.md) says which figure is which.
+There are estimates for iCE40, ECP5 and Gowin parts. [figures.md](figures.md) says which figure is
+which.
 
 | figure | how it comes about | how good it is |
 |---|---|---|
@@ -287,7 +288,7 @@ ROWS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class ShapedBoard(Board):
+class ShapedBoard(BoardType):
     """A board whose chip has an engine of one's own choice."""
 
     own_settings: ChipSettings

@@ -147,7 +147,7 @@ CASES = (
     Case(
         "chip, SIMD 16 x PE 4",
         "HX8K",
-        120_000_000,
+        130_000_000,
         HX8K,
         sizes=(784, 128, 64, 7),
         buffer_bytes=512,
@@ -156,7 +156,7 @@ CASES = (
     Case(
         "chip, SIMD 144 x PE 12",
         "ECP5-25F-6",
-        120_000_000,
+        140_000_000,
         LARGER_25F,
         sizes=(784, 256, 256, 256, 7),
         answers_in_luts=True,

@@ -80,9 +80,9 @@ def measure(baud: int, images: int) -> Iterator[Run]:
         for streamed, host_delay_s in WAYS:
             link.restart(host_delay_s)
             if streamed:
-                codes = [reading.code for reading in board.infer_many(pictures)]
+                codes = [reading.code for reading in board.infer_many(pictures, placed=True)]
             else:
-                codes = [board.infer(picture).code for picture in pictures]
+                codes = [board.infer(picture, placed=True).code for picture in pictures]
             use = link.use
             if codes != expected:
                 raise SystemExit("Some readings differ from the reference.")

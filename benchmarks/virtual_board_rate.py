@@ -22,10 +22,10 @@ def measure(uart: bool) -> dict[str, float]:
     """Rate over `IMAGES` random images, network loaded before."""
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, 28, 28), dtype=np.uint8)
     with stepnet.open_board("sim", network="digits", uart=uart) as board:
-        board.infer(images[0])
+        board.infer(images[0], placed=True)
         start = time.perf_counter()
         for image in images:
-            board.infer(image)
+            board.infer(image, placed=True)
         duration_s = time.perf_counter() - start
     return {"uart": uart, "images": IMAGES, "images_per_s": round(IMAGES / duration_s, 1)}
 

@@ -1,9 +1,11 @@
 """What all tests need."""
 
+import ctypes
 import gzip
 import hashlib
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +15,8 @@ from filelock import FileLock
 from PIL import Image
 
 from stepnet.data import sets as data
+from stepnet.networks.placing import Placing
 from stepnet.pictures.picture import normalise
-from stepnet.pictures.placing import Placing
 from stepnet.samples import sample_pictures
 
 # A shell makes its background jobs ignore Ctrl-C, and what they start inherits that; programs that
@@ -82,3 +84,44 @@ def write_sample_mnist(folder, monkeypatch):
             md5 = hashlib.md5(content[what], usedforsecurity=False).hexdigest()
             expected[part] += (data.IdxFile(file.name, md5),)
     monkeypatch.setattr(data, "MNIST_FILES", expected)
+
+
+CAPABILITY_VERSION = 0x20080522
+OVERRIDE_MODES = 1 << 1 | 1 << 2
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root may read what no mode allows. Numbers of
+include/uapi/linux/capability.h."""
+
+
+class CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class Capabilities(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_uint32) for name in ("effective", "permitted", "inheritable"))
+
+
+@pytest.fixture
+def modes_count():
+    """The modes of files count, where the tests run as root too.
+
+    The user stays the same, because another one might not be let into the folder of the clone.
+    """
+    if os.geteuid():
+        yield
+        return
+    if sys.platform != "linux":
+        pytest.skip("root sees everything on this system; run the tests as another user")
+    library = ctypes.CDLL(None, use_errno=True)
+    header, pair = CapabilityHeader(CAPABILITY_VERSION, 0), (Capabilities * 2)()
+
+    def call(function):
+        if function(ctypes.byref(header), pair):
+            raise OSError(ctypes.get_errno(), function.__name__)
+
+    call(library.capget)
+    before = pair[0].effective
+    pair[0].effective &= ~OVERRIDE_MODES
+    call(library.capset)
+    yield
+    pair[0].effective = before
+    call(library.capset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import select
@@ -26,6 +27,8 @@ _KINDS = (
 PIPE_SILENT_S = 5.0
 PIPE_S = 60.0
 PIPE_BYTES = 1 << 16
+
+CHUNK_BYTES = 1 << 20
 
 
 class NotAFileError(OSError):
@@ -112,6 +115,15 @@ def read_text(path: str | os.PathLike[str], most_bytes: int) -> str:
     return read_limited(path, most_bytes).decode()
 
 
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a regular file, in hexadecimal digits; OSError as `open_regular`."""
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> Path:
     """Let `write` fill a file beside `path`, which then takes its place; returns the path.
 
@@ -149,6 +161,22 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
     """`write_whole` for text, as UTF-8."""
     return write_whole(path, lambda file: file.write(text.encode()))
+
+
+def claim_folder(folder: Path, marker: str) -> None:
+    """Make a folder whose files may be written over and removed, because all are one's own.
+
+    marker: name of the file that says so, and that is written into a new or empty folder.
+
+    Raises FileExistsError if the folder holds anything and no marker, and any other OSError of the
+    system.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / marker).exists():
+        return
+    if any(folder.iterdir()):
+        raise FileExistsError(errno.EEXIST, "it holds files of somebody else", os.fspath(folder))
+    write_text(folder / marker, "What is in this folder is made anew and removed by stepnet.\n")
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """Temporary files and folders that go away, those of a process that was killed too.
 
 Whoever makes one holds a lock on it, which the system lets go when the process ends, however it
-ends. So what nobody holds is a leftover, and the next one who makes something beside it removes it.
-Only what bears this module's marks is ever removed.
+ends; and it gets its name only when it is locked. So what nobody holds is a leftover, and the next
+one who makes something beside it removes it. Only what bears this module's marks is ever removed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import re
 import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,11 +25,10 @@ except ImportError:  # Windows, where leftovers stay
 MARKER = ".stepnet-temporary"
 """The file in a temporary folder that is locked while the folder is in use."""
 
-_FOLDER = re.compile(r"stepnet-[a-z0-9_]{8}")
+_FOLDER = re.compile(r"stepnet-[0-9a-f]{16}")
 _PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.stepnet-part", re.DOTALL)
-
-YOUNG_S = 60.0
-"""What is younger may be about to be locked."""
+_NOT_NAMED = ".stepnet-new-"
+"""How the name begins of what is not locked yet; a process that is killed just then leaves it."""
 
 
 @contextmanager
@@ -44,10 +42,11 @@ def temporary_folder(parent: str | os.PathLike[str] | None = None) -> Generator[
     """
     place = Path(tempfile.gettempdir() if parent is None else parent)
     _sweep_folders(place)
-    folder = Path(tempfile.mkdtemp(dir=place, prefix="stepnet-"))
+    folder = Path(tempfile.mkdtemp(dir=place, prefix=_NOT_NAMED))
     try:
         with (folder / MARKER).open("wb") as marker:
             _hold(marker.fileno())
+            folder = folder.rename(place / f"stepnet-{token_hex(8)}")
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -61,11 +60,13 @@ def open_part(path: Path) -> tuple[int, Path]:
     Raises OSError if it cannot be made.
     """
     _sweep_parts(path)
-    part = path.with_name(f".{path.name}.{token_hex(8)}.stepnet-part")
+    new = path.with_name(f"{_NOT_NAMED}{token_hex(8)}")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    handle = os.open(part, flags, 0o666)
+    handle = os.open(new, flags, 0o666)
     _hold(handle)
-    return handle, part
+    if fcntl is None:  # Windows renames no open file, and sweeps none
+        return handle, new
+    return handle, new.rename(path.with_name(f".{path.name}.{token_hex(8)}.stepnet-part"))
 
 
 def _hold(handle: int) -> None:
@@ -98,7 +99,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _is_leftover(marker: Path) -> bool:
-    """Whether a marker is an old file of this user that no process holds."""
+    """Whether a marker is a file of this user that no process holds."""
     if fcntl is None:
         return False
     try:
@@ -108,8 +109,6 @@ def _is_leftover(marker: Path) -> bool:
     try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-            return False
-        if time.time() - found.st_mtime < YOUNG_S:
             return False
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

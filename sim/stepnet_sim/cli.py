@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from stepnet_sim.verification.ladder import Outcome
 
 
+MARKER = ".stepnet-verify"
+"""The file in a folder of `stepnet verify` that says that its content may be removed."""
+
+
 def sim(
     listen: Annotated[
         str | None, typer.Option(help="host:port to listen at, such as 127.0.0.1:4000.")
@@ -158,8 +162,17 @@ def verify(
 
 
 def _run_level(name: str, folder: Path, boards: list[str]) -> list[Outcome]:
+    from stepnet.errors import BuildError
+    from stepnet.files import claim_folder
     from stepnet_sim.verification import ladder
 
+    try:
+        claim_folder(folder, MARKER)
+    except OSError as error:
+        raise BuildError(
+            f"The folder {str(folder)!r} cannot be used ({error.strerror}); name another with "
+            "--output."
+        ) from error
     with Progress() as progress:
         return list(ladder.level(name).run(folder, progress, boards))
 

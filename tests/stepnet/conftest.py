@@ -1,10 +1,8 @@
 """What several test modules of the host need."""
 
-import ctypes
 import functools
 import http.server
 import os
-import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,44 +57,3 @@ def local_files(tmp_path_factory):
         yield SimpleNamespace(folder=folder, url=f"http://127.0.0.1:{server.server_port}/")
         server.shutdown()
         thread.join()
-
-
-CAPABILITY_VERSION = 0x20080522
-OVERRIDE_MODES = 1 << 1 | 1 << 2
-"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root may read what no mode allows. Numbers of
-include/uapi/linux/capability.h."""
-
-
-class CapabilityHeader(ctypes.Structure):
-    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
-
-
-class Capabilities(ctypes.Structure):
-    _fields_ = tuple((name, ctypes.c_uint32) for name in ("effective", "permitted", "inheritable"))
-
-
-@pytest.fixture
-def modes_count():
-    """The modes of files count, where the tests run as root too.
-
-    The user stays the same, because another one might not be let into the folder of the clone.
-    """
-    if os.geteuid():
-        yield
-        return
-    if sys.platform != "linux":
-        pytest.skip("root sees everything on this system; run the tests as another user")
-    library = ctypes.CDLL(None, use_errno=True)
-    header, pair = CapabilityHeader(CAPABILITY_VERSION, 0), (Capabilities * 2)()
-
-    def call(function):
-        if function(ctypes.byref(header), pair):
-            raise OSError(ctypes.get_errno(), function.__name__)
-
-    call(library.capget)
-    before = pair[0].effective
-    pair[0].effective &= ~OVERRIDE_MODES
-    call(library.capset)
-    yield
-    pair[0].effective = before
-    call(library.capset)

@@ -49,6 +49,18 @@ def test_random_networks_read_as_the_reference_does(readout, flags, tmp_path):
         np.testing.assert_array_equal(read(images), reference.infer(network, images))
 
 
+@pytest.mark.parametrize("end", ["*/", "*\\", "**//", "/*/", "*\n/", "*\r/", "\\\n"])
+def test_no_name_and_no_card_ends_a_comment(end, tmp_path):
+    """What somebody else wrote into a network's file is never code."""
+    evil = f"x{end} int evil; /* x{end}"
+    layer = Layer(np.ones((7, 4), dtype=int), np.zeros(7, dtype=int))
+    path = write_c(Network(evil, (layer,), 2, 2, card={evil: evil}), tmp_path / "evil.c")
+    words = ["cc", *STRICT, "-E", "-P", path]
+    code = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    assert "stepnet_" in code
+    assert "int evil" not in code
+
+
 def test_more_words_than_bytes_can_count_and_thresholds_beyond_every_count(tmp_path):
     """2,100 inputs of one sign: bytes would overflow after 31 words; margins need 64 bits."""
     random = np.random.default_rng(0)

@@ -25,9 +25,9 @@ from stepnet.cli.output import Progress
 from stepnet.cli.render import grey_picture, plain_picture
 from stepnet.link.messages import Refusal, Request
 from stepnet.networks import reference
+from stepnet.networks.placing import Placing
 from stepnet.networks.random_networks import random_network
 from stepnet.pictures.picture import normalise
-from stepnet.pictures.placing import Placing
 from stepnet.samples import sample_pictures
 
 STEPNET = (sys.executable, "-m", "stepnet")
@@ -593,6 +593,53 @@ def test_a_closed_pipe_is_no_error(network_file, pictures, command):
         err = process.stderr.read()
         assert process.wait(20) == 1
     assert err == ""
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_full_disk_behind_the_output_is_one_sentence(stream):
+    """And Python does not add that it could not write the rest."""
+    with Path("/dev/full").open("w") as full:
+        words = [*STEPNET, "networks", *(["absent"] if stream == "stderr" else [])]
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: full}
+        done = subprocess.run(words, **streams, text=True, check=False)
+    assert done.returncode == 2
+    if stream == "stdout":
+        assert done.stderr == (
+            "stepnet: The system refused to go on (No space left on device); make sure that the "
+            "disk is not full and that you may use what you named.\n"
+        )
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_no_error(closed, tmp_path):
+    """Nor does a file take its place."""
+    words = ["sh", "-c", f'exec "$@" {closed}', "sh", *STEPNET, "networks", "digits"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("digits\n") != (">&-" in closed and closed != "2>&-")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            OSError(28, "No space left on device", "/some/file"),
+            "The system refused to go on at '/some/file' (No space left on device); make sure "
+            "that the disk is not full and that you may use what you named.",
+        ),
+        (
+            MemoryError(),
+            "This machine has not enough memory for that; give it less at a time.",
+        ),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence(stepnet, monkeypatch, error, sentence):
+    def fail(name):
+        raise error
+
+    monkeypatch.setattr("stepnet.networks.shipped.load_any_network", fail)
+    monkeypatch.setattr("stepnet.networks.shipped.load_network", fail)
+    assert stepnet("networks", "digits") == (2, "", f"stepnet: {sentence}\n")
 
 
 # What other packages add

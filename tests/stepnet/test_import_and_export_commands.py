@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onnx_graphs import Graph
-from stepnet import Network, cli, reference
+from stepnet import Layer, Network, cli, reference
 from stepnet.cli.import_report import boards_that_hold
 from stepnet.data.sets import load
 from stepnet.networks.shipped import load_network
@@ -170,6 +170,32 @@ def test_an_export_is_named_after_the_network(to, ending, stepnet, tmp_path, mon
     digest = load_network("digits").digest
     assert code == 0
     assert json.loads(text) == {"network": "digits", "digest": digest, "files": [str(named)]}
+
+
+@pytest.mark.parametrize(("to", "ending"), [("c", ".c"), ("qonnx", ".onnx")])
+def test_an_export_without_a_name_replaces_no_file(to, ending, stepnet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f"digits{ending}"
+    path.write_text("mine")
+    assert stepnet("export", "digits", "--to", to) == (
+        2,
+        "",
+        f"stepnet: The file 'digits{ending}' exists; name it with --output to replace it, or "
+        "another one.\n",
+    )
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("../up", "_up.c"), ("/etc/x", "_etc_x.c"), (".hidden\n", "hidden_.c")]
+)
+def test_the_name_of_a_network_leads_to_no_other_folder(name, file, stepnet, tmp_path, monkeypatch):
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    layer = Layer(np.ones((7, 4), dtype=int), np.zeros(7, dtype=int))
+    Network(name, (layer,), 2, 2).save(tmp_path / "named.npz")
+    assert stepnet("export", "../named.npz", "--to", "c") == (0, f"{file}\n", "")
+    assert (tmp_path / "inner" / file).is_file()
 
 
 def test_boards_come_from_other_packages_the_fastest_first():

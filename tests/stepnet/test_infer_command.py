@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -391,3 +392,34 @@ def test_a_terminal_shows_how_far_it_is(folder):
     os.close(terminal)
     assert b"3/3" in shown
     assert out.decode() == "".join(map(line, pictures_in(folder)))
+
+
+@pytest.mark.parametrize("option", ["--steps", "--schedule"])
+def test_no_output_takes_the_place_of_a_picture(infer, folder, monkeypatch, option):
+    monkeypatch.chdir(folder)
+    before = Path("b.png").read_bytes()
+    Path("link.png").symlink_to("b.png")
+    for name in ("b.png", "./b.png", "link.png"):
+        exit_code, out, err = infer("b.png", option, name)
+        assert (exit_code, out) == (2, "")
+        assert err == (
+            f"stepnet: Invalid value for {option}: the file {str(Path(name))!r} is what is to be "
+            "read; name another one.\n"
+        )
+    assert Path("b.png").read_bytes() == before
+
+
+def test_two_outputs_in_one_place(infer, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    exit_code, _, err = infer("b.png", "--steps", "new.png", "--schedule", "new.png")
+    assert exit_code == 2
+    assert "the file 'new.png' is --steps too; name another one." in err
+
+
+def test_what_a_folder_holds_of_other_formats_is_left_out(infer, folder):
+    for name in ("a.eps", "a.pdf", "a.ico"):
+        (folder / name).write_bytes(b"%!PS")
+    os.mkfifo(folder / "pipe.png")
+    exit_code, out, err = infer(folder)
+    assert (exit_code, err) == (0, "")
+    assert out == "".join(map(line, pictures_in(folder)))

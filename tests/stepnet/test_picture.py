@@ -1,15 +1,18 @@
 """Pictures from outside: which form they get, and what is refused with which sentence."""
 
 import io
+import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
+from stepnet import files
 from stepnet.errors import ImageError
 from stepnet.networks import reference
 from stepnet.networks.shipped import load_network
@@ -351,7 +354,8 @@ def test_a_picture_without_pixels_is_refused(shape):
 def test_an_array_of_another_form_is_refused(shape, dtype):
     assert refusal(normalise, np.zeros(shape, dtype=dtype)) == (
         f"An array of {dtype} with shape {shape} is no picture; give uint8 of shape (H, W), "
-        "(H, W, 3) or (H, W, 4), or bool of shape (H, W)."
+        "(H, W, 3) or (H, W, 4), or bool of shape (H, W)"
+        + (", for values from 0 to 1 `numpy.uint8(255 * array)`." if dtype == "float32" else ".")
     )
 
 
@@ -447,3 +451,62 @@ def test_damaged_files_give_a_picture_or_one_sentence(tmp_path_factory, format, 
         return
     assert image.shape == (28, 28)
     assert image.max() == 255
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n(executed) print\n"
+
+
+@pytest.fixture
+def ghostscript(tmp_path, monkeypatch):
+    """A program that leaves a file when it is started in the place of Ghostscript."""
+    programs, started = tmp_path / "programs", tmp_path / "started"
+    programs.mkdir()
+    for name in ("gs", "gswin32c", "gswin64c"):
+        (programs / name).write_text(f"#!/bin/sh\ntouch '{started}'\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # nothing was looked for yet
+    return started
+
+
+def test_no_program_is_started_for_a_picture(tmp_path, ghostscript):
+    path = tmp_path / "seven.png"
+    path.write_bytes(EPS)
+    sentence = "is no picture or is damaged; give a PNG, a JPEG or another image file."
+    assert refusal(normalise, path) == f"The file {str(path)!r} {sentence}"
+    assert refusal(normalise, EPS) == f"The file given {sentence}"
+    with Image.open(path) as opened_elsewhere:
+        assert refusal(normalise, opened_elsewhere) == (
+            "The picture is an EPS, for which another program would be started; convert it to PNG."
+        )
+    assert not ghostscript.exists()
+
+
+@pytest.mark.parametrize("format", ["ICO", "PDF", "EPS"])
+def test_formats_that_are_not_read(format):
+    file = io.BytesIO()
+    Image.fromarray(seven(ink=30)).save(file, format)
+    assert "is no picture or is damaged" in refusal(normalise, file.getvalue())
+
+
+def test_what_is_no_file_is_no_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "PIPE_SILENT_S", 0.1)
+    os.mkfifo(tmp_path / "pipe.png")
+    for path, reason in (
+        (tmp_path / "pipe.png", "it is a pipe that nobody fills"),
+        (Path("/dev/zero"), "it is a device"),
+    ):
+        assert refusal(read_picture, path) == (
+            f"The picture {str(path)!r} cannot be read ({reason}); "
+            "give a PNG, a JPEG or another image file."
+        )
+
+
+def test_a_file_too_large_for_any_picture_is_not_read(tmp_path):
+    path = tmp_path / "large.png"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    assert refusal(read_picture, path) == (
+        f"The picture {str(path)!r} cannot be read (File too large); "
+        "give a PNG, a JPEG or another image file."
+    )

@@ -8,9 +8,10 @@ from stepnet import Layer, Network
 from stepnet.boards.board import Reading
 from stepnet.errors import ImageError
 from stepnet.networks import reference
+from stepnet.networks.placing import Placing, placing_of
 from stepnet.networks.shipped import load_network
 from stepnet.pictures.pieces import label
-from stepnet.pictures.placing import Placing, place, placing_of
+from stepnet.pictures.placing import place
 from stepnet.pictures.text_line import UNKNOWN_CHARACTER, find_line, read_text, segment_line
 from stepnet.samples import sample_pictures
 
@@ -189,7 +190,7 @@ def test_a_full_stop_alone_stays_small():
     [
         ("unipen, 79537 images of the training part", Placing.UNIPEN),
         ("mnist, 60000 images of the training part", Placing.MNIST),
-        (None, Placing.MNIST),
+        (None, None),
     ],
 )
 def test_the_card_tells_the_framing(data, placing):

@@ -16,6 +16,7 @@ from small_networks import small_network
 from stepnet.boards import pool
 from stepnet.boards.board import open_board
 from stepnet.boards.pool import Pool, open_pool
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BoardError, ImageError, LinkError, LinkTimeoutError, NetworkError
 from stepnet.link.messages import Refusal, Request
 from stepnet.networks import reference
@@ -169,6 +170,32 @@ def test_a_board_whose_connection_comes_back_stays_in_the_pool(open_peers):
     assert codes(opened.infer_many(IMAGES)) == CODES
     assert [board.failure for board in opened.statistics] == [None, None]
     assert sum(board.images for board in opened.statistics) == 2 * len(IMAGES)
+
+
+class Shrinking(peer.LeavingOnce):
+    """Comes back as a board with too small an engine."""
+
+    def answer(self, payload):
+        try:
+            return super().answer(payload)
+        except HangUpError:
+            self.start()
+            self.engine.shape = EngineShape(16, 16, 4096, 512)
+            raise
+
+
+def test_a_board_that_comes_back_too_small_says_so(open_peers):
+    opened, wheres = open_peers(Shrinking(25), Peer(), channel="socket")
+    assert codes(opened.infer_many(IMAGES)) == CODES
+    failed, alive = opened.statistics
+    assert isinstance(failed.failure, BoardError)
+    assert str(failed.failure) == (
+        f"The board at {wheres[0]!r} is another one since it came back, and cannot infer network "
+        "'small' (Network 'small' does not fit the engine: layer 0 has 30 inputs, the engine takes "
+        "up to 16; use a smaller network or an engine of a larger shape); connect the one that was "
+        "there, or open the pool with a network that fits."
+    )
+    assert alive.failure is None
 
 
 def test_a_board_that_falls_silent(open_peers):

@@ -1,7 +1,10 @@
 """Run folders: what they hold, and that a stopped run goes on as if nothing had been."""
 
+import errno
 import json
+import os
 
+import numpy as np
 import pytest
 
 from characters import bars
@@ -9,6 +12,8 @@ from stepnet import Network
 from stepnet.data.sets import Dataset
 from stepnet.errors import TrainingError
 from stepnet.learning import Config, Run, train
+from stepnet.learning import run as run_module
+from stepnet.networks.network_file import content_digest
 
 pytestmark = pytest.mark.slow
 
@@ -173,3 +178,154 @@ def test_a_damaged_description_is_named(tmp_path, description):
         f"The file {str(tmp_path / 'config.json')!r} is damaged; delete the folder "
         f"{str(tmp_path)!r}, or name another one with --run."
     )
+
+
+SMALL = Config(rule="delta", hidden=(8,), epochs=2)
+
+
+@pytest.mark.parametrize("name", ["network.npz", "result.json", "log.jsonl", "checkpoint.npz"])
+def test_a_folder_with_files_of_the_user_is_refused(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(TrainingError) as caught:
+        begin(tmp_path, SMALL)
+    assert str(caught.value) == (
+        f"The folder {str(tmp_path)!r} holds a {name} that no run there has made; name another "
+        "folder with --run."
+    )
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_other_files_are_no_hindrance(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    run = begin(tmp_path, SMALL)
+    run.finish(train(SMALL, bars(), run=run), {})
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """From now on nothing that a run writes has room."""
+
+    def fill():
+        def fail(path, *anything):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+        monkeypatch.setattr(run_module, "write_text", fail)
+        monkeypatch.setattr(run_module, "write_whole", fail)
+
+    return fill
+
+
+def test_a_full_disk_stops_a_run_that_goes_on_later(tmp_path, full_disk, monkeypatch):
+    run = begin(tmp_path, SMALL)
+    train(Config(rule="delta", hidden=(8,), epochs=1), bars(), run=run)
+    with monkeypatch.context():
+        full_disk()
+        with pytest.raises(TrainingError) as caught:
+            train(SMALL, bars(), run=run)
+        monkeypatch.undo()
+    assert str(caught.value) == (
+        f"The run folder {str(tmp_path)!r} cannot be written (No space left on device); make room "
+        "there, and the same command goes on after its last whole pass."
+    )
+    again = begin(tmp_path, SMALL)
+    assert len(again.records) == 1
+    assert train(SMALL, bars(), run=again).digest == train(SMALL, bars()).digest
+
+
+def test_a_full_disk_before_the_first_pass(tmp_path, full_disk):
+    full_disk()
+    with pytest.raises(TrainingError) as caught:
+        begin(tmp_path / "run", SMALL)
+    assert str(caught.value) == (
+        f"The run folder {str(tmp_path / 'run')!r} cannot be used (No space left on device); name "
+        "another one with --run."
+    )
+
+
+def with_checkpoint(folder, change, save=np.savez):
+    """A run whose checkpoint is changed and has a digest that fits."""
+    train(Config(rule="delta", hidden=(8,), epochs=1), bars(), run=begin(folder, SMALL))
+    checkpoint = folder / "checkpoint.npz"
+    with np.load(checkpoint) as file:
+        content = {key: file[key] for key in file.files}
+    change(content)
+    texts = {key: content.pop(key) for key in ("description", "records")}
+    digest = content_digest("".join(str(text[()]) for text in texts.values()), content)
+    save(checkpoint, digest=np.array(digest), **texts, **content)
+    return checkpoint
+
+
+def drop_digest(content):
+    del content["digest"]
+
+
+def lose_state(content):
+    drop_digest(content)
+    del content["state_random"]
+
+
+def odd_state(content):
+    drop_digest(content)
+    content["state_random"] = np.zeros(3)
+
+
+def odd_records(content):
+    drop_digest(content)
+    content["records"] = np.array('[{"epoch": 1}]')
+
+
+def deep_records(content):
+    drop_digest(content)
+    content["records"] = np.array("[" * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("change", "save"),
+    [
+        (lose_state, np.savez),
+        (odd_state, np.savez),
+        (odd_records, np.savez),
+        (deep_records, np.savez),
+        (drop_digest, np.savez_compressed),
+    ],
+)
+def test_an_odd_checkpoint_is_named_and_not_taken_up(tmp_path, change, save):
+    checkpoint = with_checkpoint(tmp_path, change, save)
+    with pytest.raises(TrainingError) as caught:
+        train(SMALL, bars(), run=begin(tmp_path, SMALL))
+    assert str(caught.value) == (
+        f"The checkpoint {str(checkpoint)!r} is damaged; delete it and the run begins anew."
+    )
+
+
+def test_a_checkpoint_that_only_looks_odd_is_taken_up(tmp_path):
+    with_checkpoint(tmp_path, drop_digest)
+    assert len(begin(tmp_path, SMALL).records) == 1
+
+
+@pytest.mark.parametrize("name", ["config.json", "checkpoint.npz"])
+def test_a_pipe_in_a_run_folder_is_not_waited_for(tmp_path, name):
+    begin(tmp_path, SMALL)
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(TrainingError) as caught:
+        begin(tmp_path, SMALL)
+    assert str(caught.value) == (
+        f"The run folder {str(tmp_path)!r} cannot be used (it is a pipe); name another one with "
+        "--run."
+    )
+
+
+def test_a_network_that_no_file_would_hold_is_refused_before_training(tmp_path):
+    config = Config(rule="delta", hidden=(8000, 8000))
+    with pytest.raises(TrainingError) as caught:
+        begin(tmp_path, config)
+    pixels = bars().images[0].size
+    weights = pixels * 8000 + 8000 * 8000 + 8000 * 255
+    assert str(caught.value) == (
+        f"The network would have {weights:,} weights, and a network file holds at most "
+        "33,554,432; give fewer --hidden neurons."
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -193,6 +194,27 @@ def test_bytes_of_any_value_go_both_ways():
     near.close()
     os.close(master)
     os.close(slave)
+
+
+@pytest.mark.skipif(not hasattr(select, "POLLRDHUP"), reason="this system does not tell")
+@pytest.mark.parametrize("how", ["close", "stop"])
+def test_what_a_client_that_left_has_sent_is_not_waited_for(how):
+    """At the rate of a serial line this would take many seconds, and the next client with it."""
+    near, far = socket.socketpair()
+    left = threading.Event()
+    visitor = SocketVisitor(near, b"first", left.set)
+    far.send(bytes(50_000))
+    assert visitor.receive() == b"first"
+    assert 0 < len(visitor.receive()) <= 4096
+    assert not left.is_set()
+    if how == "close":
+        far.close()
+    else:
+        visitor.stop_receiving()
+    assert visitor.receive() == b""
+    assert left.is_set()
+    near.close()
+    far.close()
 
 
 def test_what_was_left_behind_is_dropped():

@@ -111,6 +111,7 @@ POST = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n\0" + en
 )
 TLS = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + POST[-9:]
 STUN = b"\x00\x03\x00\x1c\x21\x12\xa4\x42" + bytes(12) + POST[-9:]
+ICE_OVER_TCP = len(STUN).to_bytes(2) + STUN
 
 
 WHOLE, BYTE_BY_BYTE = 1 << 16, 1
@@ -132,6 +133,7 @@ WHOLE, BYTE_BY_BYTE = 1 << 16, 1
         pytest.param(TLS, "TLS", WHOLE, id="TLS"),
         pytest.param(TLS, "TLS", BYTE_BY_BYTE, id="TLS byte by byte"),
         pytest.param(STUN, "STUN", WHOLE, id="STUN"),
+        pytest.param(ICE_OVER_TCP, "STUN", WHOLE, id="ICE over TCP"),
     ],
 )
 def test_a_web_page_cannot_speak_to_the_board(first, protocol, size):

@@ -138,7 +138,7 @@ def test_the_text_of_evaluate(bars, tmp_path):
         "100.00% of 30 images of the test part give exactly the right code.\n"
     )
     lines = run("evaluate", path, "--data", bars).splitlines()
-    assert lines[0] == f"Network made on {bars}, test part: 30 images"
+    assert lines[0] == f"Network made on {bars}, test part: 30 of 200 images"
     assert lines[2].split() == ["exactly", "the", "right", "code", "30", "100.00%"]
     assert lines[-3].startswith("Hardest characters: ")
     assert lines[-2] == "Right by bit of the code: " + ", ".join(f"{k} 100.0%" for k in range(7))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from stepnet.errors import BuildError, MissingToolError
+from stepnet.networks.placing import Placing
 from stepnet.networks.shipped import load_network
 from stepnet.pictures.picture import normalise
-from stepnet.pictures.placing import Placing
 from stepnet.samples import sample_pictures
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_sim.chips.verilated import missing_compiler

@@ -1,16 +1,18 @@
 """Proofs hold for the blocks as they are, and are refused for blocks that are broken."""
 
+import inspect
 import re
 
 import pytest
 
 from stepnet.errors import MissingToolError
+from stepnet_hdl.blocks import popcount
 from stepnet_hdl.link import cobs
-from stepnet_sim.verification import formal
+from stepnet_sim.verification import broken_blocks, formal
 from stepnet_sim.verification.combinational import paths_from_ready
 from stepnet_sim.verification.formal import ProofError, prove
 from stepnet_sim.verification.levels import proofs
-from stepnet_sim.verification.mutants import Mutant, broken
+from stepnet_sim.verification.mutants import Mutant, broken, driven
 
 QUICK = [proof for proof in proofs.ALL if proof.quick]
 
@@ -30,13 +32,6 @@ def test_every_proof_has_a_name_of_its_own_and_nearly_all_refuse_a_mutant():
     assert without == [f"COBS decoder, {size} bytes other than zero" for size in (253, 254)]
 
 
-def test_mutants_are_mutants_of_the_sources_as_they_are():
-    for proof in proofs.ALL:
-        for mutant in (proof.lemma, *proof.mutants):
-            with broken(mutant):
-                pass
-
-
 @pytest.mark.slow
 def test_counterexample_names_cycle_and_trace(tmp_path):
     proof, mutant = QUICK[0], QUICK[0].mutants[0]
@@ -49,8 +44,10 @@ def test_counterexample_names_cycle_and_trace(tmp_path):
 
 @pytest.mark.slow
 def test_proof_that_accepts_a_broken_block_is_no_proof(tmp_path):
-    comment, other = "half = len(bits) // 2  #", "half = len(bits) // 2 #"
-    harmless = Mutant("stepnet_hdl.blocks.popcount", comment, other)
+    class NothingIsBroken(popcount.Popcount):
+        pass
+
+    harmless = Mutant(popcount, NothingIsBroken)
     proof = formal.Proof(
         "popcount", "the sum", QUICK[0].harness, 5, unbounded=True, mutants=(harmless,)
     )
@@ -80,23 +77,36 @@ def test_tool_that_fails_is_no_verdict(tmp_path, monkeypatch):
 
 def test_path_from_ready_to_valid_is_found(tmp_path):
     assert paths_from_ready(cobs.CobsDecoder(), tmp_path / "sound") == []
-    waits_for_ready = Mutant(
-        "stepnet_hdl.link.cobs",
-        "m.d.comb += self.bytes.valid.eq(1)",
-        "m.d.comb += self.bytes.valid.eq(self.bytes.ready)",
-    )
-    with broken(waits_for_ready):
+    with broken(Mutant(cobs, broken_blocks.WaitsForItsReader)):
         assert paths_from_ready(cobs.CobsEncoder(), tmp_path / "broken") == ["bytes"]
 
 
-def test_mutant_of_a_text_that_is_gone_is_refused():
-    gone = broken(Mutant("stepnet_hdl.link.cobs", "not in it", ""))
-    with pytest.raises(ValueError, match=r"\.link\.cobs holds 0 times 'not in it'"), gone:
+def test_mutant_of_what_is_not_in_the_block_is_refused():
+    elsewhere = broken(Mutant(popcount, broken_blocks.NeverBroken))
+    with (
+        pytest.raises(AttributeError, match="does not have the attribute 'CobsDecoder'"),
+        elsewhere,
+    ):
         pass
+    with pytest.raises(ValueError, match=r"^The module assigns 0 signals named 'block_right'\.$"):
+        driven(cobs.CobsDecoder().elaborate(None), "block_right")
 
 
 def test_mutant_lasts_as_long_as_asked():
     sound = cobs.CobsDecoder
-    with broken(Mutant("stepnet_hdl.link.cobs", "token.broken.eq(~at_code)", "token.broken.eq(0)")):
-        assert cobs.CobsDecoder is not sound
+    with broken(Mutant(cobs, broken_blocks.NeverBroken)):
+        assert cobs.CobsDecoder is broken_blocks.NeverBroken
     assert cobs.CobsDecoder is sound
+
+
+def test_every_broken_block_says_what_is_broken_and_is_refused_by_a_proof():
+    used = {
+        mutant.block for proof in proofs.ALL for mutant in (proof.lemma, *proof.mutants) if mutant
+    }
+    blocks = {
+        block
+        for block in vars(broken_blocks).values()
+        if inspect.isclass(block) and block.__module__ == broken_blocks.__name__
+    }
+    assert used == blocks - {broken_blocks.WaitsForItsReader}
+    assert all(block.__doc__ for block in blocks)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +17,7 @@ import pytest
 
 from stepnet import cli, open_board
 from stepnet.cores.engine.memory_image import memory_image
-from stepnet.errors import LinkError
+from stepnet.errors import LinkError, LinkTimeoutError
 from stepnet.link import messages as protocol
 from stepnet.link.frames import FrameReader, encode_frame
 from stepnet.link.messages import Request
@@ -336,3 +336,65 @@ def test_no_place_to_listen(stepnet):
         "stepnet: At '0.0.0.0:0' other machines can reach the board; say --public if that is "
         "meant, or listen at 127.0.0.1.\n",
     )
+
+
+# Attacks
+
+
+def client_of(where):
+    host, port = where.removeprefix("socket://").split(":")
+    return socket.create_connection((host, int(port)), TIMEOUT_S)
+
+
+def test_requests_whose_answers_nobody_reads_hold_nobody_up(link, at_a_socket):
+    """What is sent waits in the client's own connection; what is left goes with the client."""
+    open_small(at_a_socket).close()
+    sent_bytes = 0
+    with client_of(at_a_socket) as flood:
+        flood.settimeout(0.5)
+        with suppress(TimeoutError):
+            while sent_bytes < 64 << 20:
+                sent_bytes += flood.send(IDENTIFY * 5000)
+        assert len(link._written) + link._link.pending_bytes < 64 << 10
+        assert sent_bytes < 32 << 20
+    start_s = time.monotonic()
+    with open_when_free(at_a_socket) as board:
+        assert codes(board.infer_many(IMAGES)) == CODES
+        assert board.statistics.dropped_frames == 0
+    assert time.monotonic() - start_s < 10
+
+
+def test_a_write_waits_for_the_chip_and_not_for_ever(link, monkeypatch):
+    monkeypatch.setattr(served, "STUCK_S", 0.2)
+    link.write(bytes(served.QUEUE_BYTES))
+    with pytest.raises(LinkTimeoutError) as caught:
+        link.write(b"more")
+    assert str(caught.value) == ("The virtual board took no bytes for 0.2 s; read what it answers.")
+    link.discard()
+    link.write(IDENTIFY)
+    assert link.read(TIMEOUT_S).endswith(b"\0")
+
+
+def test_closing_ends_a_write_that_waits(link):
+    ended = []
+
+    def write():
+        try:
+            link.write(bytes(10 * served.QUEUE_BYTES))
+        except LinkError as error:
+            ended.append(str(error))
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    time.sleep(0.1)
+    link.close()
+    writing.join(TIMEOUT_S)
+    assert ended == ["The virtual board is closed; open it again."]
+
+
+def test_nobody_fills_the_memory_of_a_board_that_nobody_reads():
+    with closing(open_link()) as board:
+        for _ in range(17):
+            board.write(bytes(64 << 10))
+        with pytest.raises(LinkTimeoutError, match="had no time to take"):
+            board.write(b"more")

@@ -271,4 +271,5 @@ def test_failed_build_says_where_the_log_is_and_leaves_nothing_half_done(
     assert [path for path in empty_cache.rglob("*") if path.is_dir()] == [
         empty_cache / "stepnet",
         empty_cache / "stepnet" / "virtual_board",
+        empty_cache / "stepnet" / "virtual_board" / "locks",
     ]

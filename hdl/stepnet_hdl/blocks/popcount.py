@@ -39,29 +39,37 @@ class Popcount(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += self.count.eq(_count(m, self.bits, self.latency_cycles, self.leaf_bits))
+        m.d.comb += self.count.eq(self._count(m, self.bits, self.latency_cycles))
         return m
 
+    def _count(self, m: Module, bits: Value, latency_cycles: int) -> Value:
+        """Add the ones of `bits` in exactly `latency_cycles`."""
+        count = Signal(range(len(bits) + 1), reset_less=True)
+        if latency_cycles == 1:
+            a, b, c = (*bits, *[C(0)] * (3 - len(bits)))
+            m.d.sync += count.eq(Cat(a ^ b ^ c, (a & b) | (a & c) | (b & c)))
+            return count
+        if len(bits) <= self.leaf_bits:
+            return self._wait(m, self._count(m, bits, latency_cycles - 1))
+        half = len(bits) // 2  # the larger one of what is left beside the carry
+        carry = bits[-1]
+        for _ in range(latency_cycles - 1):
+            carry = self._wait(m, carry)
+        low = self._count(m, bits[:half], latency_cycles - 1)
+        high = self._count(m, bits[half:-1], latency_cycles - 1)
+        m.d.sync += count.eq(self._add(low, high, carry))
+        return count
 
-def _count(m: Module, bits: Value, latency_cycles: int, leaf_bits: int) -> Value:
-    """Add the ones of `bits` in exactly `latency_cycles`."""
-    count = Signal(range(len(bits) + 1), reset_less=True)
-    if latency_cycles == 1:
-        a, b, c = (*bits, *[C(0)] * (3 - len(bits)))
-        m.d.sync += count.eq(Cat(a ^ b ^ c, (a & b) | (a & c) | (b & c)))
-        return count
-    if len(bits) <= leaf_bits:
-        early = _count(m, bits, latency_cycles - 1, leaf_bits)
-        m.d.sync += count.eq(early)
-        return count
-    half = len(bits) // 2  # the larger one of what is left beside the carry
-    carry = bits[-1]
-    for _ in range(latency_cycles - 1):
-        delayed = Signal(reset_less=True)
-        m.d.sync += delayed.eq(carry)
-        carry = delayed
-    low = _count(m, bits[:half], latency_cycles - 1, leaf_bits)
-    high = _count(m, bits[half:-1], latency_cycles - 1, leaf_bits)
-    # The carry enters below bit 0: (2 low + 1) + (2 high + carry) carries out of there if it is 1.
-    m.d.sync += count.eq((Cat(C(1), low) + Cat(carry, high))[1:])
-    return count
+    def _wait(self, m: Module, value: Value) -> Value:
+        """Return `value` a cycle later."""
+        waited = Signal.like(value, reset_less=True)
+        m.d.sync += waited.eq(value)
+        return waited
+
+    def _add(self, low: Value, high: Value, carry: Value) -> Value:
+        """Return `low + high + carry`, in one chain of carries.
+
+        The carry enters below bit 0: (2 low + 1) + (2 high + carry) carries out of there if it is
+        1.
+        """
+        return (Cat(C(1), low) + Cat(carry, high))[1:]

@@ -12,7 +12,7 @@ from stepnet.errors import BuildError, NetworkError
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_network, names
-from stepnet_hdl.boards.catalogue import Board, all_boards
+from stepnet_hdl.boards.catalogue import BoardType, all_boards
 
 
 def fitting_networks(shape: EngineShape) -> list[str]:
@@ -102,7 +102,7 @@ def fits(network: Network, shape: EngineShape) -> bool:
     return True
 
 
-def check_built_in(network: Network, board: Board) -> None:
+def check_built_in(network: Network, board: BoardType) -> None:
     """See that a board's bitstream can hold a network.
 
     Raises BuildError, with the boards that can, if the weights are in single-port RAM, which no

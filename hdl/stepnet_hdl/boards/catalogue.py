@@ -25,7 +25,7 @@ from stepnet_hdl.fpga.parts import Part, part_name_of, part_of
 
 
 @dataclass(frozen=True)
-class Board:
+class BoardType:
     """A board by its name, Amaranth's platform class for it, and its part."""
 
     name: str
@@ -77,7 +77,7 @@ class Board:
         return self.platform()
 
 
-def all_boards() -> dict[str, Board]:
+def all_boards() -> dict[str, BoardType]:
     """Every known board that has a UART and a part of `PARTS`, by name."""
     boards = {
         name: _board(name, platform, part)
@@ -87,7 +87,7 @@ def all_boards() -> dict[str, Board]:
     return dict(sorted(boards.items()))
 
 
-def find_board(name: str) -> Board:
+def find_board(name: str) -> BoardType:
     """The board called `name`, or of the platform class `module:Class`.
 
     Raises BuildError if there is none, with the nearest names; if its part is not one of `PARTS`,
@@ -106,7 +106,7 @@ def find_board(name: str) -> Board:
     raise BuildError(f"There is no board {name!r}; {hint}")
 
 
-def _own_board(name: str) -> Board:
+def _own_board(name: str) -> BoardType:
     module_name, _, class_name = name.partition(":")
     try:
         platform = getattr(importlib.import_module(module_name), class_name)
@@ -143,8 +143,8 @@ def _no_uart(name: str, platform: type[Platform]) -> BuildError:
     )
 
 
-def _board(name: str, platform: type[Platform], part: Part) -> Board:
-    return Board(name, part.family.adapted(platform), part)
+def _board(name: str, platform: type[Platform], part: Part) -> BoardType:
+    return BoardType(name, part.family.adapted(platform), part)
 
 
 def _platforms() -> dict[str, type[Platform]]:

@@ -32,7 +32,7 @@ class ColorlightI9Platform(LatticeECP5Platform):
     connectors = ()
 
     def toolchain_prepare(self, fragment: Any, name: str, **overrides: Any) -> Any:
-        """As Amaranth does it, with a compressed bitstream."""
+        """Program the board as Amaranth does it, with a compressed bitstream."""
         return super().toolchain_prepare(
             fragment, name, **{"ecppack_opts": "--compress", **overrides}
         )
@@ -71,7 +71,7 @@ class TangPrimer25kPlatform(GowinPlatform):
     connectors = ()
 
     def toolchain_prepare(self, fragment: Any, name: str, **overrides: Any) -> Any:
-        """As Amaranth does it, with the clock's pin, which configures the part as well, for use."""
+        """Prepare what Amaranth does, and free the clock's pin, which configures the part too."""
         return super().toolchain_prepare(
             fragment, name, **{"gowin_pack_opts": "--cpu_as_gpio", **overrides}
         )

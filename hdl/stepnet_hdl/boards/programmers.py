@@ -60,7 +60,7 @@ PROGRAMMERS = {
     "tangprimer20klite": Programmer(("-b", "tangprimer20k"), _FT2232H),
     "tangprimer25k": Programmer(("-b", "tangprimer25k"), _FT2232H),
 }
-"""By the names of `stepnet boards`."""
+"""How each board is programmed, by its name in `stepnet boards`."""
 
 OTHER_WAYS = {
     "icesugar": "copy it to the drive iCELink that the board shows, or use icesprog",
@@ -68,7 +68,7 @@ OTHER_WAYS = {
     "blackice": "write it to the board's serial port, as its manual says",
     "blackiceii": "write it to the board's serial port, as its manual says",
 }
-"""For boards that openFPGALoader does not program: the way, as the end of a sentence."""
+"""How boards are programmed that openFPGALoader does not know, as the end of a sentence."""
 
 
 def flash_command(board: str, bitstream: Path, *, keep: bool = True) -> list[str]:

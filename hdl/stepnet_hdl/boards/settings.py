@@ -148,8 +148,8 @@ SETTINGS = {
     "GW2AR-18C": _ARORA,
     "GW5A-25A": _ARORA,
 }
-"""By the name of the part. A part of `PARTS` without a row is too small for any engine and its
-link."""
+"""The chip that suits each part, by the part's name. A part of `PARTS` without a row is too small
+for any engine and its link."""
 
 
 def settings_for(part: Part, board: str | None = None) -> ChipSettings:

@@ -7,7 +7,7 @@ from amaranth.hdl import Module
 from amaranth.lib import io, wiring
 
 from stepnet.networks.kinds import BoardNetwork
-from stepnet_hdl.boards.catalogue import Board
+from stepnet_hdl.boards.catalogue import BoardType
 from stepnet_hdl.chip.chip import SerialChip, core_for
 from stepnet_hdl.fpga.clocks import add_clock_domain, pll_for
 
@@ -23,7 +23,7 @@ class BoardTop(wiring.Component):
 
     def __init__(
         self,
-        board: Board,
+        board: BoardType,
         baud: int,
         clock_hz: int | None = None,
         network: BoardNetwork | None = None,

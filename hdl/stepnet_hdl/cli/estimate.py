@@ -10,10 +10,10 @@ import typer
 
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.cli.requirements import require_amaranth
-from stepnet_hdl.estimation.target import Target
+from stepnet_hdl.estimation.goal import Goal
 
 if TYPE_CHECKING:
-    from stepnet_hdl.estimation.engine_choice import Choice, ShapePlan
+    from stepnet_hdl.estimation.engine_choice import Candidate, EngineChoice
 
 UNBROKEN_COLUMNS = 1000
 """Wider than the table: a row stays one line, wherever it is printed to."""
@@ -26,10 +26,10 @@ def estimate(
         str, typer.Option(help="Name from `stepnet boards`, or module:Class of your own platform.")
     ] = "icebreaker",
     network: Annotated[str, typer.Option(help="A shipped network, or a .npz file.")] = "digits",
-    target: Annotated[
-        Target,
-        typer.Option(help="The fastest engine that fits, or the smallest that keeps up."),
-    ] = Target.FASTEST,
+    goal: Annotated[
+        Goal,
+        typer.Option(help="Most images per second, or the smallest that keeps up with the link."),
+    ] = Goal.IMAGES,
     baud: Annotated[
         int, typer.Option(min=1, help="Bits per second on the serial line.")
     ] = DEFAULT_BAUD,
@@ -41,26 +41,26 @@ def estimate(
     require_amaranth()
     from stepnet.networks.shipped import load_network
     from stepnet_hdl.boards.catalogue import find_board
-    from stepnet_hdl.estimation.engine_choice import plan
+    from stepnet_hdl.estimation.engine_choice import choose_engine
 
-    found = plan(load_network(network), find_board(board), target, baud)
+    found = choose_engine(load_network(network), find_board(board), goal, baud)
     if json_output:
         typer.echo(json.dumps(_as_json(found)))
     else:
         _show(found)
 
 
-def _as_json(found: ShapePlan) -> dict[str, Any]:
+def _as_json(found: EngineChoice) -> dict[str, Any]:
     return {
         "board": found.board,
         "network": found.network,
-        "target": found.target,
+        "goal": found.goal,
         "chosen": _choice_as_json(found.chosen),
         "neighbours": [_choice_as_json(choice) for choice in found.neighbours],
     }
 
 
-def _choice_as_json(choice: Choice) -> dict[str, Any]:
+def _choice_as_json(choice: Candidate) -> dict[str, Any]:
     return {
         **dataclasses.asdict(choice.estimate),
         **dataclasses.asdict(choice.performance),
@@ -68,7 +68,7 @@ def _choice_as_json(choice: Choice) -> dict[str, Any]:
     }
 
 
-def _show(found: ShapePlan) -> None:
+def _show(found: EngineChoice) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -99,19 +99,19 @@ def _show(found: ShapePlan) -> None:
     console = Console(width=UNBROKEN_COLUMNS)
     console.print(
         f"Network {found.network} on {found.board} ({found.chosen.estimate.part}), "
-        f"target {found.target}: SIMD {found.chosen.shape.simd}, PE {found.chosen.shape.pe}.",
+        f"goal {found.goal}: SIMD {found.chosen.shape.simd}, PE {found.chosen.shape.pe}.",
         highlight=False,
     )
     console.print(table)
 
 
-def _present(chosen: Choice) -> dict[str, tuple[int, int]]:
-    """Of what the part has any at all."""
+def _present(chosen: Candidate) -> dict[str, tuple[int, int]]:
+    """Return how many of each resource are taken and available, for those the part has at all."""
     shares = chosen.estimate.shares.items()
     return {name: share for name, share in shares if share[1]}
 
 
-def _cells(choice: Choice, chosen: Choice) -> list[str]:
+def _cells(choice: Candidate, chosen: Candidate) -> list[str]:
     shape, speed = choice.shape, choice.performance
     shares = choice.estimate.shares
     return [

@@ -14,9 +14,9 @@ SIMD, PE = 64, 1
 
 
 def export_verilog(
-    network: BoardNetwork, output: Path | None, simd: int | None, pe: int | None
+    network: BoardNetwork, folder: Path, simd: int | None, pe: int | None
 ) -> list[Path]:
-    """Write the core's files into the folder `output`, or one named after the network.
+    """Write the core's files into a folder; returns their paths.
 
     simd, pe: of the engine; None for the usual ones. NetworkError if they are given for a network
         of look-up tables, which becomes a pipeline.
@@ -29,5 +29,4 @@ def export_verilog(
             f"The network {network.name!r} is of look-up tables and becomes a pipeline, in which "
             "all of them work at once; leave --simd and --pe out."
         )
-    folder = output or Path(f"{network.name}-verilog")
     return write_core(network, folder, SIMD if simd is None else simd, PE if pe is None else pe)

@@ -30,7 +30,7 @@ may move before that code changes; the cycles from the last pixel to the charact
 parameter memory."""
 
 CANCEL_CYCLES = 2
-"""From this many cycles after `cancel` on, no cancelled image gives a reading."""
+"""Cycles after `cancel`, from which on no cancelled image gives a reading."""
 
 
 class CorePorts(wiring.PureInterface):

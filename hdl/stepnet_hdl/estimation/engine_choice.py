@@ -1,5 +1,5 @@
-"""Which engine suits a network and a board: the fastest that fits, or the smallest that keeps up
-with the link."""
+"""Which engine suits a network and a board: the one that computes most images per second, or the
+smallest that keeps up with the link."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from stepnet.cores.engine.shape import ADDRESS_BITS, HEADER_BITS, EngineShape
 from stepnet.errors import BuildError, NetworkError
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
-from stepnet_hdl.boards.catalogue import Board
+from stepnet_hdl.boards.catalogue import BoardType
+from stepnet_hdl.estimation.goal import Goal
 from stepnet_hdl.estimation.size import Estimate, estimate
 from stepnet_hdl.estimation.speed import Performance, performance
-from stepnet_hdl.estimation.target import Target
 from stepnet_hdl.fpga.family import Family
 from stepnet_hdl.fpga.parts import SPRAM_BITS, SPRAM_WORDS
 from stepnet_hdl.fpga.ram_mapping import map_ram
@@ -30,7 +30,7 @@ SIMDS = range(8, 1025, 8)
 PES = range(1, 65)
 
 REFERENCE_SIMD = 64
-"""Of the engine that tells how wide a network's sums are."""
+"""SIMD of the engine that tells how wide a network's sums are."""
 
 MAX_OVERLAP_LOSS = 0.1
 """Part of the images per second that may go for a result that comes earlier."""
@@ -39,7 +39,7 @@ MIN_PARAMETER_WORDS, MAX_PARAMETER_WORDS = 16, 1 << 16
 
 
 @dataclass(frozen=True)
-class Choice:
+class Candidate:
     """An engine's shape for a network on a part, and what comes of it."""
 
     estimate: Estimate
@@ -47,7 +47,7 @@ class Choice:
 
     @property
     def shape(self) -> EngineShape:
-        """Of the engine."""
+        """The engine's shape."""
         return self.estimate.shape
 
     @property
@@ -57,7 +57,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class ShapePlan:
+class EngineChoice:
     """The engine that suits a network and a board.
 
     neighbours: shapes next to the chosen one, that it was preferred to; some of them do not fit.
@@ -65,23 +65,23 @@ class ShapePlan:
 
     board: str
     network: str
-    target: Target
-    chosen: Choice
-    neighbours: tuple[Choice, ...]
+    goal: Goal
+    chosen: Candidate
+    neighbours: tuple[Candidate, ...]
 
 
-def plan(
+def choose_engine(
     network: Network,
-    board: Board,
-    target: Target = Target.FASTEST,
+    board: BoardType,
+    goal: Goal = Goal.IMAGES,
     baud: int = DEFAULT_BAUD,
-) -> ShapePlan:
+) -> EngineChoice:
     """Pick SIMD, PE, parameter lanes, memory and overlap for `network` on `board`.
 
-    target: FASTEST, the most images per second that the engine computes, with the first layer
+    goal: IMAGES, the most images per second that the engine computes, with the first layer
         computed while pixels arrive where that fits and costs at most `MAX_OVERLAP_LOSS` of them;
-        or LINK, the fewest LUTs that keep up with a serial line of `baud`, and if none does, the
-        fastest.
+        or LINK, the fewest LUTs that keep up with a serial line of `baud`, and if none does, what
+        IMAGES gives.
 
     Every shape holds `network`, and beyond that what its RAMs hold anyway. Raises BuildError, with
     what is too small, if no engine fits; NetworkError if no engine takes the network.
@@ -93,24 +93,24 @@ def plan(
         raise search.nothing_fits()
     chosen = max(choices, key=lambda choice: choice.performance.images_per_s)
     enough = [choice for choice in choices if choice.performance.keeps_up]
-    if target == Target.LINK and enough:
+    if goal == Goal.LINK and enough:
         chosen = min(enough, key=lambda choice: (choice.estimate.luts, choice.estimate.block_rams))
     else:
         chosen = search.with_overlap(chosen)
-    return ShapePlan(board.name, network.name, target, chosen, search.neighbours(chosen))
+    return EngineChoice(board.name, network.name, goal, chosen, search.neighbours(chosen))
 
 
 class _Search:
     """Engines for one network on one board."""
 
-    def __init__(self, network: Network, board: Board, baud: int) -> None:
+    def __init__(self, network: Network, board: BoardType, baud: int) -> None:
         self._network = network
         self._board = board
         self._part = board.part
         self._family: Family = board.part.family
         self._baud = baud
 
-    def fitting(self) -> Iterator[Choice]:
+    def fitting(self) -> Iterator[Candidate]:
         """Every engine that fits, without overlap."""
         for memory in self._memories:
             for simd in SIMDS:
@@ -125,9 +125,9 @@ class _Search:
                         if size.too_small is None:
                             yield self._choice(size)
 
-    def with_overlap(self, choice: Choice) -> Choice:
-        """The same engine, computing the first layer while pixels arrive, if that fits, brings
-        the result earlier and costs little."""
+    def with_overlap(self, choice: Candidate) -> Candidate:
+        """Return the engine of `choice` with the first layer computed while pixels arrive, if that
+        fits, brings the result earlier and costs little; else `choice`."""
         overlapping = self._variant(choice, overlap=True)
         if overlapping is None or not overlapping.fits:
             return choice
@@ -137,9 +137,9 @@ class _Search:
         enough = after.images_per_s >= (1 - MAX_OVERLAP_LOSS) * before.images_per_s
         return overlapping if enough else choice
 
-    def neighbours(self, choice: Choice) -> tuple[Choice, ...]:
+    def neighbours(self, choice: Candidate) -> tuple[Candidate, ...]:
         """Half, one less, one more and twice as much of SIMD and of PE; and the same engine with or
-        without overlap. The fastest comes first."""
+        without overlap. The one with most images per second comes first."""
         shape = choice.shape
         step = SIMDS.step
         changes: list[dict[str, int]] = [
@@ -221,7 +221,7 @@ class _Search:
             return pe * columns * SPRAM_BITS * SPRAM_WORDS <= self._part.single_port_bits
         return simd * pe <= self._part.block_rams * self._family.block_ram.widest_bits
 
-    def _variant(self, choice: Choice, **changes: int) -> Choice | None:
+    def _variant(self, choice: Candidate, **changes: int) -> Candidate | None:
         """`choice` with another SIMD, PE or overlap, and as many parameter lanes as it then needs
         at least; None if there is no such engine."""
         shape = choice.shape
@@ -236,9 +236,9 @@ class _Search:
                 return self._choice(estimate(variant, self._board.device))
         return None
 
-    def _choice(self, size: Estimate) -> Choice:
+    def _choice(self, size: Estimate) -> Candidate:
         speed = performance(self._network, size.shape, size.frequency_hz, self._baud)
-        return Choice(size, speed)
+        return Candidate(size, speed)
 
     def _shape(
         self, simd: int, pe: int, lanes: int, memory: str, *, overlap: bool = False
@@ -276,5 +276,5 @@ class _Search:
 
 
 def _divisors(number: int) -> list[int]:
-    """From 1 up."""
+    """Return the divisors of `number`, from 1 up."""
     return [n for n in range(1, number + 1) if number % n == 0]

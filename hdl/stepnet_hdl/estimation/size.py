@@ -27,7 +27,7 @@ LUT_ERROR = 0.15
 """How far the LUTs of a built chip may be from the estimate, either way."""
 
 FRAME_BLOCK_RAMS = 1
-"""Of every chip: the frame that is being encoded."""
+"""Block RAMs that every chip has, for the frame that is being encoded."""
 
 ANSWER_BLOCK_RAMS = 1
 """The layouts of answers, where they do not take LUTs instead."""
@@ -37,7 +37,7 @@ ANSWER_LUTS = 100
 
 
 CHIP_FLIP_FLOPS = 900
-"""Of what does not grow with the engine: link, endpoint, sequencer, readout."""
+"""What does not grow with the engine takes so many: link, endpoint, sequencer, readout."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From a board to its bitstream, through the cache."""
+"""Makes the bitstream of a board, or finds it in the cache."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stepnet.errors import BuildError, StepnetError
-from stepnet.files import write_text, write_whole
+from stepnet.files import read_text, sha256_of
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.flow.cache import BuildCache, source_key
-from stepnet_hdl.flow.report import BuildReport, report_from_json
+from stepnet_hdl.flow.delivery import MOST_REPORT_BYTES, PICTURE, Delivery, keep_log
+from stepnet_hdl.flow.report import BuildFigures, BuildReport, figures_from_json
 from stepnet_hdl.flow.tools import find_flow_tool
 
 if TYPE_CHECKING:
     from stepnet.networks.network import Network
-    from stepnet_hdl.boards.catalogue import Board
+    from stepnet_hdl.boards.catalogue import BoardType
     from stepnet_hdl.flow.build_plan import Plan
     from stepnet_hdl.flow.run import Built, Progress
     from stepnet_hdl.flow.tools import Tool
 
-REPORT = "report.json"
-PICTURE = "placement.png"
-LOG = "stepnet.log"
+FIGURES = "figures.json"
+"""The file of an entry in the cache that has its `BuildFigures`."""
+
 TOOL_LOGS = ("stepnet.rpt", "stepnet.tim")
-"""Of synthesis, and of place and route."""
+"""The logs of synthesis, and of place and route."""
 
 NETLIST = "stepnet.pnr.json.gz"
 """What nextpnr placed and routed; it stays in the cache, for whoever simulates it."""
@@ -64,17 +65,21 @@ def build(
     """Put bitstream, report and picture of the placement into `folder`, from the cache if the same
     was built before.
 
+    They take the place of those of an earlier build, once all of them are there; whatever else is
+    in `folder` stays.
+
     Raises MissingToolError if a tool is missing or too old; NetworkError if there is no such
     network; BuildError if there is no such board, the network cannot be built into it, a tool
-    fails, with its log left in `folder`, or the clock is not met. Then there is no bitstream in
-    `folder`, and no folder that was not there before unless it has a log.
+    fails, with its log left in `folder`, the clock is not met, or a file of somebody else would be
+    written over. Then all that was in `folder` is as it was, and there is no folder that was not
+    there before unless it has a log.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    _empty(folder)
+    delivery = Delivery(folder)
     try:
         entry, report = find_or_build(settings, folder, progress=progress, cache=cache)
         _check_clock(report)
-        _deliver(entry, report)
+        delivery.put(entry, report)
     except StepnetError:
         for path in made:
             with suppress(OSError):  # a log may be there
@@ -103,16 +108,30 @@ def find_or_build(
     cached = entry is not None
     if entry is None:
         entry, cached = _build_or_find(settings, network, folder, key, cache, progress)
-    report = report_from_json((entry / REPORT).read_text())
-    report = dataclasses.replace(
-        report,
+    figures, digests = _cached(entry)
+    report = BuildReport(
+        **vars(figures),
         board=settings.board,
         network=network and network.name,
-        bitstream=folder / report.bitstream,
-        picture=folder / report.picture,
+        bitstream=folder / figures.bitstream_name,
+        picture=folder / PICTURE,
+        digests=digests,
         cached=cached,
     )
     return entry, report
+
+
+def _cached(entry: Path) -> tuple[BuildFigures, dict[str, str]]:
+    """The figures of a result, and the SHA-256 of each file of it that is delivered."""
+    try:
+        figures = figures_from_json(read_text(entry / FIGURES, MOST_REPORT_BYTES))
+        names = (figures.bitstream_name, PICTURE)
+        return figures, {name: sha256_of(entry / name) for name in names}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BuildError(
+            f"The report of the cached build {str(entry)!r} cannot be read; delete that folder, "
+            "and it is built again."
+        ) from error
 
 
 def _build_or_find(
@@ -143,11 +162,8 @@ def _build_or_find(
     def fill(work: Path) -> None:
         built = run_flow(plan, tools, work, seeds=settings.seeds, progress=progress)
         seconds = {"generating": generating_s, **built.seconds}
-        _finish(
-            work,
-            built,
-            _report(built, board, settings.baud, clock_hz, plan, tools.values(), seconds),
-        )
+        figures = _figures(built, board, settings.baud, clock_hz, plan, tools.values(), seconds)
+        _finish(work, built, board.name, figures)
 
     entry = cache.entry(digest)
     found = entry is not None
@@ -155,7 +171,7 @@ def _build_or_find(
         try:
             entry = cache.add(digest, fill)
         except ToolFailedError as error:
-            log = write_text(folder / LOG, error.log)
+            log = keep_log(folder, error.log)
             raise BuildError(
                 f"The build for {board.name} failed ({error}); {str(log)!r} has the whole story."
             ) from error
@@ -164,15 +180,15 @@ def _build_or_find(
     return entry, found
 
 
-def _report(
+def _figures(
     built: Built,
-    board: Board,
+    board: BoardType,
     baud: int,
     clock_hz: int,
     plan: Plan,
     tools: Iterable[Tool],
     seconds: dict[str, float],
-) -> BuildReport:
+) -> BuildFigures:
     from stepnet_hdl.flow import report
 
     found = built.best.report
@@ -181,11 +197,9 @@ def _report(
     flip_flops, flip_flops_available = report.cells(found, names.flip_flop)
     block_rams, block_rams_available = report.cells(found, names.block_ram)
     single_port, single_port_available = report.cells(found, names.single_port_ram)
-    return BuildReport(
-        board=board.name,
+    return BuildFigures(
         part=board.device,
-        bitstream=Path(built.bitstream.name),
-        picture=Path(PICTURE),
+        bitstream_name=built.bitstream.name,
         luts=luts,
         luts_available=luts_available,
         flip_flops=flip_flops,
@@ -206,12 +220,12 @@ def _report(
     )
 
 
-def _finish(work: Path, built: Built, report: BuildReport) -> None:
+def _finish(work: Path, built: Built, board_name: str, figures: BuildFigures) -> None:
     """Leave in the working folder what is worth keeping."""
     from stepnet_hdl.flow.placement import draw, read_placement
     from stepnet_hdl.flow.run import PLACED_NETLIST
 
-    picture = draw(read_placement(built.best.folder / PLACED_NETLIST), report)
+    picture = draw(read_placement(built.best.folder / PLACED_NETLIST), board_name, figures)
     bitstream = built.bitstream.read_bytes()
     logs = {name: (built.best.folder / name).read_bytes() for name in TOOL_LOGS}
     netlist = gzip.compress((built.best.folder / PLACED_NETLIST).read_bytes(), compresslevel=6)
@@ -222,46 +236,18 @@ def _finish(work: Path, built: Built, report: BuildReport) -> None:
     (work / NETLIST).write_bytes(netlist)
     for name, log in logs.items():
         (work / name).write_bytes(log)
-    (work / REPORT).write_text(report.to_json())
+    (work / FIGURES).write_text(figures.to_json())
 
 
 def _digest(plan: Plan, tools: dict[str, Tool], seeds: Sequence[int]) -> str:
-    words = [plan.digest, *map(str, tools.values()), *map(str, seeds)]
+    # Figures of another version of this program are no result for this one.
+    fields = [field.name for field in dataclasses.fields(BuildFigures)]
+    words = [plan.digest, *map(str, tools.values()), *map(str, seeds), *fields]
     return hashlib.sha256("\0".join(words).encode()).hexdigest()
 
 
 def _tool_in_words(name: str) -> str:
     return str(find_flow_tool(name))
-
-
-def _empty(folder: Path) -> None:
-    """Make the folder, without what an earlier build left there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for pattern in ("stepnet.*", REPORT, PICTURE):
-            for path in folder.glob(pattern):
-                path.unlink()
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-
-
-def _deliver(entry: Path, report: BuildReport) -> None:
-    """Copy the result; the report comes last, so that where it is, all is."""
-    folder = report.bitstream.parent
-    try:
-        for path in (report.bitstream, report.picture):
-            content = (entry / path.name).read_bytes()
-            write_whole(path, lambda file, content=content: file.write(content))
-        write_text(folder / REPORT, report.to_json())
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-
-
-def _cannot_write(folder: Path, error: OSError) -> BuildError:
-    return BuildError(
-        f"The folder {str(folder)!r} cannot be written ({error.strerror}); "
-        "name another with --output."
-    )
 
 
 def _check_clock(report: BuildReport) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from amaranth.hdl import Module
 
 from stepnet.networks.network import Network
-from stepnet_hdl.boards.catalogue import Board
+from stepnet_hdl.boards.catalogue import BoardType
 from stepnet_hdl.chip.board_top import BoardTop
 from stepnet_hdl.fpga.family import LARGE_PART_LUTS, NetlistPass
 
@@ -67,7 +67,7 @@ class Plan:
 
 
 def make_plan(
-    board: Board,
+    board: BoardType,
     *,
     baud: int,
     clock_hz: int | None = None,
@@ -92,14 +92,14 @@ def make_plan(
     return Plan(files, netlist_pass, synthesis, place_and_route, packing)
 
 
-def synthesis_script(board: Board) -> str:
+def synthesis_script(board: BoardType) -> str:
     """The script with which Yosys synthesises any chip for `board`."""
     empty = _prepared(board, Module())
     return _text(empty.files[f"{DESIGN_NAME}.ys"])
 
 
 def _prepared(
-    board: Board,
+    board: BoardType,
     top: BoardTop | Module,
     synthesis_options: Sequence[str] | None = None,
     **overrides: str,

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from stepnet_hdl.flow.run import Progress
 
 MIN_SPARE = 0.05
-"""By how much the clock has to be met, because nextpnr's model of a part is no data sheet."""
+"""The part of its frequency by which a clock has to be met, because nextpnr's
+model of a part is no data sheet."""
 
 MAX_BUILDS = 6
 

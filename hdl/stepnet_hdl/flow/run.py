@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,6 +15,7 @@ from typing import Any
 
 from stepnet.errors import BuildError
 from stepnet_hdl.flow.build_plan import Plan
+from stepnet_hdl.flow.programs import run_program
 from stepnet_hdl.flow.report import Timing, slowest_clock
 from stepnet_hdl.flow.tools import Tool
 
@@ -159,15 +159,7 @@ def _place_and_route(plan: Plan, tools: Mapping[str, Tool], folder: Path, seed: 
 
 def _run(command: Sequence[str], tools: Mapping[str, Tool], folder: Path) -> None:
     name, *arguments = command
-    done = subprocess.run(
-        [tools[name].path, *arguments],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    done = run_program([tools[name].path, *arguments], cwd=folder)
     if done.returncode:
         logs = [path.read_text(errors="replace") for path in _logs(folder)]
         log = "\n".join([*logs, done.stdout, done.stderr])

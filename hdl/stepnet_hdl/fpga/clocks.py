@@ -16,7 +16,8 @@ CLOCK_STEP_HZ = 1_000_000
 """Clocks from a PLL are whole megahertz, which the usual fast baud rates divide."""
 
 MAX_BAUD_ERROR = 0.005
-"""For the choice of a clock; a board's own oscillator may be off by more, see `uart`."""
+"""How far the bits of a clock may be from the baud rate when a clock is chosen; a board's own
+oscillator may be off by more, see `uart`."""
 
 
 def solve_pll(platform: Any, output_hz: float) -> Pll | None:

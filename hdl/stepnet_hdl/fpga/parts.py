@@ -74,7 +74,7 @@ PARTS = {
         Part("GW5A-25A", GW5A, luts=23_040, block_rams=56),
     )
 }
-"""By name."""
+"""Every part that an engine, a pipeline or an estimate is made for, by its name."""
 
 FAMILIES = tuple(dict.fromkeys(part.family for part in PARTS.values()))
 """The families of all parts, each once."""

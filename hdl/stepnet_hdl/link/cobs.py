@@ -49,10 +49,10 @@ class CobsDecoder(wiring.Component):
         byte = self.bytes.p
         token = self.tokens.p
         block_left = Signal(8)
+        at_code = Signal(init=1)  # `block_left` is 0; a register, because much hangs on it
         in_frame = Signal()
         zero_is_due = Signal()  # the block before the next code ends in a zero
 
-        at_code = block_left == 0
         closes = byte == 0
         m.d.comb += self.bytes.ready.eq(~self.tokens.valid | self.tokens.ready)
         with m.If(self.bytes.ready):
@@ -65,6 +65,7 @@ class CobsDecoder(wiring.Component):
                     self.tokens.valid.eq(Mux(closes, in_frame, ~at_code | zero_is_due)),
                     in_frame.eq(~closes),
                     block_left.eq(Mux(closes, 0, Mux(at_code, byte, block_left) - 1)),
+                    at_code.eq(closes | Mux(at_code, byte == 1, block_left == 1)),
                 ]
                 with m.If(closes):
                     m.d.sync += zero_is_due.eq(0)

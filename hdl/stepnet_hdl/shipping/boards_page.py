@@ -16,7 +16,7 @@ from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.capacity import fitting_networks
-from stepnet_hdl.boards.catalogue import Board, find_board
+from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.boards.facts import board_facts
 from stepnet_hdl.boards.programmers import OTHER_WAYS, PROGRAMMERS
 from stepnet_hdl.shipping.manifest import Manifest, read_manifest, shipped_boards, shipped_folder
@@ -156,7 +156,7 @@ def _engine(manifest: Manifest) -> str:
     )
 
 
-def _clock_source(board: Board, manifest: Manifest) -> str:
+def _clock_source(board: BoardType, manifest: Manifest) -> str:
     oscillator = f"the oscillator of {board.oscillator_hz / 1e6:g} MHz"
     return oscillator if board.oscillator_hz == manifest.clock_hz else f"a PLL at {oscillator}"
 

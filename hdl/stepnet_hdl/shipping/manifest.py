@@ -59,7 +59,7 @@ class Manifest:
         return EngineShape(**self.engine)
 
     def to_json(self) -> str:
-        """As the text of a manifest's file."""
+        """Return the text of a manifest's file."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
 

@@ -13,13 +13,13 @@ import argparse
 import dataclasses
 import hashlib
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from stepnet.errors import BuildError
 from stepnet.files import write_text, write_whole
 from stepnet.link.serial_line import DEFAULT_BAUD
+from stepnet.temporary import temporary_folder
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.flow.build import BuildSettings, build
 from stepnet_hdl.flow.clock_search import MIN_SPARE
@@ -44,8 +44,8 @@ def ship(board: str, folder: Path, seeds: Sequence[int], picture: Path | None = 
 
     Raises what `build` raises, and BuildError if the clock is met by less than `MIN_SPARE`.
     """
-    with tempfile.TemporaryDirectory(prefix="stepnet-") as work:
-        report = build(BuildSettings(board, seeds=tuple(seeds)), Path(work))
+    with temporary_folder() as work:
+        report = build(BuildSettings(board, seeds=tuple(seeds)), work)
         if report.spare < MIN_SPARE:
             raise BuildError(
                 f"The clock of {board} is met by {report.spare:.1%} only, and a bitstream that "

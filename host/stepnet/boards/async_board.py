@@ -77,12 +77,15 @@ class AsyncBoard:
         """
         await self._run(self._board.load, network)
 
-    async def ainfer(self, image: ImageLike) -> Reading:
+    async def ainfer(self, image: ImageLike, *, placed: bool | None = None) -> Reading:
         """What the board reads in one image; see `Board.infer`."""
-        return await self._run(self._board.infer, image)
+        return await self._run(partial(self._board.infer, placed=placed), image)
 
     async def ainfer_many(
-        self, images: Iterable[ImageLike] | AsyncIterable[ImageLike]
+        self,
+        images: Iterable[ImageLike] | AsyncIterable[ImageLike],
+        *,
+        placed: bool | None = None,
     ) -> AsyncIterator[Reading]:
         """What the board reads in each of `images`, in their order; see `Board.infer_many`.
 
@@ -92,10 +95,10 @@ class AsyncBoard:
         """
         if isinstance(images, AsyncIterable):
             source = _Pump(images)
-            stream = self._board.stream(source)
+            stream = self._board.stream(source, placed=placed)
         else:
             source = None
-            stream = self._board.stream(images)
+            stream = self._board.stream(images, placed=placed)
         try:
             while not stream.finished:
                 for reading in (readings := await self._run(stream.step)):

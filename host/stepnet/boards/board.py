@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from stepnet.boards.identity import Identity
 from stepnet.boards.image_stream import ImageStream
-from stepnet.boards.packing import ImageLike
+from stepnet.boards.packing import ImageLike, Told, told
 from stepnet.boards.reading import Reading
 from stepnet.boards.session import Session, check_timeout
 from stepnet.link.link import Link, open_link
@@ -94,18 +95,25 @@ class Board:
             network = load_board_network(network)
         self._session.load(network)
 
-    def infer(self, image: ImageLike) -> Reading:
+    def infer(self, image: ImageLike, *, placed: bool | None = None) -> Reading:
         """What the board reads in one image; with retries as in `infer_many`.
 
-        image: (height, width) uint8 grey values with bright ink, or bool, of the network's size; or
-        a picture (from Pillow, encoded bytes, a path), which `picture.normalise` makes fit.
+        image: a picture (from Pillow, encoded bytes, a path), or an array of uint8 grey values or
+        bool that shows one character. It is placed as the characters were that the network learned
+        from, as `picture.normalise` does it.
+        placed: True takes an array of the network's size, bright ink on 0, as it is; False places
+        it anyhow. None, the default, leaves it as it is if it lies as the network's data do, or if
+        the network's card does not tell what they were.
 
-        Raises ImageError if the image has another size or type or the picture cannot be read.
+        Raises ImageError if the image has a type or, where it is not placed, a size that does not
+        fit, or the picture cannot be read.
         """
-        (reading,) = self.infer_many([image])
+        (reading,) = self.infer_many([image], placed=placed)
         return reading
 
-    def infer_many(self, images: Iterable[ImageLike]) -> Iterator[Reading]:
+    def infer_many(
+        self, images: Iterable[ImageLike], *, placed: bool | None = None
+    ) -> Iterator[Reading]:
         """What the board reads in each of `images`, in their order; an image is as in `infer`.
 
         As many images are in flight as the board's buffer holds, and at most twice as many are
@@ -119,11 +127,15 @@ class Board:
         If `images` raises, or holds what is no image, the readings of all images before it come
         first, and then that exception.
         """
-        return _readings(self.stream(images))
+        return self.infer_told(told(images, placed))
 
-    def stream(self, images: Iterable[ImageLike]) -> ImageStream:
+    def infer_told(self, images: Iterable[ImageLike | Told]) -> Iterator[Reading]:
+        """`infer_many` of images of which each may have its own `placed`."""
+        return _readings(ImageStream(self._session, images))
+
+    def stream(self, images: Iterable[ImageLike], *, placed: bool | None = None) -> ImageStream:
         """What `infer_many` does, step by step, for programs that cannot wait in an iterator."""
-        return ImageStream(self._session, images)
+        return ImageStream(self._session, told(images, placed))
 
     def read_text(self, page: Picture) -> LineText:
         """What the board reads in a picture of one line of separate characters.
@@ -132,7 +144,7 @@ class Board:
         """
         from stepnet.pictures.text_line import read_text
 
-        return read_text(self.infer_many, page, self.network)
+        return read_text(partial(self.infer_many, placed=True), page, self.network)
 
     def close(self) -> None:
         """Give the link back. Closing twice does nothing."""

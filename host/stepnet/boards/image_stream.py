@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
-from stepnet.boards.packing import ImageLike, packer
+from stepnet.boards.packing import ImageLike, Told, packer
 from stepnet.boards.reading import Reading, reader
 from stepnet.boards.session import Session
 from stepnet.cores.engine.memory_image import image_bytes
@@ -53,7 +53,7 @@ class ImageStream:
     Its methods raise what `Board.infer_many` raises.
     """
 
-    def __init__(self, session: Session, images: Iterable[ImageLike]) -> None:
+    def __init__(self, session: Session, images: Iterable[ImageLike | Told]) -> None:
         self.finished = False
         self._session = session
         self._exchange = session.exchange

@@ -3,61 +3,81 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.errors import ImageError
 from stepnet.link.messages import pack_pixels
 from stepnet.networks import reference
 from stepnet.networks.network import CharacterNetwork
+from stepnet.networks.placing import placing_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
 ImageLike: TypeAlias = "NDArray[np.generic] | Image.Image | bytes | str | os.PathLike[str]"
-"""An image of the network's size, or a picture of any size: from Pillow, the bytes of an encoded
+"""An array that shows a character, or a picture of any size: from Pillow, the bytes of an encoded
 one (PNG, JPEG, ...), or its path."""
 
 
-def packer(network: CharacterNetwork[Any]) -> Callable[[ImageLike], bytes]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """An image, and whether it is placed already: see `pictures.arrays.ready_array`."""
+
+    image: ImageLike
+    placed: bool
+
+
+def told(images: Iterable[ImageLike], placed: bool | None) -> Iterable[ImageLike | Told]:
+    """The images, each with what is said of all of them; as they are if nothing is said."""
+    # Not a generator: what `images` raises may be no end.
+    return images if placed is None else map(partial(Told, placed=placed), images)
+
+
+def packer(network: CharacterNetwork[Any]) -> Callable[[ImageLike | Told], bytes]:
     """A function that makes of an image what INFER carries for `network`.
 
-    It takes an array (height, width) of uint8 grey values with bright ink, or of bool; or a
-    picture, which `picture.normalise` makes fit. It raises ImageError if the image has another size
-    or type or the picture cannot be read.
+    It raises ImageError as `network_input` does, and if an array that is used as it is has another
+    type than uint8 or bool.
     """
     shape = (network.height, network.width)
     ink_threshold = np.array(network.ink_threshold, np.uint8)  # an array compares quickest
+    as_it_is = placing_of(network) is None
 
-    def pack(image: ImageLike) -> bytes:
-        if isinstance(image, np.ndarray) and image.shape == shape and image.dtype == np.uint8:
-            # Without the checks of `binarise`, which take as long as all the rest.
-            return pack_pixels(reference.ink(image, ink_threshold))
-        bits = reference.binarise(network, network_input(network, image)[np.newaxis])
+    def pack(image: ImageLike | Told) -> bytes:
+        placed: bool | None = None
+        if isinstance(image, Told):
+            image, placed = image.image, image.placed
+        is_ready = as_it_is if placed is None else placed
+        if is_ready and isinstance(image, np.ndarray):
+            if image.shape == shape and image.dtype == np.uint8:
+                # Without the checks of `binarise`, which take as long as all the rest.
+                return pack_pixels(reference.ink(image, ink_threshold))
+            placed = True
+        bits = reference.binarise(network, network_input(network, image, placed)[np.newaxis])
         return pack_pixels(bits)
 
     return pack
 
 
-def network_input(network: CharacterNetwork[Any], image: ImageLike) -> NDArray[np.generic]:
+def network_input(
+    network: CharacterNetwork[Any], image: ImageLike, placed: bool | None = None
+) -> NDArray[np.generic]:
     """What `network` sees of an image: (height, width) of uint8 grey values or of bool.
 
-    An array stays as it is; a picture is placed as the characters were that the network learned.
+    placed: of an array, whether it lies as the network's data do; see
+        `stepnet.pictures.arrays.ready_array`. Pictures are always placed.
 
-    Raises ImageError if an array has another size or the picture cannot be read.
+    Raises ImageError as `ready_array` does, or if the picture cannot be read.
     """
     if isinstance(image, np.ndarray):
-        if image.shape != (network.height, network.width):
-            size = " x ".join(map(str, image.shape))
-            raise ImageError(
-                f"The image has {size} pixels, but network {network.name!r} takes "
-                f"{network.height} x {network.width}; `stepnet.picture.normalise` makes any "
-                "picture fit."
-            )
-        return image
+        from stepnet.pictures.arrays import ready_array
+
+        return ready_array(network, image, placed)
     from stepnet.pictures.preparing import prepare_character
 
     (prepared,) = prepare_character(image, network).images

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from stepnet.boards.board import Board, ImageLike, Reading, open_board
+from stepnet.boards.packing import Told
 from stepnet.cores.engine.memory_image import image_bytes
-from stepnet.errors import BoardError
+from stepnet.errors import BoardError, NetworkError
 from stepnet.link.frames import window
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tokens import without_token
@@ -63,9 +64,15 @@ class _Task:
 
     stream: _Stream
     image: ImageLike
+    placed: bool | None
     reading: Reading | None = None
     error: Exception | None = None
     done: bool = False
+
+    @property
+    def told(self) -> ImageLike | Told:
+        """The image, with what is said of it."""
+        return self.image if self.placed is None else Told(self.image, self.placed)
 
 
 class _Stream:
@@ -143,13 +150,15 @@ class Pool:
         with self._lock:
             return tuple(worker.statistics() for worker in self._workers)
 
-    def infer(self, image: ImageLike) -> Reading:
+    def infer(self, image: ImageLike, *, placed: bool | None = None) -> Reading:
         """What a board of the pool reads in one image; arguments and errors as in `infer_many`."""
-        (reading,) = self.infer_many([image])
+        (reading,) = self.infer_many([image], placed=placed)
         return reading
 
-    def infer_many(self, images: Iterable[ImageLike]) -> Iterator[Reading]:
-        """What the boards read in each of `images`, in their order; an image is as in
+    def infer_many(
+        self, images: Iterable[ImageLike], *, placed: bool | None = None
+    ) -> Iterator[Reading]:
+        """What the boards read in each of `images`, in their order; image and `placed` are as in
         `Board.infer`.
 
         Two windows of images per board are taken ahead, and at most `READINGS_KEPT` readings wait
@@ -172,7 +181,7 @@ class Pool:
                 except Exception as error:
                     broke = error  # what was taken before is answered first
                     break
-                self._submit(stream, _Task(stream, image), tasks)
+                self._submit(stream, _Task(stream, image, placed), tasks)
                 while self._full(stream, tasks):
                     self._wait(stream, tasks)
                     yield from _readings(tasks)
@@ -258,10 +267,12 @@ class Pool:
             while (task := self._next_task(worker)) is not None:
                 held.append(task)
                 try:
-                    for reading in worker.board.infer_many(self._images(held)):
+                    for reading in worker.board.infer_told(self._images(held)):
                         self._finish(worker, held, reading, None)
                 except BoardError:
                     raise
+                except NetworkError as error:
+                    raise _another_board(worker, error) from error
                 except Exception:
                     self._infer_singly(worker, held)
         except BoardError as error:
@@ -269,25 +280,25 @@ class Pool:
         finally:
             worker.board.close()
 
-    def _images(self, held: deque[_Task]) -> Iterator[ImageLike]:
+    def _images(self, held: deque[_Task]) -> Iterator[ImageLike | Told]:
         """The image of the one task held, then whatever waits; each is held until its answer.
 
         Ends when nothing waits, so that the board answers what it has.
         """
-        yield held[0].image
+        yield held[0].told
         while True:
             with self._lock:
                 if self._closed or not self._waiting:
                     return
                 task = self._waiting.popleft()
             held.append(task)
-            yield task.image
+            yield task.told
 
     def _infer_singly(self, worker: _Worker, held: deque[_Task]) -> None:
         """Find which image the board could not take; BoardError if it is the board's fault."""
         while held:
             try:
-                reading = worker.board.infer(held[0].image)
+                reading = worker.board.infer(held[0].image, placed=held[0].placed)
             except BoardError:
                 raise
             except Exception as error:
@@ -331,6 +342,16 @@ class Pool:
             self._work.notify_all()
             for stream in self._streams:
                 stream.progress.notify()
+
+
+def _another_board(worker: _Worker, error: NetworkError) -> BoardError:
+    """What a worker fails with whose board came back after a break as one that is too small."""
+    network = worker.board.network.name
+    return BoardError(
+        f"The board at {worker.where!r} is another one since it came back, and cannot infer "
+        f"network {network!r} ({str(error).removesuffix('.')}); connect the one that was there, or "
+        "open the pool with a network that fits."
+    )
 
 
 def _readings(tasks: deque[_Task]) -> Iterator[Reading]:

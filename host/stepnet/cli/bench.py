@@ -164,7 +164,7 @@ def _stream(
             index += 1
 
     count = wrong = cycles = 0
-    for reading in board.infer_many(until_the_end()):
+    for reading in board.infer_many(until_the_end(), placed=True):
         wrong += reading.code != codes[count % DIFFERENT_IMAGES]
         cycles = max(cycles, reading.cycles)
         count += 1
@@ -188,7 +188,7 @@ def _singly(
     while not took_s or time.perf_counter() < end_s:
         index = len(took_s) % DIFFERENT_IMAGES
         start_s = time.perf_counter()
-        reading = board.infer(images[index])
+        reading = board.infer(images[index], placed=True)
         took_s.append(time.perf_counter() - start_s)
         wrong += reading.code != codes[index]
     p50_s, p90_s, p99_s = np.percentile(took_s, PERCENTILES).tolist()

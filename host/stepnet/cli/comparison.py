@@ -37,7 +37,7 @@ class Comparison:
 
 
 def compare(board: Board, images: Sequence[NDArray[np.uint8]]) -> Iterator[Comparison]:
-    """Infer `images`, each (height, width) uint8, on the board and with numpy, in order."""
+    """Infer `images` as they are, (height, width) uint8, on the board and with numpy, in order."""
     numpy_codes = kinds.infer(board.network, np.stack(images))
-    for reading, numpy_code in zip(board.infer_many(images), numpy_codes, strict=True):
+    for reading, numpy_code in zip(board.infer_many(images, placed=True), numpy_codes, strict=True):
         yield Comparison(reading, int(numpy_code))

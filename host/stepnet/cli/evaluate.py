@@ -15,13 +15,18 @@ from stepnet.cli.options import (
     CleanOption,
     DataDirOption,
     DataOption,
+    DataPart,
     JsonOption,
+    Placed,
+    PlacedOption,
     check_overwrites_nothing,
 )
+from stepnet.cli.output import Progress
 from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from stepnet.data.evaluation import Score
+    from stepnet.networks.kinds import AnyNetwork
 
 TABLE_ROWS = 16
 """How many characters stand below each other in the table before another column begins."""
@@ -36,7 +41,14 @@ class EvaluateOptions:
     network: Annotated[str, typer.Argument(help="A shipped network, or a .npz file.")] = "digits"
     data: DataOption = "mnist"
     data_dir: DataDirOption = None
-    part: Annotated[str, typer.Option(help="Part of the data set: test or train.")] = "test"
+    part: Annotated[
+        DataPart | None,
+        typer.Option(
+            help="Part of the data set that is measured; if not given, the test part of mnist, of "
+            "unipen and of the file that the network learned from, and all of any other file.",
+        ),
+    ] = None
+    placed: PlacedOption = Placed.AUTO
     clean: CleanOption = False
     confusion: Annotated[
         Path | None,
@@ -47,11 +59,6 @@ class EvaluateOptions:
     ] = False
     json_output: JsonOption = False
 
-    @property
-    def part_in_words(self) -> str:
-        """The part of the data set that is measured."""
-        return f"{'clean ' if self.clean else ''}{self.part} part"
-
 
 def _evaluate(options: EvaluateOptions) -> None:
     """Measure a network with integer arithmetic: a reading counts if its whole code is right."""
@@ -59,6 +66,7 @@ def _evaluate(options: EvaluateOptions) -> None:
     from stepnet.data.evaluation import float_accuracy, score
     from stepnet.networks.shipped import load_any_network
     from stepnet.networks.sigmoid import SigmoidNetwork
+    from stepnet.pictures.data_sets import placed_for
 
     network = load_any_network(options.network)
     if options.confusion is not None:
@@ -66,17 +74,23 @@ def _evaluate(options: EvaluateOptions) -> None:
 
         plots.check(options.confusion)
         check_overwrites_nothing("--confusion", options.confusion, [options.network, options.data])
-    dataset = data_sets.load(options.data, options.data_dir).part(options.part)
+    split = data_sets.load(options.data, options.data_dir)
+    part = options.part or _part_never_learned(network, split.name)
+    dataset = split.part(part)
     if options.clean:
         dataset = dataset.cleaned()
+    in_file = len(split.train) + len(split.test)
+    with Progress() as progress:
+        dataset = placed_for(network, dataset, options.placed.known, progress)
     result = score(network, dataset)
     before = float_accuracy(network, dataset) if isinstance(network, SigmoidNetwork) else None
     if options.confusion is not None:
-        _draw_confusion(options.confusion, options, network.name, result)
+        _draw_confusion(options.confusion, options, part, network.name, result)
     if options.json_output:
-        print(json.dumps(_as_json(options, network.name, network.digest, result, before)))
+        about = _as_json(options, part, network, result, before)
+        print(json.dumps(about | {"images_in_data": in_file}))
         return
-    _show(network.name, f"{options.data}, {options.part_in_words}", result)
+    _show(network.name, f"{options.data}, {_in_words(part, options.clean)}", result, in_file)
     if before is not None:
         print(f"Exactly right before its weights were rounded to 8 bits: {before:.2%}")
     if options.table:
@@ -85,27 +99,45 @@ def _evaluate(options: EvaluateOptions) -> None:
         print(f"Confusion matrix: {printable(str(options.confusion))}")
 
 
+def _part_never_learned(network: AnyNetwork, data_name: str) -> DataPart:
+    """The part of a data set that tells how well a network reads what it never saw."""
+    learned_from = network.card.get("data", "").split(",")[0]
+    return DataPart.TEST if data_name in ("mnist", "unipen", learned_from) else DataPart.ALL
+
+
+def _in_words(part: DataPart, clean: bool) -> str:
+    words = "clean " if clean else ""
+    return f"all {words}images" if part is DataPart.ALL else f"{words}{part} part"
+
+
 evaluate = declared.command("evaluate", EvaluateOptions, _evaluate)
 
 
-def _draw_confusion(path: Path, options: EvaluateOptions, name: str, result: Score) -> None:
+def _draw_confusion(
+    path: Path, options: EvaluateOptions, part: DataPart, name: str, result: Score
+) -> None:
     from stepnet import plots
 
     title = (
-        f"{name} on {Path(options.data).stem}, {options.part_in_words}: "
+        f"{name} on {Path(options.data).stem}, {_in_words(part, options.clean)}: "
         f"{result.accuracy:.2%} of {result.images} images exactly right"
     )
     plots.confusion(result.confusion, result.characters, path, title)
 
 
 def _as_json(
-    options: EvaluateOptions, name: str, digest: str, result: Score, float_accuracy: float | None
+    options: EvaluateOptions,
+    part: DataPart,
+    network: AnyNetwork,
+    result: Score,
+    float_accuracy: float | None,
 ) -> dict[str, object]:
     return {
-        "network": name,
-        "digest": digest,
+        "network": network.name,
+        "digest": network.digest,
         "data": options.data,
-        "part": options.part,
+        "part": part,
+        "placed": options.placed,
         "clean": options.clean,
         "accuracy": result.accuracy,
         "images": result.images,
@@ -122,12 +154,12 @@ def _as_json(
     }
 
 
-def _show(name: str, where: str, result: Score) -> None:
+def _show(name: str, where: str, result: Score, in_data: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
     wrong = result.images - result.right - result.unknown
-    print(f"Network {printable(name)} on {printable(where)}: {result.images} images")
+    print(f"Network {printable(name)} on {printable(where)}: {result.images} of {in_data} images")
     table = Table("reading", "images", "part", box=None)
     for column in table.columns[1:]:
         column.justify = "right"

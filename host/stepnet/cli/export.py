@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepnet.cli.options import JsonOption, check_overwrites_nothing
+from stepnet.errors import FormatError
 from stepnet.printable import printable
 
 if TYPE_CHECKING:
@@ -18,9 +21,9 @@ if TYPE_CHECKING:
 
 EXPORTERS_GROUP = "stepnet.exporters"
 """Entry points of other packages that write a core: a function of the network, the folder to write
-to, SIMD and PE, each of the last three None if not given, that returns the files it wrote."""
+to, SIMD and PE, each of these two None if not given, that returns the files it wrote."""
 
-CoreExporter = Callable[["BoardNetwork", Path | None, int | None, int | None], list[Path]]
+CoreExporter = Callable[["BoardNetwork", Path, int | None, int | None], list[Path]]
 
 OWN_FORMATS = ("qonnx", "c")
 """What this package writes itself."""
@@ -39,7 +42,8 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="File to write, for verilog a folder; by the network's name if not given."
+            help="File to write, for verilog a folder; a new one by the network's name if not "
+            "given."
         ),
     ] = None,
     simd: Annotated[
@@ -69,17 +73,17 @@ def export(
         check_overwrites_nothing("--output", output, [network])
     if write_core is not None:
         loaded = load_board_network(network)
-        files = write_core(loaded, output, simd, pe)
+        files = write_core(loaded, output or _own_place(loaded, "-verilog"), simd, pe)
     elif to == "qonnx":
         from stepnet.formats.qonnx_export import write_qonnx
 
         loaded = load_network(network)
-        files = [write_qonnx(loaded, output or Path(f"{loaded.name}.onnx"), batch)]
+        files = [write_qonnx(loaded, output or _own_place(loaded, ".onnx"), batch)]
     else:
         from stepnet.formats.c_export import write_c
 
         loaded = load_network(network)
-        files = [write_c(loaded, output or Path(f"{loaded.name}.c"))]
+        files = [write_c(loaded, output or _own_place(loaded, ".c"))]
     if json_output:
         shown = {"network": loaded.name, "digest": loaded.digest, "files": list(map(str, files))}
         print(json.dumps(shown))
@@ -95,3 +99,14 @@ def _core_exporter(to: str) -> CoreExporter:
         choices = ", ".join([*OWN_FORMATS, *sorted(others.names)])
         raise typer.BadParameter(f"There is no format {to!r}; choose one of {choices}.")
     return others[to].load()
+
+
+def _own_place(network: BoardNetwork, ending: str) -> Path:
+    """A new file in this folder, by the network's name, which somebody else may have given it."""
+    name = re.sub(r"[^\w.-]+", "_", network.name).lstrip(".-") or "network"
+    path = Path(f"{name}{ending}")
+    if os.path.lexists(path):
+        raise FormatError(
+            f"The file {str(path)!r} exists; name it with --output to replace it, or another one."
+        )
+    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -50,3 +51,31 @@ DataDirOption = Annotated[
 ]
 CLEAN_HELP = "Leave out images that the data set marks as wrongly labelled."
 CleanOption = Annotated[bool, typer.Option("--clean", help=CLEAN_HELP)]
+
+
+class DataPart(enum.StrEnum):
+    """A part of a data set, or all of it."""
+
+    ALL = "all"
+    TRAIN = "train"
+    TEST = "test"
+
+
+class Placed(enum.StrEnum):
+    """Whether the characters of a data set lie as the network expects them."""
+
+    AUTO = "auto"
+    YES = "yes"
+    NO = "no"
+
+    @property
+    def known(self) -> bool | None:
+        """What is known: True or False, or None with AUTO."""
+        return {Placed.AUTO: None, Placed.YES: True, Placed.NO: False}[self]
+
+
+PLACED_HELP = (
+    "Whether each character lies as the network expects it: yes takes the images as they are, no "
+    "cuts all characters out and places them, auto those that lie elsewhere."
+)
+PlacedOption = Annotated[Placed, typer.Option("--placed", help=PLACED_HELP)]

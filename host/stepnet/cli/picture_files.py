@@ -63,7 +63,7 @@ def find_pictures(names: Iterable[str], refuse: Refuse) -> Iterator[Path]:
 def ready_pictures(
     paths: Iterable[Path], network: Network, refuse: Refuse, *, text: bool, keep_all: bool
 ) -> Iterator[ReadyPicture]:
-    """Those pictures that can be read, as `network` gets them.
+    """Yield the pictures that can be read, prepared for `network`; refuse the others one by one.
 
     text: each picture is a line of characters.
     keep_all: keep what was found on each picture, to draw it.

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepnet.cli import declared
-from stepnet.cli.options import CLEAN_HELP, DATA_HELP, DataDirOption, JsonOption
+from stepnet.cli.options import CLEAN_HELP, DATA_HELP, DataDirOption, JsonOption, Placed
+from stepnet.cli.output import Progress as Waiting
 from stepnet.errors import TrainingError
 from stepnet.learning.config import Config
 from stepnet.learning.settings import Setting
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from stepnet.data.sets import Dataset, Split
     from stepnet.learning import Progress, Run
     from stepnet.networks.kinds import AnyNetwork
+    from stepnet.networks.placing import Placing
 
 RUNS_FOLDER = "runs"
 """Where run folders lie that nobody named."""
@@ -51,6 +53,15 @@ class TrainOptions:
         Setting("Characters to learn, like 0-9A-Z; all of the data if not given."),
     ] = None
     clean: Annotated[bool, Setting(CLEAN_HELP)] = False
+    placed: Annotated[
+        str,
+        Setting(
+            "Whether the characters of a .npz file lie as they should: yes takes the images as "
+            "they are, no cuts all out and places them, auto looks.",
+            called="placing",
+            choices=tuple(Placed),
+        ),
+    ] = Placed.AUTO
     hold_out: Annotated[
         float,
         Setting(
@@ -78,12 +89,14 @@ class _Images:
 
     part: what the measured ones are, in words.
     attribution: who made the data set and under which licence.
+    placing: how the characters lie; None if that is not known, or known by the name of the data.
     """
 
     learned: Dataset
     measured: Dataset
     part: str
     attribution: str
+    placing: Placing | None = None
 
 
 def _train(options: TrainOptions) -> None:
@@ -97,6 +110,8 @@ def _train(options: TrainOptions) -> None:
     path = options.output or Path(f"{name}.npz")
     _check_output(path, Path(options.data))
     images = _choose_images(options, split)
+    if Path(options.data).suffix == ".npz":
+        images = _place(images, Placed(options.placed).known)
     about = {
         "name": name,
         "data": f"{split.name}, {len(images.learned)} images of the training part",
@@ -177,6 +192,23 @@ def _choose_images(options: TrainOptions, split: Split) -> _Images:
     return _Images(learned, measured, part, split.attribution)
 
 
+def _place(images: _Images, placed: bool | None) -> _Images:
+    """The images of a file with their characters placed, unless they are."""
+    import numpy as np
+
+    from stepnet.pictures.data_sets import placed_to_learn
+
+    # Both parts together, so that they are placed in one way.
+    count = len(images.learned)
+    together = images.learned.with_others(images.measured)
+    with Waiting() as progress:
+        together, placing = placed_to_learn(together, placed, progress)
+    learned, measured = (
+        together.select(np.arange(*ends)) for ends in ((0, count), (count, len(together)))
+    )
+    return dataclasses.replace(images, learned=learned, measured=measured, placing=placing)
+
+
 def _card(
     options: TrainOptions,
     network: AnyNetwork,
@@ -187,8 +219,10 @@ def _card(
     """What the network's file says of where the network comes from. The command on it makes the
     same network again; where data and output lie does not matter.
     """
+    placing = {} if images.placing is None else {"placing": str(images.placing)}
     return {
         "data": data,
+        **placing,
         "rule": options.config.rule,
         "command": shlex.join(["stepnet", "train", *declared.words(options)]),
         "seed": str(options.config.seed),

@@ -163,6 +163,19 @@ class Dataset:
             None if self.clean is None else self.clean[which],
         )
 
+    def with_others(self, others: Self) -> Self:
+        """The samples of both, these first; a column that either lacks is left out."""
+
+        def joined(own: NDArray[Any] | None, other: NDArray[Any] | None) -> NDArray[Any] | None:
+            return None if own is None or other is None else np.concatenate([own, other])
+
+        return type(self)(
+            np.concatenate([self.images, others.images]),
+            np.concatenate([self.labels, others.labels]),
+            joined(self.writer, others.writer),
+            joined(self.clean, others.clean),
+        )
+
     def showing(self, alphabet: str) -> Self:
         """The samples that show a character of `alphabet`.
 
@@ -221,9 +234,11 @@ class Split:
     attribution: str = "unknown"
 
     def part(self, name: str) -> Dataset:
-        """The part called "train" or "test"; DataError for any other name."""
-        if name not in ("train", "test"):
-            raise DataError(f"There is no part {name!r} of a data set; choose train or test.")
+        """The part called "train" or "test", or with "all" both; DataError for any other name."""
+        if name not in ("train", "test", "all"):
+            raise DataError(f"There is no part {name!r} of a data set; choose train, test or all.")
+        if name == "all":
+            return self.train.with_others(self.test)
         return self.train if name == "train" else self.test
 
 

@@ -28,6 +28,7 @@ from stepnet.errors import FormatError
 from stepnet.files import write_text
 from stepnet.formats import c_text
 from stepnet.networks.network import CharacterNetwork, Layer, Network, Readout
+from stepnet.printable import printable
 
 LANES = 16
 """Neurons that are counted at once: as many 32-bit numbers as the widest vectors of today hold, and
@@ -152,7 +153,9 @@ void {name}_many(const uint8_t *images, size_t count, uint8_t *codes);
 
 
 def _comment(text: str) -> str:
-    return text.replace("*/", "* /").replace("\n", " ").replace("\\", "/")
+    """A text of somebody else for a comment, which it does not end, nor seems to."""
+    shown = printable(text.replace("\n", " ")).replace("\\", "/")
+    return shown.replace("*/", "* /").replace("/*", "/ *")
 
 
 def _code(network: Network) -> list[str]:

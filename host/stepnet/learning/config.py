@@ -147,7 +147,8 @@ class Config:
             usual={"surrogate": 0.03, "delta": 1.0, "sigmoid": 1.0, "lut": 0.02},
         ),
     ] = None
-    """It warms up over the first steps and falls to 0 as a cosine."""
+    """The rate of learning at its peak. It warms up over the first steps and falls to 0 as a
+    cosine."""
 
     augmentation: Annotated[
         float,
@@ -195,7 +196,7 @@ class Config:
             least=1,
         ),
     ] = 6
-    """It means nothing without a teacher."""
+    """Passes of the teacher over the training images; without a teacher it means nothing."""
 
     tables: Annotated[
         int,

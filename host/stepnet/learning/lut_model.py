@@ -45,7 +45,7 @@ MOMENTUM = 0.9
 SECOND_MOMENT = 0.99
 
 PIXELS_PER_BYTE = 8
-"""As the link brings them."""
+"""How many pixels a byte of the link brings."""
 
 ADDRESSES = torch.arange(TABLE_BITS)
 

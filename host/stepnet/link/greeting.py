@@ -18,8 +18,9 @@ _HTTP_METHOD = re.compile(rb"[A-Z][A-Z-]{0,19}")
 _TLS_HELLO = re.compile(rb"\x16\x03.{3}\x01\x00", re.DOTALL)
 _TLS_HELLO_BYTES = 7
 _TLS_RECORD = b"\x16\x03"
-_STUN = re.compile(rb".{4}\x21\x12\xa4\x42", re.DOTALL)
-"""RFC 9110, section 9.1; RFC 8446, sections 4 and 5.1; RFC 8489, section 5."""
+_STUN = re.compile(rb"(?:..)?.{4}\x21\x12\xa4\x42", re.DOTALL)
+"""RFC 9110, section 9.1; RFC 8446, sections 4 and 5.1; RFC 8489, section 5, with the length before
+it that RFC 4571 puts there."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ tries many."""
 DISMISS_S = 2.0
 """How long a client that is turned away may take to read why."""
 
-PATIENCE_S = 0.3
+PATIENCE_S = 0.5
 """How long a client waits for a board that another one has, which may be about to leave."""
 
 REST_S = 0.2
@@ -100,21 +100,22 @@ class Lobby:
         self._selector.register(listener, selectors.EVENT_READ)
         self._selector.register(waker, selectors.EVENT_READ)
 
-    def wait(self, *, taken: bool) -> None:
+    def wait(self, is_taken: Callable[[], bool]) -> None:
         """Attend to everybody until something has changed or can be read from the waker.
 
-        taken: a client has the board; who has waited for it long enough is turned away.
+        is_taken: whether a client has the board; then who has waited for it long enough is turned
+            away.
 
         Raises OSError if the listener is closed.
         """
-        for key, _ in self._selector.select(self._until_due_s(taken)):
+        for key, _ in self._selector.select(self._until_due_s(is_taken())):
             if key.fileobj is self._listener:
                 self._accept()
             elif key.data in self._greeting:
                 self._hear(key.data)
             elif key.data in self._dismissed:
                 self._discard(key.data)
-        self._keep_to_deadlines(taken)
+        self._keep_to_deadlines(is_taken())
 
     def next_ready(self) -> Guest | None:
         """The client that is let in and waits longest, which leaves the lobby; None if none is."""

@@ -6,6 +6,7 @@ import select
 import sys
 
 _HAS_POLL = hasattr(select, "poll") and sys.platform != "darwin"  # whose poll knows no terminals
+_HAS_LEFT = getattr(select, "POLLRDHUP", 0)
 
 
 class Readiness:
@@ -21,6 +22,9 @@ class Readiness:
             self._readable, self._writable = select.poll(), select.poll()
             self._readable.register(descriptor, select.POLLIN)
             self._writable.register(descriptor, select.POLLOUT)
+        if _HAS_LEFT:
+            self._left = select.poll()
+            self._left.register(descriptor, _HAS_LEFT)
 
     def to_read(self, timeout_s: float | None) -> bool:
         """Wait until it can be read, for ever if `timeout_s` is None; False if it cannot be."""
@@ -33,6 +37,11 @@ class Readiness:
         if _HAS_POLL:
             return bool(self._writable.poll(_milliseconds(timeout_s)))
         return bool(select.select([], [self._descriptor], [], timeout_s)[1])
+
+    def has_left(self) -> bool:
+        """Whether the other end of a connection has ended it, though there may be more to read;
+        always False where the system does not tell, which Linux does."""
+        return bool(_HAS_LEFT and self._left.poll(0))
 
 
 def _milliseconds(timeout_s: float | None) -> float | None:

@@ -47,7 +47,8 @@ from stepnet.link.lobby import DISMISS_S, Guest, Lobby, address_of
 from stepnet.link.ready import Readiness
 from stepnet.link.sockets import SCHEME
 
-RECEIVE_BYTES = 65536
+RECEIVE_BYTES = 4096
+"""How much of a client's is taken at once, and may still go to the board once it has left."""
 
 SEND_S = 30.0
 """How long a client may leave the answers that it asked for unread."""
@@ -57,21 +58,39 @@ class SocketVisitor:
     """A `bridge.Visitor` at the other end of a connected socket.
 
     said: what it sent already, which is received first.
+    report_left: is called as soon as it has left.
     """
 
-    def __init__(self, connection: socket.socket, said: bytes = b"") -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        said: bytes = b"",
+        report_left: Callable[[], None] = lambda: None,
+    ) -> None:
         connection.setblocking(False)
         self._connection = connection
         self._ready = Readiness(connection.fileno())
         self._said = said
+        self._report_left = report_left
+        self._stopped = False
 
     def receive(self) -> bytes:
-        """See `bridge.Visitor.receive`."""
+        """See `bridge.Visitor.receive`. What a client sent and nobody took before it left is
+        dropped with it: the next one does not wait for that.
+        """
+        received = self._receive()
+        if not received:
+            self._report_left()
+        return received
+
+    def _receive(self) -> bytes:
         if said := self._said:
             self._said = b""
             return said
         while True:
             self._ready.to_read(None)
+            if self._stopped or self._ready.has_left():
+                return b""
             try:
                 return self._connection.recv(RECEIVE_BYTES)
             except BlockingIOError:
@@ -90,6 +109,7 @@ class SocketVisitor:
 
     def stop_receiving(self) -> None:
         """See `bridge.Visitor.stop_receiving`."""
+        self._stopped = True  # what came before can be received after a shutdown, too
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RD)
 
@@ -147,7 +167,7 @@ class Share:
         lobby = Lobby(self._listener, self._waking, self._token, self._report)
         try:
             while not self._stopped:
-                lobby.wait(taken=self._board is _Board.IN_USE)
+                lobby.wait(lambda: self._board is _Board.IN_USE)
                 with suppress(BlockingIOError):
                     self._waking.recv(RECEIVE_BYTES)
                 free = self._board is _Board.FREE and not self._stopped
@@ -197,15 +217,21 @@ class Share:
         if once:
             self.stop()
 
+    def _finish(self) -> None:
+        """The client has left: whoever comes now waits for the board, however long that takes."""
+        self._board = _Board.FINISHING
+        self._wake()
+
     def _visit(self, guest: Guest) -> LinkError | None:
         """Let the client have the board until it leaves; returns the error if the board breaks."""
         try:
             if self._link is None:
                 self._link = self._open_link()
             try:
-                bridge(self._link, SocketVisitor(guest.connection, guest.said))
+                visitor = SocketVisitor(guest.connection, guest.said, self._finish)
+                bridge(self._link, visitor)
             finally:
-                self._board = _Board.FINISHING
+                self._finish()
             drain(self._link)
         except LinkError as error:
             if self._link is not None:

@@ -72,9 +72,9 @@ class LutLayer:
                 f"A layer of {len(wires)} tables has truth tables of shape {tables.shape}; "
                 "give one of 16 bits per table."
             )
-        outside = np.argwhere((wires < 0) | (wires >= self.n_in))
-        if len(outside):
-            table, place = outside[0]
+        outside = (wires < 0) | (wires >= self.n_in)
+        if outside.any():
+            table, place = np.unravel_index(outside.argmax(), outside.shape)
             raise NetworkError(
                 f"Input {place} of table {table} is wired to bit {wires[table, place]} of the "
                 f"layer below, which has bits 0 to {self.n_in - 1}."

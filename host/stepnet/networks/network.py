@@ -31,6 +31,7 @@ from stepnet.networks.network_file import (
     read_content,
 )
 from stepnet.networks.readout import MAX_WEIGHT_BITS, Readout
+from stepnet.printable import printable
 
 __all__ = [
     "MAX_WEIGHT_BITS",
@@ -323,7 +324,7 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
         """
         if content.kind != cls.kind:
             raise NetworkError(
-                f"The file {str(path)!r} holds a {content.kind} network, "
+                f"The file {str(path)!r} holds a {printable(content.kind)} network, "
                 + cls.other_kinds.get(
                     content.kind, "which this stepnet does not know; upgrade stepnet."
                 )

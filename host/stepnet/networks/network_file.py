@@ -26,6 +26,9 @@ MOST_BYTES = 32 << 20
 """What the arrays of a network may take: several times what the largest network takes that is
 trained here, whose real weights have 12 MiB."""
 
+MOST_ROWS = 1 << 20
+"""Of an array: neurons of one layer. What is small in the file may take more for each in memory."""
+
 
 class Content(NamedTuple):
     """What a network file holds, its digest checked: JSON header and arrays by name."""
@@ -65,7 +68,8 @@ def read_content(path: str | os.PathLike[str]) -> Content:
         ) from error
     except ArchiveError as error:
         raise _no_network(path) from error
-    if "schema_version" not in arrays:
+    too_many = any(array.shape[0] > MOST_ROWS for array in arrays.values() if array.ndim)
+    if too_many or "schema_version" not in arrays:
         raise _no_network(path)
     version = arrays.pop("schema_version")
     if version.shape == () and version.dtype.kind in "iu" and int(version) > SCHEMA_VERSION:
@@ -83,7 +87,10 @@ def read_content(path: str | os.PathLike[str]) -> Content:
         raise damaged(path) from error
     if not isinstance(header, dict):
         raise damaged(path)
-    return Content(cast(dict[str, Any], header), arrays)
+    content = Content(cast(dict[str, Any], header), arrays)
+    if not isinstance(cast(object, content.kind), str):
+        raise damaged(path)
+    return content
 
 
 def _no_network(path: Path) -> NetworkError:

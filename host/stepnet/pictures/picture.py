@@ -21,8 +21,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stepnet.errors import ImageError
 from stepnet.files import open_file_or_pipe
+from stepnet.networks.placing import Placing
 from stepnet.pictures.paper import find_ink
-from stepnet.pictures.placing import Placing, place
+from stepnet.pictures.placing import place
 
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]"
 """A path; the bytes of an image file; from Pillow in any mode; or an array of uint8 of shape
@@ -173,15 +174,23 @@ def _grey(picture: Image.Image | NDArray[np.generic], what: str) -> NDArray[np.f
     return np.asarray(Image.alpha_composite(paper, coloured).convert("L")).astype(np.float32)
 
 
-def _from_array(array: NDArray[np.generic]) -> Image.Image:
-    array = np.asarray(array)
+def _from_array(given: NDArray[np.generic]) -> Image.Image:
+    array = np.asarray(given)
+    if array.ndim == 3 and 1 in (array.shape[0], array.shape[2]):
+        array = array[..., 0] if array.shape[2] == 1 else array[0]
     if array.dtype == np.bool_ and array.ndim == 2:
         array = array.astype(np.uint8) * np.uint8(255)
     coloured = array.ndim == 3 and array.shape[2] in (3, 4)
+    if array.dtype == np.object_:
+        raise ImageError(
+            f"An object of type {type(given).__name__!r} is no picture; give a path, the bytes of "
+            "an image file, a picture from Pillow or an array of uint8."
+        )
     if array.dtype != np.uint8 or not (array.ndim == 2 or coloured):
+        advice = ", for values from 0 to 1 `numpy.uint8(255 * array)`" * (array.dtype.kind == "f")
         raise ImageError(
             f"An array of {array.dtype} with shape {array.shape} is no picture; give uint8 of "
-            "shape (H, W), (H, W, 3) or (H, W, 4), or bool of shape (H, W)."
+            f"shape (H, W), (H, W, 3) or (H, W, 4), or bool of shape (H, W){advice}."
         )
     if 0 in array.shape:
         return Image.new("L", (array.shape[1], array.shape[0]))

@@ -7,7 +7,6 @@ one network expects it.
 
 from __future__ import annotations
 
-import enum
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from stepnet.networks.network import CharacterNetwork
+from stepnet.networks.placing import Placing, placing_of
 from stepnet.pictures.paper import MIN_INK, stroke_width
 
 MIN_STROKE_PIXELS = 1.8
@@ -30,37 +30,13 @@ DOT_PART = 4 / 28
 Array = NDArray[np.float32]
 
 
-class Placing(enum.StrEnum):
-    """How a collection places its characters.
-
-    MNIST: the longer side of a character's box is 20/28 of the image's side; its centre of mass is
-    in the middle of the image.
-    UNIPEN: the writer's capitals are 22/28 of the image's side high, so a full stop stays small;
-    what is longer than a capital is scaled down to that. The middle of the box is in the middle of
-    the image.
-    """
-
-    MNIST = "mnist"
-    UNIPEN = "unipen"
-
-    @property
-    def ink_part(self) -> float:
-        """Part of the image's side that the longer side of a character fills at most."""
-        return {Placing.MNIST: 20 / 28, Placing.UNIPEN: 22 / 28}[self]
-
-
-def placing_of(network: CharacterNetwork[Any]) -> Placing:
-    """How the data place characters that `network` learned from, by its card; `MNIST` if the card
-    does not tell.
-    """
-    return Placing.UNIPEN if network.card.get("data", "").startswith("unipen") else Placing.MNIST
-
-
 def place_for(
     network: CharacterNetwork[Any], ink: Array, capital_height: float | None = None
 ) -> NDArray[np.uint8]:
-    """One character as `network` expects it: `place` with the network's image size and placing."""
-    return place(ink, network.height, network.width, placing_of(network), capital_height)
+    """One character as `network` expects it: `place` with the network's image size and placing,
+    which is `MNIST` if its card tells none."""
+    placing = placing_of(network) or Placing.MNIST
+    return place(ink, network.height, network.width, placing, capital_height)
 
 
 def place(

@@ -1,4 +1,4 @@
-"""From a picture to what one network gets of it: the one place where that is decided.
+"""Turns a picture into what one network gets of it: the one place where that is decided.
 
 Boards, commands and `read_text` call `prepare_character` or `prepare_line`. Each finds the ink,
 cuts the characters out and places them as the characters were that the network learned from. What

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stepnet.errors import ImageError
+from stepnet.networks.placing import Placing
 from stepnet.pictures.paper import Ink, find_ink, stroke_width
 from stepnet.pictures.picture import Picture, grey_values
 from stepnet.pictures.pieces import Components, label
-from stepnet.pictures.placing import Placing, place
+from stepnet.pictures.placing import place
 
 MASK_INK = 0.3
 """Pixels with at least this part of the full contrast belong to a character; fainter ones between

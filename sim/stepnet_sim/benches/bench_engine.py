@@ -72,7 +72,7 @@ MAX_CYCLES = 10_000
 """More cycles than all images of a network take, pauses included."""
 
 QUIET_CYCLES = 700
-"""For how long nothing more may come at the end: longer than any image takes."""
+"""How long nothing more may come at the end: longer than any image takes."""
 
 
 class LoadDriver:

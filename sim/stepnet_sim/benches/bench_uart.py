@@ -30,7 +30,7 @@ BUSY_READER_SHARE = 0.99
 BAUD_ERRORS = (-0.02, 0.02)
 
 QUIET_BYTES = 3
-"""For how many times of a byte nothing more may come at the end."""
+"""How many times of a byte nothing more may come at the end."""
 
 
 def some_bytes(rng: Any, count: int) -> list[int]:

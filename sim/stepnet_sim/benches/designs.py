@@ -108,5 +108,5 @@ PARTS: dict[str, Callable[[], dict[str, Tested]]] = {
     "engine": _engine_parts,
     "chip": _chip_parts,
 }
-"""For each bench a function that makes the parts it tests, by the names under which it finds them.
+"""A function for each bench that makes the parts it tests, by the names under which it finds them.
 """

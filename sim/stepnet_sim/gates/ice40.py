@@ -11,17 +11,17 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnet.errors import BuildError, MissingToolError
+from stepnet.temporary import temporary_folder
+from stepnet_hdl.flow.programs import run_program
 from stepnet_sim.gates.cells import yosys_models
 
 if TYPE_CHECKING:
-    from stepnet_hdl.boards.catalogue import Board
+    from stepnet_hdl.boards.catalogue import BoardType
 
 MEMORY_PORTS = {"ADDRESS": 14, "DATAIN": 16, "MASKWREN": 4, "DATAOUT": 16}
 """Buses of an SB_SPRAM256KA and their widths; its other ports are single wires."""
@@ -51,7 +51,7 @@ def cell_models() -> str:
     return yosys_models("ice40/cells_sim.v")
 
 
-def bitstream_verilog(bitstream: Path, board: Board) -> str:
+def bitstream_verilog(bitstream: Path, board: BoardType) -> str:
     """Verilog of a bitstream for an iCE40 board: module `chip` as harness.cpp drives it, with the
     serial pins of `board`, its clock after the PLL, and models of the cells.
 
@@ -60,8 +60,7 @@ def bitstream_verilog(bitstream: Path, board: Board) -> str:
     """
     iceunpack, icebox_vlog, icebox = icestorm_files()
     platform: Any = board.platform
-    with tempfile.TemporaryDirectory(prefix="stepnet-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         unpacked = folder / "unpacked.asc"
         _run([os.fspath(iceunpack), os.fspath(bitstream), os.fspath(unpacked)], bitstream)
         names = {"rx_pin": "rx", "tx_pin": "tx", "clock_pin": "clock"}
@@ -166,7 +165,7 @@ def _run(command: list[str], bitstream: Path, python_path: Path | None = None) -
     environment = dict(os.environ)
     if python_path is not None:
         environment["PYTHONPATH"] = os.fspath(python_path)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = run_program(command, env=environment)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:]
         raise BuildError(

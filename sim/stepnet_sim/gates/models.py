@@ -15,7 +15,7 @@ from stepnet_hdl.fpga.family import Family
 from stepnet_sim.gates import ecp5, gowin, ice40
 
 if TYPE_CHECKING:
-    from stepnet_hdl.boards.catalogue import Board
+    from stepnet_hdl.boards.catalogue import BoardType
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class BitstreamModel:
         MissingToolError if one of them is missing.
     """
 
-    verilog: Callable[[Path, Board], str]
+    verilog: Callable[[Path, BoardType], str]
     from_netlist: bool
     decided_by: Callable[[], tuple[Path, ...]]
 
@@ -59,7 +59,7 @@ GATE_MODELS: dict[Family, GateModels] = {
 }
 
 
-def gate_models(board: Board) -> GateModels:
+def gate_models(board: BoardType) -> GateModels:
     """How the chip of a board is simulated as gates.
 
     Raises BuildError, with the families that are, if there are no models of its family.
@@ -74,7 +74,7 @@ def gate_models(board: Board) -> GateModels:
     return models
 
 
-def bitstream_model(board: Board) -> BitstreamModel:
+def bitstream_model(board: BoardType) -> BitstreamModel:
     """How the bitstream of a board is simulated.
 
     Raises BuildError, with the families that are, if it cannot be.

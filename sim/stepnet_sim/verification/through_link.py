@@ -68,7 +68,7 @@ def compare(running: Running, design: Design, network: Network, images: NDArray[
     if shape_fields(board.identity.shape) != shape_fields(design.shape):
         return Answered(0, running.chip.cycles, f"it says that it is {board.identity.shape}")
     for number, (image, code) in enumerate(zip(images, codes, strict=True)):
-        reading = board.infer(image)
+        reading = board.infer(image, placed=True)
         if reading.code != code:
             what = f"the character is {reading.code:#04x} instead of {code:#04x}"
         elif reading.cycles != expected_cycles:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from stepnet.link.frames import encode_frame
 from stepnet.link.messages import Request, Space, pack_pixels
 from stepnet.networks import reference
 from stepnet.networks.network import Network
+from stepnet.temporary import temporary_folder
 from stepnet_hdl.chip.chip import Chip
 from stepnet_hdl.cores.engine.engine import Engine
 from stepnet_sim.waves.recording import Recording, read_vcd
@@ -70,8 +69,8 @@ def record(
 
     simulator.add_clock(1 / clock_hz)
     simulator.add_testbench(testbench)
-    with tempfile.TemporaryDirectory(prefix="stepnet-") as folder:
-        path = Path(folder, "chip.vcd")
+    with temporary_folder() as folder:
+        path = folder / "chip.vcd"
         with simulator.write_vcd(str(path)):
             simulator.run()
         with path.open() as file:

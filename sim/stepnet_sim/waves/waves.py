@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from stepnet.errors import PictureError
 from stepnet.files import write_whole
 from stepnet.link.serial_line import BITS_PER_BYTE
 from stepnet.networks.network import Network
+from stepnet.temporary import temporary_folder
 from stepnet_sim.chips.design import Design, design_for
 from stepnet_sim.waves.account import Account, account_for
 from stepnet_sim.waves.chip import record
@@ -43,9 +43,9 @@ class Waves:
         Raises PictureError if the file cannot be written.
         """
         try:
-            with tempfile.TemporaryDirectory(prefix="stepnet-") as folder:
+            with temporary_folder() as folder:
                 # The library would leave half a file, and another one beside it.
-                written = Path(folder, "waves.fst")
+                written = folder / "waves.fst"
                 write_fst(written, self.recording, _tracks(self.account))
                 write_whole(path, lambda file: file.write(written.read_bytes()))
         except OSError as error:

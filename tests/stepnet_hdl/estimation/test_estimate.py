@@ -18,10 +18,10 @@ from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.cli.estimate import estimate as estimate_command
 from stepnet_hdl.cores.engine.structure import popcount_structure
-from stepnet_hdl.estimation.engine_choice import MAX_OVERLAP_LOSS, plan
+from stepnet_hdl.estimation.engine_choice import MAX_OVERLAP_LOSS, choose_engine
+from stepnet_hdl.estimation.goal import Goal
 from stepnet_hdl.estimation.size import LUT_ERROR, estimate
 from stepnet_hdl.estimation.speed import performance
-from stepnet_hdl.estimation.target import Target
 from stepnet_hdl.fpga.families.ecp5 import ECP5
 from stepnet_hdl.fpga.families.gowin import GW1N, GW5A
 from stepnet_hdl.fpga.families.ice40 import ICE40
@@ -140,7 +140,7 @@ def test_cycles_are_those_of_the_engine(digits):
 
 
 def test_the_fastest_that_fits(digits):
-    found = plan(digits, find_board("icebreaker"))
+    found = choose_engine(digits, find_board("icebreaker"))
     assert found.chosen.fits
     check_fits(digits, found.chosen.shape)
     memory_image(digits, found.chosen.shape)
@@ -160,7 +160,7 @@ def test_a_second_register_is_used_in_block_rams_and_behind_the_mux_of_banks(dig
     layer = Layer(np.ones((7, 64), np.int8), np.zeros(7, np.int32))
     small = Network("small", (layer,), width=8, height=8)
     memories = [
-        plan(network, find_board(board)).chosen.shape.weight_memory
+        choose_engine(network, find_board(board)).chosen.shape.weight_memory
         for network, board in (
             *((digits, "ice40hx8kbevn"), (small, "ice40hx8kbevn")),
             *((digits, "ulx3s-25f"), (small, "ulx3s-25f")),
@@ -170,7 +170,7 @@ def test_a_second_register_is_used_in_block_rams_and_behind_the_mux_of_banks(dig
 
 
 def test_overlap_is_taken_where_it_costs_little(digits):
-    chosen = plan(digits, find_board("icebreaker")).chosen
+    chosen = choose_engine(digits, find_board("icebreaker")).chosen
     assert overlaps(digits, chosen.shape)
     without = dataclasses.replace(chosen.shape, overlap_neurons=0)
     plain = performance(digits, without, estimate(without, "iCE40UP5K").frequency_hz)
@@ -180,24 +180,24 @@ def test_overlap_is_taken_where_it_costs_little(digits):
 
 def test_the_smallest_that_keeps_up_with_the_link(digits):
     board = find_board("icebreaker")
-    found = plan(digits, board, Target.LINK)
+    found = choose_engine(digits, board, Goal.LINK)
     assert found.chosen.performance.keeps_up
     assert not found.chosen.shape.overlap_neurons
     for other in found.neighbours:
         smaller = other.estimate.luts < found.chosen.estimate.luts
         assert not (smaller and other.fits and other.performance.keeps_up)
     # A faster line asks for a larger engine, and one that no engine follows for the fastest.
-    at_12_mbaud = plan(digits, board, Target.LINK, baud=12_000_000).chosen
+    at_12_mbaud = choose_engine(digits, board, Goal.LINK, baud=12_000_000).chosen
     assert at_12_mbaud.performance.keeps_up
     assert at_12_mbaud.estimate.luts > found.chosen.estimate.luts
-    at_100_mbaud = plan(digits, board, Target.LINK, baud=100_000_000).chosen
-    assert at_100_mbaud == plan(digits, board, baud=100_000_000).chosen
+    at_100_mbaud = choose_engine(digits, board, Goal.LINK, baud=100_000_000).chosen
+    assert at_100_mbaud == choose_engine(digits, board, baud=100_000_000).chosen
 
 
 @pytest.mark.slow
 def test_large_network_on_a_large_part():
     network = load_network("digits-large")
-    chosen = plan(network, find_board("ulx3s-85f")).chosen
+    chosen = choose_engine(network, find_board("ulx3s-85f")).chosen
     part = find_part("LFE5U-85F")
     assert chosen.fits
     assert chosen.estimate.block_rams <= part.block_rams
@@ -207,7 +207,7 @@ def test_large_network_on_a_large_part():
 
 def test_a_network_that_no_engine_holds():
     with pytest.raises(BuildError) as caught:
-        plan(load_network("digits-large"), find_board("icebreaker"))
+        choose_engine(load_network("digits-large"), find_board("icebreaker"))
     assert str(caught.value) == (
         "No engine for network 'digits-large' fits the iCE40UP5K of icebreaker: the smallest takes "
         "12 of 4 single-port RAMs; use a smaller network or a larger board."
@@ -220,7 +220,7 @@ def test_parts_that_have_no_chip(digits):
     with pytest.raises(BuildError, match=r"^No engine fits the iCE40LP1K, which has 1,280 LUTs"):
         estimate(EngineShape(), "iCE40LP1K")
     with pytest.raises(BuildError, match="No engine fits the iCE40HX1K of icestick"):
-        plan(digits, find_board("icestick"))
+        choose_engine(digits, find_board("icestick"))
 
 
 def test_a_shape_that_cannot_exist_is_refused_before_it_is_estimated():
@@ -237,7 +237,7 @@ def test_command():
     assert chosen["too_small"] is None
     lines = CliRunner().invoke(app, []).stdout.splitlines()
     assert lines[0] == (
-        "Network digits on icebreaker (iCE40UP5K), target fastest: "
+        "Network digits on icebreaker (iCE40UP5K), goal images: "
         f"SIMD {chosen['shape']['simd']}, PE {chosen['shape']['pe']}."
     )
     for heading in ("LUTs of 5,280", "block RAMs of 30", "clock (MHz)", "latency (us)"):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from fake_tools import make_tools
 from stepnet.errors import BuildError
+from stepnet.networks.shipped import load_network
 from stepnet_hdl.flow import build as build_module
 from stepnet_hdl.flow import build_plan
 from stepnet_hdl.flow.build import BuildSettings, build
@@ -182,11 +183,9 @@ def test_a_build_that_is_refused_leaves_no_folder(tmp_path, cache):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_failing_tool_is_quoted_and_leaves_no_bitstream(use_tools, cache, tmp_path):
+def test_failing_tool_is_quoted(use_tools, cache, tmp_path):
     use_tools(nextpnr='echo "ERROR: no BELs remaining" > stepnet.tim; exit 1')
     folder = tmp_path / "out"
-    folder.mkdir()
-    (folder / "stepnet.bin").write_bytes(b"of an earlier build")
     with pytest.raises(BuildError) as caught:
         build(ICEBREAKER, folder, cache=cache)
     assert str(caught.value) == (
@@ -195,7 +194,139 @@ def test_failing_tool_is_quoted_and_leaves_no_bitstream(use_tools, cache, tmp_pa
     )
     assert [path.name for path in folder.iterdir()] == ["stepnet.log"]
     assert "no BELs remaining" in (folder / "stepnet.log").read_text()
+    use_tools()
+    build(ICEBREAKER, folder, cache=cache)
+    assert not (folder / "stepnet.log").exists()
+
+
+def test_a_build_that_fails_leaves_no_cache_entry(use_tools, cache, tmp_path):
+    use_tools(nextpnr="exit 1")
+    with pytest.raises(BuildError):
+        build(ICEBREAKER, tmp_path / "out", cache=cache)
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["locks"]
+
+
+# The folder is the user's
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def own_files(tmp_path):
+    """A folder with files of the user's, whose names are like those of a build."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for name in ("stepnet.npz", "stepnet.py", "stepnet.bit", "notes.log", "stepnet.v"):
+        (folder / name).write_text(f"my {name}")
+    return folder
+
+
+def test_files_of_the_user_stay(use_tools, cache, own_files):
+    mine = contents(own_files)
+    use_tools()
+    build(ICEBREAKER, own_files, cache=cache)
+    assert contents(own_files).items() >= mine.items()
+    with pytest.raises(BuildError):
+        build(BuildSettings("icebraker"), own_files, cache=cache)
+    use_tools(mhz_by_seed={2: 20.5})
+    with pytest.raises(BuildError, match="is not met"):
+        build(replace(ICEBREAKER, seeds=(2,)), own_files, cache=cache)
+    assert contents(own_files).items() >= mine.items()
+
+
+def test_a_network_in_the_folder_can_be_built_in(use_tools, cache, tmp_path):
+    load_network("digits").save(tmp_path / "stepnet.npz")
+    saved = (tmp_path / "stepnet.npz").read_bytes()
+    use_tools()
+    network = str(tmp_path / "stepnet.npz")
+    with pytest.raises(BuildError):  # it does not fit
+        build(replace(ICEBREAKER, network=network), tmp_path, cache=cache)
+    assert (tmp_path / "stepnet.npz").read_bytes() == saved
+
+
+@pytest.mark.parametrize("name", ["report.json", "placement.png", "stepnet.bin"])
+@pytest.mark.parametrize("kind", ["text", "json", "folder", "link"])
+def test_no_file_of_the_user_is_written_over(use_tools, cache, tmp_path, name, kind):
+    folder, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.write_text("mine")
+    match kind:
+        case "text":
+            (folder / name).write_text("mine")
+        case "json":
+            (folder / name).write_text('{"bitstream": "stepnet.bin", "picture": "a.png"}')
+        case "folder":
+            (folder / name).mkdir()
+        case _:
+            (folder / name).symlink_to(elsewhere)
+    use_tools()
+    with pytest.raises(BuildError) as caught:
+        build(ICEBREAKER, folder, cache=cache)
+    assert str(caught.value) == (
+        f"The file {str(folder / name)!r} is not as a build left it, and would be written over; "
+        "move it, or name another folder with --output."
+    )
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert elsewhere.read_text() == "mine"
+
+
+def test_what_the_user_changed_is_the_users(use_tools, cache, tmp_path):
+    use_tools()
+    folder = tmp_path / "out"
+    first = build(ICEBREAKER, folder, cache=cache)
+    build(ICEBREAKER, folder, cache=cache)
+    first.picture.write_bytes(b"with my notes on it")
+    with pytest.raises(BuildError, match="is not as a build left it"):
+        build(ICEBREAKER, folder, cache=cache)
+    assert first.picture.read_bytes() == b"with my notes on it"
+
+
+def test_a_failing_build_leaves_the_result_of_an_earlier_one(use_tools, cache, tmp_path):
+    use_tools()
+    folder = tmp_path / "out"
+    build(ICEBREAKER, folder, cache=cache)
+    before = contents(folder)
+    use_tools(nextpnr="exit 1")
+    with pytest.raises(BuildError):
+        build(replace(ICEBREAKER, seeds=(7,)), folder, cache=cache)
+    assert contents(folder).keys() - before.keys() == {"stepnet.log"}
+    assert contents(folder).items() >= before.items()
+
+
+def test_another_build_replaces_what_an_earlier_one_made(use_tools, cache, tmp_path):
+    use_tools(mhz_by_seed={2: 31.0})
+    folder = tmp_path / "out"
+    first = build(ICEBREAKER, folder, cache=cache)
+    second = build(replace(ICEBREAKER, seeds=(2,)), folder, cache=cache)
+    assert first.digests["stepnet.bin"] != second.digests["stepnet.bin"]
+    assert second.bitstream.read_text() == "seed 2\n"
+    assert len(contents(folder)) == 3
+
+
+def test_the_log_of_the_user_stays(use_tools, cache, tmp_path):
+    use_tools(nextpnr="exit 1")
+    (tmp_path / "stepnet.log").write_text("my log")
+    for _ in range(2):
+        with pytest.raises(BuildError, match=r"stepnet-2\.log"):
+            build(ICEBREAKER, tmp_path, cache=cache)
+    assert (tmp_path / "stepnet.log").read_text() == "my log"
+    assert not (tmp_path / "stepnet-3.log").exists()
+
+
+@pytest.mark.parametrize("name", ["stepnet.bin", "figures.json", "stepnet.pnr.json.gz"])
+@pytest.mark.parametrize("damage", [b"", b"something else"])
+def test_a_damaged_result_in_the_cache_is_built_again(use_tools, cache, tmp_path, name, damage):
+    calls = tmp_path / "calls"
+    use_tools(calls=calls)
+    build(ICEBREAKER, tmp_path / "one", cache=cache)
+    (damaged,) = (tmp_path / "cache").glob(f"*/{name}")
+    damaged.write_bytes(damage)
+    report = build(ICEBREAKER, tmp_path / "two", cache=cache)
+    assert not report.cached
+    assert report.bitstream.read_text() == "seed 1\n"
+    assert len(calls.read_text().split()) == 6
 
 
 def test_folder_that_cannot_be_written(cache, tmp_path):

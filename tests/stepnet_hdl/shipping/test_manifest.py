@@ -12,7 +12,8 @@ from stepnet_hdl.shipping.manifest import read_manifest, shipped_boards, shipped
 from stepnet_hdl.shipping.ship import BOARDS, ship
 
 REPORT = """{
-    "board": "icebreaker", "part": "iCE40UP5K", "bitstream": "stepnet.bin", "picture": "a.png",
+    "board": "icebreaker", "part": "iCE40UP5K", "bitstream_name": "stepnet.bin",
+    "bitstream": "stepnet.bin", "picture": "a.png", "network": null, "digests": {}, "cached": false,
     "luts": 2288, "luts_available": 5280, "flip_flops": 0, "flip_flops_available": 0,
     "block_rams": 24, "block_rams_available": 30, "single_port_rams": 4,
     "single_port_rams_available": 4, "max_frequency_hz": 34500000, "clock_hz": 24000000,

@@ -141,11 +141,10 @@ class Datapath(wiring.Component):
         layout = data.ArrayLayout(signed(shape.sum_bits), shape.pe)
         inverted = data.View(layout, Cat(totals))
         thresholds = self._thresholds(m, steps)
-        # ~(sum - threshold) = ~sum + threshold
         opposites = Signal.like(self.margins, reset_less=True)
         m.d.comb += self.margins.as_value().eq(~opposites.as_value())
         m.d.sync += [
-            opposites[neuron].eq(inverted[neuron] + thresholds[neuron])
+            opposites[neuron].eq(self._compare(inverted[neuron], thresholds[neuron]))
             for neuron in range(shape.pe)
         ]
 
@@ -181,16 +180,30 @@ class Datapath(wiring.Component):
             if partial is not None:
                 before = Mux(step.partial, partial[lane], before)
             before = Mux(step.start, -1, before)
-            # ~(sum + count) = ~sum + ~count + 1, and the 1 enters as the carry below bit 0.
-            addend = count ^ adds.replicate(shape.sum_bits)
-            added = Cat(C(1), before[: shape.sum_bits]) + Cat(adds, addend)
-            m.d.sync += inverted[lane].eq(added[1:])
+            m.d.sync += inverted[lane].eq(self._add(before[: shape.sum_bits], count, adds))
         return inverted.as_value()
+
+    def _add(self, inverted: Value, count: Value, adds: Value) -> Value:
+        """Return an inverted sum to which `count` is added, or from which it is taken if `adds` is
+        0.
+
+        ~(sum + count) = ~sum + ~count + 1, and the 1 enters as the carry below bit 0.
+        """
+        addend = count ^ adds.replicate(self.shape.sum_bits)
+        return (Cat(C(1), inverted) + Cat(adds, addend))[1:]
+
+    def _compare(self, inverted: Value, threshold: Value) -> Value:
+        """Return ~(sum - threshold), which is ~sum + threshold, of one neuron."""
+        return inverted + threshold
+
+    def _weights(self, neuron: int) -> Value:
+        """Return the weight word of one neuron of the group."""
+        return self.weights.word_select(neuron, self.shape.simd)
 
     def _count(self, m: Module, neuron: int, xnor: Value, activations: Value) -> Value:
         """Count the matches of one neuron."""
         m.submodules[f"popcount_{neuron}"] = popcount = Popcount(self.shape.simd)
-        weights = self.weights.word_select(neuron, self.shape.simd)
+        weights = self._weights(neuron)
         # XNOR and AND differ where both bits are 0.
         both = weights & activations
         neither = ~(weights | activations)

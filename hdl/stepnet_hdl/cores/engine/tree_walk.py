@@ -1,6 +1,6 @@
 """Finds the rows of a tree in the memories."""
 
-from amaranth.hdl import C, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -78,9 +78,13 @@ class TreeWalk(wiring.Component):
         with m.If(self.count & self.first_row):
             m.d.sync += minus_row_length.eq(minus_row_length - 1)
 
-        child = Signal(range(2 * shape.pe + 1))  # counted from the first lane of group 2g
-        m.d.comb += child.eq((self.lane << 1) + 1 + self.bit)
-        one_further, two_further = child >= shape.pe, child == 2 * shape.pe
+        # Looked up, because a sum and its comparison would be two chains of carries in front of the
+        # strides' own.
+        children = range(1, 2 * shape.pe + 1)
+        at = Cat(self.bit, self.lane)
+        child_lane = Array(child % shape.pe for child in children)[at]
+        one_further = Array(child // shape.pe >= 1 for child in children)[at]
+        two_further = Array(child // shape.pe == 2 for child in children)[at]
 
         # The offsets are those of group g + 1, and the child's group is g + 1 of them further, but
         # for this many words less.
@@ -89,7 +93,7 @@ class TreeWalk(wiring.Component):
 
         with m.If(self.descend):
             m.d.sync += [
-                self.lane.eq(Mux(two_further, 0, Mux(one_further, child - shape.pe, child))),
+                self.lane.eq(child_lane),
                 self.weight_stride.eq(weight_offset + less(minus_row_length)),
                 self.parameter_stride.eq(parameter_offset + less(C(-shape.parameter_reads))),
             ]

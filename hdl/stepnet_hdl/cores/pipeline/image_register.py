@@ -41,7 +41,7 @@ class ImageRegister(wiring.Component):
     `restart` did not come with it."""
 
     latency_cycles = 1
-    """From the last transfer to `valid`."""
+    """Cycles from the transfer of an image's last pixels to `valid`."""
 
     def __init__(self, pixels: int, pixels_per_cycle: int) -> None:
         check_transfers(pixels, pixels_per_cycle)

@@ -125,6 +125,6 @@ ECP5 = Family(
     speeds={
         "LFE5U*-85F": Speed(base_ns=10.4, doubling_ns=0.2, registered_ns=1.5),
         "LFE5UM5G*": Speed(base_ns=5.85, doubling_ns=0.13, registered_ns=1.24),
-        "LFE5U*": Speed(base_ns=9.0, doubling_ns=0.2, registered_ns=1.9),
+        "LFE5U*": Speed(base_ns=9.0, doubling_ns=0.2, registered_ns=2.6),
     },
 )

@@ -67,10 +67,10 @@ class RPllLimits:
 
 
 LITTLE_BEE_LIMITS = RPllLimits((3_000_000, 400_000_000), (400_000_000, 1_200_000_000))
-"""Of the GW1NR-9C at speed C6/I5 (Gowin DS117)."""
+"""The limits of the rPLL in the GW1NR-9C at speed C6/I5 (Gowin DS117)."""
 
 ARORA_LIMITS = RPllLimits((3_000_000, 500_000_000), (500_000_000, 1_250_000_000))
-"""Of the GW2A-18 at speed C8/I7 (Gowin DS102)."""
+"""The limits of the rPLL in the GW2A-18 at speed C8/I7 (Gowin DS102)."""
 
 RPLL_MAX_DIVIDER = 64
 RPLL_OUTPUT_DIVIDERS = (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,8 +12,9 @@ from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] -
 from stepnet.errors import BuildError
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.shipped import load_network
-from stepnet_hdl.boards.catalogue import Board, find_board
+from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.flow.build_plan import synthesis_script
+from stepnet_hdl.flow.programs import run_program
 from stepnet_hdl.flow.tools import find_flow_tool
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
@@ -59,7 +59,7 @@ def run(
 
 
 def checked(
-    board: Board,
+    board: BoardType,
     network: Network,
     images: int,
     folder: Path,
@@ -90,7 +90,7 @@ def checked(
 
 
 def netlist_library(
-    board: Board, design: Design, folder: Path, progress: Callable[[str], None]
+    board: BoardType, design: Design, folder: Path, progress: Callable[[str], None]
 ) -> Path:
     """The compiled simulation of the netlist, from the cache if it was made before.
 
@@ -121,21 +121,16 @@ def netlist_library(
     return find_or_compile("netlist", decided_by, CELL_COMPILE_OPTIONS, verilog)
 
 
-def _yosys(board: Board, script: str, folder: Path) -> None:
+def _yosys(board: BoardType, script: str, folder: Path) -> None:
     (folder / "chip.ys").write_text(script)
     log = folder / "synthesis.log"
-    done = subprocess.run(
-        [find_flow_tool("yosys").path, "-q", "-l", log.name, "chip.ys"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [find_flow_tool("yosys").path, "-q", "-l", log.name, "chip.ys"]
+    done = run_program(command, cwd=folder)
     if done.returncode:
         raise BuildError(f"The synthesis for {board.device} failed; {str(log)!r} says why.")
 
 
-def synthesis_command(board: Board) -> str:
+def synthesis_command(board: BoardType) -> str:
     """The command of Yosys with which a build synthesises for this board, without the name of the
     top.
     """

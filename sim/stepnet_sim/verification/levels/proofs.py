@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from amaranth.lib import crc  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 from amaranth.lib.wiring import Component
 
 from stepnet.link.serial_line import MIN_DIVISOR
+from stepnet_hdl.blocks import popcount
+from stepnet_hdl.cores.engine import datapath
 from stepnet_hdl.link import answers, cobs, endpoint, frames, packet_buffer, uart
+from stepnet_sim.verification import broken_blocks
 from stepnet_sim.verification.combinational import paths_from_ready
 from stepnet_sim.verification.formal import Proof, prove
 from stepnet_sim.verification.harnesses.cobs import (
@@ -36,49 +40,11 @@ STREAM_DEPTH = 3
 ENDPOINT_DEPTH = 5
 """Cycles from the last byte of a header to the second cycle of what follows it."""
 
-_POPCOUNT = "stepnet_hdl.blocks.popcount"
-_DATAPATH = "stepnet_hdl.cores.engine.datapath"
-_COBS = "stepnet_hdl.link.cobs"
-
-_LOSES_THE_CARRY = Mutant(_POPCOUNT, "Cat(carry, high)", "Cat(C(0), high)")
-_TOO_EARLY = Mutant(
-    _POPCOUNT,
-    "m.d.sync += count.eq(early)",
-    "m.d.comb += count.eq(early)",
-)
-_MARGIN_WRAPS = Mutant(
-    _DATAPATH,
-    "opposites[neuron].eq(inverted[neuron] + thresholds[neuron])",
-    "opposites[neuron].eq((inverted[neuron] + thresholds[neuron])[:-1].as_signed())",
-)
-_NO_CARRY_TO_NEGATE = Mutant(_DATAPATH, "Cat(adds, addend)", "Cat(C(1), addend)")
-_SECOND_NEURON_SEES_THE_FIRST = Mutant(
-    _DATAPATH,
-    "self.weights.word_select(neuron, ",
-    "self.weights.word_select(0, ",
-)
-_ZEROS_BETWEEN_BLOCKS_LOST = Mutant(_COBS, "~at_code | zero_is_due", "~at_code")
-_NEVER_RESYNCHRONISES = Mutant(
-    _COBS, "block_left.eq(Mux(closes, 0, ", "block_left.eq(Mux(closes & 0, 0, "
-)
-_NEVER_BROKEN = Mutant(_COBS, "token.broken.eq(~at_code)", "token.broken.eq(0)")
-_FULL_BLOCK_GIVES_ZERO = Mutant(_COBS, "FULL_BLOCK_CODE = 0xFF", "FULL_BLOCK_CODE = 0x1FF")
-_CODE_IS_ONE_MORE = Mutant(_COBS, "after_zero.eq(1), code.eq(1)]", "after_zero.eq(1), code.eq(2)]")
-_NOTHING_COMES_AFTER_THE_LAST = Mutant(
-    "stepnet_hdl.link.packet_buffer",
-    "        nothing_read = ",
-    "        from amaranth.hdl import Assert\n"
-    "        m.d.comb += Assert(~last | (in_payload & (bytes_after == 0)), '')\n"
-    "        nothing_read = ",
-)
-_A_BIT_IS_LEFT_OUT = Mutant(
-    "amaranth.lib.crc", "if self._matrix_g[j][i]:", "if self._matrix_g[j][i] and i != j:"
-)
-_GOES_ON = Mutant(
-    "amaranth.lib.crc",
-    "source = Mux(self.start, self._initial_crc, crc_reg)",
-    "source = crc_reg",
-)
+_LOSES_THE_CARRY = Mutant(popcount, broken_blocks.LosesTheCarry)
+_MARGIN_WRAPS = Mutant(datapath, broken_blocks.MarginWraps)
+_NEGATES_WITHOUT_CARRY = Mutant(datapath, broken_blocks.NegatesWithoutCarry)
+_ZERO_AFTER_FULL_BLOCK = Mutant(cobs, broken_blocks.ZeroAfterFullBlock)
+_NEVER_RESYNCHRONISES = Mutant(cobs, broken_blocks.NeverResynchronises)
 
 
 def _popcount(
@@ -110,14 +76,6 @@ def _decision(
     )
 
 
-def _bad_connection(inner: str, outer: str, unless: str) -> str:
-    """Source that connects two streams, but withdraws the offer `unless` something."""
-    return (
-        f"m.d.comb += [{outer}.p.eq({inner}.p), {inner}.ready.eq({outer}.ready), "
-        f"{outer}.valid.eq({inner}.valid & {unless})]"
-    )
-
-
 @dataclass(frozen=True)
 class StreamBlock:
     """A block with output streams: a fresh one, made through its module so that a mutant of that
@@ -139,66 +97,46 @@ STREAM_BLOCKS = (
     StreamBlock(
         "COBS decoder",
         lambda: cobs.CobsDecoder(),
-        Mutant(_COBS, "~self.tokens.valid | self.tokens.ready", "1"),
+        Mutant(cobs, broken_blocks.OverwritesItsToken),
     ),
     StreamBlock(
         "COBS encoder",
         lambda: cobs.CobsEncoder(),
-        Mutant(
-            _COBS,
-            "self.bytes.valid.eq(1)",
-            "self.bytes.valid.eq(self.packets.p.last)",
-        ),
+        Mutant(cobs, broken_blocks.OffersWhatComes),
     ),
     StreamBlock(
         "packet buffer",
         lambda: packet_buffer.PacketBuffer(SMALLEST_BUFFER_BYTES),
-        Mutant("stepnet_hdl.link.packet_buffer", "~byte_valid | byte_ready", "Value.cast(1)"),
+        Mutant(packet_buffer, broken_blocks.ReadsOverItsByte),
     ),
     StreamBlock(
         "frame receiver",
         lambda: frames.FrameReceiver(SMALLEST_BUFFER_BYTES),
-        Mutant(
-            "stepnet_hdl.link.frames",
-            "wiring.connect(m, buffer.packets, wiring.flipped(self.packets))",
-            _bad_connection("buffer.packets", "self.packets", "self.bytes.valid"),
-        ),
+        Mutant(frames, broken_blocks.ReceiverWithdraws),
     ),
     StreamBlock(
         "frame transmitter",
         lambda: frames.FrameTransmitter(),
-        Mutant(
-            "stepnet_hdl.link.frames",
-            "wiring.connect(m, encoder.bytes, wiring.flipped(self.bytes))",
-            _bad_connection("encoder.bytes", "self.bytes", "self.packets.p.last"),
-        ),
+        Mutant(frames, broken_blocks.TransmitterWithdraws),
     ),
     StreamBlock(
         "UART receiver",
         lambda: uart.UartReceiver(MIN_DIVISOR),
-        Mutant("stepnet_hdl.link.uart", "line & (~self.bytes.valid | self.bytes.ready)", "line"),
+        Mutant(uart, broken_blocks.OffersItsShiftRegister),
     ),
     StreamBlock(
         "answer writer",
         lambda: answers.AnswerWriter({}),
-        Mutant(
-            "stepnet_hdl.link.answers",
-            "self.packets.valid.eq(1)",
-            "self.packets.valid.eq(planned.last)",
-        ),
+        Mutant(answers, broken_blocks.AnswerFollowsItsField),
     ),
     StreamBlock(
         "endpoint",
         lambda: endpoint.Endpoint(
             dict.fromkeys(endpoint.IDENTITY_CONSTANTS, 1), SMALLEST_BUFFER_BYTES
         ),
-        Mutant(
-            "stepnet_hdl.link.endpoint",
-            "load.valid.eq(packets.valid & is_load)",
-            "load.valid.eq(packets.valid & is_load & self.core.load_done)",
-        ),
+        Mutant(endpoint, broken_blocks.EndpointWithdraws),
         depth=ENDPOINT_DEPTH,
-        lemma=_NOTHING_COMES_AFTER_THE_LAST,
+        lemma=Mutant(frames, broken_blocks.NothingAfterTheLast),
         # A preview of pixels comes as the wire gives them, valid for one cycle, and is aborted if
         # the core does not take it: see `stepnet_hdl.link.early_pixels`.
         exempt=("core.pixels",),
@@ -221,14 +159,14 @@ def _offers(block: StreamBlock) -> Proof:
 
 ALL = (
     _popcount(8, 5, _LOSES_THE_CARRY, quick=True),
-    _popcount(16, 6, _LOSES_THE_CARRY, _TOO_EARLY),
+    _popcount(16, 6, _LOSES_THE_CARRY, Mutant(popcount, broken_blocks.NothingWaits)),
     _popcount(23, 6, _LOSES_THE_CARRY),
     _popcount(64, 8, _LOSES_THE_CARRY, in_halves=True),
     _popcount(255, 9, _LOSES_THE_CARRY, in_halves=True),
     _decision(8, 1, _MARGIN_WRAPS, quick=True),
-    _decision(8, 8, _MARGIN_WRAPS, _NO_CARRY_TO_NEGATE),
-    _decision(24, 4, _NO_CARRY_TO_NEGATE),
-    _decision(8, 3, _SECOND_NEURON_SEES_THE_FIRST, pe=2),
+    _decision(8, 8, _MARGIN_WRAPS, _NEGATES_WITHOUT_CARRY),
+    _decision(24, 4, _NEGATES_WITHOUT_CARRY),
+    _decision(8, 3, Mutant(datapath, broken_blocks.SecondNeuronSeesTheFirst), pe=2),
     *(
         Proof(
             f"COBS decoder, packets of 0 to {max_bytes} bytes",
@@ -241,7 +179,7 @@ ALL = (
         )
         for max_bytes, mutants in (
             (2, (_NEVER_RESYNCHRONISES,)),
-            (4, (_ZEROS_BETWEEN_BLOCKS_LOST, _NEVER_RESYNCHRONISES)),
+            (4, (Mutant(cobs, broken_blocks.LosesZerosBetweenBlocks), _NEVER_RESYNCHRONISES)),
         )
     ),
     Proof(
@@ -250,7 +188,7 @@ ALL = (
         partial(DecodesEveryString, 5),
         12,
         any_state=True,
-        mutants=(_NEVER_BROKEN,),
+        mutants=(Mutant(cobs, broken_blocks.NeverBroken),),
     ),
     *(
         Proof(
@@ -258,7 +196,9 @@ ALL = (
             "the definition of the code",
             partial(DecodesFullBlocks, size),
             size + 5,
-            mutants=(_FULL_BLOCK_GIVES_ZERO,) if size > DecodesFullBlocks.FULL_BLOCK else (),
+            mutants=(Mutant(cobs, broken_blocks.ZeroAfterFullBlock),)
+            if size > DecodesFullBlocks.FULL_BLOCK
+            else (),
         )
         for size in (253, 254, 255)
     ),
@@ -267,7 +207,7 @@ ALL = (
         "encode(packet)",
         partial(EncodesEveryPacket, 2),
         16,
-        mutants=(_CODE_IS_ONE_MORE,),
+        mutants=(Mutant(cobs, broken_blocks.CodeIsOneMore),),
     ),
     *(
         Proof(
@@ -276,7 +216,7 @@ ALL = (
             partial(TakesAByte, bits),
             bits + 1,
             any_state=True,
-            mutants=(_A_BIT_IS_LEFT_OUT,),
+            mutants=(Mutant(crc, broken_blocks.LeavesOutABit),),
             quick=bits == 16,
         )
         for bits in (16, 32)
@@ -288,7 +228,7 @@ ALL = (
             partial(StartsAnew, bits),
             3,
             any_state=True,
-            mutants=(_GOES_ON,),
+            mutants=(Mutant(crc, broken_blocks.GoesOn),),
         )
         for bits in (16, 32)
     ),

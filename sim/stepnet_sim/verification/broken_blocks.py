@@ -1,0 +1,221 @@
+"""The blocks that proofs have to refuse, each with one thing done wrong, and one that tells a proof
+more than it claims."""
+
+from typing import Any
+
+from amaranth.hdl import C, Cat, Module, Value
+from amaranth.lib import crc  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
+
+from stepnet_hdl.blocks.popcount import Popcount
+from stepnet_hdl.cores.engine.datapath import Datapath
+from stepnet_hdl.link.answers import AnswerWriter
+from stepnet_hdl.link.cobs import FULL_BLOCK_CODE, CobsDecoder, CobsEncoder
+from stepnet_hdl.link.endpoint import Endpoint
+from stepnet_hdl.link.frames import FrameReceiver, FrameTransmitter
+from stepnet_hdl.link.packet_buffer import PacketBuffer
+from stepnet_hdl.link.uart import UartReceiver
+from stepnet_sim.verification.formal import claim
+from stepnet_sim.verification.mutants import driven
+
+
+class LosesTheCarry(Popcount):
+    """The bit in the carry of each adder does not count."""
+
+    def _add(self, low: Value, high: Value, carry: Value) -> Value:
+        return super()._add(low, high, C(0))
+
+
+class NothingWaits(Popcount):
+    """A count that is there early, and a bit that enters later, do not wait."""
+
+    def _wait(self, m: Module, value: Value) -> Value:
+        return value
+
+
+class MarginWraps(Datapath):
+    """A margin has no more bits than a sum."""
+
+    def _compare(self, inverted: Value, threshold: Value) -> Value:
+        return super()._compare(inverted, threshold)[:-1].as_signed()
+
+
+class NegatesWithoutCarry(Datapath):
+    """Counts of the plane that counts negative are inverted, and 1 is not added."""
+
+    def _add(self, inverted: Value, count: Value, adds: Value) -> Value:
+        addend = count ^ adds.replicate(self.shape.sum_bits)
+        return (Cat(C(1), inverted) + Cat(C(1), addend))[1:]
+
+
+class SecondNeuronSeesTheFirst(Datapath):
+    """All neurons have the weights of the first."""
+
+    def _weights(self, neuron: int) -> Value:
+        return super()._weights(0)
+
+
+class LosesZerosBetweenBlocks(CobsDecoder):
+    """A code gives no token for the zero before it."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        with m.If(self.bytes.ready & self.bytes.valid & (self.bytes.p != 0)):
+            m.d.sync += self.tokens.valid.eq(~driven(m, "at_code"))
+        return m
+
+
+class NeverResynchronises(CobsDecoder):
+    """A zero does not end the block that it cuts short."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        block_left, at_code = driven(m, "block_left"), driven(m, "at_code")
+        with m.If(self.bytes.ready & self.bytes.valid & (self.bytes.p == 0)):
+            m.d.sync += [block_left.eq(block_left - 1), at_code.eq(block_left == 1)]
+        return m
+
+
+class NeverBroken(CobsDecoder):
+    """A frame that is cut short ends like a whole one."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        m.d.sync += self.tokens.p.broken.eq(0)
+        return m
+
+
+class ZeroAfterFullBlock(CobsDecoder):
+    """A block of 254 bytes ends in a zero as others do."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        takes_code = self.bytes.ready & self.bytes.valid & driven(m, "at_code")
+        with m.If(takes_code & (self.bytes.p == FULL_BLOCK_CODE)):
+            m.d.sync += driven(m, "zero_is_due").eq(1)
+        return m
+
+
+class OverwritesItsToken(CobsDecoder):
+    """A byte is taken although the token before it still waits."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        m.d.comb += self.bytes.ready.eq(1)
+        return m
+
+
+class CodeIsOneMore(CobsEncoder):
+    """The code of a block that follows a zero is one too many."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        with m.If(self.packets.ready & self.packets.valid & (self.packets.p.data == 0)):
+            m.d.sync += driven(m, "code").eq(2)
+        return m
+
+
+class OffersWhatComes(CobsEncoder):
+    """The byte on offer is lost when the next packet comes."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        with m.If(self.packets.valid):
+            m.d.sync += driven(m, "offered").eq(self.packets.p.data)
+        return m
+
+
+class WaitsForItsReader(CobsEncoder):
+    """A byte is offered only to a reader who is ready, which no stream may do."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        with m.If(~self.bytes.ready):
+            m.d.comb += self.bytes.valid.eq(0)
+        return m
+
+
+class ReadsOverItsByte(PacketBuffer):
+    """The byte on offer is replaced by the next one from memory."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        m.d.sync += driven(m, "byte").eq(driven(m, "fetched_byte"))
+        return m
+
+
+class ReceiverWithdraws(FrameReceiver):
+    """A packet's byte is offered only while the wire has one too."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        with m.If(~self.bytes.valid):
+            m.d.comb += self.packets.valid.eq(0)
+        return m
+
+
+class TransmitterWithdraws(FrameTransmitter):
+    """A frame's byte is offered only while the last byte of a packet waits."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        with m.If(~self.packets.p.last):
+            m.d.comb += self.bytes.valid.eq(0)
+        return m
+
+
+class OffersItsShiftRegister(UartReceiver):
+    """The byte on offer changes while the next one comes in."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        m.d.sync += self.bytes.p.eq(driven(m, "bits"))
+        return m
+
+
+class AnswerFollowsItsField(AnswerWriter):
+    """The byte on offer changes with the field that it was taken from."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        m.d.sync += self.packets.p.data.eq(self.fields.as_value()[:8])
+        return m
+
+
+class EndpointWithdraws(Endpoint):
+    """The byte of a load is offered only while the core has one to end."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        with m.If(~self.core.load_done):
+            m.d.comb += self.core.load.valid.eq(0)
+        return m
+
+
+class LeavesOutABit(crc.Processor):
+    """The lowest bit of the data does not reach the register."""
+
+    def __init__(self, parameters: Any) -> None:
+        super().__init__(parameters)
+        self._matrix_g = [[0] * self._crc_width, *self._matrix_g[1:]]
+
+
+class GoesOn(crc.Processor):
+    """A start goes on from where the last message ended."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        register = driven(m, "crc_reg")
+        with m.If(self.start & ~self.valid):
+            m.d.sync += register.eq(register)
+        return m
+
+
+class NothingAfterTheLast(PacketBuffer):
+    """The sound buffer with a claim, a lemma: after the last byte of a packet none follows, and
+    while that byte is still to be taken the packet goes on."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        goes_on = driven(m, "in_payload") & (self.bytes_after == 0)
+        m.d.comb += claim(~self.packets.p.last | goes_on)
+        return m
