@@ -135,7 +135,8 @@ def _result(
 def _run(command: list[str], folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{command[0]} failed:\n{done.stderr[-2000:]}")
+        told = (done.stdout + done.stderr)[-2000:]
+        raise SystemExit(f"{command[0]} ended with {done.returncode}:\n{told}")
 
 
 def main() -> None:

@@ -4,11 +4,11 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import data
 
 from stepnet.boards.held_network import built_in_digest
+from stepnet.cores.table_walk.contents import HALF_TABLE_BITS, walk_contents, walk_shape
 from stepnet.link.messages import Core
 from stepnet.networks.lut import LutNetwork
 from stepnet_hdl.blocks.ram import Ram
 from stepnet_hdl.cores.interface import InferenceCore
-from stepnet_hdl.cores.table_walk.contents import HALF_TABLE_BITS, walk_contents
 from stepnet_hdl.cores.table_walk.row_readout import RowReadout
 
 PIXELS_PER_BYTE = 8
@@ -32,11 +32,10 @@ class TableWalk(InferenceCore):
     def __init__(self, network: LutNetwork) -> None:
         self.network = network
         self.image_transfers = -(-network.height * network.width // PIXELS_PER_BYTE)
-        self._contents = walk_contents(network)
-        self._tables = len(self._contents.words) // 2
+        self._shape = walk_shape(network)
         self.latency_cycles = (
             PIXELS_PER_BYTE * PIXEL_CYCLES
-            + TABLE_CYCLES * self._tables
+            + TABLE_CYCLES * self._shape.tables
             + RowReadout.judge_cycles
             + 3
         )
@@ -44,14 +43,13 @@ class TableWalk(InferenceCore):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        contents = self._contents
-        half = len(contents.bits) // 2
-        m.submodules.bits = bits = Ram(1, 2 * half, contents.bits)
-        m.submodules.tables = tables = Ram(contents.word_bits, len(contents.words), contents.words)
-        m.submodules.readout = readout = RowReadout(self.network, contents.row_tables)
-        place = Signal(range(max(half, len(contents.words) + 1)))
+        shape, contents = self._shape, walk_contents(self.network)
+        m.submodules.bits = bits = Ram(1, 2 * shape.half, contents.bits)
+        m.submodules.tables = tables = Ram(shape.word_bits, shape.words, contents.words)
+        m.submodules.readout = readout = RowReadout(self.network, shape.row_tables)
+        place = Signal(range(max(shape.half, shape.words + 1)))
         """The pixel whose turn it is, or the word of `tables` to read next."""
-        free = Signal(range(half))
+        free = Signal(range(shape.half))
         """Where the next bit is stored."""
         starts, computed = Signal(), Signal()  # the walk begins; the code is ready
         m.d.comb += [
@@ -127,17 +125,17 @@ class TableWalk(InferenceCore):
         computed: Signal,
     ) -> None:
         """Read two words for each table, and for each word two bits."""
-        contents = self._contents
+        shape = self._shape
         word = data.View(
             data.StructLayout(
-                {"a": contents.wire_bits, "b": contents.wire_bits, "entries": HALF_TABLE_BITS}
+                {"a": shape.wire_bits, "b": shape.wire_bits, "entries": HALF_TABLE_BITS}
             ),
             tables.read_data,
         )
         phase = Signal(2)
         answers = Signal()  # what is read now is input 3 of a table
         counting = Signal()
-        left_in_row = Signal(range(max(2, contents.row_tables)))
+        left_in_row = Signal(range(max(2, shape.row_tables)))
         below, entries = Signal(2), Signal(HALF_TABLE_BITS)
         low, high = Signal(), Signal()  # the answer, if input 3 is 0 or 1
         m.d.comb += [
@@ -151,8 +149,8 @@ class TableWalk(InferenceCore):
                 phase.eq(0),
                 answers.eq(0),
                 computed.eq(0),
-                counting.eq(contents.stored_tables == 0),
-                left_in_row.eq(contents.row_tables - 1),
+                counting.eq(shape.stored_tables == 0),
+                left_in_row.eq(shape.row_tables - 1),
             ]
             m.next = "WALK"
             self._give_up(m, place, free)
@@ -173,14 +171,14 @@ class TableWalk(InferenceCore):
                     m.d.comb += readout.counts.eq(counting)
                     with m.If(counting):
                         m.d.sync += left_in_row.eq(
-                            Mux(readout.row_ends, contents.row_tables - 1, left_in_row - 1)
+                            Mux(readout.row_ends, shape.row_tables - 1, left_in_row - 1)
                         )
                     with m.Else():
                         m.d.comb += bits.write_enable.eq(1)
                         m.d.sync += free.eq(free + 1)
-                    with m.If(place == 2 * contents.stored_tables):
+                    with m.If(place == 2 * shape.stored_tables):
                         m.d.sync += counting.eq(1)
-                    with m.If(place == len(contents.words)):
+                    with m.If(place == shape.words):
                         m.next = "JUDGE"
                 with m.Case(1):
                     m.d.sync += [below[0].eq(bits.read_data), entries.eq(word.entries)]

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from stepnet_hdl.fpga.family import CellNames, Family, LutCosts, RamKind, Speed, ToolSource
+from stepnet_hdl.fpga.family import (
+    CellNames,
+    Family,
+    LutCosts,
+    RamKind,
+    Speed,
+    TableCosts,
+    ToolSource,
+)
 from stepnet_hdl.fpga.pll import buffered_clock, within
 
 if TYPE_CHECKING:
@@ -110,6 +118,16 @@ ICE40 = Family(
         waiting_bit=1,
         partial_bit=1,
         mux_bit=0.67,
+    ),
+    table_costs=TableCosts(
+        registered=False,
+        link=850,
+        pixel=1,
+        pixel_byte=1.5,
+        adder=1.6,
+        judged_bit=1.3,
+        chosen_bit=1.2,
+        walk=250,
     ),
     speeds={
         "iCE40UP*": Speed(base_ns=21.4, doubling_ns=0.6),

@@ -24,59 +24,84 @@ HALF_TABLE_BITS = TABLE_BITS // 2
 
 
 @dataclass(frozen=True)
-class WalkContents:
-    """The contents of both memories, and where what begins.
+class WalkShape:
+    """The sizes of both memories.
 
-    bits: the memory of bits, each 0 or 1, whose lower half is 0.
-    words: the memory of tables.
-    wire_bits: bits of a place in the lower half, as `words` have them.
+    half: places in one half of the memory of bits.
+    wire_bits: bits of a place in the lower half, as the memory of tables has them.
     stored_tables: how many tables have an answer that is stored; the others are counted.
     row_tables: how many tables of each row are counted.
+    tables: how many there are in all.
     """
 
-    bits: tuple[int, ...]
-    words: tuple[int, ...]
+    half: int
     wire_bits: int
     stored_tables: int
     row_tables: int
+    tables: int
 
     @property
     def word_bits(self) -> int:
         """Width of the memory of tables."""
         return 2 * self.wire_bits + HALF_TABLE_BITS
 
+    @property
+    def words(self) -> int:
+        """How many words the memory of tables has."""
+        return 2 * self.tables
+
+
+def walk_shape(network: LutNetwork) -> WalkShape:
+    """The sizes of a `TableWalk` that is `network`."""
+    stored = sum(layer.n_out + 1 for layer in network.layers[:-1])
+    row_tables = max(1, int(network.counts.sizes.max()))
+    places = len(network.pixels_used) + stored
+    return WalkShape(
+        half=1 << (max(places, network.height * network.width) - 1).bit_length(),
+        wire_bits=max(1, (places - 1).bit_length()),
+        stored_tables=stored,
+        row_tables=row_tables,
+        tables=stored + network.rows * row_tables,
+    )
+
+
+@dataclass(frozen=True)
+class WalkContents:
+    """The contents of both memories.
+
+    bits: the memory of bits, each 0 or 1, whose lower half is 0.
+    words: the memory of tables.
+    """
+
+    bits: tuple[int, ...]
+    words: tuple[int, ...]
+
 
 def walk_contents(network: LutNetwork) -> WalkContents:
     """The contents of a `TableWalk` that is `network`."""
+    shape = walk_shape(network)
     kept = network.pixels_used
-    pixels = network.height * network.width
-    below = np.zeros(pixels, dtype=np.int64)
+    below = np.zeros(network.height * network.width, dtype=np.int64)
     below[kept] = np.arange(len(kept))
     next_place = len(kept)
+    unseen = (0, np.zeros(TABLE_INPUTS, dtype=np.int64))
     tables: list[tuple[int, NDArray[np.int64]]] = []
     for layer in network.layers[:-1]:
         tables += [
             (int(table), below[of]) for table, of in zip(layer.tables, layer.wires, strict=True)
         ]
+        tables.append(unseen)
         below = next_place + np.arange(layer.n_out)
-        tables.append((0, np.zeros(TABLE_INPUTS, dtype=np.int64)))
         next_place += layer.n_out + 1
-    stored = len(tables)
     last, counts = network.layers[-1], network.counts
-    row_tables = max(1, int(counts.sizes.max()))
     for row in range(counts.rows):
         members = np.flatnonzero(counts.groups == row)
         tables += [(int(last.tables[number]), below[last.wires[number]]) for number in members]
-        tables += [(0, np.zeros(TABLE_INPUTS, dtype=np.int64))] * (row_tables - len(members))
-    half = 1 << (max(next_place, pixels) - 1).bit_length()
-    wire_bits = max(1, (next_place - 1).bit_length())
-    is_kept = np.isin(np.arange(half), kept)
+        tables += [unseen] * (shape.row_tables - len(members))
+    is_kept = np.isin(np.arange(shape.half), kept)
     return WalkContents(
-        (0,) * half + tuple(is_kept.astype(int).tolist()),
-        tuple(word for table, wires in tables for word in _words(table, wires, wire_bits)),
-        wire_bits,
-        stored,
-        row_tables,
+        (0,) * shape.half + tuple(is_kept.astype(int).tolist()),
+        tuple(word for table, wires in tables for word in _words(table, wires, shape.wire_bits)),
     )
 
 
