@@ -24,10 +24,12 @@ FEW_BLOCK_RAMS = 16
 ANSWER_LUTS = 100
 """What the layouts of answers take in LUTs."""
 
-WALK_ALONE_HZ = 48_000_000
+WALK_HZ = {"iCE40HX1K": 96_000_000, "iCE40LP1K": 12_000_000, "GW1N-1": 27_000_000}
+"""The clock of a table walk, by the part, on parts without an engine; on others it is that of the
+engine, whose link is the same."""
+
 UNREGISTERED_HZ = 12_000_000
-"""Clocks of chips on parts that have none for an engine, and of chips whose counts and readout have
-no registers."""
+"""The clock of a pipeline without registers between its stages."""
 
 
 class TableCore(enum.StrEnum):
@@ -112,8 +114,7 @@ def _chips(network: LutNetwork, part: Part) -> Iterator[TableChip]:
     buffers = ((8, buffer_bytes), (8, 256))
     link_luts = costs.link + ANSWER_LUTS * few
     link_rams = sum(map_ram(family, *buffer).block_rams for buffer in buffers) + (not few)
-    engine = SETTINGS.get(part.name)
-    limit_hz = engine.clock_hz if engine else WALK_ALONE_HZ
+    limit_hz = WALK_HZ.get(part.name) or SETTINGS[part.name].clock_hz
     made_of = pipeline_structure(network)
     luts = (
         link_luts

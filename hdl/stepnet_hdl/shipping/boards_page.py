@@ -55,8 +55,8 @@ The Tang Mega 138K is not among them. The tools know the GW5AST-138 in its versi
 (`chipdb-GW5AST-138C` of nextpnr, apycula 0.32), without its PLLs, while the platform of
 amaranth-boards is one of version B.
 
-| board | part | LUTs | memory, kbit | clock, MHz | networks |
-|---|---|---|---|---|---|
+| board | part | LUTs | memory, kbit | clock, MHz | networks | networks of look-up tables |
+|---|---|---|---|---|---|---|
 """
 
 OWN_HEADING = """\
@@ -175,10 +175,11 @@ def _all_boards() -> str:
         clock = "-" if fact.is_too_small else f"{fact.clock_hz / 1e6:g}"
         networks = ", ".join(f"`{name}`" for name in fact.networks) or "none of the shipped"
         if fact.is_too_small:
-            networks = "too small for any engine"
+            networks = "too small for an engine"
+        tables = ", ".join(f"`{name}`" for name in fact.tables) or "none of the shipped"
         lines.append(
             f"| {fact.name} | {fact.part} | {fact.luts:,} | {fact.memory_kbit:,} | {clock} | "
-            f"{networks} |"
+            f"{networks} | {tables} |"
         )
     return "\n".join(lines) + "\n"
 

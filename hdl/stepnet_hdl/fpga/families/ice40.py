@@ -121,13 +121,13 @@ ICE40 = Family(
     ),
     table_costs=TableCosts(
         registered=False,
-        link=850,
+        link=800,
         pixel=1,
         pixel_byte=1.5,
         adder=1.6,
         judged_bit=1.3,
         chosen_bit=1.2,
-        walk=250,
+        walk=160,
     ),
     speeds={
         "iCE40UP*": Speed(base_ns=21.4, doubling_ns=0.6),
