@@ -13,7 +13,7 @@ from stepnet.errors import BuildError
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.shipped import load_lut_network, lut_names
-from stepnet_hdl.boards.catalogue import Board, all_boards
+from stepnet_hdl.boards.catalogue import BoardType, all_boards
 from stepnet_hdl.boards.settings import SETTINGS
 from stepnet_hdl.fpga.parts import Part
 from stepnet_hdl.fpga.ram_mapping import map_ram
@@ -79,7 +79,7 @@ def fitting_tables(part: Part) -> list[str]:
     return [name for name, network in _shipped().items() if table_chip(network, part).fits]
 
 
-def check_tables(network: LutNetwork, board: Board) -> TableChip:
+def check_tables(network: LutNetwork, board: BoardType) -> TableChip:
     """The chip for `network` on `board`.
 
     Raises BuildError if the part is too small, with how many LUTs it lacks, what would fit the
@@ -99,7 +99,7 @@ def check_tables(network: LutNetwork, board: Board) -> TableChip:
     )
 
 
-def clock_hz_for(network: BoardNetwork | None, board: Board, baud: int) -> int:
+def clock_hz_for(network: BoardNetwork | None, board: BoardType, baud: int) -> int:
     """What the chip for `network` runs at on `board`, or an engine without one; BuildError if no
     engine fits."""
     if isinstance(network, LutNetwork):

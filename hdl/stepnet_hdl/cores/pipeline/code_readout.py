@@ -11,6 +11,17 @@ from stepnet_hdl.cores.pipeline.group_counts import sums_layout
 from stepnet_hdl.cores.pipeline.largest_count import LargestCount, largest_latency_cycles
 
 
+def readout_latency_cycles(network: LutNetwork) -> int:
+    """Cycles from the counts to the code, with registers."""
+    match network.readout:
+        case Readout.BITS:
+            return 1
+        case Readout.TREE:
+            return network.rows.bit_length()
+        case Readout.NEAREST:
+            return largest_latency_cycles(network.rows) + 1
+
+
 class CodeReadout(wiring.Component):
     """Reads the counts as `stepnet.networks.reference.read_out` reads margins.
 
@@ -30,14 +41,7 @@ class CodeReadout(wiring.Component):
     def __init__(self, network: LutNetwork, *, registered: bool = True) -> None:
         self.network = network
         self.registered = registered
-        match network.readout:
-            case Readout.BITS:
-                steps = 1
-            case Readout.TREE:
-                steps = network.rows.bit_length()
-            case Readout.NEAREST:
-                steps = largest_latency_cycles(network.rows) + 1
-        self.latency_cycles = steps if registered else 0
+        self.latency_cycles = readout_latency_cycles(network) if registered else 0
         super().__init__({"sums": In(sums_layout(network.counts)), "code": Out(CODE_BITS)})
 
     def elaborate(self, platform: object) -> Module:

@@ -15,6 +15,11 @@ def sums_layout(counts: Counts) -> data.StructLayout:
     )
 
 
+def counts_latency_cycles(counts: Counts) -> int:
+    """Cycles from the answers to the counts, with registers."""
+    return counter_latency_cycles(max(1, int(counts.sizes.max())))
+
+
 class GroupCounts(wiring.Component):
     """Counts the ones of every group of tables, all groups in the same number of cycles.
 
@@ -31,8 +36,7 @@ class GroupCounts(wiring.Component):
     def __init__(self, counts: Counts, *, registered: bool = True) -> None:
         self.counts = counts
         self.registered = registered
-        largest = max(1, int(counts.sizes.max()))
-        self.latency_cycles = counter_latency_cycles(largest) if registered else 0
+        self.latency_cycles = counts_latency_cycles(counts) if registered else 0
         super().__init__({"answers": In(len(counts.groups)), "sums": Out(sums_layout(counts))})
 
     def elaborate(self, platform: object) -> Module:

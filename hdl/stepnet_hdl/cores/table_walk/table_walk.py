@@ -16,6 +16,12 @@ PIXEL_CYCLES = 2
 TABLE_CYCLES = 4
 
 
+def walk_latency_cycles(network: LutNetwork) -> int:
+    """Cycles from the transfer of the last pixels to the character register in a `TableWalk`."""
+    last_byte = PIXELS_PER_BYTE * PIXEL_CYCLES
+    return last_byte + TABLE_CYCLES * walk_shape(network).tables + RowReadout.judge_cycles + 3
+
+
 class TableWalk(InferenceCore):
     """Keeps pixels and answers in one block RAM, and takes one table after the other from others.
 
@@ -33,12 +39,7 @@ class TableWalk(InferenceCore):
         self.network = network
         self.image_transfers = -(-network.height * network.width // PIXELS_PER_BYTE)
         self._shape = walk_shape(network)
-        self.latency_cycles = (
-            PIXELS_PER_BYTE * PIXEL_CYCLES
-            + TABLE_CYCLES * self._shape.tables
-            + RowReadout.judge_cycles
-            + 3
-        )
+        self.latency_cycles = walk_latency_cycles(network)
         super().__init__(Core.PIPELINE, built_in_digest=built_in_digest(network))
 
     def elaborate(self, platform: object) -> Module:
