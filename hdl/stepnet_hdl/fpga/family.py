@@ -171,6 +171,7 @@ class Family:
         follow; None where block RAMs have no such registers, or Yosys uses them by itself.
     solve_pll: gives the PLL that makes a frequency (second argument, in Hz) of another one (first
         argument); None if there is none that makes it exactly.
+    packages_without_pll: parts and packages that have none.
     lut_costs: what an engine's chip takes of it, piece by piece; `table_costs` a chip with a
         network of look-up tables.
     speeds: how fast its parts are, by patterns for their names, of which the first that fits
@@ -190,6 +191,7 @@ class Family:
     luts_per_lut_ram: int = 0
     use_output_registers: NetlistPass | None = None
     solve_pll: Callable[[float, float], Pll | None]
+    packages_without_pll: frozenset[tuple[str, str]] = frozenset()
     lut_costs: LutCosts
     table_costs: TableCosts
     speeds: Mapping[str, Speed]

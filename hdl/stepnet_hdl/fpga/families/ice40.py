@@ -108,6 +108,8 @@ ICE40 = Family(
         ((2, 2048), (4, 1024), (8, 512), (16, 256)), byte_bits=1, cost=64, reset_cost=10
     ),
     solve_pll=Ice40Pll.solve,
+    # Lattice FPGA-DS-02029, under the table of the family's sizes.
+    packages_without_pll=frozenset({("iCE40LP1K", "CM36"), ("iCE40HX1K", "VQ100")}),
     lut_costs=LutCosts(
         chip=1940,
         word_bit=3,
