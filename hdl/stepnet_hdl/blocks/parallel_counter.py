@@ -78,24 +78,22 @@ class ParallelCounter(wiring.Component):
                 if half:
                     groups, left = [left], []
                 for adder, group in enumerate(groups):
-                    total, carry = _add(m, group, f"{name}_{adder}")
-                    after[weight].append(total)
-                    after[weight + 1].append(carry)
+                    total, carry = self._half_adder(*group) if half else self._full_adder(*group)
+                    after[weight].append(_keep(m, total, f"{name}_{adder}_sum"))
+                    after[weight + 1].append(_keep(m, carry, f"{name}_{adder}_carry"))
                 for place, bit in enumerate(left):
                     after[weight].append(_keep(m, bit, f"{name}_left_{place}"))
             columns = after if after[-1] else after[:-1]
         m.d.comb += self.count.eq(Cat(*(bit for (bit,) in columns)))
         return m
 
+    def _half_adder(self, a: Value, b: Value) -> tuple[Value, Value]:
+        """Return sum and carry of two bits."""
+        return a ^ b, a & b
 
-def _add(m: Module, bits: list[Value], name: str) -> tuple[Value, Value]:
-    """The sum and the carry of two or three bits, each behind a register."""
-    if len(bits) == 2:
-        a, b = bits
-        return _keep(m, a ^ b, f"{name}_sum"), _keep(m, a & b, f"{name}_carry")
-    a, b, c = bits
-    carry = (a & b) | (a & c) | (b & c)
-    return _keep(m, a ^ b ^ c, f"{name}_sum"), _keep(m, carry, f"{name}_carry")
+    def _full_adder(self, a: Value, b: Value, c: Value) -> tuple[Value, Value]:
+        """Return sum and carry of three bits."""
+        return a ^ b ^ c, (a & b) | (a & c) | (b & c)
 
 
 def _keep(m: Module, value: Value, name: str) -> Value:

@@ -92,13 +92,17 @@ class LargestCount(wiring.Component):
         if not self.registered:
             return second > first
         bits = max(len(first), len(second))
-        larger: Value = C(0, 1)
+        larger = self._on_a_tie()
         for place in range(0, bits, DIGIT_BITS):
             a, b = first[place : place + DIGIT_BITS], second[place : place + DIGIT_BITS]
             above = self._keep(m, b > a, f"above_{name}_{place}")
             equal_or_above = self._keep(m, b >= a, f"not_below_{name}_{place}")
             larger = above | (equal_or_above & larger)
         return self._keep(m, larger, f"larger_{name}")
+
+    def _on_a_tie(self) -> Value:
+        """Whether the second of two rows wins that lead by as much."""
+        return C(0, 1)
 
     def _delayed(self, m: Module, lead: _Lead, name: str, cycles: int = ROUND_CYCLES) -> _Lead:
         value, number = lead.lead, lead.number
