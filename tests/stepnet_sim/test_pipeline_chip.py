@@ -48,7 +48,7 @@ def test_it_infers_and_is_its_network(board):
     assert (identity.core, identity.loaded) == (Core.PIPELINE, 1)
     assert identity.digest == built_in_digest(NETWORK)
     images = np.random.default_rng(2).integers(0, 2, (12, 6, 6)) == 1
-    readings = list(board.infer_many(images))
+    readings = list(board.infer_many(images, placed=True))
     assert [reading.code for reading in readings] == lut.infer(NETWORK, images).tolist()
     assert {reading.margin for reading in readings} == {0}
 
