@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 from stepnet.errors import BuildError, StepnetError
 from stepnet.files import read_text, sha256_of
 from stepnet.link.serial_line import DEFAULT_BAUD
-from stepnet.networks.shipped import load_network
+from stepnet.networks.lut import LutNetwork
+from stepnet.networks.shipped import load_board_network
 from stepnet_hdl.flow.cache import BuildCache, source_key
 from stepnet_hdl.flow.delivery import MOST_REPORT_BYTES, PICTURE, Delivery, keep_log
 from stepnet_hdl.flow.report import BuildFigures, BuildReport, figures_from_json
 from stepnet_hdl.flow.tools import find_flow_tool
 
 if TYPE_CHECKING:
-    from stepnet.networks.network import Network
+    from stepnet.networks.kinds import BoardNetwork
     from stepnet_hdl.boards.catalogue import BoardType
     from stepnet_hdl.flow.build_plan import Plan
     from stepnet_hdl.flow.run import Built, Progress
@@ -101,7 +102,7 @@ def find_or_build(
     """
     cache = cache or BuildCache()
     # The module of one's own platform may import anything, so that only its plan tells what it is.
-    network = load_network(settings.network) if settings.network is not None else None
+    network = load_board_network(settings.network) if settings.network is not None else None
     of_network = network and network.digest
     key = source_key(settings, of_network) if ":" not in settings.board else None
     entry = cache.recall(key, _tool_in_words) if key else None
@@ -136,7 +137,7 @@ def _cached(entry: Path) -> tuple[BuildFigures, dict[str, str]]:
 
 def _build_or_find(
     settings: BuildSettings,
-    network: Network | None,
+    network: BoardNetwork | None,
     folder: Path,
     key: str | None,
     cache: BuildCache,
@@ -145,15 +146,18 @@ def _build_or_find(
     """The result's folder in the cache, and whether it was there before."""
     from stepnet_hdl.boards.capacity import check_built_in
     from stepnet_hdl.boards.catalogue import find_board
+    from stepnet_hdl.boards.table_chips import check_tables, clock_hz_for
     from stepnet_hdl.flow.build_plan import make_plan
     from stepnet_hdl.flow.run import Progress, ToolFailedError, run_flow
 
     board = find_board(settings.board)
-    if network is not None:
+    if isinstance(network, LutNetwork):
+        check_tables(network, board)
+    elif network is not None:
         check_built_in(network, board)
     progress(Progress("Generating the chip", 0, 2 + len(settings.seeds)))
     started_s = time.monotonic()
-    clock_hz = settings.clock_hz or board.clock_hz_for(settings.baud)
+    clock_hz = settings.clock_hz or clock_hz_for(network, board, settings.baud)
     plan = make_plan(board, baud=settings.baud, clock_hz=clock_hz, network=network)
     generating_s = time.monotonic() - started_s
     tools = {name: find_flow_tool(name, board.device) for name in plan.tool_names}
