@@ -65,6 +65,6 @@ def test_a_network_that_does_not_fit():
     assert str(caught.value) == (
         f"Network 'digits-lut-compact' does not fit icestick: it takes about {chip.luts:,} LUTs, "
         f"{chip.luts - 1216:,} more than can be filled of the 1,280 of the iCE40HX1K; of the "
-        "shipped networks of look-up tables icestick takes digits-lut-small, and 'digits-lut-compact' fits "
-        f"{', '.join(others)}."
+        "shipped networks of look-up tables icestick takes digits-lut-small, and "
+        f"'digits-lut-compact' fits {', '.join(others)}."
     )
