@@ -24,6 +24,9 @@ FEW_BLOCK_RAMS = 16
 ANSWER_LUTS = 100
 """What the layouts of answers take in LUTs."""
 
+FILLED = 0.95
+"""What part of its LUTs place and route can fill."""
+
 WALK_HZ = {"iCE40HX1K": 96_000_000, "iCE40LP1K": 12_000_000, "GW1N-1": 27_000_000}
 """The clock of a table walk, by the part, on parts without an engine; on others it is that of the
 engine, whose link is the same."""
@@ -62,9 +65,14 @@ class TableChip:
     limit_hz: int
 
     @property
+    def usable_luts(self) -> int:
+        """How many LUTs of the part can be filled."""
+        return int(FILLED * self.part.luts)
+
+    @property
     def fits(self) -> bool:
         """Whether the part is large enough."""
-        return self.luts <= self.part.luts and self.block_rams <= self.part.block_rams
+        return self.luts <= self.usable_luts and self.block_rams <= self.part.block_rams
 
 
 def table_chip(network: LutNetwork, part: Part) -> TableChip:
@@ -92,8 +100,8 @@ def check_tables(network: LutNetwork, board: BoardType) -> TableChip:
     others = [name for name, other in all_boards().items() if table_chip(network, other.part).fits]
     raise BuildError(
         f"Network {network.name!r} does not fit {board.name}: it takes about {chip.luts:,} LUTs, "
-        f"{chip.luts - board.part.luts:,} more than the {board.part.luts:,} of the "
-        f"{board.device}; of the shipped networks of look-up tables {board.name} takes "
+        f"{chip.luts - chip.usable_luts:,} more than can be filled of the {board.part.luts:,} of "
+        f"the {board.device}; of the shipped networks of look-up tables {board.name} takes "
         f"{', '.join(holds) or 'none'}, and {network.name!r} fits "
         f"{', '.join(others) or 'no board'}."
     )

@@ -39,7 +39,6 @@ TABLE_NETWORKS = {
     "icestick": "digits-lut-small",
     "icesugarnano": "digits-lut-small",
     "nandlandgo": "digits-lut-small",
-    "icebreaker": "digits-lut-compact",
 }
 """Boards with a bitstream that is a network of look-up tables, and which."""
 

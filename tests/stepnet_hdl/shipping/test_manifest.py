@@ -125,6 +125,12 @@ def test_all_tables_that_should_ship_do():
     assert read_manifest(shipped_folder("icestick")).network == "digits-lut-small"
 
 
+def test_estimates_are_within_15_percent_of_packed_pipelines():
+    """On an iCE40UP5K, by nextpnr: the whole chip, which was not routed for want of a clock."""
+    chip = table_chip(load_lut_network("digits-lut-compact"), find_board("icebreaker").part)
+    assert chip.luts == pytest.approx(3873, rel=0.15)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("board", TABLE_NETWORKS)
 def test_shipped_bitstream_of_tables_is_of_this_gateware(board):
