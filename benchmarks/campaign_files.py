@@ -22,6 +22,7 @@ from PIL import Image
 
 from stepnet.errors import StepnetError
 from stepnet.networks.network import Layer, Network
+from stepnet_hdl.flow.build import FIGURES
 from stepnet_hdl.flow.cache import Cache
 from stepnet_hdl.flow.delivery import Delivery, keep_log
 from stepnet_hdl.flow.report import BuildReport
@@ -276,7 +277,7 @@ class FileFaults:
 def _fill(folder: Path) -> None:
     """What a build leaves in the cache."""
     (folder / "stepnet.bin").write_bytes(b"bitstream" * 100)
-    (folder / "report.json").write_text(json.dumps({"luts": 7}))
+    (folder / FIGURES).write_text(json.dumps({"luts": 7}))
     Image.new("L", (4, 4)).save(folder / "placement.png")
 
 

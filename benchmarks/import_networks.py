@@ -4,9 +4,10 @@
 
 Networks of the public model zoo's kinds, untrained, with batch normalisations as training leaves
 them: 784-64-64-64-10 of weights and activations of one bit, the same with activations of two bits,
-and FINN's 832-1024-1024-1024-64. Each is imported, and read on 1,000 images by the network and by
-the package qonnx. With --board ten of the images are also read on the virtual board. Last, every
-shipped step network goes through a QONNX file and back. Times are the median of three.
+784-1024-1024-1024-10, and FINN's 832-1024-1024-1024-64. Each is imported, and read on 1,000 images
+by the network and by the package qonnx. With --board ten of the images are also read on the virtual
+board. Last, every shipped step network goes through a QONNX file and back. The best time of five
+counts, since whatever else runs on the machine only makes it longer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -38,11 +38,12 @@ from stepnet.networks.shipped import load_network, names
 DOMAIN = "qonnx.custom_op.general"
 IMAGES = 1000
 BOARD_IMAGES = 10
-RUNS = 3
+RUNS = 5
 
 KINDS = {
     "784-64-64-64-10, 1 bit": ((784, 64, 64, 64, 10), 1),
     "784-64-64-64-10, activations of 2 bits": ((784, 64, 64, 64, 10), 2),
+    "784-1024-1024-1024-10, 1 bit": ((784, 1024, 1024, 1024, 10), 1),
     "832-1024-1024-1024-64, 1 bit": ((832, 1024, 1024, 1024, 64), 1),
 }
 
@@ -111,7 +112,7 @@ def measure(sizes: tuple[int, ...], activation_bits: int, *, board: bool) -> dic
     found = {
         "sizes": network.sizes,
         "exact": imported.is_exact,
-        "seconds": round(statistics.median(took_s), 2),
+        "seconds": round(min(took_s), 2),
         "images": IMAGES,
         "as_qonnx_reads": int((codes == codes_by_qonnx(sizes, activation_bits, images)).sum()),
     }
@@ -121,7 +122,7 @@ def measure(sizes: tuple[int, ...], activation_bits: int, *, board: bool) -> dic
             equal = sum(
                 reading.code == code for reading, code in zip(readings, codes, strict=False)
             )
-        found["on_the_virtual_board"] = f"{equal} of {BOARD_IMAGES}"
+        found["on_the_virtual_board"] = {"images": BOARD_IMAGES, "equal": int(equal)}
     return found
 
 

@@ -101,6 +101,25 @@ def gateware(what: str, target: str, only: str, seeds: int = 1) -> Benchmark:
     return Benchmark(what, target, command, say)
 
 
+def pipeline(network: str, target: str, seeds: int) -> Benchmark:
+    """Size and frequency of the bare core that is a network of look-up tables."""
+
+    def say(result: dict[str, Any]) -> str:
+        best = max(result["pipelines"], key=lambda found: found["frequency_mhz"])
+        return (
+            f"{best['frequency_mhz']} MHz, {best['sites']:,} sites, {best['accuracy']:.2%} "
+            f"(seed {best['seed']} of {seeds})"
+        )
+
+    command = script("pipeline_speed", "--only", network, "--seeds", str(seeds))
+    return Benchmark(
+        f"pipeline `{network}` from pixels to register, an image per cycle, ECP5-25F speed 6",
+        target,
+        command,
+        say,
+    )
+
+
 def _steady(result: dict[str, Any]) -> str:
     return ", ".join(
         f"{run['ratio']:.3f} ({run['simd']} x {run['pe']})"
@@ -121,7 +140,8 @@ def _faults(result: dict[str, Any]) -> str:
 
 def _imports(result: dict[str, Any]) -> str:
     return "; ".join(
-        f"{kind}: {found['seconds']} s, {found['as_qonnx_reads']:,}"
+        f"{kind}: {found['seconds']} s, {found['as_qonnx_reads']:,}, "
+        f"{found['on_the_virtual_board']['equal']}"
         for kind, found in result["kinds"].items()
     )
 
@@ -136,6 +156,7 @@ BENCHMARKS = (
     accuracy("ascii-bits", "55 %", UNIPEN),
     accuracy("letters", "68 %", UNIPEN),
     accuracy("ascii-lut", "70 %", UNIPEN),
+    accuracy("digits-lut-small", "94 %"),
     accuracy("digits-lut-compact", "97.0 %"),
     accuracy("digits-lut", "98.0 %"),
     accuracy("digits-lut-large", "98.5 %"),
@@ -173,9 +194,10 @@ BENCHMARKS = (
         ),
     ),
     Benchmark(
-        "import of networks of the public model zoo's kinds; images read as QONNX reads them",
-        "under 5 s; all of 1,000",
-        script("import_networks"),
+        "import of networks of the public model zoo's kinds: time, images read as QONNX reads "
+        "them, those on the virtual board",
+        "under 5 s, all of 1,000, all of 10",
+        script("import_networks", "--board"),
         _imports,
     ),
     Benchmark(
@@ -219,6 +241,9 @@ BENCHMARKS = (
         "150,000 images/s",
         "85F-6 chip",
     ),
+    pipeline("digits-lut-compact", "220 MHz, 2,600 sites, 97.0 %", 2),
+    pipeline("digits-lut", "210 MHz, 5,000 sites, 98.0 %", 1),
+    pipeline("digits-lut-large", "190 MHz, 12,000 sites, 98.5 %", 1),
     Benchmark(
         "iCEBreaker, build with an empty cache; from the cache",
         "under 90 s; under 1 s",

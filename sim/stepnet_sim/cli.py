@@ -18,7 +18,7 @@ from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 from stepnet.printable import printable
 
 if TYPE_CHECKING:
-    from stepnet.networks.network import Network
+    from stepnet.networks.kinds import BoardNetwork
     from stepnet_sim.chips.design import Design
     from stepnet_sim.chips.served import RestingLink
     from stepnet_sim.verification.ladder import Outcome
@@ -75,14 +75,15 @@ def sim(
     from stepnet.cores.engine.memory_image import check_fits
     from stepnet.link.share import Share, shared_at
     from stepnet.link.share import listen as listen_at
-    from stepnet.networks.shipped import load_network
+    from stepnet.networks.lut import LutNetwork
+    from stepnet.networks.shipped import load_board_network
     from stepnet_sim.chips.design import design_for
     from stepnet_sim.chips.served import Terminal
 
     token, made_up = chosen_token(token, public=public, no_token=no_token)
-    loaded = None if network is None else load_network(network)
+    loaded = None if network is None else load_board_network(network)
     design = design_for(loaded, like or "", uart=uart, baud=baud)
-    if loaded is not None:
+    if loaded is not None and not isinstance(loaded, LutNetwork):
         check_fits(loaded, design.shape)
     if listen is None:
         with Terminal() as terminal, _started(design, loaded) as link:
@@ -99,7 +100,7 @@ def sim(
 
 
 @contextmanager
-def _started(design: Design, network: Network | None) -> Generator[RestingLink]:
+def _started(design: Design, network: BoardNetwork | None) -> Generator[RestingLink]:
     """A virtual board with `network` on it, until the end of the `with` block."""
     from stepnet_sim.chips.served import RestingLink, load
     from stepnet_sim.chips.virtual_board import start

@@ -1131,7 +1131,7 @@ def test_images_of_another_form():
     with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
         for name, image in {
             "size": np.zeros((7, 5), np.uint8),
-            "dimensions": IMAGES[:1],
+            "dimensions": IMAGES[:2],
             "type": np.zeros((5, 6)),
             "nothing": None,
         }.items():
@@ -1142,10 +1142,10 @@ def test_images_of_another_form():
     fit = "; `stepnet.picture.normalise` makes any picture fit."
     assert sentences == {
         "size": "The image has 7 x 5 pixels, but network 'small' takes 5 x 6" + fit,
-        "dimensions": "The image has 1 x 5 x 6 pixels, but network 'small' takes 5 x 6" + fit,
+        "dimensions": "The image has 2 x 5 x 6 pixels, but network 'small' takes 5 x 6" + fit,
         "type": "The images hold float64 values; give uint8 grey values with bright ink, or bool.",
-        "nothing": "An array of object with shape () is no picture; give uint8 of shape (H, W), "
-        "(H, W, 3) or (H, W, 4), or bool of shape (H, W).",
+        "nothing": "An object of type 'NoneType' is no picture; give a path, the bytes of an image "
+        "file, a picture from Pillow or an array of uint8.",
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from onnx_graphs import Graph
 from stepnet import Layer, Network, cli, reference
-from stepnet.cli.import_network import boards_that_hold
+from stepnet.cli.import_report import boards_that_hold
 from stepnet.data.sets import load
 from stepnet.networks.shipped import load_network
 
@@ -51,7 +51,7 @@ def boards(monkeypatch):
         {"board": "large", "cycles": 56, "clock_hz": 10, "images_per_s": 2.0},
     ]
     found = sorted(known, key=lambda board: -board["images_per_s"])
-    monkeypatch.setattr("stepnet.cli.import_network.boards_that_hold", lambda network: found)
+    monkeypatch.setattr("stepnet.cli.import_report.boards_that_hold", lambda network: found)
     return found
 
 
@@ -131,11 +131,15 @@ def test_options_of_the_import(stepnet, boards, tmp_path):
         ),
         (
             ("export", "digits", "--to", "tarot"),
-            "Invalid value: There is no format 'tarot'; choose one of qonnx, c.",
+            "Invalid value: There is no format 'tarot'; choose one of qonnx, c, verilog.",
         ),
         (
             ("export", "digits", "--to", "c", "--batch", "3"),
             "Invalid value for --batch: it goes with --to qonnx.",
+        ),
+        (
+            ("export", "digits", "--to", "c", "--pe", "2"),
+            "Invalid value for --simd and --pe: they go with --to verilog.",
         ),
     ],
 )

@@ -360,6 +360,25 @@ def test_the_best_five_are_no_answer(tmp_path):
     )
 
 
+def test_a_node_without_its_operand_is_refused(tmp_path):
+    model = finished(tiny()).model()
+    del model.graph.node[0].input[:]
+    onnx.save(model, tmp_path / "bare.onnx")
+    assert refusal(tmp_path / "bare.onnx") == (
+        "Node 'Flatten_0' (Flatten) lacks an operand or holds one of another kind (list index out "
+        "of range); export the network again."
+    )
+
+
+def test_a_choice_along_an_axis_that_there_is_not_is_refused(tmp_path):
+    graph = finished(tiny())
+    graph.add("ArgMax", axis=7)
+    assert refusal(graph.save(tmp_path / "axis.onnx")) == (
+        "Node 'ArgMax_6' (ArgMax) does not compare all scores; supported is a choice among all "
+        "classes."
+    )
+
+
 def test_training_mode_is_refused(tmp_path):
     graph = tiny()
     ones = np.ones(4, np.float32)

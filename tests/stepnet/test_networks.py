@@ -114,7 +114,7 @@ class ShippedTables:
 
 
 SHIPPED_TABLES = {
-    "digits-lut-small": ShippedTables(80, 324, DIGITS, "mnist", 0.90),
+    "digits-lut-small": ShippedTables(1020, 1020, DIGITS, "mnist", 0.975),
     "ascii-lut": ShippedTables(4512, 14006, PRINTABLE, "unipen", 0.70),
     "digits-lut-compact": ShippedTables(420, 1592, DIGITS, "mnist", 0.970),
     "digits-lut": ShippedTables(830, 2863, DIGITS, "mnist", 0.980),

@@ -354,7 +354,8 @@ def test_a_picture_without_pixels_is_refused(shape):
 def test_an_array_of_another_form_is_refused(shape, dtype):
     assert refusal(normalise, np.zeros(shape, dtype=dtype)) == (
         f"An array of {dtype} with shape {shape} is no picture; give uint8 of shape (H, W), "
-        "(H, W, 3) or (H, W, 4), or bool of shape (H, W)."
+        "(H, W, 3) or (H, W, 4), or bool of shape (H, W)"
+        + (", for values from 0 to 1 `numpy.uint8(255 * array)`." if dtype == "float32" else ".")
     )
 
 

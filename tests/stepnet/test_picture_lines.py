@@ -10,6 +10,7 @@ from stepnet.errors import ImageError
 from stepnet.networks import reference
 from stepnet.networks.placing import Placing, placing_of
 from stepnet.networks.shipped import load_network
+from stepnet.pictures.picture import normalise
 from stepnet.pictures.pieces import label
 from stepnet.pictures.placing import place
 from stepnet.pictures.text_line import UNKNOWN_CHARACTER, find_line, read_text, segment_line
@@ -190,13 +191,23 @@ def test_a_full_stop_alone_stays_small():
     [
         ("unipen, 79537 images of the training part", Placing.UNIPEN),
         ("mnist, 60000 images of the training part", Placing.MNIST),
-        (None, Placing.MNIST),
+        (None, None),
     ],
 )
 def test_the_card_tells_the_framing(data, placing):
     layer = Layer(np.ones((7, 784)), np.ones(7))
     network = Network("any", (layer,), card={} if data is None else {"data": data})
     assert placing_of(network) is placing
+
+
+def test_whoever_knows_the_height_of_capitals_says_it():
+    page = np.full((100, 100), 255, np.uint8)
+    page[40:60, 47:53] = 0
+    heights = [
+        np.count_nonzero(normalise(page, placing=Placing.UNIPEN, capital_height=height).any(axis=1))
+        for height in (None, 20, 40)
+    ]
+    assert heights == [22, 22, 11]
 
 
 # Reading

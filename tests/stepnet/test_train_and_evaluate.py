@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 from stepnet import Network
@@ -14,6 +15,7 @@ from stepnet.cli.evaluate import evaluate
 from stepnet.cli.train import train
 from stepnet.errors import DataError, NetworkError, TrainingError
 from stepnet.learning.delta import DeltaLearner
+from stepnet.samples import sample_pictures
 
 pytestmark = pytest.mark.slow
 
@@ -342,3 +344,35 @@ def test_options_that_make_no_sense_are_refused(bars, options, sentence):
         run("train", "--data", bars, *options)
     assert str(caught.value) == sentence
     assert not Path("runs").exists()
+
+
+# Characters that lie elsewhere
+
+
+@pytest.fixture
+def shifted(tmp_path):
+    """Digits of MNIST, two pixels beside their place."""
+    pictures = sample_pictures()
+    images = np.stack([np.asarray(Image.open(path).convert("L")) for path, _ in pictures] * 5)
+    labels = np.array([ord(label) for _, label in pictures] * 5, np.uint8)
+    path = tmp_path / "shifted.npz"
+    np.savez(path, images=np.roll(images, 2, axis=2), labels=labels)
+    return path
+
+
+def test_a_file_of_others_is_measured_whole_and_placed(shifted):
+    answer = json.loads(run("evaluate", "digits", "--data", shifted, "--json"))
+    as_it_is = json.loads(run("evaluate", "digits", "--data", shifted, "--placed", "yes", "--json"))
+    assert (answer["part"], answer["images"], answer["images_in_data"]) == ("all", 100, 100)
+    assert (answer["placed"], as_it_is["placed"]) == ("auto", "yes")
+    assert answer["accuracy"] >= 0.95 > as_it_is["accuracy"]
+    text = run("evaluate", "digits", "--data", shifted, "--part", "test")
+    assert f"Network digits on {shifted}, test part: 15 of 100 images\n" in text
+
+
+@pytest.mark.parametrize(("placed", "placing"), [("auto", "mnist"), ("yes", None)])
+def test_the_card_keeps_how_characters_lay(shifted, tmp_path, placed, placing):
+    path = tmp_path / "made.npz"
+    words = ("train", "--data", shifted, "--rule", "delta", "--hidden", "8", "--epochs", "1")
+    run(*words, "--placed", placed, "--output", path)
+    assert Network.load(path).card.get("placing") == placing

@@ -53,8 +53,12 @@ class BoardType:
         return self.clock_hz_for(DEFAULT_BAUD)
 
     def clock_hz_for(self, baud: int) -> int:
-        """What the chip runs at on this board: see `clocks.fastest_clock_hz`."""
-        return fastest_clock_hz(self._instance, self.settings.clock_hz, baud)
+        """What an engine's chip runs at on this board: see `clocks.fastest_clock_hz`."""
+        return self.clock_hz_up_to(self.settings.clock_hz, baud)
+
+    def clock_hz_up_to(self, limit_hz: int, baud: int) -> int:
+        """What a chip runs at that meets a clock of `limit_hz`: see `clocks.fastest_clock_hz`."""
+        return fastest_clock_hz(self._instance, limit_hz, baud)
 
     @property
     def oscillator_hz(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stepnet.cores.engine.shape import EngineShape
 from stepnet_hdl.boards.capacity import fitting_networks
 from stepnet_hdl.boards.catalogue import all_boards
+from stepnet_hdl.boards.table_chips import fitting_tables
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class BoardFacts:
     clock_hz, simd, pe, weight_bits: of the chip that suits it, weight_bits being those that its
         memory holds; 0 if the part is too small for any.
     baud: that the clock is chosen for.
-    networks: shipped ones that it holds, by name.
+    networks: shipped ones that its engine holds, by name.
+    tables: shipped networks of look-up tables that a chip for it can be, by name.
     """
 
     name: str
@@ -31,6 +33,7 @@ class BoardFacts:
     pe: int = 0
     weight_bits: int = 0
     networks: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
     @property
     def is_too_small(self) -> bool:
@@ -41,10 +44,20 @@ class BoardFacts:
 def board_facts(baud: int) -> list[BoardFacts]:
     """The facts of every board, sorted by name."""
     by_shape: dict[EngineShape, tuple[str, ...]] = {}
+    by_part: dict[str, tuple[str, ...]] = {}
     facts: list[BoardFacts] = []
     for board in all_boards().values():
         part = board.part
-        fact = BoardFacts(board.name, part.name, part.luts, part.memory_bits // 1024, baud)
+        if part.name not in by_part:
+            by_part[part.name] = tuple(fitting_tables(part))
+        fact = BoardFacts(
+            board.name,
+            part.name,
+            part.luts,
+            part.memory_bits // 1024,
+            baud,
+            tables=by_part[part.name],
+        )
         if not board.is_too_small:
             shape = board.settings.shape
             if shape not in by_shape:

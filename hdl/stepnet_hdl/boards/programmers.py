@@ -43,6 +43,8 @@ _CMSIS_DAP = (0x0D28, 0x0204)
 # Names: openFPGALoader --list-boards.
 PROGRAMMERS = {
     "icebreaker": Programmer(("-b", "ice40_generic"), _FT2232H),
+    "icestick": Programmer(("-b", "ice40_generic"), _FT2232H),
+    "nandlandgo": Programmer(("-b", "ice40_generic"), _FT2232H),
     "ice40hx8kbevn": Programmer(("-b", "ice40_generic"), _FT2232H),
     "ulx3s-12f": Programmer(("-b", "ulx3s"), _FT231X),
     "ulx3s-25f": Programmer(("-b", "ulx3s"), _FT231X),
@@ -64,6 +66,7 @@ PROGRAMMERS = {
 
 OTHER_WAYS = {
     "icesugar": "copy it to the drive iCELink that the board shows, or use icesprog",
+    "icesugarnano": "copy it to the drive iCELink that the board shows, or use icesprog",
     "icesugarpro": "copy it to the drive iCELink that the board shows, or use icesprog",
     "blackice": "write it to the board's serial port, as its manual says",
     "blackiceii": "write it to the board's serial port, as its manual says",

@@ -163,6 +163,7 @@ def settings_for(part: Part, board: str | None = None) -> ChipSettings:
         raise BuildError(
             f"No engine fits the {part.name}{f' of {board}' if board else ''}, which has "
             f"{part.luts:,} LUTs and {part.memory_bits // 1024} kbit of memory; take a board with "
-            f"one of {', '.join(SETTINGS)}."
+            f"one of {', '.join(SETTINGS)}, or a network of look-up tables that `stepnet boards` "
+            "lists for it."
         )
     return SETTINGS[part.name]

@@ -7,18 +7,22 @@ from amaranth.hdl import Module
 from amaranth.lib import io, wiring
 
 from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.lut import LutNetwork
 from stepnet_hdl.boards.catalogue import BoardType
-from stepnet_hdl.chip.chip import SerialChip, core_for
+from stepnet_hdl.boards.table_chips import clock_hz_for, table_chip
+from stepnet_hdl.chip.chip import SerialChip, engine_for, table_core
 from stepnet_hdl.fpga.clocks import add_clock_domain, pll_for
 
 
 class BoardTop(wiring.Component):
     """A `SerialChip` on any board with a `uart` resource. It has no ports but the board's pins.
 
-    board: decides the engine's shape and the size of the receive buffer.
+    board: decides the engine's shape, or which core a network of look-up tables is, and the size of
+        the receive buffer.
     baud: bits per second on the serial line; BuildError if the clock does not divide into it.
     clock_hz: clock of the chip; None for what suits board and baud. BuildError if no PLL makes it.
-    network: the network that is loaded from power-on, see `core_for`; None for none.
+    network: the network that is loaded from power-on; None for none. The whole chip is made for a
+        network of look-up tables.
     """
 
     def __init__(
@@ -28,11 +32,16 @@ class BoardTop(wiring.Component):
         clock_hz: int | None = None,
         network: BoardNetwork | None = None,
     ) -> None:
-        settings = board.settings
-        self.clock_hz = clock_hz or board.clock_hz_for(baud)
+        if isinstance(network, LutNetwork):
+            settings = table_chip(network, board.part)
+            core = table_core(network, settings)
+        else:
+            settings = board.settings
+            core = engine_for(network, settings.shape)
+        self.clock_hz = clock_hz or clock_hz_for(network, board, baud)
         self._pll = pll_for(board.platform(), self.clock_hz)
         self.chip = SerialChip(
-            core_for(network, settings.shape),
+            core,
             self.clock_hz,
             baud,
             settings.buffer_bytes,

@@ -7,26 +7,30 @@ from amaranth.lib.wiring import In, Out
 from stepnet.boards.identity import SHAPE_FIELDS
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.serial_line import divisor_for
-from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
+from stepnet.networks.network import Network
+from stepnet_hdl.boards.table_chips import TableChip, TableCore
 from stepnet_hdl.cores.engine.engine import Engine, check_built_in
 from stepnet_hdl.cores.interface import InferenceCore
 from stepnet_hdl.cores.pipeline.pipeline import Pipeline
+from stepnet_hdl.cores.table_walk.table_walk import TableWalk
 from stepnet_hdl.link.endpoint import Endpoint
 from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
 
 
-def core_for(network: BoardNetwork | None, shape: EngineShape) -> InferenceCore:
-    """The core that runs a network from power-on: for a network of look-up tables the pipeline that
-    is this network, otherwise an engine of `shape`, which None leaves empty.
-
-    Raises what `Engine` raises.
-    """
-    if isinstance(network, LutNetwork):
-        return Pipeline(network)
+def engine_for(network: Network | None, shape: EngineShape) -> Engine:
+    """An engine of `shape` that runs a network from power-on, which None leaves empty; raises what
+    `Engine` raises."""
     if network is not None:
         check_built_in(network, shape)
     return Engine(shape, network)
+
+
+def table_core(network: LutNetwork, chip: TableChip | None = None) -> InferenceCore:
+    """The core that is a network of look-up tables: the one of `chip`, or a pipeline."""
+    if chip is not None and chip.core is TableCore.TABLE_WALK:
+        return TableWalk(network)
+    return Pipeline(network, registered=chip is None or chip.registered)
 
 
 class Chip(wiring.Component):

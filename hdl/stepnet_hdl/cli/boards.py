@@ -64,11 +64,12 @@ def _show_boards(facts: list[BoardFacts]) -> None:
     for heading in ("LUTs", "memory (kbit)", "clock (MHz)", "link (Mbaud)"):
         table.add_column(heading, justify="right")
     table.add_column("networks")
+    table.add_column("networks of look-up tables")
     for fact in facts:
         clock, link = f"{fact.clock_hz / 1e6:g}", f"{fact.baud / 1e6:g}"
         networks = ", ".join(fact.networks) or "none of the shipped"
         if fact.is_too_small:
-            clock, link, networks = "-", "-", "too small for any engine"
+            clock, link, networks = "-", "-", "too small for an engine"
         table.add_row(
             fact.name,
             fact.part,
@@ -77,5 +78,6 @@ def _show_boards(facts: list[BoardFacts]) -> None:
             clock,
             link,
             networks,
+            ", ".join(fact.tables) or "none of the shipped",
         )
     Console(width=UNBROKEN_COLUMNS).print(table)

@@ -13,6 +13,7 @@ from stepnet_hdl.cli.requirements import require_amaranth
 from stepnet_hdl.estimation.goal import Goal
 
 if TYPE_CHECKING:
+    from stepnet.networks.lut import LutNetwork
     from stepnet_hdl.estimation.engine_choice import Candidate, EngineChoice
 
 UNBROKEN_COLUMNS = 1000
@@ -37,17 +38,62 @@ def estimate(
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
 ) -> None:
-    """Pick the engine for a network on a board, and tell size and speed before it is built."""
+    """Pick the engine for a network on a board, and tell size and speed before it is built.
+
+    Of a network of look-up tables, which is a chip of its own, it tells those of that chip; then
+    --goal means nothing.
+    """
     require_amaranth()
-    from stepnet.networks.shipped import load_network
+    from stepnet.networks.lut import LutNetwork
+    from stepnet.networks.shipped import load_board_network
     from stepnet_hdl.boards.catalogue import find_board
     from stepnet_hdl.estimation.engine_choice import choose_engine
 
-    found = choose_engine(load_network(network), find_board(board), goal, baud)
+    loaded = load_board_network(network)
+    if isinstance(loaded, LutNetwork):
+        _tell_tables(loaded, board, baud, json_output)
+        return
+    found = choose_engine(loaded, find_board(board), goal, baud)
     if json_output:
         typer.echo(json.dumps(_as_json(found)))
     else:
         _show(found)
+
+
+def _tell_tables(network: LutNetwork, board: str, baud: int, json_output: bool) -> None:
+    """Raises BuildError if the network does not fit the board."""
+    from stepnet_hdl.boards.catalogue import find_board
+    from stepnet_hdl.boards.table_chips import check_tables
+    from stepnet_hdl.estimation.table_size import table_estimate
+
+    where = find_board(board)
+    check_tables(network, where)
+    found = table_estimate(network, where, baud)
+    if json_output:
+        fields = {
+            "board": found.board,
+            "network": found.network,
+            "core": found.chip.core,
+            "part": found.chip.part.name,
+            "luts": found.chip.luts,
+            "block_rams": found.chip.block_rams,
+            "clock_hz": found.clock_hz,
+            "latency_cycles": found.latency_cycles,
+            "link_images_per_s": found.link_images_per_s,
+        }
+        typer.echo(json.dumps(fields))
+        return
+    typer.echo(
+        f"Network {found.network} on {found.board} ({found.chip.part.name}): {found.chip.core}."
+    )
+    for name, (used, available) in found.shares.items():
+        typer.echo(f"  {name:<12}{used:,} of {available:,}")
+    typer.echo(f"  {'clock':<12}{found.clock_hz / 1e6:g} MHz")
+    typer.echo(
+        f"  {'latency':<12}{found.latency_cycles:,} cycles, {found.latency_s * 1e6:.1f} us from "
+        "the last pixel to the register"
+    )
+    typer.echo(f"  {'link':<12}{found.link_images_per_s:,.0f} images/s")
 
 
 def _as_json(found: EngineChoice) -> dict[str, Any]:

@@ -46,15 +46,13 @@ def flash(
 ) -> None:
     """Program a board with openFPGALoader, and ask it who it is."""
     from stepnet_hdl.boards import programmers as programmer
-    from stepnet_hdl.shipping.manifest import read_manifest, shipped_folder
+    from stepnet_hdl.shipping.manifest import read_manifest
 
     manifest: Manifest | None = None
     if bitstream is None:
-        folder = shipped_folder(board)
+        folder = _folder_for(board, network)
         manifest = read_manifest(folder)
         bitstream, baud = folder / manifest.bitstream, manifest.baud
-        if network is not None:
-            _check_network_fits(network, board)
     elif not bitstream.is_file():
         raise BuildError(
             f"There is no bitstream {str(bitstream)!r}; make one with: stepnet build --board "
@@ -74,22 +72,50 @@ def flash(
         _show_programmed(board, where, baud, network)
 
 
-def _check_network_fits(network: str, board: str) -> None:
-    from stepnet.networks.shipped import load_network
+def _folder_for(board: str, network: str | None) -> Path:
+    """The folder of the shipped bitstream that can infer the network; BuildError if none can."""
+    from stepnet.networks.lut import LutNetwork
+    from stepnet.networks.shipped import load_board_network
     from stepnet_hdl.boards.capacity import check_network
-    from stepnet_hdl.shipping.manifest import read_manifest, shipped_boards, shipped_folder
+    from stepnet_hdl.shipping import manifest as shipped
 
-    shapes = [(name, read_manifest(shipped_folder(name)).shape) for name in shipped_boards()]
-    check_network(load_network(network), board, shapes)
+    folder = shipped.shipped_folder(board)
+    if network is None:
+        return folder
+    loaded = load_board_network(network)
+    if not isinstance(loaded, LutNetwork):
+        held = shipped.read_manifest(folder).network
+        if held is not None:
+            raise BuildError(
+                f"The {board} is too small for an engine; the bitstream that comes for it is the "
+                f"network {held!r} and cannot be loaded with {loaded.name!r}; leave out --network."
+            )
+        names = shipped.shipped_boards()
+        shapes = [(name, shipped.read_manifest(shipped.shipped_folder(name))) for name in names]
+        check_network(loaded, board, [(name, manifest.shape) for name, manifest in shapes])
+        return folder
+    if board in shipped.shipped_table_boards():
+        folder = shipped.shipped_table_folder(board)
+        if shipped.read_manifest(folder).network == loaded.name:
+            return folder
+    raise BuildError(
+        f"No bitstream that is {loaded.name!r} comes for {board}, and an engine cannot be loaded "
+        f"with a network of look-up tables; build one with: stepnet build --board {board} "
+        f"--network {network}, and name it with --bitstream."
+    )
 
 
 def _find_port(board: str, manifest: Manifest | None, baud: int) -> str:
-    """The port at which a board answers, with the engine of the manifest if there is one."""
+    """The port at which a board answers, with the core of the manifest if there is one."""
     from stepnet.boards.search import connected_boards
 
     def answers(connected: Connected) -> bool:
         identity = connected.identity
-        return identity is not None and (manifest is None or identity.shape == manifest.shape)
+        if identity is None or manifest is None:
+            return identity is not None
+        if manifest.network is not None:
+            return not identity.takes_loads
+        return identity.takes_loads and identity.shape == manifest.shape
 
     found = [connected.port for connected in connected_boards(baud=baud) if answers(connected)]
     if len(found) != 1:
@@ -113,10 +139,10 @@ def _show_programmed(board: str, where: str, baud: int, network: str | None) -> 
     else:
         identity = identify(where, baud=baud)
         loaded = _loaded_in_words(identity)
-    typer.echo(
-        f"{board} at {where}: engine of SIMD {identity.simd} x PE {identity.pe} at "
-        f"{identity.clock_hz / 1e6:g} MHz, {loaded}"
-    )
+    core = f"engine of SIMD {identity.simd} x PE {identity.pe}"
+    if not identity.takes_loads:
+        core = "a network of look-up tables"
+    typer.echo(f"{board} at {where}: {core} at {identity.clock_hz / 1e6:g} MHz, {loaded}")
 
 
 def _loaded_in_words(identity: Identity) -> str:

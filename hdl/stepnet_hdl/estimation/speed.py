@@ -10,6 +10,7 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.frames import encode_frame
 from stepnet.link.messages import INFER
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
+from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.network import Network
 
 
@@ -49,11 +50,16 @@ def performance(
     bytes_per_image = image_bytes(network)
     cycles = max(cycles_per_image(network, shape), bytes_per_image)
     byte_cycles = BITS_PER_BYTE * frequency_hz // baud
-    frame = encode_frame(b"\x01" * (INFER.size + bytes_per_image))
     return Performance(
         cycles=cycles,
         latency_cycles=cycles_per_image(network, shape, max(1, byte_cycles)),
         images_per_s=frequency_hz / cycles,
-        link_images_per_s=baud / (BITS_PER_BYTE * len(frame)),
+        link_images_per_s=link_images_per_s(network, baud),
         frequency_hz=frequency_hz,
     )
+
+
+def link_images_per_s(network: BoardNetwork, baud: int) -> float:
+    """Images that a serial line carries, if no byte of their frames is 0."""
+    frame = encode_frame(b"\x01" * (INFER.size + image_bytes(network)))
+    return baud / (BITS_PER_BYTE * len(frame))

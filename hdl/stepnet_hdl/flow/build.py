@@ -1,4 +1,4 @@
-"""From a board to its bitstream, through the cache."""
+"""Makes the bitstream of a board, or finds it in the cache."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stepnet.errors import BuildError, StepnetError
-from stepnet.files import read_text
+from stepnet.files import read_text, sha256_of
 from stepnet.link.serial_line import DEFAULT_BAUD
-from stepnet.networks.shipped import load_network
+from stepnet.networks.lut import LutNetwork
+from stepnet.networks.shipped import load_board_network
 from stepnet_hdl.flow.cache import BuildCache, source_key
-from stepnet_hdl.flow.delivery import MOST_REPORT_BYTES, PICTURE, REPORT, Delivery, keep_log
-from stepnet_hdl.flow.report import BuildReport, report_from_json
+from stepnet_hdl.flow.delivery import MOST_REPORT_BYTES, PICTURE, Delivery, keep_log
+from stepnet_hdl.flow.report import BuildFigures, BuildReport, figures_from_json
 from stepnet_hdl.flow.tools import find_flow_tool
 
 if TYPE_CHECKING:
-    from stepnet.networks.network import Network
+    from stepnet.networks.kinds import BoardNetwork
     from stepnet_hdl.boards.catalogue import BoardType
     from stepnet_hdl.flow.build_plan import Plan
     from stepnet_hdl.flow.run import Built, Progress
     from stepnet_hdl.flow.tools import Tool
 
+FIGURES = "figures.json"
+"""The file of an entry in the cache that has its `BuildFigures`."""
+
 TOOL_LOGS = ("stepnet.rpt", "stepnet.tim")
-"""Of synthesis, and of place and route."""
+"""The logs of synthesis, and of place and route."""
 
 NETLIST = "stepnet.pnr.json.gz"
 """What nextpnr placed and routed; it stays in the cache, for whoever simulates it."""
@@ -76,7 +80,7 @@ def build(
     try:
         entry, report = find_or_build(settings, folder, progress=progress, cache=cache)
         _check_clock(report)
-        report = delivery.put(entry, report)
+        delivery.put(entry, report)
     except StepnetError:
         for path in made:
             with suppress(OSError):  # a log may be there
@@ -98,28 +102,32 @@ def find_or_build(
     """
     cache = cache or BuildCache()
     # The module of one's own platform may import anything, so that only its plan tells what it is.
-    network = load_network(settings.network) if settings.network is not None else None
+    network = load_board_network(settings.network) if settings.network is not None else None
     of_network = network and network.digest
     key = source_key(settings, of_network) if ":" not in settings.board else None
     entry = cache.recall(key, _tool_in_words) if key else None
     cached = entry is not None
     if entry is None:
         entry, cached = _build_or_find(settings, network, folder, key, cache, progress)
-    report = _cached_report(entry)
-    report = dataclasses.replace(
-        report,
+    figures, digests = _cached(entry)
+    report = BuildReport(
+        **vars(figures),
         board=settings.board,
         network=network and network.name,
-        bitstream=folder / report.bitstream,
-        picture=folder / report.picture,
+        bitstream=folder / figures.bitstream_name,
+        picture=folder / PICTURE,
+        digests=digests,
         cached=cached,
     )
     return entry, report
 
 
-def _cached_report(entry: Path) -> BuildReport:
+def _cached(entry: Path) -> tuple[BuildFigures, dict[str, str]]:
+    """The figures of a result, and the SHA-256 of each file of it that is delivered."""
     try:
-        return report_from_json(read_text(entry / REPORT, MOST_REPORT_BYTES))
+        figures = figures_from_json(read_text(entry / FIGURES, MOST_REPORT_BYTES))
+        names = (figures.bitstream_name, PICTURE)
+        return figures, {name: sha256_of(entry / name) for name in names}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BuildError(
             f"The report of the cached build {str(entry)!r} cannot be read; delete that folder, "
@@ -129,7 +137,7 @@ def _cached_report(entry: Path) -> BuildReport:
 
 def _build_or_find(
     settings: BuildSettings,
-    network: Network | None,
+    network: BoardNetwork | None,
     folder: Path,
     key: str | None,
     cache: BuildCache,
@@ -138,15 +146,18 @@ def _build_or_find(
     """The result's folder in the cache, and whether it was there before."""
     from stepnet_hdl.boards.capacity import check_built_in
     from stepnet_hdl.boards.catalogue import find_board
+    from stepnet_hdl.boards.table_chips import check_tables, clock_hz_for
     from stepnet_hdl.flow.build_plan import make_plan
     from stepnet_hdl.flow.run import Progress, ToolFailedError, run_flow
 
     board = find_board(settings.board)
-    if network is not None:
+    if isinstance(network, LutNetwork):
+        check_tables(network, board)
+    elif network is not None:
         check_built_in(network, board)
     progress(Progress("Generating the chip", 0, 2 + len(settings.seeds)))
     started_s = time.monotonic()
-    clock_hz = settings.clock_hz or board.clock_hz_for(settings.baud)
+    clock_hz = settings.clock_hz or clock_hz_for(network, board, settings.baud)
     plan = make_plan(board, baud=settings.baud, clock_hz=clock_hz, network=network)
     generating_s = time.monotonic() - started_s
     tools = {name: find_flow_tool(name, board.device) for name in plan.tool_names}
@@ -155,11 +166,8 @@ def _build_or_find(
     def fill(work: Path) -> None:
         built = run_flow(plan, tools, work, seeds=settings.seeds, progress=progress)
         seconds = {"generating": generating_s, **built.seconds}
-        _finish(
-            work,
-            built,
-            _report(built, board, settings.baud, clock_hz, plan, tools.values(), seconds),
-        )
+        figures = _figures(built, board, settings.baud, clock_hz, plan, tools.values(), seconds)
+        _finish(work, built, board.name, figures)
 
     entry = cache.entry(digest)
     found = entry is not None
@@ -176,7 +184,7 @@ def _build_or_find(
     return entry, found
 
 
-def _report(
+def _figures(
     built: Built,
     board: BoardType,
     baud: int,
@@ -184,7 +192,7 @@ def _report(
     plan: Plan,
     tools: Iterable[Tool],
     seconds: dict[str, float],
-) -> BuildReport:
+) -> BuildFigures:
     from stepnet_hdl.flow import report
 
     found = built.best.report
@@ -193,11 +201,9 @@ def _report(
     flip_flops, flip_flops_available = report.cells(found, names.flip_flop)
     block_rams, block_rams_available = report.cells(found, names.block_ram)
     single_port, single_port_available = report.cells(found, names.single_port_ram)
-    return BuildReport(
-        board=board.name,
+    return BuildFigures(
         part=board.device,
-        bitstream=Path(built.bitstream.name),
-        picture=Path(PICTURE),
+        bitstream_name=built.bitstream.name,
         luts=luts,
         luts_available=luts_available,
         flip_flops=flip_flops,
@@ -218,12 +224,12 @@ def _report(
     )
 
 
-def _finish(work: Path, built: Built, report: BuildReport) -> None:
+def _finish(work: Path, built: Built, board_name: str, figures: BuildFigures) -> None:
     """Leave in the working folder what is worth keeping."""
     from stepnet_hdl.flow.placement import draw, read_placement
     from stepnet_hdl.flow.run import PLACED_NETLIST
 
-    picture = draw(read_placement(built.best.folder / PLACED_NETLIST), report)
+    picture = draw(read_placement(built.best.folder / PLACED_NETLIST), board_name, figures)
     bitstream = built.bitstream.read_bytes()
     logs = {name: (built.best.folder / name).read_bytes() for name in TOOL_LOGS}
     netlist = gzip.compress((built.best.folder / PLACED_NETLIST).read_bytes(), compresslevel=6)
@@ -234,12 +240,12 @@ def _finish(work: Path, built: Built, report: BuildReport) -> None:
     (work / NETLIST).write_bytes(netlist)
     for name, log in logs.items():
         (work / name).write_bytes(log)
-    (work / REPORT).write_text(report.to_json())
+    (work / FIGURES).write_text(figures.to_json())
 
 
 def _digest(plan: Plan, tools: dict[str, Tool], seeds: Sequence[int]) -> str:
-    # A report of other fields, from another version of this program, is no result for this one.
-    fields = [field.name for field in dataclasses.fields(BuildReport)]
+    # Figures of another version of this program are no result for this one.
+    fields = [field.name for field in dataclasses.fields(BuildFigures)]
     words = [plan.digest, *map(str, tools.values()), *map(str, seeds), *fields]
     return hashlib.sha256("\0".join(words).encode()).hexdigest()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from amaranth.hdl import Module
 
-from stepnet.networks.network import Network
+from stepnet.networks.kinds import BoardNetwork
 from stepnet_hdl.boards.catalogue import BoardType
 from stepnet_hdl.chip.board_top import BoardTop
 from stepnet_hdl.fpga.family import LARGE_PART_LUTS, NetlistPass
@@ -71,7 +71,7 @@ def make_plan(
     *,
     baud: int,
     clock_hz: int | None = None,
-    network: Network | None = None,
+    network: BoardNetwork | None = None,
     synthesis_options: Sequence[str] | None = None,
 ) -> Plan:
     """The plan for the chip that suits `board`; raises what `BoardTop` raises.

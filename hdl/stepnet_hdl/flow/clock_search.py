@@ -36,12 +36,15 @@ def fastest_settings(
 
     Raises what `build` raises, but not for a clock that is not met.
     """
+    from stepnet.networks.shipped import load_board_network
     from stepnet_hdl.boards.catalogue import find_board
+    from stepnet_hdl.boards.table_chips import clock_hz_for
     from stepnet_hdl.fpga.clocks import fastest_clock_hz
 
     board = find_board(settings.board)
     platform = board.platform()
-    met_hz, clock_hz = 0, board.clock_hz_for(settings.baud)
+    network = None if settings.network is None else load_board_network(settings.network)
+    met_hz, clock_hz = 0, clock_hz_for(network, board, settings.baud)
     tried: set[int] = set()
     while clock_hz > met_hz and clock_hz not in tried and len(tried) < MAX_BUILDS:
         tried.add(clock_hz)

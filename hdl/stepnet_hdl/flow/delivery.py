@@ -6,8 +6,6 @@ there says that an earlier build made it, and its content is still what that bui
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -45,23 +43,19 @@ class Delivery:
         except OSError as error:
             raise _cannot_write(folder, error) from error
 
-    def put(self, entry: Path, report: BuildReport) -> BuildReport:
-        """Copy a result from the cache; returns its report as it is in the folder.
+    def put(self, entry: Path, report: BuildReport) -> None:
+        """Copy a result from the cache, with its report.
 
         All are whole before the first takes its place; the report, which lists the others, is the
         last to do so.
         """
-        names = (report.bitstream.name, report.picture.name)
         try:
-            contents = {name: (entry / name).read_bytes() for name in names}
-            digests = {name: hashlib.sha256(each).hexdigest() for name, each in contents.items()}
-            self._check_free(digests)
-            report = dataclasses.replace(report, digests=digests)
+            contents = {name: (entry / name).read_bytes() for name in report.digests}
+            self._check_free(report.digests)
             write_together(self._folder, {**contents, REPORT: report.to_json().encode()})
-            self._remove_stale(names)
+            self._remove_stale(tuple(report.digests))
         except OSError as error:
             raise _cannot_write(self._folder, error) from error
-        return report
 
     def _check_free(self, digests: dict[str, str]) -> None:
         """Refuse to write over what is neither of an earlier build nor the very same content."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from stepnet_hdl.flow.report import BuildReport, own_name
+from stepnet_hdl.flow.report import BuildFigures, own_name
 
 TILE_PIXELS = 14
 MAX_COLUMNS_PIXELS = 1200
@@ -66,7 +66,7 @@ def block_of(cell: str) -> str:
     return ".".join(path[:-1][:2]) or "board"
 
 
-def draw(cells: Sequence[PlacedCell], report: BuildReport) -> bytes:
+def draw(cells: Sequence[PlacedCell], board_name: str, figures: BuildFigures) -> bytes:
     """A PNG: the chip tile by tile, each cell in the colour of its block, and a legend."""
     columns = 1 + max((cell.column for cell in cells), default=0)
     rows = 1 + max((cell.row for cell in cells), default=0)
@@ -88,8 +88,8 @@ def draw(cells: Sequence[PlacedCell], report: BuildReport) -> bytes:
     canvas = ImageDraw.Draw(image)
     _draw_tiles(canvas, cells, colours, (columns, rows), tile)
     title = [
-        f"{report.board}, {report.part}",
-        f"{report.clock_hz / 1e6:g} MHz, reaches {report.max_frequency_hz / 1e6:.1f} MHz",
+        f"{board_name}, {figures.part}",
+        f"{figures.clock_hz / 1e6:g} MHz, reaches {figures.max_frequency_hz / 1e6:.1f} MHz",
     ]
     _draw_legend(canvas, columns * tile + 2 * MARGIN_PIXELS, title, legend)
     file = io.BytesIO()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,29 +51,24 @@ class Timing:
     path: tuple[PathStep, ...]
 
 
-@dataclass(frozen=True)
-class BuildReport:
-    """What came out of a build; figures are nextpnr's, for the placed and routed chip.
+@dataclass(frozen=True, kw_only=True)
+class BuildFigures:
+    """What the tools made of a plan; figures are nextpnr's, for the placed and routed chip. The
+    cache keeps them.
 
-    bitstream: the file to program.
-    picture: the placement, coloured by block.
+    bitstream_name: the name of the file to program.
     luts, flip_flops, block_rams, single_port_rams: used, and of how many. flip_flops is 0 where
-    they share a cell with the LUTs.
+        they share a cell with the LUTs.
     max_frequency_hz: of the slowest clock; at least `clock_hz`, the one the board runs at.
     seed: of place and route, the best of `seeds_hz`, which has what each reached.
     critical_path: of the slowest clock.
     tools: each with its version and where it comes from.
     plan_digest: of all that the tools were given.
     seconds: by step; what it took when it was built.
-    cached: whether the result was there already.
-    network: that is built in, by name; None for none.
-    digests: SHA-256 of the files that lie beside the report, by name; empty in the cache.
     """
 
-    board: str
     part: str
-    bitstream: Path
-    picture: Path
+    bitstream_name: str
     luts: int
     luts_available: int
     flip_flops: int
@@ -91,13 +86,35 @@ class BuildReport:
     tools: tuple[str, ...]
     plan_digest: str
     seconds: dict[str, float]
-    cached: bool = False
-    network: str | None = None
-    digests: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Return one JSON object, from which `figures_from_json` or `report_from_json` makes the
+        same again."""
+        return json.dumps(dataclasses.asdict(self), default=str, indent=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildReport(BuildFigures):
+    """What came of a request for a build: the figures, and where its files are for this one.
+
+    board: its name, or module:Class, as it was asked for.
+    network: the name of the network that is built in; None for none.
+    bitstream: the file to program.
+    picture: the placement, coloured by block.
+    digests: SHA-256 of these two files, by name.
+    cached: whether the result was there already.
+    """
+
+    board: str
+    network: str | None
+    bitstream: Path
+    picture: Path
+    digests: dict[str, str]
+    cached: bool
 
     @property
     def spare(self) -> float:
-        """By how much the clock is met; 0.05 is 5 %."""
+        """The part of its frequency by which the clock is met; 0.05 is 5 %."""
         return self.max_frequency_hz / self.clock_hz - 1
 
     @property
@@ -111,12 +128,8 @@ class BuildReport:
         }
         return {kind: count for kind, count in counts.items() if count[1]}
 
-    def to_json(self) -> str:
-        """As one JSON object."""
-        return json.dumps(dataclasses.asdict(self), default=str, indent=1)
-
     def to_text(self) -> str:
-        """As a person reads it, in some lines."""
+        """Return what a person reads, in some lines."""
         lines = [printable(f"{self.bitstream}: {self.board}, {self.part}")]
         lines += [f"  {name:<12}{printable(value)}" for name, value in self._facts()]
         lines.append("  critical path")
@@ -157,18 +170,31 @@ class BuildReport:
         return f"from the cache; when it was built: {spent}" if self.cached else spent
 
 
+def figures_from_json(text: str) -> BuildFigures:
+    """Return what `BuildFigures.to_json` wrote; ValueError, KeyError, TypeError or AttributeError
+    if it is something else."""
+    return BuildFigures(**_figures(json.loads(text)))
+
+
 def report_from_json(text: str) -> BuildReport:
-    """What `BuildReport.to_json` wrote."""
-    fields = json.loads(text)
+    """Return what `BuildReport.to_json` wrote; errors as in `figures_from_json`."""
+    fields = _figures(json.loads(text))
     fields["bitstream"] = Path(fields["bitstream"])
     fields["picture"] = Path(fields["picture"])
-    fields["seeds_hz"] = {int(seed): hz for seed, hz in fields["seeds_hz"].items()}
-    fields["tools"] = tuple(fields["tools"])
-    fields["critical_path"] = tuple(
+    return BuildReport(**fields)
+
+
+def _figures(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a JSON object, those of `BuildFigures` in their own types."""
+    path = [
         PathStep(step["name"], step["after_ns"], tuple(step["location"]))
         for step in fields["critical_path"]
-    )
-    return BuildReport(**fields)
+    ]
+    return fields | {
+        "seeds_hz": {int(seed): hz for seed, hz in fields["seeds_hz"].items()},
+        "tools": tuple(fields["tools"]),
+        "critical_path": tuple(path),
+    }
 
 
 def cells(report: dict[str, Any], name: str | None) -> tuple[int, int]:

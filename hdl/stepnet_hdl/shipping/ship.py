@@ -1,8 +1,9 @@
 """Makes the bitstreams that come with Stepnet.
 
-    python -m stepnet_hdl.shipping.ship [--seeds N] [BOARD ...]
+    python -m stepnet_hdl.shipping.ship [--seeds N] [--tables] [BOARD ...]
 
-Without a board, all of `BOARDS`, one after the other: about an hour on two cores. What a board's
+Without a board, all of `BOARDS`, one after the other: about an hour on two cores; with --tables all
+of `TABLE_NETWORKS`. What a board's
 folder held before is replaced when its bitstream is ready. The pictures of the placement go to
 docs/boards, for `python -m stepnet_hdl.shipping.boards_page`, which is to be run next.
 """
@@ -19,12 +20,14 @@ from pathlib import Path
 from stepnet.errors import BuildError
 from stepnet.files import write_text, write_whole
 from stepnet.link.serial_line import DEFAULT_BAUD
+from stepnet.networks.shipped import load_lut_network
 from stepnet.temporary import temporary_folder
 from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.boards.table_chips import table_chip
 from stepnet_hdl.flow.build import BuildSettings, build
 from stepnet_hdl.flow.clock_search import MIN_SPARE
 from stepnet_hdl.flow.report import BuildReport
-from stepnet_hdl.shipping.manifest import MANIFEST, Manifest
+from stepnet_hdl.shipping.manifest import MANIFEST, TABLES, Manifest
 
 BOARDS = (
     *("icebreaker", "icesugar", "ice40hx8kbevn"),
@@ -32,20 +35,35 @@ BOARDS = (
     "tangnano9k",
 )
 
+TABLE_NETWORKS = {
+    "icestick": "digits-lut-small",
+    "icesugarnano": "digits-lut-small",
+    "nandlandgo": "digits-lut-small",
+    "icebreaker": "digits-lut-compact",
+}
+"""Boards with a bitstream that is a network of look-up tables, and which."""
+
 REPOSITORY = Path(__file__).parents[3]
 FOLDER = REPOSITORY / "bitstreams"
 PICTURES = REPOSITORY / "docs" / "boards"
 
 
-def ship(board: str, folder: Path, seeds: Sequence[int], picture: Path | None = None) -> Manifest:
+def ship(
+    board: str,
+    folder: Path,
+    seeds: Sequence[int],
+    picture: Path | None = None,
+    network: str | None = None,
+) -> Manifest:
     """Build the bitstream of `board` and put it into `folder` with its manifest.
 
     picture: where the picture of the placement goes, if anywhere.
+    network: of look-up tables, which the bitstream is, by name; None for an engine.
 
     Raises what `build` raises, and BuildError if the clock is met by less than `MIN_SPARE`.
     """
     with temporary_folder() as work:
-        report = build(BuildSettings(board, seeds=tuple(seeds)), work)
+        report = build(BuildSettings(board, seeds=tuple(seeds), network=network), work)
         if report.spare < MIN_SPARE:
             raise BuildError(
                 f"The clock of {board} is met by {report.spare:.1%} only, and a bitstream that "
@@ -64,8 +82,16 @@ def ship(board: str, folder: Path, seeds: Sequence[int], picture: Path | None = 
 
 
 def _manifest(report: BuildReport, bitstream: bytes) -> Manifest:
-    settings = find_board(report.board).settings
+    board = find_board(report.board)
     command = f"stepnet build --board {report.board} --seed {report.seed}"
+    if report.network is not None:
+        command += f" --network {report.network}"
+        engine, buffer_bytes = (
+            {},
+            table_chip(load_lut_network(report.network), board.part).buffer_bytes,
+        )
+    else:
+        engine, buffer_bytes = dataclasses.asdict(board.settings.shape), board.settings.buffer_bytes
     if report.baud != DEFAULT_BAUD:
         command += f" --baud {report.baud}"
     return Manifest(
@@ -73,8 +99,8 @@ def _manifest(report: BuildReport, bitstream: bytes) -> Manifest:
         part=report.part,
         bitstream=report.bitstream.name,
         sha256=hashlib.sha256(bitstream).hexdigest(),
-        engine=dataclasses.asdict(settings.shape),
-        buffer_bytes=settings.buffer_bytes,
+        engine=engine,
+        buffer_bytes=buffer_bytes,
         clock_hz=report.clock_hz,
         max_frequency_hz=report.max_frequency_hz,
         baud=report.baud,
@@ -83,20 +109,29 @@ def _manifest(report: BuildReport, bitstream: bytes) -> Manifest:
         tools=report.tools,
         source_digest=report.plan_digest,
         command=command,
+        network=report.network,
     )
 
 
 def main() -> None:
     """Build and report in a line each; 1 at the end if one failed."""
     parser = argparse.ArgumentParser(description="Make the bitstreams that come with Stepnet.")
-    parser.add_argument("boards", nargs="*", default=BOARDS, metavar="BOARD")
+    parser.add_argument("boards", nargs="*", metavar="BOARD")
+    parser.add_argument(
+        "--tables", action="store_true", help="those that are a network of look-up tables"
+    )
     parser.add_argument("--seeds", type=int, default=4, help="of place and route; the best counts")
     arguments = parser.parse_args()
     failed = False
-    for board in arguments.boards:
+    seeds = range(1, arguments.seeds + 1)
+    for board in arguments.boards or (TABLE_NETWORKS if arguments.tables else BOARDS):
         try:
-            picture = PICTURES / f"{board}.png"
-            manifest = ship(board, FOLDER / board, range(1, arguments.seeds + 1), picture)
+            if arguments.tables:
+                picture = PICTURES / f"{board}-tables.png"
+                folder = FOLDER / TABLES / board
+                manifest = ship(board, folder, seeds, picture, TABLE_NETWORKS[board])
+            else:
+                manifest = ship(board, FOLDER / board, seeds, PICTURES / f"{board}.png")
         except BuildError as error:
             print(error, file=sys.stderr)
             failed = True

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stepnet.boards.board import Board
-    from stepnet.networks.network import Network
+    from stepnet.networks.kinds import BoardNetwork
 
 
 DIFFERENT_IMAGES = 256
@@ -101,9 +101,9 @@ def bench(
     board and numpy disagree on any image.
     """
     from stepnet.boards.board import open_board
-    from stepnet.networks.shipped import load_network
+    from stepnet.networks.shipped import load_board_network
 
-    loaded = load_network(network)
+    loaded = load_board_network(network)
     images, codes = _noise(loaded)
     with Progress() as progress:
         opened = open_board(
@@ -135,17 +135,17 @@ def bench(
         raise typer.Exit(1)
 
 
-def _noise(network: Network) -> tuple[NDArray[np.uint8], list[int]]:
+def _noise(network: BoardNetwork) -> tuple[NDArray[np.uint8], list[int]]:
     """Images of noise, (DIFFERENT_IMAGES, height, width) of 0 and 255, and the codes that numpy
     reads in them.
     """
     import numpy as np
 
-    from stepnet.networks import reference
+    from stepnet.networks import kinds
 
     shape = (DIFFERENT_IMAGES, network.height, network.width)
     images = np.random.default_rng(SEED).integers(0, 2, shape, dtype=np.uint8) * np.uint8(255)
-    return images, reference.infer(network, images).tolist()
+    return images, kinds.infer(network, images).tolist()
 
 
 def _stream(
@@ -196,7 +196,7 @@ def _singly(
 
 
 def _link_use(
-    network: Network,
+    network: BoardNetwork,
     images: NDArray[np.uint8],
     codes: Sequence[int],
     stream: Stream,

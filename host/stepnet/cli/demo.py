@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from stepnet.boards.board import Board
     from stepnet.cli.comparison import Comparison
-    from stepnet.networks.network import Network
+    from stepnet.networks.kinds import BoardNetwork
 
 MIN_CELL_COLUMNS = 28
 """What the lines under a picture need."""
@@ -73,9 +73,9 @@ def demo(
     Ends with exit code 1 if the board and numpy disagree on any of them.
     """
     from stepnet.boards.board import open_board
-    from stepnet.networks.shipped import load_network
+    from stepnet.networks.shipped import load_board_network
 
-    loaded = load_network(network)
+    loaded = load_board_network(network)
     samples = _samples(loaded, images)
     with Progress() as progress:
         opened = open_board(
@@ -93,7 +93,7 @@ def demo(
         raise typer.Exit(1)
 
 
-def _samples(network: Network, count: int | None) -> list[_Sample]:
+def _samples(network: BoardNetwork, count: int | None) -> list[_Sample]:
     """`count` of the shipped samples, spread evenly over them; all of them if None."""
     import numpy as np
 
@@ -122,7 +122,7 @@ def _read(board: Board, samples: Sequence[_Sample]) -> Iterator[_Outcome]:
         yield _Outcome(sample, comparison)
 
 
-def _shown(outcomes: Iterable[_Outcome], network: Network) -> Iterator[_Outcome]:
+def _shown(outcomes: Iterable[_Outcome], network: BoardNetwork) -> Iterator[_Outcome]:
     """Pass `outcomes` on, showing them in rows as wide as the terminal."""
     from rich.console import Console
     from rich.table import Table
@@ -150,7 +150,7 @@ def _shown(outcomes: Iterable[_Outcome], network: Network) -> Iterator[_Outcome]
         show_row()
 
 
-def _cell(outcome: _Outcome, network: Network, coloured: bool) -> Text:
+def _cell(outcome: _Outcome, network: BoardNetwork, coloured: bool) -> Text:
     """What is shown of a sample: the picture; then the register, the character and the label; the
     margin and the cycles; and whether numpy agrees.
     """
@@ -192,7 +192,7 @@ def _summary(outcomes: Sequence[_Outcome], clock_hz: int) -> str:
 
 
 def _as_json(
-    board: str, network: Network, outcomes: Sequence[_Outcome], clock_hz: int
+    board: str, network: BoardNetwork, outcomes: Sequence[_Outcome], clock_hz: int
 ) -> dict[str, object]:
     return {
         "board": board,

@@ -17,13 +17,16 @@ from stepnet.errors import FormatError
 from stepnet.printable import printable
 
 if TYPE_CHECKING:
-    from stepnet.networks.network import Network
+    from stepnet.networks.kinds import BoardNetwork
 
 EXPORTERS_GROUP = "stepnet.exporters"
-"""Entry points of other packages that write networks: a function of the network and the path to
-write to, or None for one by the network's name, that returns the files it wrote."""
+"""Entry points of other packages that write a core: a function of the network, the folder to write
+to, SIMD and PE, each of these two None if not given, that returns the files it wrote."""
 
-Exporter = Callable[["Network", Path | None], list[Path]]
+CoreExporter = Callable[["BoardNetwork", Path, int | None, int | None], list[Path]]
+
+OWN_FORMATS = ("qonnx", "c")
+"""What this package writes itself."""
 
 
 def export(
@@ -43,6 +46,13 @@ def export(
             "given."
         ),
     ] = None,
+    simd: Annotated[
+        int | None,
+        typer.Option(min=8, help="With --to verilog: weights of a neuron per cycle; 64."),
+    ] = None,
+    pe: Annotated[
+        int | None, typer.Option(min=1, help="With --to verilog: neurons per cycle; 1.")
+    ] = None,
     batch: Annotated[
         int,
         typer.Option(
@@ -52,15 +62,28 @@ def export(
     json_output: JsonOption = False,
 ) -> None:
     """Write a network for other tools: QONNX, C or Verilog."""
-    from stepnet.networks.shipped import load_network
+    from stepnet.networks.shipped import load_board_network, load_network
 
-    if batch != 1 and to != "qonnx":
+    write_core = _core_exporter(to) if to not in OWN_FORMATS else None
+    if to != "verilog" and (simd is not None or pe is not None):
+        raise typer.BadParameter("they go with --to verilog.", param_hint="--simd and --pe")
+    if to != "qonnx" and batch != 1:
         raise typer.BadParameter("it goes with --to qonnx.", param_hint="--batch")
-    exporter = _exporter(to, batch)
     if output is not None:
         check_overwrites_nothing("--output", output, [network])
-    loaded = load_network(network)
-    files = exporter(loaded, output)
+    if write_core is not None:
+        loaded = load_board_network(network)
+        files = write_core(loaded, output or _own_place(loaded, "-verilog"), simd, pe)
+    elif to == "qonnx":
+        from stepnet.formats.qonnx_export import write_qonnx
+
+        loaded = load_network(network)
+        files = [write_qonnx(loaded, output or _own_place(loaded, ".onnx"), batch)]
+    else:
+        from stepnet.formats.c_export import write_c
+
+        loaded = load_network(network)
+        files = [write_c(loaded, output or _own_place(loaded, ".c"))]
     if json_output:
         shown = {"network": loaded.name, "digest": loaded.digest, "files": list(map(str, files))}
         print(json.dumps(shown))
@@ -69,31 +92,16 @@ def export(
         print(printable(str(file)))
 
 
-def _exporter(to: str, batch: int) -> Exporter:
-    """The exporter of that name; typer.BadParameter if there is none."""
-
-    def to_qonnx(network: Network, output: Path | None) -> list[Path]:
-        from stepnet.formats.qonnx_export import write_qonnx
-
-        return [write_qonnx(network, output or _own_place(network, ".onnx"), batch)]
-
-    exporters: dict[str, Exporter] = {"qonnx": to_qonnx, "c": _to_c}
-    if to in exporters:
-        return exporters[to]
+def _core_exporter(to: str) -> CoreExporter:
+    """The exporter of another package by its name; typer.BadParameter if there is none."""
     others = entry_points(group=EXPORTERS_GROUP)
-    if to in others.names:
-        return others[to].load()
-    choices = ", ".join([*exporters, *sorted(others.names)])
-    raise typer.BadParameter(f"There is no format {to!r}; choose one of {choices}.")
+    if to not in others.names:
+        choices = ", ".join([*OWN_FORMATS, *sorted(others.names)])
+        raise typer.BadParameter(f"There is no format {to!r}; choose one of {choices}.")
+    return others[to].load()
 
 
-def _to_c(network: Network, output: Path | None) -> list[Path]:
-    from stepnet.formats.c_export import write_c
-
-    return [write_c(network, output or _own_place(network, ".c"))]
-
-
-def _own_place(network: Network, ending: str) -> Path:
+def _own_place(network: BoardNetwork, ending: str) -> Path:
     """A new file in this folder, by the network's name, which somebody else may have given it."""
     name = re.sub(r"[^\w.-]+", "_", network.name).lstrip(".-") or "network"
     path = Path(f"{name}{ending}")

@@ -33,7 +33,7 @@ from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from stepnet.boards.board import Board
-    from stepnet.networks.network import Network
+    from stepnet.networks.kinds import BoardNetwork
 
 PICTURES_AT_ONCE = 32
 """How many pictures are read before they are inferred together; no more are kept."""
@@ -91,7 +91,7 @@ def _infer(options: InferOptions) -> None:
     Pictures that cannot be read are named on stderr, and the others go on. Ends with exit code 1 if
     the board and numpy disagree on any, else with 2 if any could not be read.
     """
-    from stepnet.networks.shipped import load_network
+    from stepnet.networks.shipped import load_board_network
 
     if options.json_output and options.output_format is not Format.TEXT:
         raise typer.BadParameter(
@@ -99,7 +99,7 @@ def _infer(options: InferOptions) -> None:
             "give one of them.",
             param_hint="--format",
         )
-    network = load_network(options.network)
+    network = load_board_network(options.network)
     refused: list[ImageError] = []
 
     def refuse(error: ImageError) -> None:
@@ -109,7 +109,9 @@ def _infer(options: InferOptions) -> None:
     paths = list(find_pictures(options.images, refuse))
     _check_outputs(options, paths)
     _check_steps(options.steps, paths)
-    record = find_recorder(options.waves, options.schedule, options.board, paths, options.text)
+    record = find_recorder(
+        options.waves, options.schedule, options.board, paths, options.text, network
+    )
     pictures = ready_pictures(
         paths, network, refuse, text=options.text, keep_all=options.steps is not None
     )
@@ -136,7 +138,7 @@ def _infer(options: InferOptions) -> None:
 infer = declared.command("infer", InferOptions, _infer)
 
 
-def _open(options: InferOptions, network: Network) -> Board:
+def _open(options: InferOptions, network: BoardNetwork) -> Board:
     from stepnet.boards.board import open_board
 
     with Progress() as progress:
@@ -227,7 +229,7 @@ def _check_steps(steps: Path | None, paths: Sequence[Path]) -> None:
     check_output(steps, "--steps", "drawings are PNG", ".png")
 
 
-def _draw_steps(path: Path | None, result: Result, network: Network) -> None:
+def _draw_steps(path: Path | None, result: Result, network: BoardNetwork) -> None:
     from stepnet.files import write_whole
 
     prepared = result.picture.prepared
@@ -248,7 +250,7 @@ def _draw_steps(path: Path | None, result: Result, network: Network) -> None:
 
 
 def _record(
-    record: Recorder | None, options: InferOptions, result: Result, network: Network
+    record: Recorder | None, options: InferOptions, result: Result, network: BoardNetwork
 ) -> None:
     if record is None:
         return

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import typer
 
+from stepnet.networks.lut import LutNetwork
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from stepnet.networks.network import Network
+    from stepnet.networks.kinds import BoardNetwork
 
 RECORDERS_GROUP = "stepnet.recorders"
 """Entry points of boards that can be looked into, by the board's name. Each is a `Recorder`."""
@@ -40,9 +42,9 @@ class Recorder(Protocol):
     """Makes a recording."""
 
     def __call__(
-        self, network: Network, image: NDArray[np.uint8], *, baud: int | None
+        self, network: BoardNetwork, image: NDArray[np.uint8], *, baud: int | None
     ) -> Recording:
-        """Infer one image and record it.
+        """Infer one image and record it; `network` is one that `find_recorder` took.
 
         image: (height, width) uint8.
         baud: the image's bytes come at the pace of a serial line of this rate; as fast as they can
@@ -52,12 +54,18 @@ class Recorder(Protocol):
 
 
 def find_recorder(
-    waves: Path | None, schedule: Path | None, board: str, paths: Sequence[Path], text: bool
+    waves: Path | None,
+    schedule: Path | None,
+    board: str,
+    paths: Sequence[Path],
+    text: bool,
+    network: BoardNetwork,
 ) -> Recorder | None:
     """The recorder of `board`; None if neither waves nor a schedule are wanted.
 
     Raises `typer.BadParameter`, before anything is inferred, if there are several pictures or a
-    line of text, if the board cannot be looked into, or if a file cannot be written.
+    line of text, if the board cannot be looked into, if the network is none of an engine, or if a
+    file cannot be written.
     """
     if waves is None and schedule is None:
         return None
@@ -66,6 +74,12 @@ def find_recorder(
         what = "a line of text has" if text else f"{len(paths)} pictures have"
         raise typer.BadParameter(
             f"{what} no one recording; name one picture of a character.", param_hint=option
+        )
+    if isinstance(network, LutNetwork):
+        raise typer.BadParameter(
+            f"{network.name!r} is a network of look-up tables, and recordings are of an engine; "
+            "name a step network.",
+            param_hint=option,
         )
     recorders = entry_points(group=RECORDERS_GROUP)
     if board not in recorders.names:

@@ -37,7 +37,7 @@ class Agreement:
 
     @property
     def part(self) -> float:
-        """0 to 1."""
+        """Which part of the images are read alike, 0 to 1."""
         return self.equal / self.images
 
     def __str__(self) -> str:

@@ -74,7 +74,7 @@ class IntegerSums:
         return np.maximum(self.rows, 0).sum(axis=1)
 
     def turned(self, which: NDArray[np.bool_]) -> IntegerSums:
-        """The same with the rows that `which` marks turned round, and their units with them."""
+        """These sums with the rows that `which` marks turned round, and their units with them."""
         sign = np.where(which, -1, 1)
         return IntegerSums(
             self.rows * sign[:, np.newaxis], self.unit * sign, self.offset * sign, self.error
@@ -131,16 +131,16 @@ def _rounding(weights: NDArray[np.floating[Any]], bits: Bits) -> NDArray[np.floa
     Stability of Numerical Algorithms, section 4.2), to first order.
     """
     reach = np.abs(weights.astype(np.float64)) @ bits.largest
-    levels = np.concatenate([bits.base, bits.jump])
-    quantum = _lowest_bit(weights.astype(np.float64)) * _lowest_bit(levels)
+    quantum = _lowest_bit(weights) * _lowest_bit(np.concatenate([bits.base, bits.jump]))
     if reach.max(initial=0) <= FAR * quantum:
         return np.zeros(len(weights))
     return weights.shape[1] * SIGNIFICAND * reach
 
 
-def _lowest_bit(values: NDArray[np.float64]) -> float:
+def _lowest_bit(values: NDArray[np.floating[Any]]) -> float:
     """The largest power of two that all of the values are multiples of."""
-    mantissa, exponent = np.frexp(values[values != 0])
+    distinct = np.unique(values).astype(np.float64)
+    mantissa, exponent = np.frexp(distinct[distinct != 0])
     if not mantissa.size:
         return 1.0
     whole = np.ldexp(np.abs(mantissa), 53).astype(np.int64)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from stepnet.errors import FormatError
 from stepnet.files import write_text
 from stepnet.formats import c_text
-from stepnet.networks.network import Layer, Network, Readout
+from stepnet.networks.network import CharacterNetwork, Layer, Network, Readout
 from stepnet.printable import printable
 
 LANES = 16
@@ -59,7 +59,7 @@ def c_source(network: Network) -> str:
     return "\n".join([_heading(network), *_code(network), _reading(network), c_text.MAIN])
 
 
-def c_name(network: Network) -> str:
+def c_name(network: CharacterNetwork[Any]) -> str:
     """The file's function: `stepnet_` and the network's name as C can have it."""
     return "stepnet_" + (re.sub(r"\W+", "_", network.name, flags=re.ASCII).strip("_") or "network")
 

@@ -126,7 +126,7 @@ class _Layers:
         self._widened: list[tuple[int, int]] = []
 
     def add(self, signal: Signal) -> None:
-        """A layer of step neurons."""
+        """Append the step neurons that a function of sums is."""
         base = _base(signal)
         sums = self._sums(signal)
         rows = self._fitted(sums.rows, MAX_NEURONS)
@@ -139,7 +139,7 @@ class _Layers:
         self._append(signal, step_neurons(signal, fitted, base.dtype))
 
     def ranked(self, last: Signal, choice: Choice) -> Folded:
-        """All of it, with the scores of the last layer as rows of readout `nearest`."""
+        """The whole network, with the scores of the last layer as rows of readout `nearest`."""
         sums, label = self._sums(last), _base(last).label
         if not np.array_equal(last.origin, np.arange(last.size)):
             raise FormatError(
@@ -195,7 +195,7 @@ class _Layers:
         is_exact: bool = True,
         scores_are_rounded: bool = False,
     ) -> Folded:
-        """All of it, with `top` as the last layer if there is one."""
+        """The whole network, with `top` as the last layer if there is one."""
         layers = [_layer(layer.rows, layer.thresholds) for layer in self._neurons]
         return Folded(
             tuple(layers if top is None else [*layers, top]),

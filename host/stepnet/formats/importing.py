@@ -105,13 +105,21 @@ def from_onnx(path: str | os.PathLike[str], **options: Any) -> Network:
 
 
 def from_keras(path: str | os.PathLike[str], **options: Any) -> Network:
-    """The network in a Keras `.h5` of larq's dense layers; as `from_onnx`, with package h5py."""
+    """The network in a Keras `.h5` of larq's dense layers; see `Options` for the keywords.
+
+    Its card says how it agrees with the file. Raises FormatError, with the layer, for what integers
+    cannot do exactly or is not supported, ModuleNotFoundError without the package h5py.
+    """
     return import_keras(path, Options(**options)).network
 
 
 def from_torch(module: nn.Module, **options: Any) -> Network:
     """The network that a torch `nn.Sequential` is: Linear, BatchNorm1d, sign-like activations, and
-    Brevitas' QuantLinear and QuantIdentity; as `from_onnx`, without any file."""
+    Brevitas' QuantLinear and QuantIdentity; see `Options` for the keywords.
+
+    Its card says how it agrees with the module. Raises FormatError, with the module's name, for
+    what integers cannot do exactly or is not supported.
+    """
     return import_torch(module, Options(**options)).network
 
 
@@ -126,21 +134,21 @@ def import_file(path: str | os.PathLike[str], options: Options) -> Imported:
 
 
 def import_keras(path: str | os.PathLike[str], options: Options) -> Imported:
-    """As `from_keras`, with the report."""
+    """What `from_keras` reads, with a report of how it came out."""
     from stepnet.formats.keras_file import read_keras
 
     return import_source(read_keras(Path(path)), options)
 
 
 def import_torch(module: nn.Module, options: Options) -> Imported:
-    """As `from_torch`, with the report."""
+    """What `from_torch` reads, with a report of how it came out."""
     from stepnet.formats.torch_module import read_torch
 
     return import_source(read_torch(module), options)
 
 
 def import_onnx(path: str | os.PathLike[str], options: Options) -> Imported:
-    """As `from_onnx`, with the report."""
+    """What `from_onnx` reads, with a report of how it came out."""
     from stepnet.formats.onnx_graph import OWN_PROPERTY, read_onnx
 
     source, metadata = read_onnx(Path(path))

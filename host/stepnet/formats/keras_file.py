@@ -53,13 +53,13 @@ CLASSES = ("Sequential", "Functional", "Model")
 
 
 def sign(x: Array) -> Array:
-    """-1 below 0, else +1."""
+    """The sign that is -1 below 0 and +1 elsewhere."""
     one: Array = np.ones((), x.dtype)
     return np.where(x >= 0, one, -one)
 
 
 def heaviside(x: Array) -> Array:
-    """1 above 0, else 0."""
+    """The step that is 1 above 0 and 0 elsewhere."""
     one: Array = np.ones((), x.dtype)
     return np.where(x > 0, one, 0 * one)
 
@@ -234,7 +234,7 @@ class _File:
         return [_Layer(layer) for layer in layers]
 
     def _shape(self, layers: list[_Layer]) -> tuple[int, ...]:
-        """Of one image, a batch of one in front."""
+        """The shape of one image, with a batch of one in front."""
         settings = layers[0].settings
         sizes = settings.get("batch_input_shape") or settings.get("batch_shape")
         if sizes:

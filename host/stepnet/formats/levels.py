@@ -33,22 +33,23 @@ def multiples(
 
     values: of any shape, finite. tolerance: how far each may be off, beside its own rounding.
     """
-    distinct, places = np.unique(values.astype(np.float64), return_inverse=True)
+    numbers = values.astype(np.float64)
+    distinct = np.unique(numbers)
     sizes = np.abs(distinct[distinct != 0])
     if not sizes.size:
         return Multiples(np.zeros(values.shape, np.int64), 1.0)
     smallest, greatest = sizes.min(), sizes.max()
     allowed = np.abs(distinct) * RELATIVE_TOLERANCE + tolerance
     for divisor in range(1, largest + 1):
-        unit = float(smallest) / divisor
-        if greatest / unit > largest + 0.5:
+        first = unit = float(smallest) / divisor
+        if greatest / first > largest + 0.5:
             return None
-        integers = np.rint(distinct / unit)
-        if np.any(distinct != integers * unit):
+        integers = np.rint(distinct / first)
+        if np.any(distinct != integers * first):
             # Every number was rounded by itself: the best unit is that of all of them.
             unit = float(distinct @ integers / (integers @ integers))
         if np.all(np.abs(distinct - integers * unit) <= allowed):
-            return Multiples(integers.astype(np.int64)[places].reshape(values.shape), unit)
+            return Multiples(np.rint(numbers / first).astype(np.int64), unit)
     return None
 
 
@@ -60,9 +61,10 @@ class RowMultiples(NamedTuple):
 
 
 def row_multiples(matrix: NDArray[Any], largest: int = LARGEST) -> RowMultiples | int:
-    """As `multiples`, one unit for all rows if that does, else one for each.
+    """The rows as integers of at most `largest` in size, times one unit for all rows if that does,
+    else one for each row; see `multiples`.
 
-    Returns the number of a row that has none if there is one.
+    Returns the number of a row that is not so if there is one.
     """
     together = multiples(matrix, largest)
     if together is not None:

@@ -65,7 +65,8 @@ def _pickle(path: Path) -> FormatError:
 
 
 def _zip(path: Path, what: str) -> FormatError:
-    """A zip is what torch.save, Keras 3 and numpy write; what is in it shows which."""
+    """Why a zip is refused: torch.save, Keras 3 and numpy write some, and what is in it shows which
+    did."""
     import zipfile
 
     try:

@@ -48,6 +48,9 @@ SUPPORTED = (
 OWN_PROPERTY = "stepnet"
 """Key of the metadata in which an export keeps what no graph says."""
 
+MALFORMED = (TypeError, ValueError, LookupError, AttributeError, OverflowError)
+"""What looking at a node raises that has too few operands, or operands of another kind."""
+
 ARRAY_ATTRIBUTES = {"Constant": "value", "ConstantOfShape": "value"}
 
 
@@ -228,17 +231,23 @@ class _Graph:
                 "Brevitas and FINN"
             )
         values = [self._value(name) if name else None for name in node.inputs]
-        chosen = [value for value in values if isinstance(value, _Chosen)]
-        signals = [value for value in values if isinstance(value, Signal)]
-        if chosen:
-            found = _on_choice(node, values, chosen[0])
-        elif signals:
-            found = _on_signal(node, values, signals)
-        else:
-            found = self._constant(node, values)
+        try:
+            found = self._given(node, values)
+        except MALFORMED as error:
+            raise _malformed(node, error) from error
         outputs = found if isinstance(found, tuple) else (found,)
         for name, value in zip(node.outputs, outputs, strict=False):
             self._values[name] = value
+
+    def _given(self, node: _Node, values: list[Any]) -> Value | tuple[Value, ...]:
+        """What a node makes of its operands."""
+        chosen = [value for value in values if isinstance(value, _Chosen)]
+        signals = [value for value in values if isinstance(value, Signal)]
+        if chosen:
+            return _on_choice(node, values, chosen[0])
+        if signals:
+            return _on_signal(node, values, signals)
+        return self._constant(node, values)
 
     def _constant(self, node: _Node, values: list[Any]) -> Array:
         """What a node makes of constants."""
@@ -336,7 +345,8 @@ def _on_choice(node: _Node, values: list[Any], chosen: _Chosen) -> _Chosen:
 def _chosen(node: _Node, values: list[Any], signal: Signal) -> Value | tuple[Value, ...]:
     attributes = node.attributes
     axis = int(attributes.get("axis", -1 if node.kind == "TopK" else 0))
-    if not signal.shape or signal.shape[axis] != signal.size:
+    rank = len(signal.shape)
+    if not -rank <= axis < rank or signal.shape[axis] != signal.size:
         raise node.refused("does not compare all scores; supported is a choice among all classes")
     if node.kind != "TopK":
         last = bool(attributes.get("select_last_index", 0))
@@ -457,9 +467,7 @@ def _computed(node: _Node, compute: Compute, operands: list[Any], lead: int) -> 
     except FormatError as error:
         raise node.refused(str(error)) from None
     except (TypeError, KeyError, AttributeError, OverflowError) as error:
-        raise node.refused(
-            f"lacks an operand or holds one of another kind ({error}); export the network again"
-        ) from error
+        raise _malformed(node, error) from error
 
 
 def _broadcast(node: _Node, values: list[Any]) -> tuple[int, ...]:
@@ -485,6 +493,12 @@ def _check_size(node: _Node, shape: tuple[int, ...]) -> None:
 def _check_numbers(array: Array, what: str) -> None:
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise FormatError(f"{what} holds NaN; train the network again with a lower learning rate.")
+
+
+def _malformed(node: _Node, error: Exception) -> FormatError:
+    return node.refused(
+        f"lacks an operand or holds one of another kind ({error}); export the network again"
+    )
 
 
 def _unknown(node: _Node) -> FormatError:

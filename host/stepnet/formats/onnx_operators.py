@@ -45,7 +45,7 @@ def _unary(function: Callable[[Any], Any], *, monotone: bool = True) -> Operator
 
 
 def _optional(x: list[Any], place: int) -> Any:
-    """An operand that may be missing: None then."""
+    """The operand at a place, None if it was left out."""
     return x[place] if place < len(x) else None
 
 
@@ -107,7 +107,7 @@ _ROUNDINGS: dict[str, Callable[[Any], Any]] = {
 
 
 def _quant(x: list[Any], attributes: Attributes, _lead: int) -> Array:
-    """Scaled, moved by the zero point, clamped, rounded, and all the way back."""
+    """The operator Quant: scaled, moved by the zero point, clamped, rounded, and back again."""
     value, scale, zero_point, bit_width = x
     signed, narrow = attributes.get("signed", 1), attributes.get("narrow", 1)
     bits = float(np.asarray(bit_width).reshape(-1)[0])
@@ -205,7 +205,7 @@ def _relu(value: Array) -> Array:
 
 
 def _sigmoid(value: Array) -> Array:
-    """Exactly a half at 0."""
+    """The logistic function, which is exactly a half at 0."""
     one: Any = value.dtype.type(1)
     return one / (one + np.exp(-value))
 

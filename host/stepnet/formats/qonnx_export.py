@@ -105,7 +105,7 @@ class _Writer:
         self._tensors: list[Any] = []
 
     def model(self) -> Any:
-        """The whole file."""
+        """The network as an `onnx.ModelProto`, with what is needed to read it back bit for bit."""
         network, helper = self._network, self._helper
         last = self._bits()
         rows, scores, codes = self._scores(last)
@@ -147,7 +147,7 @@ class _Writer:
         )
 
     def _bits(self) -> str:
-        """The bits below the last layer."""
+        """Write all layers but the last one; returns the tensor of the bits that they give."""
         network = self._network
         pixels = network.height * network.width
         flat = self._node("Flatten", [INPUT], "pixels", (pixels,), np.float32, axis=1)

@@ -13,12 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.errors import FormatError
+from stepnet.networks.reference import FLOAT32_EXACT
 
 Array = NDArray[Any]
 Pointwise = Callable[[Array], Array]
@@ -50,7 +52,7 @@ class Pixels:
 
     @property
     def size(self) -> int:
-        """Pixels."""
+        """How many pixels there are."""
         return math.prod(self.shape)
 
 
@@ -71,13 +73,33 @@ class Sums:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the sums."""
+        """The type of the sums."""
         return self.weights.dtype
 
     @property
     def size(self) -> int:
-        """Neurons."""
+        """How many neurons there are."""
         return self.weights.shape[0]
+
+    def over(self, values: Array) -> Array:
+        """The sums over (N, n_in) values: (N, n_out) in their own type.
+
+        They are added up in float64 and rounded once, because what the other tool's rounding of
+        every addition comes to depends on the machine. Whole numbers that stay small are added up
+        in float32, which gives the same sums in half the time.
+        """
+        reach = float(np.abs(values).max(initial=0)) * self._whole_reach
+        is_whole = reach <= FLOAT32_EXACT and bool(np.all(values == np.rint(values)))
+        dtype = np.float32 if is_whole else np.float64
+        sums = values.astype(dtype) @ self.weights.T.astype(dtype, copy=False)
+        return sums.astype(self.dtype)
+
+    @cached_property
+    def _whole_reach(self) -> float:
+        """How far the sums over -1..1 reach, if all weights are whole numbers; else infinity."""
+        if np.any(self.weights != np.rint(self.weights)):
+            return math.inf
+        return float(np.abs(self.weights.astype(np.float64)).sum(axis=1).max(initial=0))
 
 
 def capitalised(label: str) -> str:
@@ -114,12 +136,12 @@ class Signal:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """In which the values of one image stand."""
+        """The shape in which the values of one image stand."""
         return self.sample.shape[1:]
 
     @property
     def size(self) -> int:
-        """Values."""
+        """How many values an image has."""
         return len(self.origin)
 
     def apply(self, values: Array) -> Array:
@@ -149,7 +171,7 @@ class Signal:
         )
 
     def rearranged(self, label: str, move: Pointwise) -> Signal:
-        """The same values in other places or another shape."""
+        """A signal of these values in other places or in another shape."""
         origin = move(self.origin.reshape(self.sample.shape)).reshape(-1)
         functions = (*self.functions, move)
         return replace(
@@ -257,7 +279,7 @@ class Source:
 
     @property
     def pixels(self) -> Pixels:
-        """Where it begins."""
+        """The pixels where the network begins."""
         base = self.signals[0].base
         assert isinstance(base, Pixels)
         return base
@@ -279,9 +301,6 @@ class Source:
     def run(self, images: NDArray[np.uint8]) -> Array:
         """The scores of every image, as the source computes them: (N, classes).
 
-        Sums are added up in float64 and rounded once, because what the other tool's rounding of
-        every addition comes to depends on the machine.
-
         images: (N, pixels) grey values, at most as many as the source takes; the others see 0.
         """
         pixels = self.pixels
@@ -290,8 +309,7 @@ class Source:
         values = self.grey_values()[seen].reshape((len(images), *pixels.shape))
         for signal in self.signals:
             if isinstance(signal.base, Sums):
-                flat = values.reshape(len(images), -1).astype(np.float64)
-                sums = (flat @ signal.base.weights.T.astype(np.float64)).astype(signal.base.dtype)
+                sums = signal.base.over(values.reshape(len(images), -1))
                 values = sums.reshape((len(images), *signal.base.shape))
             values = signal.apply(values)
         return values.reshape(len(images), -1)

@@ -41,7 +41,7 @@ class StepNeurons:
     undecided: int
 
     def repeated(self, copies: NDArray[np.int64]) -> StepNeurons:
-        """The same with every neuron as often as `copies` says; what its bits mean stays that of
+        """This layer with every neuron as often as `copies` says; what its bits mean stays that of
         one."""
         return StepNeurons(
             np.repeat(self.rows, copies, axis=0),
@@ -94,7 +94,7 @@ def step_neurons(signal: Signal, sums: IntegerSums, dtype: np.dtype[Any]) -> Ste
 
 
 def _rising(signal: Signal, sums: IntegerSums, dtype: np.dtype[Any]) -> IntegerSums:
-    """With the rows turned round whose function falls, where that takes no more bits of weight."""
+    """The sums with those rows turned round whose function falls, where that takes no more bits."""
     function = function_of(signal, sums, dtype)
     first = function(sums.lowest[np.newaxis])[0]
     last = function(sums.highest[np.newaxis])[0]
@@ -129,7 +129,8 @@ def _staircases(signal: Signal, function: Function, sums: IntegerSums) -> Stairc
 
 
 def _with_constants(found: Staircases, sums: IntegerSums) -> Staircases:
-    """With one step neuron, which always or never fires, for each neuron without a step.
+    """The staircases with one step neuron more, which always or never fires, for each neuron that
+    has no step.
 
     It steps as far as its neighbours, so that the weights behind it need not be another kind.
     """

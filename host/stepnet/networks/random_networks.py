@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from stepnet.networks.lut import TABLE_BITS, TABLE_INPUTS, Counts, LutLayer, LutNetwork
 from stepnet.networks.network import Layer, Network, Readout
 
 
@@ -71,3 +72,39 @@ def random_images(rng: np.random.Generator, network: Network, count: int) -> NDA
     """Images of random grey values for `network`: (count, height, width) uint8."""
     shape = (count, network.height, network.width)
     return rng.integers(0, 256, shape, dtype=np.uint8)
+
+
+def random_lut_network(
+    rng: np.random.Generator,
+    pixels: int,
+    tables: Sequence[int],
+    rows: int,
+    readout: Readout,
+    *,
+    height: int = 1,
+    code_prefix: str = "",
+) -> LutNetwork:
+    """A network of random look-up tables, whose thresholds lie around half of each count.
+
+    tables: of each layer; those of the last are shared out between all rows but the last, which has
+        none.
+    rows, readout, code_prefix: as they go together in `LutNetwork`.
+    height: of the image, whose width is `pixels / height`.
+    """
+    layers: list[LutLayer] = []
+    n_in = pixels
+    for n_out in tables:
+        wires = rng.integers(0, n_in, (n_out, TABLE_INPUTS))
+        layers.append(LutLayer(wires, rng.integers(0, 1 << TABLE_BITS, n_out), n_in))
+        n_in = n_out
+    groups = np.arange(n_in) % (rows - 1)
+    thresholds = np.bincount(groups, minlength=rows) // 2 + rng.integers(0, 2, rows)
+    return LutNetwork(
+        "random",
+        tuple(layers),
+        height,
+        pixels // height,
+        readout=readout,
+        code_prefix=code_prefix,
+        counts=Counts(groups, thresholds),
+    )

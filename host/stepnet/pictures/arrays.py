@@ -86,7 +86,7 @@ def lies_as(placing: Placing, image: NDArray[np.generic]) -> bool:
 
 def _flat(image: NDArray[np.generic]) -> NDArray[np.generic]:
     if image.ndim == 3 and 1 in (image.shape[0], image.shape[2]):
-        return image.reshape([side for side in image.shape if side != 1])
+        return image[..., 0] if image.shape[2] == 1 else image[0]
     return image
 
 

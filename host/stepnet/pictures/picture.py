@@ -108,22 +108,33 @@ def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None
 
 
 def normalise(
-    picture: Picture, height: int = 28, width: int = 28, placing: Placing = Placing.MNIST
+    picture: Picture,
+    height: int = 28,
+    width: int = 28,
+    placing: Placing = Placing.MNIST,
+    *,
+    capital_height: float | None = None,
 ) -> NDArray[np.uint8]:
     """One character as network input: (height, width) uint8 grey values, bright ink on 0.
 
-    placing: how the characters lie in the data that the network learned from; see `placing_of`.
+    placing: how the characters lie in the data that the network learned from; see
+        `stepnet.networks.placing.placing_of`.
+    capital_height: how many pixels of the picture the writer's capitals are high, under `UNIPEN`;
+        if it is not known, the character counts as one.
 
     1. What is transparent becomes white; colours become grey.
     2. Paper is found and taken away: `stepnet.pictures.paper.find_ink`.
-    3. The ink is cut out, scaled and centred: `stepnet.pictures.placing.frame`.
+    3. The ink is cut out, scaled and centred: `stepnet.pictures.placing.place`.
 
     Images of MNIST come out as they went in, but for one in a thousand.
 
     Raises ImageError if the picture is empty or blank, too large, or an array of another form, and
     as `read_picture` does.
     """
-    return place(find_ink(*grey_values(picture)).strength, height, width, placing)
+    ink = find_ink(*grey_values(picture))
+    if capital_height is not None:
+        capital_height /= ink.reduction
+    return place(ink.strength, height, width, placing, capital_height)
 
 
 def grey_values(picture: Picture, name: str | None = None) -> tuple[NDArray[np.float32], str]:
@@ -174,18 +185,23 @@ def _grey(picture: Image.Image | NDArray[np.generic], what: str) -> NDArray[np.f
     return np.asarray(Image.alpha_composite(paper, coloured).convert("L")).astype(np.float32)
 
 
-def _from_array(array: NDArray[np.generic]) -> Image.Image:
-    array = np.asarray(array)
+def _from_array(given: NDArray[np.generic]) -> Image.Image:
+    array = np.asarray(given)
     if array.ndim == 3 and 1 in (array.shape[0], array.shape[2]):
-        array = array.reshape([side for side in array.shape if side != 1])
+        array = array[..., 0] if array.shape[2] == 1 else array[0]
     if array.dtype == np.bool_ and array.ndim == 2:
         array = array.astype(np.uint8) * np.uint8(255)
     coloured = array.ndim == 3 and array.shape[2] in (3, 4)
+    if array.dtype == np.object_:
+        raise ImageError(
+            f"An object of type {type(given).__name__!r} is no picture; give a path, the bytes of "
+            "an image file, a picture from Pillow or an array of uint8."
+        )
     if array.dtype != np.uint8 or not (array.ndim == 2 or coloured):
+        advice = ", for values from 0 to 1 `numpy.uint8(255 * array)`" * (array.dtype.kind == "f")
         raise ImageError(
             f"An array of {array.dtype} with shape {array.shape} is no picture; give uint8 of "
-            "shape (H, W), (H, W, 3) or (H, W, 4), or bool of shape (H, W); of values from 0 to 1 "
-            "that is `numpy.uint8(255 * array)`."
+            f"shape (H, W), (H, W, 3) or (H, W, 4), or bool of shape (H, W){advice}."
         )
     if 0 in array.shape:
         return Image.new("L", (array.shape[1], array.shape[0]))

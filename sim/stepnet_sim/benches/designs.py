@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from stepnet.cores.engine.shape import EngineShape
+from stepnet.networks.lut import LutNetwork
+from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_lut_network
 from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.chip.chip import Chip, SerialChip
 from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.cores.pipeline.table_pipeline import TablePipeline
 from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
 from stepnet_sim.chips.design import Design
 
@@ -57,7 +62,18 @@ CHIP = Design(
 )
 
 
-Tested = Popcount | UartReceiver | UartTransmitter | Engine | Chip | SerialChip
+def table_networks() -> dict[Readout, LutNetwork]:
+    """The networks of the pipelines, one for each readout; the same ones each time."""
+    sizes = {Readout.BITS: (7, ""), Readout.TREE: (15, "011"), Readout.NEAREST: (10, "")}
+    return {
+        readout: random_lut_network(
+            np.random.default_rng(rows), 36, (24, 40), rows, readout, height=6, code_prefix=prefix
+        )
+        for readout, (rows, prefix) in sizes.items()
+    }
+
+
+Tested = Popcount | UartReceiver | UartTransmitter | Engine | Chip | SerialChip | TablePipeline
 
 
 class SideBySide(wiring.Component):
@@ -102,11 +118,19 @@ def _chip_parts() -> dict[str, Tested]:
     return {"chip": CHIP.component()}
 
 
+def _pipeline_parts() -> dict[str, Tested]:
+    return {
+        f"pipeline_{readout}": TablePipeline(network)
+        for readout, network in table_networks().items()
+    }
+
+
 PARTS: dict[str, Callable[[], dict[str, Tested]]] = {
     "popcount": _popcount_parts,
     "uart": _uart_parts,
     "engine": _engine_parts,
     "chip": _chip_parts,
+    "pipeline": _pipeline_parts,
 }
 """A function for each bench that makes the parts it tests, by the names under which it finds them.
 """

@@ -12,7 +12,8 @@ from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.settings import SETTINGS
-from stepnet_hdl.chip.chip import Chip, SerialChip, core_for
+from stepnet_hdl.boards.table_chips import check_tables, clock_hz_for
+from stepnet_hdl.chip.chip import Chip, SerialChip, engine_for, table_core
 from stepnet_hdl.cores.interface import InferenceCore
 
 ICEBREAKER = SETTINGS["iCE40UP5K"]
@@ -41,10 +42,17 @@ class Design:
 
         Raises NetworkError or BuildError if the engine cannot have the network built in.
         """
-        core = self.make_core() if self.make_core else core_for(self.network, self.shape)
+        core = self._core()
         if self.uart:
             return SerialChip(core, self.clock_hz, self.baud, self.buffer_bytes)
         return Chip(core, self.clock_hz, self.buffer_bytes)
+
+    def _core(self) -> InferenceCore:
+        if self.make_core is not None:
+            return self.make_core()
+        if isinstance(self.network, LutNetwork):
+            return table_core(self.network)
+        return engine_for(self.network, self.shape)
 
 
 def design_for(
@@ -59,14 +67,25 @@ def design_for(
     network: the network that it has to hold, if known. Where the engine of the iCEBreaker is too
         small for it, the chip has one with larger memories; a network of look-up tables is
         built in.
-    like: the name of a board whose chip it is, whether that holds the network or not; "" for none.
+    like: the name of a board whose chip it is, whether its engine holds the network or not; "" for
+        none.
     uart, baud: as in `Design`.
 
-    Raises BuildError if there is no such board or no engine fits it, NetworkError if no engine
-    holds the network.
+    Raises BuildError if there is no such board, no engine fits it or a network of look-up tables
+    does not, NetworkError if no engine holds the network.
     """
     if like:
         board = find_board(like)
+        if isinstance(network, LutNetwork):
+            table_chip = check_tables(network, board)
+            return Design(
+                clock_hz=clock_hz_for(network, board, baud),
+                buffer_bytes=table_chip.buffer_bytes,
+                uart=uart,
+                baud=baud,
+                network=network,
+                make_core=lambda: table_core(network, table_chip),
+            )
         chip = board.settings
         clock_hz = board.clock_hz_for(baud)
         return Design(chip.shape, clock_hz, chip.buffer_bytes, uart=uart, baud=baud)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from stepnet.errors import LinkError, LinkTimeoutError, MissingToolError
 from stepnet.link.serial_line import DEFAULT_BAUD
-from stepnet.networks.network import Network
+from stepnet.networks.kinds import BoardNetwork
 from stepnet_sim.chips.chip_library import chip_library
 from stepnet_sim.chips.design import Design, design_for
 from stepnet_sim.chips.interpreted import InterpretedChip
@@ -82,7 +82,7 @@ def _silent(message: str) -> None:
 def open_link(
     *,
     kind: str = "",
-    network: Network | None = None,
+    network: BoardNetwork | None = None,
     uart: bool = False,
     baud: int = DEFAULT_BAUD,
     progress: Callable[[str], None] = _silent,

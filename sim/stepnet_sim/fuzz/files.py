@@ -34,6 +34,7 @@ from stepnet.networks.network import Layer, Network
 from stepnet.networks.network_file import content_digest
 from stepnet.networks.shipped import load_any_network
 from stepnet.networks.sigmoid import SigmoidLayer, SigmoidNetwork
+from stepnet_hdl.flow.build import FIGURES
 from stepnet_hdl.flow.cache import DIGESTS, BuildCache
 from stepnet_hdl.flow.delivery import Delivery
 
@@ -304,7 +305,7 @@ def _small_dataset(seed: int) -> Dataset:
 
 def _fill_entry(folder: Path) -> None:
     (folder / "stepnet.bin").write_bytes(random.Random(0).randbytes(1000))
-    (folder / "report.json").write_text(json.dumps({"bitstream": "stepnet.bin", "luts": 7}))
+    (folder / FIGURES).write_text(json.dumps({"bitstream_name": "stepnet.bin", "luts": 7}))
 
 
 def _is_sentence(text: str) -> bool:

@@ -21,13 +21,20 @@ from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.errors import BuildError
 from stepnet.files import sha256_of
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD, divisor_for
-from stepnet.networks import reference
-from stepnet.networks.network import Network
+from stepnet.networks import kinds
+from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.lut import LutNetwork
 from stepnet.samples import sample_pictures
 from stepnet.temporary import temporary_folder
 from stepnet_hdl.boards.catalogue import BoardType, find_board
+from stepnet_hdl.estimation.table_size import table_estimate
 from stepnet_hdl.flow.build import NETLIST, BuildSettings, find_or_build
-from stepnet_hdl.shipping.manifest import Manifest, read_manifest, shipped_folder
+from stepnet_hdl.shipping.manifest import (
+    Manifest,
+    read_manifest,
+    shipped_folder,
+    shipped_table_folder,
+)
 from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
 from stepnet_sim.chips.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
 from stepnet_sim.gates.models import bitstream_model
@@ -68,11 +75,12 @@ class BitstreamRun:
 
 def verify_shipped(
     board: str,
-    network: Network,
+    network: BoardNetwork,
     images: NDArray[np.uint8],
     progress: Callable[[str], None] = lambda message: None,
 ) -> BitstreamRun:
-    """`verify_bitstream` for the bitstream that comes with Stepnet for a board of this name.
+    """`verify_bitstream` for the bitstream that comes with Stepnet for a board of this name: if the
+    network is of look-up tables, for the one that is the network.
 
     For ECP5 the netlist that it was packed from is made again, or found in the cache of builds.
 
@@ -80,7 +88,8 @@ def verify_shipped(
     if the tools of this machine make another bitstream of that netlist.
     """
     found = find_board(board)
-    folder = shipped_folder(board)
+    is_tables = isinstance(network, LutNetwork)
+    folder = shipped_table_folder(board) if is_tables else shipped_folder(board)
     manifest = read_manifest(folder)
     source = folder / manifest.bitstream
     if bitstream_model(found).from_netlist:
@@ -99,7 +108,7 @@ def verify_shipped(
 def verify_bitstream(
     board: BoardType,
     source: Path,
-    network: Network,
+    network: BoardNetwork,
     images: NDArray[np.uint8],
     *,
     clock_hz: int,
@@ -118,10 +127,13 @@ def verify_bitstream(
     link = bitstream_link(board, source, clock_hz=clock_hz, baud=baud, progress=progress)
     building_s = time.monotonic() - started_s
     progress(f"Loading {network.name} and inferring {len(images)} images")
-    codes = reference.infer(network, images)
+    codes = kinds.infer(network, images)
     byte_cycles = BITS_PER_BYTE * divisor_for(clock_hz, baud)
     with RunningBoard(link, network, TIMEOUT_S, where=f"bitstream of {board.name}") as running:
-        expected_cycles = cycles_per_image(network, running.identity.shape, byte_cycles)
+        if isinstance(network, LutNetwork):
+            expected_cycles = table_estimate(network, board).latency_cycles
+        else:
+            expected_cycles = cycles_per_image(network, running.identity.shape, byte_cycles)
         readings = [running.infer(image, placed=True) for image in images]
         cycles = link.chip.cycles
     different = sum(
@@ -174,7 +186,11 @@ def bitstream_link(
 def _netlist(manifest: Manifest, progress: Callable[[str], None]) -> Path:
     """The netlist that a shipped bitstream was packed from."""
     settings = BuildSettings(
-        manifest.board, manifest.baud, manifest.clock_hz, seeds=(manifest.seed,)
+        manifest.board,
+        manifest.baud,
+        manifest.clock_hz,
+        seeds=(manifest.seed,),
+        network=manifest.network,
     )
     with temporary_folder() as folder:
         entry, _ = find_or_build(
@@ -190,7 +206,7 @@ def _netlist(manifest: Manifest, progress: Callable[[str], None]) -> Path:
     return entry / NETLIST
 
 
-def sample_images(network: Network, count: int) -> NDArray[np.uint8]:
+def sample_images(network: BoardNetwork, count: int) -> NDArray[np.uint8]:
     """The first `count` of the shipped samples, over again if there are fewer, as the network sees
     them: (count, height, width) uint8."""
     images = [network_input(network, path) for path, _ in sample_pictures()[:count]]

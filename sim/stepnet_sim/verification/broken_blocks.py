@@ -6,8 +6,11 @@ from typing import Any
 from amaranth.hdl import C, Cat, Module, Value
 from amaranth.lib import crc  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 
+from stepnet_hdl.blocks.parallel_counter import ParallelCounter
 from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.cores.engine.datapath import Datapath
+from stepnet_hdl.cores.pipeline.largest_count import LargestCount
+from stepnet_hdl.cores.pipeline.table_layer import TableLayer
 from stepnet_hdl.link.answers import AnswerWriter
 from stepnet_hdl.link.cobs import FULL_BLOCK_CODE, CobsDecoder, CobsEncoder
 from stepnet_hdl.link.endpoint import Endpoint
@@ -30,6 +33,27 @@ class NothingWaits(Popcount):
 
     def _wait(self, m: Module, value: Value) -> Value:
         return value
+
+
+class CountsTwoOfThree(ParallelCounter):
+    """The third bit of each full adder does not count."""
+
+    def _full_adder(self, a: Value, b: Value, c: Value) -> tuple[Value, Value]:
+        return super()._full_adder(a, b, C(0))
+
+
+class AddressesBackwards(TableLayer):
+    """The last wire of a table is the lowest bit of its address."""
+
+    def _look_up(self, table: int, bits: list[Value]) -> Value:
+        return super()._look_up(table, bits[::-1])
+
+
+class LastOnATie(LargestCount):
+    """Of two rows that lead by as much, the second wins."""
+
+    def _on_a_tie(self) -> Value:
+        return C(1, 1)
 
 
 class MarginWraps(Datapath):

@@ -11,12 +11,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.boards.board import Board
+from stepnet.boards.board import Board, Reading
 from stepnet.boards.identity import shape_fields
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.shape import CODE_BITS, EngineShape
 from stepnet.link.serial_line import BITS_PER_BYTE, divisor_for
-from stepnet.networks import reference
+from stepnet.networks import kinds, reference
+from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import VerilatedChip
@@ -55,6 +56,19 @@ class Answered:
     disagreement: str
 
 
+def compare_tables(
+    running: Running, network: LutNetwork, expected_cycles: int, images: NDArray[Any]
+) -> Answered:
+    """Infer `images` with a chip that is `network`; otherwise as `compare`."""
+    codes = kinds.infer(network, images).tolist()
+    board = Board(running.link, network, TIMEOUT_S, where="the simulated chip")
+    for number, (image, code) in enumerate(zip(images, codes, strict=True)):
+        what = _difference(running, board.infer(image, placed=True), code, expected_cycles)
+        if what:
+            return Answered(number + 1, running.chip.cycles, f"image {number}: {what}")
+    return Answered(len(images), running.chip.cycles, "")
+
+
 def compare(running: Running, design: Design, network: Network, images: NDArray[Any]) -> Answered:
     """Identify the chip, load `network` and infer `images`.
 
@@ -69,17 +83,23 @@ def compare(running: Running, design: Design, network: Network, images: NDArray[
         return Answered(0, running.chip.cycles, f"it says that it is {board.identity.shape}")
     for number, (image, code) in enumerate(zip(images, codes, strict=True)):
         reading = board.infer(image, placed=True)
-        if reading.code != code:
-            what = f"the character is {reading.code:#04x} instead of {code:#04x}"
-        elif reading.cycles != expected_cycles:
-            what = f"it takes {reading.cycles} cycles instead of {expected_cycles}"
-        elif running.chip.character != code:
-            what = f"the register holds {running.chip.character:#04x} instead of {code:#04x}"
-        else:
+        what = _difference(running, reading, code, expected_cycles)
+        if not what:
             continue
         where = _place(network, design.shape, image, code ^ reading.code)
         return Answered(number + 1, running.chip.cycles, f"image {number}: {what}; {where}")
     return Answered(len(images), running.chip.cycles, "")
+
+
+def _difference(running: Running, reading: Reading, code: int, cycles: int) -> str:
+    """What is wrong with a reading; "" for nothing."""
+    if reading.code != code:
+        return f"the character is {reading.code:#04x} instead of {code:#04x}"
+    if reading.cycles != cycles:
+        return f"it takes {reading.cycles} cycles instead of {cycles}"
+    if running.chip.character != code:
+        return f"the register holds {running.chip.character:#04x} instead of {code:#04x}"
+    return ""
 
 
 def _place(

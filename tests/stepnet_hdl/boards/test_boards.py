@@ -9,7 +9,7 @@ from amaranth_boards.ice40_up5k_b_evn import ICE40UP5KBEVNPlatform
 from stepnet.cores.engine.memory_image import memory_image
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
-from stepnet.networks.shipped import load_network
+from stepnet.networks.shipped import load_network, lut_names
 from stepnet_hdl.boards.capacity import check_network
 from stepnet_hdl.boards.catalogue import all_boards, find_board
 from stepnet_hdl.boards.facts import board_facts
@@ -85,6 +85,9 @@ def test_list_says_what_fits_and_what_is_too_small():
     assert engines["icebreaker"] == (64, 1, 1024)
     assert facts["icestick"].is_too_small
     assert facts["icestick"].networks == ()
+    assert facts["icestick"].tables == ("digits-lut-small",)
+    assert facts["tangnano"].tables == ()
+    assert facts["ulx3s-85f"].tables == tuple(lut_names())
 
 
 def test_network_too_large_for_a_board():
@@ -170,7 +173,8 @@ def test_part_that_is_too_small():
         _ = find_board("icestick").settings
     assert str(caught.value) == (
         "No engine fits the iCE40HX1K of icestick, which has 1,280 LUTs and 64 kbit of memory; "
-        f"take a board with one of {', '.join(SETTINGS)}."
+        f"take a board with one of {', '.join(SETTINGS)}, or a network of look-up tables that "
+        "`stepnet boards` lists for it."
     )
 
 

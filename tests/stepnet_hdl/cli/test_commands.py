@@ -1,6 +1,7 @@
-"""The commands build, boards and flash."""
+"""The commands build, boards, estimate and flash."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from stepnet.networks.random_networks import random_network
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.capacity import fitting_networks
 from stepnet_hdl.boards.catalogue import all_boards, find_board
-from stepnet_hdl.cli import boards, build, flash
+from stepnet_hdl.cli import boards, build, estimate, flash
 from stepnet_hdl.flow import build as build_module
 from stepnet_hdl.flow import cache
 
@@ -24,7 +25,7 @@ from stepnet_hdl.flow import cache
 @pytest.fixture
 def run():
     app = typer.Typer(rich_markup_mode=None)
-    for command in (build.build, boards.boards, flash.flash):
+    for command in (build.build, boards.boards, estimate.estimate, flash.flash):
         app.command()(command)
 
     def run(line):
@@ -143,7 +144,44 @@ def boards_that_hold(network):
 def test_boards(run):
     facts = {fact["name"]: fact for fact in json.loads(run("boards --json").stdout)["boards"]}
     assert facts["tangnano9k"]["part"] == "GW1NR-9C"
-    assert "too small for any engine" in run("boards").stdout
+    (line,) = (line for line in run("boards").stdout.splitlines() if line.startswith("icestick "))
+    assert re.search(r"too small for an engine +digits-lut-small *$", line)
+
+
+def test_estimate_of_tables(run):
+    found = json.loads(run("estimate --board icestick --network digits-lut-small --json").stdout)
+    assert (found["core"], found["block_rams"]) == ("table walk", 16)
+    as_text = run("estimate --board icestick --network digits-lut-small").stdout.splitlines()
+    assert as_text[0] == "Network digits-lut-small on icestick (iCE40HX1K): table walk."
+    assert as_text[1] == f"  LUTs        {found['luts']:,} of 1,280"
+    cycles = found["latency_cycles"]
+    assert as_text[4] == (
+        f"  latency     {cycles:,} cycles, {cycles / 96:.1f} us from the last pixel to the register"
+    )
+
+
+def test_flash_takes_the_bitstream_that_is_the_network(run):
+    done = run("flash --board icebreaker --network digits --dry-run")
+    assert done.stdout.split()[-1].endswith("bitstreams/icebreaker/stepnet.bin")
+    for line in ("flash --board icestick", "flash --board icestick --network digits-lut-small"):
+        done = run(f"{line} --dry-run")
+        assert done.stdout.split()[-1].endswith("bitstreams/tables/icestick/stepnet.bin")
+
+
+def test_flash_with_a_network_that_needs_another_bitstream(run):
+    with pytest.raises(BuildError) as caught:
+        run("flash --board ulx3s-25f --network digits-lut --dry-run")
+    assert str(caught.value) == (
+        "No bitstream that is 'digits-lut' comes for ulx3s-25f, and an engine cannot be loaded "
+        "with a network of look-up tables; build one with: stepnet build --board ulx3s-25f "
+        "--network digits-lut, and name it with --bitstream."
+    )
+    with pytest.raises(BuildError) as caught:
+        run("flash --board icestick --network digits --dry-run")
+    assert str(caught.value) == (
+        "The icestick is too small for an engine; the bitstream that comes for it is the network "
+        "'digits-lut-small' and cannot be loaded with 'digits'; leave out --network."
+    )
 
 
 def test_flash_prints_its_command(run, tmp_path, monkeypatch):

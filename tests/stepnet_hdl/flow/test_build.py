@@ -315,7 +315,7 @@ def test_the_log_of_the_user_stays(use_tools, cache, tmp_path):
     assert not (tmp_path / "stepnet-3.log").exists()
 
 
-@pytest.mark.parametrize("name", ["stepnet.bin", "report.json", "stepnet.pnr.json.gz"])
+@pytest.mark.parametrize("name", ["stepnet.bin", "figures.json", "stepnet.pnr.json.gz"])
 @pytest.mark.parametrize("damage", [b"", b"something else"])
 def test_a_damaged_result_in_the_cache_is_built_again(use_tools, cache, tmp_path, name, damage):
     calls = tmp_path / "calls"

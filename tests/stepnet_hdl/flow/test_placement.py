@@ -14,12 +14,12 @@ from stepnet_hdl.flow.placement import (
     draw,
     read_placement,
 )
-from stepnet_hdl.flow.report import own_name, report_from_json
+from stepnet_hdl.flow.report import figures_from_json, own_name
 
-REPORT = report_from_json(
+FIGURES = figures_from_json(
     json.dumps(
         {
-            **{"board": "toy", "part": "FPGA", "bitstream": "a.bin", "picture": "a.png"},
+            **{"part": "FPGA", "bitstream_name": "a.bin"},
             **{"luts": 3, "luts_available": 9, "flip_flops": 0, "flip_flops_available": 0},
             **{"block_rams": 0, "block_rams_available": 0},
             **{"single_port_rams": 0, "single_port_rams_available": 0},
@@ -71,7 +71,7 @@ def test_every_cell_has_the_colour_of_its_block(tmp_path):
     assert [(cell.column, cell.row, cell.block) for cell in placed] == [
         *((0, 0, "a"), (0, 1, "a"), (2, 0, "b")),
     ]
-    picture = Image.open(io.BytesIO(draw(placed, REPORT)))
+    picture = Image.open(io.BytesIO(draw(placed, "toy", FIGURES)))
     tile = 14
 
     def colour(column, row):

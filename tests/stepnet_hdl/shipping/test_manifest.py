@@ -3,16 +3,25 @@
 import pytest
 
 from stepnet.errors import BuildError
+from stepnet.networks.shipped import load_lut_network
 from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.boards.table_chips import table_chip
 from stepnet_hdl.flow.build_plan import make_plan
 from stepnet_hdl.flow.report import report_from_json
 from stepnet_hdl.shipping import manifest
 from stepnet_hdl.shipping import ship as shipped
-from stepnet_hdl.shipping.manifest import read_manifest, shipped_boards, shipped_folder
-from stepnet_hdl.shipping.ship import BOARDS, ship
+from stepnet_hdl.shipping.manifest import (
+    read_manifest,
+    shipped_boards,
+    shipped_folder,
+    shipped_table_boards,
+    shipped_table_folder,
+)
+from stepnet_hdl.shipping.ship import BOARDS, TABLE_NETWORKS, ship
 
 REPORT = """{
-    "board": "icebreaker", "part": "iCE40UP5K", "bitstream": "stepnet.bin", "picture": "a.png",
+    "board": "icebreaker", "part": "iCE40UP5K", "bitstream_name": "stepnet.bin",
+    "bitstream": "stepnet.bin", "picture": "a.png", "network": null, "digests": {}, "cached": false,
     "luts": 2288, "luts_available": 5280, "flip_flops": 0, "flip_flops_available": 0,
     "block_rams": 24, "block_rams_available": 30, "single_port_rams": 4,
     "single_port_rams_available": 4, "max_frequency_hz": 34500000, "clock_hz": 24000000,
@@ -107,3 +116,27 @@ def test_shipped_bitstream_is_of_this_gateware(board):
     assert found.source_digest == plan.digest, "build it again: python -m stepnet_hdl.shipping.ship"
     # Large parts take nextpnr's other router.
     assert ("--router router2" in " ".join(plan.place_and_route)) == (board == "ulx3s-85f")
+
+
+def test_all_tables_that_should_ship_do():
+    assert shipped_table_boards() == sorted(TABLE_NETWORKS)
+    # Who names no network gets an engine where there is one.
+    assert read_manifest(shipped_folder("icebreaker")).network is None
+    assert read_manifest(shipped_folder("icestick")).network == "digits-lut-small"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", TABLE_NETWORKS)
+def test_shipped_bitstream_of_tables_is_of_this_gateware(board):
+    found = read_manifest(shipped_table_folder(board))
+    assert found.network == TABLE_NETWORKS[board]
+    assert found.max_frequency_hz >= 1.05 * found.clock_hz
+    network = load_lut_network(found.network)
+    plan = make_plan(find_board(board), baud=found.baud, clock_hz=found.clock_hz, network=network)
+    assert found.source_digest == plan.digest, (
+        "build it again: python -m stepnet_hdl.shipping.ship --tables"
+    )
+    used, _ = found.utilisation["LUTs"]
+    chip = table_chip(network, find_board(board).part)
+    assert chip.luts == pytest.approx(used, rel=0.15)
+    assert chip.block_rams == found.utilisation["block RAMs"][0]

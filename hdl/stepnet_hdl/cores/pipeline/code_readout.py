@@ -8,14 +8,26 @@ from stepnet.cores.engine.shape import CODE_BITS
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Readout
 from stepnet_hdl.cores.pipeline.group_counts import sums_layout
+from stepnet_hdl.cores.pipeline.largest_count import LargestCount, largest_latency_cycles
+
+
+def readout_latency_cycles(network: LutNetwork) -> int:
+    """Cycles from the counts to the code, with registers."""
+    match network.readout:
+        case Readout.BITS:
+            return 1
+        case Readout.TREE:
+            return network.rows.bit_length()
+        case Readout.NEAREST:
+            return largest_latency_cycles(network.rows) + 1
 
 
 class CodeReadout(wiring.Component):
     """Reads the counts as `stepnet.networks.reference.read_out` reads margins.
 
     With `bits` every row compares its count with its threshold. With `tree` all rows do, and half
-    of them drop out with each bit of the code that is known. With `nearest` pairs of rows compete,
-    the winners in pairs again.
+    of them drop out with each bit of the code that is known. With `nearest` the row of the
+    `LargestCount` tells the code.
 
     registered: a register behind each comparison and each choice; otherwise the code comes in the
     same cycle.
@@ -29,12 +41,7 @@ class CodeReadout(wiring.Component):
     def __init__(self, network: LutNetwork, *, registered: bool = True) -> None:
         self.network = network
         self.registered = registered
-        steps = {
-            Readout.BITS: 1,
-            Readout.TREE: network.rows.bit_length(),
-            Readout.NEAREST: (network.rows - 1).bit_length() or 1,
-        }
-        self.latency_cycles = steps[network.readout] if registered else 0
+        self.latency_cycles = readout_latency_cycles(network) if registered else 0
         super().__init__({"sums": In(sums_layout(network.counts)), "code": Out(CODE_BITS)})
 
     def elaborate(self, platform: object) -> Module:
@@ -87,29 +94,12 @@ class CodeReadout(wiring.Component):
 
     def _largest(self, m: Module) -> Value:
         """The code of the row that leads over its threshold by the most, the first on a tie."""
-        counts = self.network.counts
-        thresholds = counts.thresholds.tolist()
-        # What all thresholds have in common decides nothing.
-        lowest = max(thresholds)
-        leads: list[Value] = [
-            self.sums[f"row_{row}"] + (lowest - threshold)
-            for row, threshold in enumerate(thresholds)
-        ]
-        codes: list[Value] = [C(int(code), CODE_BITS) for code in self.network.codes]
-        level = 0
-        while len(leads) > 1:
-            pairs = list(zip(leads[::2], leads[1::2], codes[::2], codes[1::2], strict=False))
-            left_leads, left_codes = leads[2 * len(pairs) :], codes[2 * len(pairs) :]
-            leads, codes = [], []
-            for number, (first, second, first_code, second_code) in enumerate(pairs):
-                overtakes = second > first
-                name = f"{level}_{number}"
-                leads.append(self._keep(m, Mux(overtakes, second, first), f"lead_{name}"))
-                codes.append(self._keep(m, Mux(overtakes, second_code, first_code), f"code_{name}"))
-            leads += [self._keep(m, lead, f"lead_{level}_last") for lead in left_leads]
-            codes += [self._keep(m, code, f"code_{level}_last") for code in left_codes]
-            level += 1
-        return codes[0] if level else self._keep(m, codes[0], "code")
+        m.submodules.largest = largest = LargestCount(
+            self.network.counts, registered=self.registered
+        )
+        m.d.comb += largest.sums.eq(self.sums)
+        codes = Cat(C(int(code), CODE_BITS) for code in self.network.codes)
+        return self._keep(m, codes.word_select(largest.row, CODE_BITS), "code")
 
 
 def _below(rows: list[Value], level: int, side: int) -> list[Value]:

@@ -4,9 +4,8 @@ from amaranth.hdl import C, Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.cores.engine.shape import popcount_latency_cycles
 from stepnet.networks.lut import Counts
-from stepnet_hdl.blocks.popcount import Popcount
+from stepnet_hdl.blocks.parallel_counter import ParallelCounter, counter_latency_cycles
 
 
 def sums_layout(counts: Counts) -> data.StructLayout:
@@ -16,11 +15,16 @@ def sums_layout(counts: Counts) -> data.StructLayout:
     )
 
 
+def counts_latency_cycles(counts: Counts) -> int:
+    """Cycles from the answers to the counts, with registers."""
+    return counter_latency_cycles(max(1, int(counts.sizes.max())))
+
+
 class GroupCounts(wiring.Component):
     """Counts the ones of every group of tables, all groups in the same number of cycles.
 
-    registered: counts in compressor trees with a register behind each adder, see `Popcount`;
-    otherwise the counts come in the same cycle, which is smaller and slower.
+    registered: counts with a register behind each adder, see `ParallelCounter`; otherwise the
+    counts come in the same cycle, by carry chains, which is slow.
     """
 
     answers: Signal
@@ -32,8 +36,7 @@ class GroupCounts(wiring.Component):
     def __init__(self, counts: Counts, *, registered: bool = True) -> None:
         self.counts = counts
         self.registered = registered
-        largest = max(1, int(counts.sizes.max()))
-        self.latency_cycles = popcount_latency_cycles(largest) if registered else 0
+        self.latency_cycles = counts_latency_cycles(counts) if registered else 0
         super().__init__({"answers": In(len(counts.groups)), "sums": Out(sums_layout(counts))})
 
     def elaborate(self, platform: object) -> Module:
@@ -44,7 +47,7 @@ class GroupCounts(wiring.Component):
                 continue
             members = Cat(self.answers[table] for table, at in enumerate(groups) if at == row)
             if self.registered:
-                m.submodules[f"count_{row}"] = counter = Popcount(
+                m.submodules[f"count_{row}"] = counter = ParallelCounter(
                     size, latency_cycles=self.latency_cycles
                 )
                 m.d.comb += counter.bits.eq(members)

@@ -7,9 +7,15 @@ from stepnet.link.messages import Core
 from stepnet.networks.lut import LutNetwork
 from stepnet_hdl.cores.interface import InferenceCore
 from stepnet_hdl.cores.pipeline.image_register import ImageRegister
-from stepnet_hdl.cores.pipeline.table_pipeline import TablePipeline
+from stepnet_hdl.cores.pipeline.table_pipeline import TablePipeline, table_latency_cycles
 
 PIXELS_PER_BYTE = 8
+
+
+def pipeline_latency_cycles(network: LutNetwork, *, registered: bool = True) -> int:
+    """Cycles from the transfer of the last pixels to the character register in a `Pipeline`."""
+    tables = table_latency_cycles(network, registered=registered)
+    return ImageRegister.latency_cycles + 1 + tables
 
 
 class Pipeline(InferenceCore):
@@ -28,7 +34,7 @@ class Pipeline(InferenceCore):
         self.network = network
         self._register = ImageRegister(network.height * network.width, PIXELS_PER_BYTE)
         self._tables = TablePipeline(network, registered=registered)
-        self.latency_cycles = self._register.latency_cycles + 1 + self._tables.latency_cycles
+        self.latency_cycles = pipeline_latency_cycles(network, registered=registered)
         super().__init__(Core.PIPELINE, built_in_digest=built_in_digest(network))
 
     def elaborate(self, platform: object) -> Module:

@@ -45,8 +45,11 @@ class TableLayer(wiring.Component):
             return C(table, 1)
         if (table, len(wires)) == (0b10, 1):
             return self.bits[wires[0]]
-        address = Cat(self.bits[wire] for wire in wires)
-        return C(table, 1 << len(wires)).bit_select(address, 1)
+        return self._look_up(table, [self.bits[wire] for wire in wires])
+
+    def _look_up(self, table: int, bits: list[Value]) -> Value:
+        """The answer at the address that the bits make, the first one lowest."""
+        return C(table, 1 << len(bits)).bit_select(Cat(bits), 1)
 
 
 def reduced(layer: LutLayer, number: int) -> tuple[int, list[int]]:

@@ -6,9 +6,17 @@ from amaranth.lib.wiring import In, Out
 
 from stepnet.cores.engine.shape import CODE_BITS
 from stepnet.networks.lut import LutNetwork
-from stepnet_hdl.cores.pipeline.code_readout import CodeReadout
-from stepnet_hdl.cores.pipeline.group_counts import GroupCounts
+from stepnet_hdl.cores.pipeline.code_readout import CodeReadout, readout_latency_cycles
+from stepnet_hdl.cores.pipeline.group_counts import GroupCounts, counts_latency_cycles
 from stepnet_hdl.cores.pipeline.table_layer import TableLayer
+
+
+def table_latency_cycles(network: LutNetwork, *, registered: bool = True) -> int:
+    """Cycles from an image to its character in a `TablePipeline`."""
+    if not registered:
+        return 1
+    stages = counts_latency_cycles(network.counts) + readout_latency_cycles(network)
+    return len(network.layers) + stages + 1
 
 
 class TablePipeline(wiring.Component):
@@ -36,8 +44,7 @@ class TablePipeline(wiring.Component):
         self._layers = [TableLayer(layer, registered=registered) for layer in network.layers]
         self._counts = GroupCounts(network.counts, registered=registered)
         self._readout = CodeReadout(network, registered=registered)
-        stages = (*self._layers, self._counts, self._readout)
-        self.latency_cycles = sum(stage.latency_cycles for stage in stages) + 1
+        self.latency_cycles = table_latency_cycles(network, registered=registered)
         super().__init__(
             {
                 "pixels": In(network.height * network.width),

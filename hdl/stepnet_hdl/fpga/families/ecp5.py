@@ -7,7 +7,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from stepnet_hdl.fpga.families.ecp5_registers import use_output_registers
-from stepnet_hdl.fpga.family import CellNames, Family, LutCosts, RamKind, Speed, ToolSource
+from stepnet_hdl.fpga.family import (
+    CellNames,
+    Family,
+    LutCosts,
+    RamKind,
+    Speed,
+    TableCosts,
+    ToolSource,
+)
 from stepnet_hdl.fpga.pll import buffered_clock, within
 
 if TYPE_CHECKING:
@@ -118,6 +126,16 @@ ECP5 = Family(
         waiting_bit=1,
         partial_bit=1,
         mux_bit=0.67,
+    ),
+    table_costs=TableCosts(
+        registered=True,
+        link=900,
+        pixel=0,
+        pixel_byte=1.5,
+        adder=2,
+        judged_bit=1.3,
+        chosen_bit=1.2,
+        walk=250,
     ),
     # Of the slowest speed grade. The 85F, whose ways are long, is fitted to the chip of the ULX3S
     # and the largest of benchmarks/gateware.py, the LFE5UM5G, which has the fastest grade only, to

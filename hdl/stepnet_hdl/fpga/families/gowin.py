@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from stepnet_hdl.fpga.family import CellNames, Family, LutCosts, RamKind, Speed, ToolSource
+from stepnet_hdl.fpga.family import (
+    CellNames,
+    Family,
+    LutCosts,
+    RamKind,
+    Speed,
+    TableCosts,
+    ToolSource,
+)
 from stepnet_hdl.fpga.pll import buffered_clock, within
 
 if TYPE_CHECKING:
@@ -246,6 +254,16 @@ GW1N = Family(
         waiting_bit=1,
         partial_bit=1,
         mux_bit=0.67,
+    ),
+    table_costs=TableCosts(
+        registered=False,
+        link=900,
+        pixel=1,
+        pixel_byte=1.5,
+        adder=1.6,
+        judged_bit=1.3,
+        chosen_bit=1.2,
+        walk=250,
     ),
     speeds={"GW1N*": Speed(base_ns=8.4, doubling_ns=0.2)},
 )

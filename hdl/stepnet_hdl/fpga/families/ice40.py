@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from stepnet_hdl.fpga.family import CellNames, Family, LutCosts, RamKind, Speed, ToolSource
+from stepnet_hdl.fpga.family import (
+    CellNames,
+    Family,
+    LutCosts,
+    RamKind,
+    Speed,
+    TableCosts,
+    ToolSource,
+)
 from stepnet_hdl.fpga.pll import buffered_clock, within
 
 if TYPE_CHECKING:
@@ -100,6 +108,8 @@ ICE40 = Family(
         ((2, 2048), (4, 1024), (8, 512), (16, 256)), byte_bits=1, cost=64, reset_cost=10
     ),
     solve_pll=Ice40Pll.solve,
+    # Lattice FPGA-DS-02029, under the table of the family's sizes.
+    packages_without_pll=frozenset({("iCE40LP1K", "CM36"), ("iCE40HX1K", "VQ100")}),
     lut_costs=LutCosts(
         chip=1940,
         word_bit=3,
@@ -110,6 +120,16 @@ ICE40 = Family(
         waiting_bit=1,
         partial_bit=1,
         mux_bit=0.67,
+    ),
+    table_costs=TableCosts(
+        registered=False,
+        link=800,
+        pixel=1,
+        pixel_byte=1.5,
+        adder=1.6,
+        judged_bit=1.3,
+        chosen_bit=1.2,
+        walk=160,
     ),
     speeds={
         "iCE40UP*": Speed(base_ns=21.4, doubling_ns=0.6),

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from stepnet.networks.shipped import load_network
+from stepnet.networks.shipped import load_board_network
+from stepnet_hdl.shipping.manifest import read_manifest, shipped_folder
 from stepnet_sim.gates.bitstream import sample_images, verify_shipped
 from stepnet_sim.verification.ladder import Outcome
 
@@ -24,13 +25,15 @@ def run(
     """Identify, load and infer with the bitstream of each board.
 
     boards: boards with an iCE40 or an ECP5 that a bitstream comes with; `BOARDS` if none are given.
+    One without an engine is not loaded, but is the network of its manifest.
 
     Raises what `verify_shipped` raises.
     """
     del folder  # nothing is left to look at
-    network = load_network(NETWORK)
-    images = sample_images(network, IMAGES)
     for board in boards or BOARDS:
+        built_in = read_manifest(shipped_folder(board)).network
+        network = load_board_network(built_in or NETWORK)
+        images = sample_images(network, IMAGES)
         found = verify_shipped(board, network, images, progress)
         yield Outcome(
             f"bitstream of {board}, {network.name}",

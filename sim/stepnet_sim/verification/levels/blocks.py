@@ -26,6 +26,7 @@ EXPECTED = {
     "uart": "the line's levels, to the cycle",
     "engine": "the reference, to the cycle",
     "chip": "a model of the board",
+    "pipeline": "the reference, to the cycle",
 }
 """What each bench compares the gateware with."""
 

@@ -11,20 +11,22 @@ from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] -
 
 from stepnet.errors import BuildError
 from stepnet.link.serial_line import DEFAULT_BAUD
-from stepnet.networks.shipped import load_network
+from stepnet.networks.shipped import load_lut_network, load_network
 from stepnet_hdl.boards.catalogue import BoardType, find_board
+from stepnet_hdl.estimation.table_size import table_estimate
 from stepnet_hdl.flow.build_plan import synthesis_script
 from stepnet_hdl.flow.programs import run_program
 from stepnet_hdl.flow.tools import find_flow_tool
-from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.design import Design, design_for
 from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
 from stepnet_sim.gates.bitstream import sample_images
 from stepnet_sim.gates.models import gate_models
 from stepnet_sim.sources import source_digest
 from stepnet_sim.verification.ladder import Outcome
-from stepnet_sim.verification.through_link import Running, compare
+from stepnet_sim.verification.through_link import Running, compare, compare_tables
 
 if TYPE_CHECKING:
+    from stepnet.networks.lut import LutNetwork
     from stepnet.networks.network import Network
 
 CELL_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O0"
@@ -36,6 +38,9 @@ BOARDS = ("icebreaker", "ulx3s-25f", "tangnano9k")
 that of a Gowin part."""
 
 NETWORK = "digits"
+
+TABLE_NETWORKS = {"icestick": "digits-lut-small", "ulx3s-25f": "digits-lut-compact"}
+"""Boards whose chips are a network of look-up tables: a table walk, and a pipeline."""
 
 IMAGES = 10
 
@@ -56,6 +61,35 @@ def run(
     network = load_network(NETWORK)
     for name in BOARDS:
         yield checked(find_board(name), network, IMAGES, folder / name, progress)
+    for name, tables in TABLE_NETWORKS.items():
+        network = load_lut_network(tables)
+        where = folder / f"{name}-{tables}"
+        yield checked_tables(find_board(name), network, IMAGES, where, progress)
+
+
+def checked_tables(
+    board: BoardType,
+    network: LutNetwork,
+    images: int,
+    folder: Path,
+    progress: Callable[[str], None],
+) -> Outcome:
+    """Compare the answers of the netlist for `board` that is `network` with the reference."""
+    started_s = time.monotonic()
+    found = table_estimate(network, board)
+    chip = VerilatedChip(netlist_library(board, design_for(network, board.name), folder, progress))
+    progress(f"Inferring with the netlist for {board.name}")
+    with Running(chip) as running:
+        inputs = sample_images(network, images)
+        answered = compare_tables(running, network, found.latency_cycles, inputs)
+    return Outcome(
+        f"netlist for {board.device}, {network.name}, {found.chip.core}",
+        "the reference",
+        f"{answered.images} images",
+        time.monotonic() - started_s,
+        answered.cycles,
+        answered.disagreement,
+    )
 
 
 def checked(

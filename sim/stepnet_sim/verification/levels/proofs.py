@@ -15,8 +15,9 @@ from amaranth.lib import crc  # pyright: ignore[reportAttributeAccessIssue] - no
 from amaranth.lib.wiring import Component
 
 from stepnet.link.serial_line import MIN_DIVISOR
-from stepnet_hdl.blocks import popcount
+from stepnet_hdl.blocks import parallel_counter, popcount
 from stepnet_hdl.cores.engine import datapath
+from stepnet_hdl.cores.pipeline import largest_count, table_layer
 from stepnet_hdl.link import answers, cobs, endpoint, frames, packet_buffer, uart
 from stepnet_sim.verification import broken_blocks
 from stepnet_sim.verification.combinational import paths_from_ready
@@ -29,6 +30,11 @@ from stepnet_sim.verification.harnesses.cobs import (
 )
 from stepnet_sim.verification.harnesses.crc import StartsAnew, TakesAByte
 from stepnet_sim.verification.harnesses.datapath import DecidesANeuron
+from stepnet_sim.verification.harnesses.pipeline import (
+    CountsWithAdders,
+    FindsTheLargest,
+    LooksEveryTableUp,
+)
 from stepnet_sim.verification.harnesses.popcount import CountsEveryWord
 from stepnet_sim.verification.harnesses.streams import KeepsOffers
 from stepnet_sim.verification.ladder import Outcome
@@ -74,6 +80,39 @@ def _decision(
         mutants=mutants,
         quick=quick,
     )
+
+
+_PIPELINE_STAGES = (
+    Proof(
+        "layer of 40 look-up tables",
+        "table >> address & 1",
+        partial(LooksEveryTableUp, 40),
+        3,
+        unbounded=True,
+        mutants=(Mutant(table_layer, broken_blocks.AddressesBackwards),),
+        quick=True,
+    ),
+    *(
+        Proof(
+            f"parallel counter of {width} bits",
+            "the sum of the bits",
+            partial(CountsWithAdders, width),
+            depth,
+            unbounded=True,
+            mutants=(Mutant(parallel_counter, broken_blocks.CountsTwoOfThree),),
+            quick=width == 8,
+        )
+        for width, depth in ((8, 7), (13, 9))
+    ),
+    Proof(
+        "largest of 5 counts of up to 12",
+        "the first row whose count leads over its threshold by the most",
+        partial(FindsTheLargest, (2, 0, 3, 0, 1), 12),
+        13,
+        unbounded=True,
+        mutants=(Mutant(largest_count, broken_blocks.LastOnATie),),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -167,6 +206,7 @@ ALL = (
     _decision(8, 8, _MARGIN_WRAPS, _NEGATES_WITHOUT_CARRY),
     _decision(24, 4, _NEGATES_WITHOUT_CARRY),
     _decision(8, 3, Mutant(datapath, broken_blocks.SecondNeuronSeesTheFirst), pe=2),
+    *_PIPELINE_STAGES,
     *(
         Proof(
             f"COBS decoder, packets of 0 to {max_bytes} bytes",

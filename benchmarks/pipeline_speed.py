@@ -1,0 +1,163 @@
+"""Sites and frequency of the pipeline on its own, placed and routed on an ECP5 of speed grade 6.
+
+    python benchmarks/pipeline_speed.py [--only NAME] [--seeds N] [--json]
+
+The whole core of a shipped network, from its pixels to its character register, takes an image in
+every cycle. A register stands at each of its pins, the pixels' in one long shift register, because
+a part has not as many pins as an image has pixels; these take no look-up tables. Sites are those
+of nextpnr's TRELLIS_COMB, which a carry takes, too. Accuracies are those of the cards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet import LutNetwork
+from stepnet.networks.shipped import load_lut_network
+from stepnet_hdl.cores.pipeline.table_pipeline import TablePipeline
+from stepnet_hdl.flow.tools import find_flow_tool
+from stepnet_hdl.flow.verilog import to_rtlil
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network on a part; `clock_hz` is what nextpnr tries to reach."""
+
+    network: str
+    part: str
+    clock_hz: int
+
+
+CASES = (
+    Case("digits-lut-compact", "LFE5U-25F", 300_000_000),
+    Case("digits-lut", "LFE5U-25F", 300_000_000),
+    Case("digits-lut-large", "LFE5U-25F", 300_000_000),
+    Case("ascii-lut", "LFE5U-85F", 250_000_000),
+)
+
+PART_OPTIONS = {"LFE5U-25F": ("--25k",), "LFE5U-85F": ("--85k", "--router", "router2")}
+OPTIONS = ("--lpf-allow-unconstrained", "--package", "CABGA381", "--speed", "6")
+SYNTHESIS = "read_rtlil top.il; synth_ecp5 -top top -nowidelut -json top.json"
+
+
+class BetweenRegisters(wiring.Component):
+    """A `TablePipeline` whose pixels shift through a register, and few pins."""
+
+    pixel: Signal
+    """1 bit, in: enters the register of pixels."""
+    valid: Signal
+    """1 bit, in: what is in the register in the next cycle is an image."""
+    character: Signal
+    """8 bits, out: the character register."""
+    character_valid: Signal
+    """1 bit, out: `character` is new."""
+
+    def __init__(self, network: LutNetwork) -> None:
+        self._core = TablePipeline(network)
+        self.latency_cycles = self._core.latency_cycles
+        self._used = [int(pixel) for pixel in network.pixels_used]
+        super().__init__(
+            {"pixel": In(1), "valid": In(1), "character": Out(8), "character_valid": Out(1)}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Shift the pixels that are used, one a cycle."""
+        m = Module()
+        m.submodules.core = core = self._core
+        pixels = Signal(len(self._used), reset_less=True)
+        valid = Signal()
+        m.d.sync += [pixels.eq(Cat(self.pixel, pixels)), valid.eq(self.valid)]
+        for place, pixel in enumerate(self._used):
+            m.d.comb += core.pixels[pixel].eq(pixels[place])
+        m.d.comb += [
+            core.valid.eq(valid),
+            self.character.eq(core.character),
+            self.character_valid.eq(core.character_valid),
+        ]
+        return m
+
+
+def results(case: Case, seeds: range) -> Iterator[dict[str, Any]]:
+    """What came out for each seed."""
+    network = load_lut_network(case.network)
+    with tempfile.TemporaryDirectory(prefix="stepnet-") as name:
+        folder = Path(name)
+        platform = SimpleNamespace(device=case.part)
+        top = BetweenRegisters(network)
+        (folder / "top.il").write_text(to_rtlil(top, "top", platform))
+        _run([find_flow_tool("yosys").path, "-q", "-p", SYNTHESIS], folder)
+        for seed in seeds:
+            command = [
+                find_flow_tool("nextpnr-ecp5").path,
+                *(*OPTIONS, *PART_OPTIONS[case.part]),
+                *("--json", "top.json", "--seed", str(seed), "--report", "report.json"),
+                *("--freq", str(case.clock_hz / 1e6), "--timing-allow-fail", "-q"),
+            ]
+            _run(command, folder)
+            found = json.loads((folder / "report.json").read_text())
+            yield _result(case, network, top.latency_cycles, seed, found)
+
+
+def _result(
+    case: Case, network: LutNetwork, latency_cycles: int, seed: int, found: dict[str, Any]
+) -> dict[str, Any]:
+    (clock,) = found["fmax"].values()
+    used = {kind: count["used"] for kind, count in found["utilization"].items()}
+    slowest = [
+        f"{step['to']['cell']} ({step['delay']:.2f} ns)"
+        for step in found["critical_paths"][0]["path"]
+    ]
+    return {
+        "network": case.network,
+        "part": case.part,
+        "seed": seed,
+        "sites": used["TRELLIS_COMB"],
+        "flip_flops": used["TRELLIS_FF"],
+        "frequency_mhz": round(clock["achieved"], 1),
+        "latency_cycles": latency_cycles,
+        "accuracy": float(network.card["accuracy"].split()[0]),
+        "slowest": " > ".join(slowest),
+    }
+
+
+def _run(command: list[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        told = (done.stdout + done.stderr)[-2000:]
+        raise SystemExit(f"{command[0]} ended with {done.returncode}:\n{told}")
+
+
+def main() -> None:
+    """Print a line per network and seed, or one JSON object."""
+    parser = argparse.ArgumentParser(description="Size and frequency of the pipeline.")
+    parser.add_argument("--only", default="", help="the network of this name")
+    parser.add_argument("--seeds", type=int, default=1, help="place-and-route seeds, from 1 on")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    found: list[dict[str, Any]] = []
+    for case in CASES:
+        if arguments.only in ("", case.network):
+            for result in results(case, range(1, arguments.seeds + 1)):
+                found.append(result)
+                if not arguments.json:
+                    print(
+                        ", ".join(f"{name} {value}" for name, value in result.items()), flush=True
+                    )
+    if arguments.json:
+        print(json.dumps({"pipelines": found}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a pipeline is made of: the core that is one network of look-up tables."""
