@@ -233,8 +233,9 @@ def test_a_network_larger_than_any_is_neither_read_nor_written(tmp_path):
         f"The network file {str(path)!r} would take 256 MiB of memory, and a network takes at most "
         "32 MiB; fetch a fresh copy."
     )
-    weights = np.ones((7, 5 << 20), np.int8)
-    network = Network("large", (Layer(weights, np.zeros(7, int)),), 1, 5 << 20)
+    hidden = Layer(np.ones((140, 1 << 18), np.int8), np.zeros(140, int))
+    last = Layer(np.ones((7, 140), np.int8), np.zeros(7, int))
+    network = Network("large", (hidden, last), 512, 512)
     with pytest.raises(NetworkError) as caught:
         network.save(path)
     assert str(caught.value) == (

@@ -1,6 +1,7 @@
 """Files that are no networks, or none that integers can follow: one sentence each."""
 
 import pickle
+import re
 import resource
 import zipfile
 
@@ -11,10 +12,12 @@ from onnx import TensorProto, helper
 
 import stepnet
 from onnx_graphs import Graph
+from stepnet import Layer, Network
 from stepnet.errors import FormatError
 from stepnet.formats.importing import Options, import_file, import_onnx
 from stepnet.formats.onnx_file import MAX_BYTES, MIB
 from stepnet.formats.onnx_graph import SUPPORTED
+from stepnet.formats.qonnx_export import write_qonnx
 
 
 def refusal(path, **options):
@@ -113,6 +116,22 @@ def test_missing_empty_and_damaged_files(tmp_path):
     for length in (10, len(whole) // 3, len(whole) - 200):
         damaged.write_bytes(whole[:length])
         assert str(damaged) in refusal(damaged) or "tensor" in refusal(damaged)
+
+
+def test_attributes_that_are_none_and_names_that_a_terminal_obeys(tmp_path):
+    layer = Layer(np.ones((7, 4), dtype=int), np.zeros(7, dtype=int))
+    path = write_qonnx(Network("odd", (layer,), 2, 2), tmp_path / "odd.onnx")
+    model = onnx.load(path)
+    (chooser,) = [node for node in model.graph.node if node.op_type == "ArgMax"]
+    for attribute in chooser.attribute:
+        attribute.type = TensorProto.UNDEFINED
+    onnx.save(model, path)
+    assert re.fullmatch(
+        rf"The graph in {str(path)!r} is damaged \(.+\); export it again\.", refusal(path)
+    )
+    chooser.op_type = "Bad\x1b[2J"
+    onnx.save(model, path)
+    assert r"(Bad\x1b[2J)" in refusal(path)
 
 
 def test_a_folder_is_no_file(tmp_path):

@@ -108,8 +108,8 @@ NETWORK_REFUSALS = {
         "An image of 0 x 3 pixels is empty; height and width are at least 1.",
     ),
     "too large an image": (
-        {"height": 256, "width": 257},
-        "An image of 256 x 257 pixels is more than a network reads; take one of at most 65,536 "
+        {"height": 512, "width": 513},
+        "An image of 512 x 513 pixels is more than a network reads; take one of at most 262,144 "
         "pixels.",
     ),
     "ink threshold": (

@@ -1,6 +1,7 @@
 """The commands `train` and `evaluate`, from a data file to a measured network."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,12 @@ def test_an_output_folder_that_is_missing_is_named_before_training(bars, tmp_pat
         f"There is no folder {str(tmp_path / 'absent')!r}; "
         "name an --output in a folder that exists."
     )
+
+
+def test_an_output_that_is_a_device_is_refused_before_training(bars):
+    with pytest.raises(TrainingError) as caught:
+        run(*small_training(bars, "--output", os.devnull))
+    assert str(caught.value) == f"The output {os.devnull!r} is no file; name one with --output."
 
 
 def test_an_output_that_is_a_folder_is_refused_before_training(bars, tmp_path):

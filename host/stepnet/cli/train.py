@@ -156,6 +156,8 @@ def _check_output(path: Path, data: Path) -> None:
         )
     if path.is_dir():
         raise TrainingError(f"The output {str(path)!r} is a folder; name a file with --output.")
+    if path.exists() and not path.is_file():
+        raise TrainingError(f"The output {str(path)!r} is no file; name one with --output.")
     if not os.access(path.parent, os.W_OK):
         raise TrainingError(
             f"Nothing can be written to the folder {str(path.parent)!r}; "

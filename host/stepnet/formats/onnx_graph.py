@@ -27,6 +27,7 @@ from stepnet.formats.onnx_operators import (
     element_type,
 )
 from stepnet.formats.source import Array, Choice, Pixels, Signal, Source, capitalised
+from stepnet.printable import printable
 
 DOMAINS = (
     "",
@@ -90,7 +91,7 @@ class _Node:
 
     def refused(self, why: str) -> FormatError:
         """The error that begins with the node's name."""
-        return FormatError(f"{capitalised(self.label)} {why}.")
+        return FormatError(f"{printable(capitalised(self.label))} {why}.")
 
 
 def read_onnx(path: Path, *, cut: str | None = None) -> tuple[Source, dict[str, str]]:
@@ -102,7 +103,14 @@ def read_onnx(path: Path, *, cut: str | None = None) -> tuple[Source, dict[str, 
     """
     model = load_model(path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    return _Graph(model, path).source(cut), metadata
+    try:
+        return _Graph(model, path).source(cut), metadata
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+        # An attribute or a shape that is none, anywhere in the graph.
+        raise FormatError(
+            f"The graph in {str(path)!r} is damaged ({printable(str(error), 200)}); export it "
+            "again."
+        ) from error
 
 
 class _Graph:

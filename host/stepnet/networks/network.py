@@ -56,8 +56,8 @@ _ENTRIES: dict[str, type] = {
 }
 """What the header of a file holds of every network."""
 
-MOST_PIXELS = 1 << 16
-"""Of an image: 256 x 256, many times what any board takes. A file of some KiB could name more than
+MOST_PIXELS = 1 << 18
+"""Of an image: 512 x 512, many times what any board takes. A file of some KiB could name more than
 fits the memory."""
 
 
