@@ -11,9 +11,11 @@ from stepnet.cli import make_app
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.networks.network import Readout
 from stepnet.networks.random_networks import random_network
+from stepnet_hdl.cores.engine import engine
 from stepnet_sim.benches import coverage
 from stepnet_sim.cli import verify
 from stepnet_sim.verification import ladder
+from stepnet_sim.verification.broken_blocks import NegatesWithoutCarry
 from stepnet_sim.verification.code_coverage import read_counts
 from stepnet_sim.verification.first_difference import first_difference
 from stepnet_sim.verification.ladder import LEVELS, Outcome, level
@@ -105,9 +107,7 @@ def test_first_difference_names_layer_neuron_and_cycle():
     network = random_network(rng, *NETWORKS[0])
     image = rng.integers(0, 2, (1, 40)) == 1
     # Only the weights of the second layer have two planes, the upper of which counts negative.
-    with broken(
-        Mutant("stepnet_hdl.cores.engine.datapath", "Cat(adds, addend)", "Cat(C(1), addend)")
-    ):
+    with broken(Mutant(engine, NegatesWithoutCarry)):
         difference = first_difference(network, SHAPE, image)
     assert difference is not None
     assert difference.expected is not None
