@@ -204,7 +204,7 @@ def test_an_unknown_part_is_refused(tmp_path):
     with pytest.raises(DataError) as caught:
         split.part("validation")
     assert str(caught.value) == (
-        "There is no part 'validation' of a data set; choose train or test."
+        "There is no part 'validation' of a data set; choose train, test or all."
     )
 
 

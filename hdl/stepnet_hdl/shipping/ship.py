@@ -36,6 +36,7 @@ BOARDS = (
 )
 
 TABLE_NETWORKS = {
+    "icebreaker": "digits-lut-small",
     "icestick": "digits-lut-small",
     "icesugarnano": "digits-lut-small",
     "nandlandgo": "digits-lut-small",
