@@ -16,7 +16,7 @@ from stepnet.link import messages as protocol
 from stepnet.link.frames import FrameReader, decode_frame, encode_frame, window
 from stepnet.link.messages import Answer, Layout, Refusal, Request
 
-PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text()
 LAYOUTS = {
     name: getattr(protocol, name)
     for name in ("HEADER", "LOAD", "COMMIT", "INFER", "IDENTITY", "READING", "REFUSAL")

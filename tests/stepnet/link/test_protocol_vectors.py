@@ -20,7 +20,7 @@ from stepnet.link.frames import CRC_INITIAL, FrameReader, decode_frame, encode_f
 from stepnet.link.messages import Answer, Refusal, Request
 from stepnet.networks import reference
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "protocol.md").read_text()
 VECTORS = json.loads((DOCS / "protocol_vectors.json").read_text())
 

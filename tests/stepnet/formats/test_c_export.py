@@ -6,13 +6,13 @@ import subprocess
 
 import numpy as np
 import pytest
+from test_qonnx_export import random_network
 
 from stepnet import Layer, Network
 from stepnet.errors import FormatError
 from stepnet.formats.c_export import c_name, c_source, write_c
 from stepnet.networks import reference
 from stepnet.networks.shipped import load_network
-from test_qonnx_export import random_network
 
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
 WITHOUT_VECTORS = ("-DSTEPNET_TEST", "-U__SSE2__", "-U__AVX2__", "-U__AVX512F__", "-U__ARM_NEON")

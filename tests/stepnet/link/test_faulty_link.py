@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "faulty_link.py"
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "faulty_link.py"
 
 
 def test_every_image_is_answered_once_and_by_its_own_answer():
