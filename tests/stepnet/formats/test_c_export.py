@@ -6,8 +6,8 @@ import subprocess
 
 import numpy as np
 import pytest
-from test_qonnx_export import random_network
 
+from small_networks import network_of_random_shape
 from stepnet import Layer, Network
 from stepnet.errors import FormatError
 from stepnet.formats.c_export import c_name, c_source, write_c
@@ -43,7 +43,7 @@ def test_random_networks_read_as_the_reference_does(readout, flags, tmp_path):
     for seed in range(2):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        network = random_network(readout, seed)
+        network = network_of_random_shape(readout, seed)
         images = np.random.default_rng(seed).integers(0, 256, (300, 5, 7)).astype(np.uint8)
         read = compiled(network, folder, *flags)
         np.testing.assert_array_equal(read(images), reference.infer(network, images))
@@ -91,7 +91,7 @@ def test_all_test_images_of_mnist_are_read_as_the_reference_reads_them(name, mni
 
 
 def test_as_a_program_it_reads_from_standard_input(tmp_path):
-    network = random_network("bits", 0)
+    network = network_of_random_shape("bits", 0)
     images = np.random.default_rng(0).integers(0, 256, (20, 5, 7)).astype(np.uint8)
     program = tmp_path / "program"
     source = write_c(network, tmp_path / "network.c")
@@ -116,7 +116,7 @@ def test_the_heading_says_what_it_is_and_nothing_breaks_out_of_it():
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     path = tmp_path / "absent" / "network.c"
     with pytest.raises(FormatError) as caught:
-        write_c(random_network("bits", 0), path)
+        write_c(network_of_random_shape("bits", 0), path)
     assert str(caught.value) == (
         f"The C file cannot be written to {str(path)!r} (No such file or directory); name a file "
         "in a folder that exists and is writable."

@@ -1,7 +1,5 @@
 """Networks as QONNX files: the same codes in onnxruntime and in qonnx, and back bit for bit."""
 
-import itertools
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -10,6 +8,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 
 import stepnet
+from small_networks import network_of_random_shape
 from stepnet import Layer, Network
 from stepnet.errors import FormatError
 from stepnet.formats.importing import Options, import_onnx
@@ -18,35 +17,6 @@ from stepnet.networks import reference
 from stepnet.networks.shipped import load_network, names
 
 BATCH = 100
-
-
-def random_network(readout, seed):
-    """Three layers of random widths and bits of weight; some neurons never or always fire."""
-    random = np.random.default_rng(seed)
-    last = {"bits": int(random.integers(7, 9)), "tree": 15, "nearest": 5}[readout]
-    sizes = [35, *random.integers(3, 20, 2).tolist(), last]
-    layers = []
-    for n_in, n_out in itertools.pairwise(sizes):
-        bits = int(random.integers(1, 9))
-        half = 1 << bits - 1
-        shape = (n_out, n_in)
-        weights = (
-            random.choice([-1, 1], shape) if bits == 1 else random.integers(-half, half, shape)
-        )
-        thresholds = random.integers(-half, half + 1, n_out)
-        thresholds[0] = random.choice([-100_000, 100_000, 0])
-        layers.append(Layer(weights, thresholds, bits))
-    return Network(
-        "random",
-        tuple(layers),
-        height=5,
-        width=7,
-        ink_threshold=int(random.integers(0, 256)),
-        readout=readout,
-        alphabet="5x0Aé"[:5] if readout == "nearest" else "0123",
-        code_prefix="0011" if readout == "tree" else "",
-        card={"licence": "none at all", "ü": 'quotes " and \\'},
-    )
 
 
 def codes_by_both(network, images):
@@ -62,7 +32,7 @@ def codes_by_both(network, images):
 @pytest.mark.parametrize("readout", ["bits", "tree", "nearest"])
 @pytest.mark.parametrize("seed", range(4))
 def test_a_random_network_gives_the_same_codes_and_comes_back_bit_for_bit(readout, seed, tmp_path):
-    network = random_network(readout, seed)
+    network = network_of_random_shape(readout, seed)
     images = np.random.default_rng(seed).integers(0, 256, (BATCH, 5, 7)).astype(np.uint8)
     expected = reference.infer(network, images)
     for codes in codes_by_both(network, images):
@@ -87,7 +57,7 @@ def test_a_shipped_network_goes_through_qonnx_bit_for_bit(name, tmp_path):
 
 
 def test_a_file_takes_one_image_or_as_many_as_are_asked_for(tmp_path):
-    network = random_network("bits", 0)
+    network = network_of_random_shape("bits", 0)
     for batch, sizes in ((1, [1, 1, 5, 7]), (3, [3, 1, 5, 7]), (0, ["batch", 1, 5, 7])):
         path = write_qonnx(network, tmp_path / "network.onnx", batch)
         session = onnxruntime.InferenceSession(path)
@@ -101,7 +71,7 @@ def test_a_file_takes_one_image_or_as_many_as_are_asked_for(tmp_path):
 @pytest.mark.parametrize("readout", ["bits", "tree", "nearest"])
 def test_without_its_metadata_a_file_is_read_as_any_other(readout, tmp_path):
     """Then `bits` and `tree` become `nearest` with a row for every code."""
-    network = random_network(readout, 1)
+    network = network_of_random_shape(readout, 1)
     model = qonnx_model(network)
     model.ClearField("metadata_props")
     onnx.save(model, tmp_path / "network.onnx")
@@ -116,7 +86,7 @@ def test_without_its_metadata_a_file_is_read_as_any_other(readout, tmp_path):
 
 
 def test_another_name_and_alphabet_may_be_given(tmp_path):
-    network = random_network("nearest", 2)
+    network = network_of_random_shape("nearest", 2)
     path = write_qonnx(network, tmp_path / "network.onnx")
     found = import_onnx(path, Options(name="mine", alphabet="abcde")).network
     assert (found.name, found.alphabet) == ("mine", "abcde")
@@ -126,7 +96,7 @@ def test_another_name_and_alphabet_may_be_given(tmp_path):
 @pytest.mark.parametrize("code", [-1, 256, 1 << 40])
 def test_a_code_that_is_no_character_is_refused(code, tmp_path):
     """Though all else in the file is as it was written."""
-    model = onnx.load(write_qonnx(random_network("tree", 0), tmp_path / "a.onnx"))
+    model = onnx.load(write_qonnx(network_of_random_shape("tree", 0), tmp_path / "a.onnx"))
     (table,) = [each for each in model.graph.initializer if each.name == "codes"]
     codes = onnx.numpy_helper.to_array(table).copy()
     codes[0] = code
@@ -137,7 +107,7 @@ def test_a_code_that_is_no_character_is_refused(code, tmp_path):
 
 
 def test_the_leaves_of_a_tree_are_the_codes_that_a_walk_ends_at():
-    network = random_network("tree", 0)
+    network = network_of_random_shape("tree", 0)
     wanted, codes = leaves(network)
     rows = np.random.default_rng(0).integers(0, 2, (50, 15)).astype(np.uint8)
     right = (wanted[np.newaxis] == 2 * rows[:, np.newaxis, :].astype(int) - 1).sum(axis=2)
@@ -161,7 +131,7 @@ def test_a_threshold_that_float32_cannot_hold_is_refused(tmp_path):
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     path = tmp_path / "absent" / "network.onnx"
     with pytest.raises(FormatError) as caught:
-        write_qonnx(random_network("bits", 0), path)
+        write_qonnx(network_of_random_shape("bits", 0), path)
     assert str(caught.value) == (
         f"The QONNX file cannot be written to {str(path)!r} (No such file or directory); name a "
         "file in a folder that exists and is writable."
