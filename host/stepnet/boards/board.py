@@ -44,6 +44,7 @@ class Board:
     broke in the middle of a stream may take to come back.
     where: how the board is named in errors.
     reopen: opens the link again after it broke. Without it, a board whose link broke is lost.
+    progress: is told, in a sentence without a full stop, when a network is loaded over another.
 
     Raises NetworkError if the network does not fit (nothing is loaded then), BoardError if the
     board has another protocol version or core or, without `network`, holds none of the shipped
@@ -60,8 +61,9 @@ class Board:
         *,
         where: str = "link",
         reopen: Callable[[], Link] | None = None,
+        progress: Callable[[str], None] | None = None,
     ) -> None:
-        self._session = Session(link, network, timeout_s, where, reopen)
+        self._session = Session(link, network, timeout_s, where, reopen, progress)
 
     @property
     def identity(self) -> Identity:
@@ -190,7 +192,8 @@ def open_board(
     broke in the middle of a stream may take to come back.
     baud: bits per second on the wire.
     uart: drive the virtual board at its serial pins, instead of the bytes behind them.
-    progress: is told, in a sentence without a full stop, what takes long.
+    progress: is told, in a sentence without a full stop, what takes long, and which network is
+        loaded over which.
 
     Raises NetworkError, and what `Board` and `link.open_link` raise.
     """
@@ -208,4 +211,11 @@ def open_board(
             progress=progress,
         )
 
-    return Board(open_it(), network, timeout_s, where=without_token(where), reopen=open_it)
+    return Board(
+        open_it(),
+        network,
+        timeout_s,
+        where=without_token(where),
+        reopen=open_it,
+        progress=progress,
+    )

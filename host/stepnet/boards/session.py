@@ -46,8 +46,10 @@ class Session:
         timeout_s: float,
         where: str,
         reopen: Callable[[], Link] | None,
+        progress: Callable[[str], None] | None = None,
     ) -> None:
         self._where = where
+        self._progress = progress
         self._reopen = reopen
         self._closed = False
         self.generation = 0
@@ -94,6 +96,8 @@ class Session:
             )
         image = self._missing(network)
         if image is not None:
+            if self._identity.loaded and self._progress is not None:
+                self._progress(self._replacement(network))
             try:
                 self._send(image)
             except BaseException:
@@ -101,6 +105,13 @@ class Session:
                 raise
             self.exchange.in_doubt = False
         self._network = network
+
+    def _replacement(self, network: BoardNetwork) -> str:
+        """What a load replaces, in a sentence without a full stop."""
+        held = shipped_network(self._identity)
+        digest = f"{self._identity.digest:08x}"
+        name = repr(held.name) if held else f"a network that does not come with Stepnet ({digest})"
+        return f"Loading {network.name!r} over {name}, which the board at {self._where!r} held"
 
     def restore(self, timeout_s: float | None = None) -> None:
         """See who is there now, and load the network unless the board holds it.

@@ -18,7 +18,6 @@ from stepnet.cli.options import (
     BaudOption,
     BoardOption,
     JsonOption,
-    NetworkOption,
     TimeoutOption,
     UartOption,
     check_overwrites_nothing,
@@ -37,6 +36,9 @@ if TYPE_CHECKING:
 
 PICTURES_AT_ONCE = 32
 """How many pictures are read before they are inferred together; no more are kept."""
+
+HELD = "held"
+"""Stands for the network that the board holds."""
 
 BATCH_S = 0.2
 """How long pictures are read before they are inferred, even if they are fewer."""
@@ -57,7 +59,12 @@ class InferOptions:
         bool, typer.Option("--text", help="Each picture is a line of separate characters.")
     ] = False
     board: BoardOption = "sim"
-    network: NetworkOption = "digits"
+    network: Annotated[
+        str,
+        typer.Option(
+            help="A shipped network, a .npz file, or held for the shipped one that the board holds."
+        ),
+    ] = "digits"
     output_format: Annotated[
         Format, typer.Option("--format", help="A line for each picture: text, jsonl or csv.")
     ] = Format.TEXT
@@ -99,7 +106,8 @@ def _infer(options: InferOptions) -> None:
             "give one of them.",
             param_hint="--format",
         )
-    network = load_board_network(options.network)
+    board = _open(options, None) if options.network == HELD else None
+    network = board.network if board else load_board_network(options.network)
     refused: list[ImageError] = []
 
     def refuse(error: ImageError) -> None:
@@ -118,8 +126,10 @@ def _infer(options: InferOptions) -> None:
     batches = _batches(pictures)
     first = next(batches, None)
     if first is None:
+        if board:
+            board.close()
         raise typer.Exit(2)
-    board = _open(options, network)
+    board = board or _open(options, network)
     write = result_writer(options.output_format, options.json_output, options.board, network)
     # Lines on the same terminal show well enough how far it is.
     counted = sys.stderr.isatty() and (options.json_output or not sys.stdout.isatty())
@@ -138,7 +148,7 @@ def _infer(options: InferOptions) -> None:
 infer = declared.command("infer", InferOptions, _infer)
 
 
-def _open(options: InferOptions, network: BoardNetwork) -> Board:
+def _open(options: InferOptions, network: BoardNetwork | None) -> Board:
     from stepnet.boards.board import open_board
 
     with Progress() as progress:

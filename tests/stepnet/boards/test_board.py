@@ -189,6 +189,21 @@ def test_a_network_that_is_there_is_not_loaded_again():
     assert board_peer.requests == [Request.IDENTIFY, *[Request.INFER] * len(IMAGES)]
 
 
+def test_what_a_load_replaces_is_said():
+    other = small_network(seed=7, sizes=(60, 33, 20, 7), height=6, name="other")
+    digest = memory_image(NETWORK, Peer().shape).digest
+    said = []
+    with serving(Peer()) as where:
+        open_board(where, NETWORK, progress=said.append).close()
+        open_board(where, NETWORK, progress=said.append).close()
+        assert said == []
+        open_board(where, other, progress=said.append).close()
+    assert said == [
+        f"Loading 'other' over a network that does not come with Stepnet ({digest:08x}), which the "
+        f"board at {where!r} held"
+    ]
+
+
 def test_another_network_is_loaded():
     other = small_network(seed=7, sizes=(60, 33, 20, 7), height=6, name="other")
     images = images_for(other, 10)

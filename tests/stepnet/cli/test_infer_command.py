@@ -423,3 +423,31 @@ def test_what_a_folder_holds_of_other_formats_is_left_out(infer, folder):
     exit_code, out, err = infer(folder)
     assert (exit_code, err) == (0, "")
     assert out == "".join(map(line, pictures_in(folder)))
+
+
+# The network that a board holds
+
+
+def test_the_network_that_the_board_holds_is_kept_or_named(monkeypatch, capsys):
+    path, character = sample_pictures()[0]
+
+    def run(where, network):
+        words = ["stepnet", "infer", str(path), "--board", where, "--network", network]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, *capsys.readouterr()
+
+    with serving(Peer(EngineShape(64, 1024, 16384, 2048))) as where:
+        code, _, stderr = run(where, "held")
+        assert (code, stderr) == (
+            1,
+            f"stepnet: The board at {where!r} holds no network; name one for it: a shipped one, or "
+            "a .npz file.\n",
+        )
+        assert run(where, "digits")[2] == ""
+        code, stdout, stderr = run(where, "held")
+        assert (code, stderr) == (0, "")
+        assert f"'{character}'" in stdout
+        code, _, stderr = run(where, "letters")
+        assert stderr == f"Loading 'letters' over 'digits', which the board at {where!r} held.\n"
