@@ -3,7 +3,7 @@
     python benchmarks/estimate_table.py [--build [ROW ...]] [--route] [--json]
 
 What was built is in benchmarks/estimate_table.json, and the page is written from there in a second.
---build builds rows anew, all or those with these numbers: synthesis and nextpnr's packing, after
+--build builds rows anew, all or those with these numbers, a new row last: synthesis and nextpnr's packing, after
 which all that nextpnr counts is final; a row takes a minute or two. With --route they are also
 placed and routed, for their frequency, which takes up to ten minutes more for the largest.
 """
@@ -224,19 +224,6 @@ ROWS = (
     ),
     ("tangnano9k", _shape(16, 4, 1, weight_words=4096, parameter_words=1024)),
     (
-        "tangnano9k",
-        _shape(
-            40,
-            6,
-            2,
-            max_inputs=1000,
-            weight_words=512,
-            parameter_words=512,
-            weight_memory="registered",
-        ),
-    ),
-    ("tangnano9k", _shape(256, 1, 1, weight_words=1024, parameter_words=512)),
-    (
         "tangprimer20k",
         _shape(
             72,
@@ -248,7 +235,6 @@ ROWS = (
             weight_memory="registered",
         ),
     ),
-    ("tangprimer20k", _shape(32, 32, 8, weight_words=512, parameter_words=512)),
     (
         "tangprimer20k",
         _shape(
@@ -256,18 +242,6 @@ ROWS = (
             weight_words=1024,
             parameter_words=512,
             overlap_neurons=256,
-            weight_memory="registered",
-        ),
-    ),
-    (
-        "tangprimer25k",
-        _shape(
-            72,
-            8,
-            2,
-            max_inputs=1008,
-            weight_words=1024,
-            parameter_words=512,
             weight_memory="registered",
         ),
     ),
@@ -282,7 +256,6 @@ ROWS = (
             weight_memory="registered",
         ),
     ),
-    ("tangprimer25k", _shape(32, 32, 8, weight_words=512, parameter_words=512)),
 )
 """Boards, and the engines that are built for them."""
 
@@ -435,15 +408,12 @@ def main() -> None:
     parser.add_argument("--route", action="store_true", help="place and route what is built")
     parser.add_argument("--json", action="store_true", help="print JSON, and leave the page alone")
     arguments = parser.parse_args()
-    built: list[dict[str, Any] | None] = []
-    if BUILT.exists():
-        built = json.loads(BUILT.read_text())
-    built += [None] * (len(ROWS) - len(built))
+    built: list[dict[str, Any]] = json.loads(BUILT.read_text())
     if arguments.build is not None:
         for number in arguments.build or range(len(ROWS)):
-            built[number] = build(*ROWS[number], route=arguments.route)
+            built[number : number + 1] = [build(*ROWS[number], route=arguments.route)]
             write_text(BUILT, json.dumps(built, indent=1) + "\n")
-    rows = [compared(row) for row in built if row is not None]
+    rows = [compared(row) for row in built]
     if arguments.json:
         print(json.dumps({"rows": rows}))
     else:

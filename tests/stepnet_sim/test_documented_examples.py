@@ -111,7 +111,7 @@ NAMES = sorted(
         for name in re.findall(
             r"(?<![\w./-])stepnet(?:_hdl|_sim)?(?:\.[A-Za-z_]\w*)+", page.read_text()
         )
-        if not name.endswith((".bin", ".bit", ".npz", ".commands", ".recorders"))
+        if not name.endswith((".bin", ".bit", ".npz", ".log", ".commands", ".recorders"))
     }
 )
 """Dotted names of modules and of what is in them."""

@@ -29,6 +29,7 @@ class RamKind:
     cost: of one RAM, in the unit of `ram_mapping.MUX_COST`.
     reset_cost: of logic that resets the register behind what is read, where the RAM cannot.
     rams_at_widest: how many RAMs nextpnr makes of one at the widest shape.
+    scales_with_width: a RAM of whose word only a part is used costs only that part.
     """
 
     shapes: tuple[tuple[int, int], ...]
@@ -36,6 +37,7 @@ class RamKind:
     cost: int
     reset_cost: int = 0
     rams_at_widest: int = 1
+    scales_with_width: bool = False
 
     @property
     def widest_bits(self) -> int:

@@ -51,7 +51,8 @@ def _mappings(family: Family, width: int, depth: int) -> Iterator[tuple[float, R
             byte_bits = min(kind.byte_bits, word_bits)
             banks = -(-depth // words)
             rams = -(-banks * -(-width // byte_bits) * byte_bits // word_bits)
-            cost = kind.cost * rams
+            used = banks * width / word_bits if kind.scales_with_width else rams
+            cost = kind.cost * used
             if banks > 1:
                 cost += MUX_COST * (width * (banks - 1) + banks)
             if word_bits == kind.widest_bits:

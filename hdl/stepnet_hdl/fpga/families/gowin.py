@@ -241,12 +241,12 @@ GW1N = Family(
     block_ram=RamKind(
         ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512)), byte_bits=9, cost=128
     ),
-    lut_ram=RamKind(((4, 16),), byte_bits=4, cost=4),
+    lut_ram=RamKind(((4, 16),), byte_bits=4, cost=4, scales_with_width=True),
     luts_per_lut_ram=6,
     solve_pll=rpll_solver(LITTLE_BEE_LIMITS),
     lut_costs=LutCosts(
         chip=2100,
-        word_bit=3.5,
+        word_bit=8,
         chain_bit=1,
         chain=0.5,
         delay=1,  # takes a LUT that passes its input through
@@ -273,7 +273,7 @@ GW2A = dataclasses.replace(
     name="GW2A",
     synthesis_target=("-family", "gw2a"),
     solve_pll=rpll_solver(ARORA_LIMITS),
-    speeds={"GW2A*": Speed(base_ns=8.4, doubling_ns=0.2)},
+    speeds={"GW2A*": Speed(base_ns=3.9, doubling_ns=0.2)},
 )
 
 GW5A = dataclasses.replace(
@@ -286,5 +286,5 @@ GW5A = dataclasses.replace(
     lut_ram=None,
     luts_per_lut_ram=0,
     solve_pll=PllA.solve,
-    speeds={"GW5A*": Speed(base_ns=8.4, doubling_ns=0.2)},
+    speeds={"GW5A*": Speed(base_ns=3.95, doubling_ns=0.55)},
 )
