@@ -4,8 +4,8 @@
 
 What was built is in benchmarks/estimate_table.json, and the page is written from there in a second.
 --build builds rows anew, all or those with these numbers, a new row last: synthesis and nextpnr's
-packing, after which all that nextpnr counts is final; a row takes a minute or two.
-With --route they are also placed and routed, for their frequency, which takes up to ten minutes more.
+packing, after which all that nextpnr counts is final; a row takes a minute or two. With --route
+they are also placed and routed, for their frequency, which takes up to ten minutes more.
 """
 
 from __future__ import annotations
