@@ -86,6 +86,7 @@ def placed_for(
     wanted = placing_of(network)
     if placed or (placed is None and wanted is None):
         return dataset
+    _check_values(dataset)
     size = network.height, network.width
     if placed is None and dataset.images.shape[1:] == size and placing_in(dataset.images) == wanted:
         return dataset
@@ -108,6 +109,8 @@ def placed_to_learn(
 
     Raises DataError as `placed_for` does.
     """
+    if not placed:
+        _check_values(dataset)
     found = None if placed is False else placing_in(dataset.images)
     if placed or found is not None or (placed is None and not _on_paper(dataset.images)):
         return dataset, found
@@ -121,6 +124,16 @@ def placed_to_learn(
     return _placed(dataset, (height, width), wanted, every, anyhow=True), wanted
 
 
+def _check_values(dataset: Dataset) -> None:
+    """Raise DataError unless the grey values use their range."""
+    most = int(dataset.images.max())
+    if most < MIN_CONTRAST:
+        raise DataError(
+            f"The grey values of the data set go up to {most} only, where 255 is full ink; "
+            f"multiply them by {255 // max(most, 1)} first."
+        )
+
+
 def _placed(
     dataset: Dataset,
     size: tuple[int, int],
@@ -132,12 +145,6 @@ def _placed(
     """The characters that `which` says placed; those that lie as they should only if `anyhow`. The
     other images are empty.
     """
-    most = int(dataset.images.max())
-    if most < MIN_CONTRAST:
-        raise DataError(
-            f"The grey values of the data set go up to {most} only, where 255 is full ink; "
-            f"multiply them by {255 // max(most, 1)} first."
-        )
     heights = _capital_heights(dataset) if placing is Placing.UNIPEN else None
     images = np.zeros((len(dataset), *size), dtype=np.uint8)
     for number in np.flatnonzero(which):

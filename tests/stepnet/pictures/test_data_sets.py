@@ -106,6 +106,11 @@ def test_grey_values_of_another_range_are_refused(digits):
     )
 
 
+def test_images_of_zeros_and_ones_are_not_learned():
+    with pytest.raises(DataError, match="go up to 1 only"):
+        placed_to_learn(Dataset(np.uint8(IMAGES > 127), LABELS))
+
+
 def test_other_pictures_are_learned_as_they_are():
     striped = Dataset(np.roll(IMAGES, 14, axis=2), LABELS)  # ink at the border
     assert placed_to_learn(striped) == (striped, None)
