@@ -123,6 +123,9 @@ SHAPES = {
 }
 """By SIMD and PE; those with more than 288 kbit of weights have several neighbourhoods."""
 
+WIDE = 256
+"""Weights per cycle from which on an engine counts as wide."""
+
 
 @pytest.mark.parametrize(
     "number",
@@ -141,13 +144,15 @@ def test_engine_equals_reference(number):
         random_network(rng, sizes, weight_bits, readout=Readout(readout))
         for sizes, weight_bits, readout in NETWORKS[number % 3 :: 3]
     ]
+    # The third image takes the buffer of the first; wide engines take their time to interpret.
+    count = 3 if shape.simd * shape.pe <= WIDE else 2
     found, expected = [], []
 
     async def drive(ctx):
         for network in networks:
             await load_network(ctx, engine, network)
             for cycles_per_byte in (1, 40):
-                images = random_images(rng, network, 3)
+                images = random_images(rng, network, count)
                 for pixels in packed(network, images):
                     await send_pixels(ctx, engine, pixels, cycles_per_byte)
                     reading = await take_reading(ctx, engine)
