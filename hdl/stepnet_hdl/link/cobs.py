@@ -101,6 +101,8 @@ class CobsEncoder(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
+        """Gather a packet, then send it. It is one function because both halves share the memory
+        and the registers that point into it."""
         m = Module()
 
         # Like the storage of a `PacketBuffer`: no word is read in the cycle in which it is written.

@@ -66,6 +66,8 @@ class Preview(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
+        """Follow the bytes of a frame. It is one function because it is one state machine: each of
+        its states hands on to the next what the few registers in front of them hold."""
         m = Module()
         # Registered, because all of it comes from far and goes far.
         free, cancel, dropped = Signal(), Signal(), Signal()

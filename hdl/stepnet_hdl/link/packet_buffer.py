@@ -123,6 +123,8 @@ class PacketBuffer(wiring.Component):
         reads: Signal,
         busy: Signal,
     ) -> None:
+        """Write frames and their lengths. It is one function because each of its registers depends
+        on most of the others: a part of it would take as many arguments as it has lines."""
         frame = self.frames.p
         receiving = Signal()
         ends = receiving & self.frames.valid & frame.end
