@@ -12,6 +12,7 @@ from PIL import Image
 
 import peer
 from peer import CLOCK_HZ, CYCLES, MARGIN, Peer, serving
+from readings import codes, taken_until_error
 from small_networks import images_for, small_network
 from stepnet.boards.board import Board, Reading, open_board
 from stepnet.boards.loading import LOAD_ATTEMPTS
@@ -43,21 +44,6 @@ CODES = reference.infer(NETWORK, IMAGES).tolist()
 SHAPE = Peer().shape
 LOAD = [Request.CLEAR, Request.LOAD, Request.LOAD, Request.COMMIT]
 """How `NETWORK` is loaded: parameters and weights fit one message each."""
-
-
-def codes(readings):
-    return [reading.code for reading in readings]
-
-
-def taken_until_error(readings):
-    """The codes that came before the error, and the error."""
-    taken = []
-    try:
-        for reading in readings:
-            taken.append(reading.code)
-    except Exception as error:
-        return taken, error
-    raise AssertionError("no error came")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 
 import peer
 from peer import HangUpError, serving
+from readings import codes, taken_until_error
 from small_networks import small_network
 from stepnet.boards import pool
 from stepnet.boards.board import open_board
@@ -88,21 +89,6 @@ class Held(Peer):
             answers += b"".join(map(super().answer, self.waiting))
             self.waiting.clear()
         return answers
-
-
-def codes(readings):
-    return [reading.code for reading in readings]
-
-
-def taken_until_error(readings):
-    """The codes that came before the error, and the error."""
-    taken = []
-    try:
-        for reading in readings:
-            taken.append(reading.code)
-    except Exception as error:
-        return taken, error
-    raise AssertionError("no error came")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
+from core_ports import cancel, take
 from stepnet.networks import lut
 from stepnet.networks.lut import Counts, LutLayer, LutNetwork
 from stepnet.networks.network import Readout
@@ -73,25 +74,6 @@ async def send(ctx, core, image, count=IMAGE_BYTES):
             await ctx.tick().until(core.pixels.ready)
             assert ctx.get(core.last_pixels) == (number == IMAGE_BYTES - 2)
     ctx.set(core.pixels.valid, 0)
-
-
-async def cancel(ctx, core):
-    ctx.set(core.cancel, 1)
-    await ctx.tick()
-    ctx.set(core.cancel, 0)
-
-
-async def take(ctx, core):
-    """The next reading, and how many cycles after now it is offered."""
-    cycles = 0
-    while not ctx.get(core.readings.valid):
-        await ctx.tick()
-        cycles += 1
-    reading = ctx.get(core.readings.payload)
-    ctx.set(core.readings.ready, 1)
-    await ctx.tick()
-    ctx.set(core.readings.ready, 0)
-    return reading, cycles
 
 
 @pytest.mark.parametrize("layers", [1, 3])
