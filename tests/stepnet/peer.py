@@ -191,17 +191,24 @@ class BuiltIn(Resetting):
 
 
 class Refusing(Peer):
-    """Refuses the first `times` requests of one kind."""
+    """Refuses the first `times` requests of one kind.
 
-    def __init__(self, kind, reason, times=1_000_000):
+    together: refusals wait until so many of these requests have come.
+    """
+
+    def __init__(self, kind, reason, times=1_000_000, together=1):
         super().__init__()
-        self.kind, self.reason, self.times = kind, reason, times
+        self.kind, self.reason, self.times, self.together = kind, reason, times, together
+        self.waiting = b""
 
     def answer(self, payload):
         answer = super().answer(payload)
         if payload[0] == self.kind and self.times:
             self.times -= 1
-            return refusal(protocol.HEADER.unpack(payload)["sequence"], self.reason)
+            self.waiting += refusal(protocol.HEADER.unpack(payload)["sequence"], self.reason)
+            if self.requests.count(self.kind) < self.together:
+                return b""
+            answer, self.waiting = self.waiting, b""
         return answer
 
 

@@ -1099,9 +1099,10 @@ AGAIN = "; open it again, and if that does not help, build its bitstream with th
     ],
 )
 def test_refusals_on_opening(kind, reason, sentence):
-    board_peer = peer.Refusing(kind, reason)
+    in_flight = 1 + (kind == Request.LOAD)
+    board_peer = peer.Refusing(kind, reason, together=in_flight)
     assert sentence_on_opening(board_peer) == sentence + AGAIN
-    assert board_peer.requests.count(kind) == 1 + (kind == Request.LOAD)  # two were in flight
+    assert board_peer.requests.count(kind) == in_flight
 
 
 @pytest.mark.parametrize(
