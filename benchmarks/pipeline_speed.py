@@ -49,7 +49,13 @@ CASES = (
 
 PART_OPTIONS = {"LFE5U-25F": ("--25k",), "LFE5U-85F": ("--85k", "--router", "router2")}
 OPTIONS = ("--lpf-allow-unconstrained", "--package", "CABGA381", "--speed", "6")
-SYNTHESIS = "read_rtlil top.il; synth_ecp5 -top top -nowidelut -json top.json"
+SYNTHESIS = (
+    "read_rtlil top.il; synth_ecp5 -top top -nowidelut -run :map_ffs; "
+    "dfflegalize -cell $_DFF_?_ 01 -cell $_DFFE_??_ 01; "
+    "synth_ecp5 -top top -nowidelut -run map_ffs: -json top.json"
+)
+"""Registers are not reset by what is ANDed to their input, as Yosys would have it: the wire to the
+reset of an adder's register is longer than the one to its look-up table."""
 
 
 class BetweenRegisters(wiring.Component):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
+from stepnet.cores.engine.shape import CODE_BITS
+from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.cores.pipeline.structure import pipeline_structure
 from stepnet.cores.table_walk.contents import walk_shape
 from stepnet.errors import BuildError
@@ -105,6 +107,29 @@ def check_tables(network: LutNetwork, board: BoardType) -> TableChip:
         f"{', '.join(holds) or 'none'}, and {network.name!r} fits "
         f"{', '.join(others) or 'no board'}."
     )
+
+
+def check_bench(stored: StoredImages, board: BoardType) -> TableChip:
+    """The chip on `board` that measures itself with `stored`.
+
+    Raises BuildError if the network does not fit as a pipeline, or the images do not fit beside it.
+    """
+    chip = check_tables(stored.network, board)
+    if chip.core is not TableCore.PIPELINE:
+        raise BuildError(
+            f"On {board.name} network {stored.network.name!r} is a {chip.core}, which takes an "
+            "image in thousands of cycles, and the link brings it sooner; choose a board on which "
+            "it is a pipeline, such as ulx3s-25f."
+        )
+    memories = ((CODE_BITS, len(stored)), (len(stored.network.pixels_used), len(stored)))
+    of_images = sum(map_ram(board.part.family, *memory).block_rams for memory in memories)
+    if chip.block_rams + of_images > board.part.block_rams:
+        raise BuildError(
+            f"{len(stored):,} images of {len(stored.network.pixels_used)} pixels take {of_images} "
+            f"block RAMs, and {board.name} has {board.part.block_rams - chip.block_rams} left; "
+            "choose a larger board, or data with fewer images."
+        )
+    return replace(chip, block_rams=chip.block_rams + of_images)
 
 
 def clock_hz_for(network: BoardNetwork | None, board: BoardType, baud: int) -> int:

@@ -6,11 +6,13 @@ from amaranth.build.res import ResourceError
 from amaranth.hdl import Module
 from amaranth.lib import io, wiring
 
+from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet_hdl.boards.catalogue import BoardType
-from stepnet_hdl.boards.table_chips import clock_hz_for, table_chip
+from stepnet_hdl.boards.table_chips import check_bench, clock_hz_for, table_chip
 from stepnet_hdl.chip.chip import SerialChip, engine_for, table_core
+from stepnet_hdl.cores.pipeline.pipeline_bench import PipelineBench
 from stepnet_hdl.fpga.clocks import add_clock_domain, pll_for
 
 
@@ -23,6 +25,8 @@ class BoardTop(wiring.Component):
     clock_hz: clock of the chip; None for what suits board and baud. BuildError if no PLL makes it.
     network: the network that is loaded from power-on; None for none. The whole chip is made for a
         network of look-up tables.
+    stored: makes it a chip that measures itself, whatever `network` is; BuildError if it does not
+        fit.
     """
 
     def __init__(
@@ -31,8 +35,13 @@ class BoardTop(wiring.Component):
         baud: int,
         clock_hz: int | None = None,
         network: BoardNetwork | None = None,
+        stored: StoredImages | None = None,
     ) -> None:
-        if isinstance(network, LutNetwork):
+        if stored is not None:
+            settings = check_bench(stored, board)
+            core = PipelineBench(stored, registered=settings.registered)
+            network = stored.network
+        elif isinstance(network, LutNetwork):
             settings = table_chip(network, board.part)
             core = table_core(network, settings)
         else:

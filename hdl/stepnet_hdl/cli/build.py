@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from stepnet.cli.options import DataDirOption
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.cli.requirements import require_amaranth
 
@@ -29,6 +30,15 @@ def build(
             help="Build in a shipped network, or a .npz file: it is loaded from power-on."
         ),
     ] = None,
+    on_chip: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Make a chip that runs the first test images of mnist, unipen or a .npz file "
+            "through --network by itself, for `stepnet bench --on-chip`.",
+        ),
+    ] = None,
+    data_dir: DataDirOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -74,10 +84,14 @@ def build(
         None if clock_mhz is None else round(clock_mhz * 1e6),
         tuple(range(seed, seed + seeds)),
         network,
+        on_chip,
+        data_dir,
     )
     name = board.rpartition(":")[2]
     if network is not None:
         name += f"-{Path(network).stem}"
+    if on_chip is not None:
+        name += "-on-chip"
     folder = output or Path("build", name)
     with _BuildProgress() as progress:
         if fastest:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stepnet.boards.chip_images import chip_images
 from stepnet.errors import BuildError, StepnetError
 from stepnet.files import read_text, sha256_of
 from stepnet.link.serial_line import DEFAULT_BAUD
@@ -23,6 +24,7 @@ from stepnet_hdl.flow.report import BuildFigures, BuildReport, figures_from_json
 from stepnet_hdl.flow.tools import find_flow_tool
 
 if TYPE_CHECKING:
+    from stepnet.cores.pipeline.stored_images import StoredImages
     from stepnet.networks.kinds import BoardNetwork
     from stepnet_hdl.boards.catalogue import BoardType
     from stepnet_hdl.flow.build_plan import Plan
@@ -47,6 +49,9 @@ class BuildSettings:
     clock_hz: of the chip; what suits the board if None.
     seeds: of place and route; the best result counts, and the same seeds give the same bytes.
     network: to build in, a shipped one by name or a .npz file; None for none.
+    on_chip_data: makes it a chip that measures `network` with the first test images of this data
+        set, see `chip_images`; None for a chip that a host asks.
+    data_dir: see `stepnet.data.sets.data_folder`.
     """
 
     board: str
@@ -54,6 +59,8 @@ class BuildSettings:
     clock_hz: int | None = None
     seeds: tuple[int, ...] = (1,)
     network: str | None = None
+    on_chip_data: str | None = None
+    data_dir: Path | None = None
 
 
 def build(
@@ -104,11 +111,13 @@ def find_or_build(
     # The module of one's own platform may import anything, so that only its plan tells what it is.
     network = load_board_network(settings.network) if settings.network is not None else None
     of_network = network and network.digest
-    key = source_key(settings, of_network) if ":" not in settings.board else None
+    stored = _stored_images(settings)
+    of_images = stored and stored.digest
+    key = source_key(settings, of_network, of_images) if ":" not in settings.board else None
     entry = cache.recall(key, _tool_in_words) if key else None
     cached = entry is not None
     if entry is None:
-        entry, cached = _build_or_find(settings, network, folder, key, cache, progress)
+        entry, cached = _build_or_find(settings, network, stored, folder, key, cache, progress)
     figures, digests = _cached(entry)
     report = BuildReport(
         **vars(figures),
@@ -120,6 +129,17 @@ def find_or_build(
         cached=cached,
     )
     return entry, report
+
+
+def _stored_images(settings: BuildSettings) -> StoredImages | None:
+    if settings.on_chip_data is None:
+        return None
+    if settings.network is None:
+        raise BuildError(
+            "A chip that measures itself needs a network of look-up tables; name one with "
+            "--network."
+        )
+    return chip_images(settings.network, settings.on_chip_data, settings.data_dir)
 
 
 def _cached(entry: Path) -> tuple[BuildFigures, dict[str, str]]:
@@ -138,6 +158,7 @@ def _cached(entry: Path) -> tuple[BuildFigures, dict[str, str]]:
 def _build_or_find(
     settings: BuildSettings,
     network: BoardNetwork | None,
+    stored: StoredImages | None,
     folder: Path,
     key: str | None,
     cache: BuildCache,
@@ -146,19 +167,21 @@ def _build_or_find(
     """The result's folder in the cache, and whether it was there before."""
     from stepnet_hdl.boards.capacity import check_built_in
     from stepnet_hdl.boards.catalogue import find_board
-    from stepnet_hdl.boards.table_chips import check_tables, clock_hz_for
+    from stepnet_hdl.boards.table_chips import check_bench, check_tables, clock_hz_for
     from stepnet_hdl.flow.build_plan import make_plan
     from stepnet_hdl.flow.run import Progress, ToolFailedError, run_flow
 
     board = find_board(settings.board)
-    if isinstance(network, LutNetwork):
+    if stored is not None:
+        check_bench(stored, board)
+    elif isinstance(network, LutNetwork):
         check_tables(network, board)
     elif network is not None:
         check_built_in(network, board)
     progress(Progress("Generating the chip", 0, 2 + len(settings.seeds)))
     started_s = time.monotonic()
     clock_hz = settings.clock_hz or clock_hz_for(network, board, settings.baud)
-    plan = make_plan(board, baud=settings.baud, clock_hz=clock_hz, network=network)
+    plan = make_plan(board, baud=settings.baud, clock_hz=clock_hz, network=network, stored=stored)
     generating_s = time.monotonic() - started_s
     tools = {name: find_flow_tool(name, board.device) for name in plan.tool_names}
     digest = _digest(plan, tools, settings.seeds)

@@ -11,6 +11,7 @@ from typing import Any
 
 from amaranth.hdl import Module
 
+from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.networks.kinds import BoardNetwork
 from stepnet_hdl.boards.catalogue import BoardType
 from stepnet_hdl.chip.board_top import BoardTop
@@ -72,14 +73,16 @@ def make_plan(
     baud: int,
     clock_hz: int | None = None,
     network: BoardNetwork | None = None,
+    stored: StoredImages | None = None,
     synthesis_options: Sequence[str] | None = None,
 ) -> Plan:
     """The plan for the chip that suits `board`; raises what `BoardTop` raises.
 
     network: is built in; None for none.
+    stored: as of `BoardTop`.
     synthesis_options: those of the part's family if None.
     """
-    top = BoardTop(board, baud, clock_hz, network)
+    top = BoardTop(board, baud, clock_hz, network, stored)
     built = _prepared(board, top, synthesis_options, clock_mhz=str(top.clock_hz / 1e6))
     commands = json.loads(_text(built.files[f"{built.script}.json"]))["commands"]
     synthesis, place_and_route, packing = map(tuple, commands)

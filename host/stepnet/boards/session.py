@@ -14,7 +14,7 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BoardError, LinkBrokenError, LinkError
 from stepnet.link.exchange import Exchange, Message
 from stepnet.link.link import Link
-from stepnet.link.messages import Request
+from stepnet.link.messages import Core, Request
 from stepnet.link.tally import Statistics
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
@@ -184,6 +184,11 @@ class Session:
 
         Raises BoardError if it never can.
         """
+        if self._identity.core == Core.PIPELINE_BENCH:
+            raise BoardError(
+                f"The board at {self._where!r} reads no image but its own; measure it with "
+                "`stepnet bench --on-chip`, or flash another bitstream."
+            )
         if not self._identity.takes_loads:
             self._check_built_in(network)
             return None

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stepnet.cli.on_chip import OnChipOptions, measure_on_chip
 from stepnet.cli.options import (
     BaudOption,
     BoardOption,
+    DataDirOption,
+    DataOption,
     JsonOption,
-    NetworkOption,
     TimeoutOption,
     UartOption,
 )
 from stepnet.cli.output import Progress
+from stepnet.link.messages import MOST_MEASURED_IMAGES
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 
 if TYPE_CHECKING:
@@ -85,10 +88,31 @@ class LinkUse:
 
 def bench(
     board: BoardOption = "sim",
-    network: NetworkOption = "digits",
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="A shipped network, or a .npz file; digits if not given, and with --on-chip the "
+            "one that the board was built with.",
+        ),
+    ] = None,
     seconds: Annotated[
         float, typer.Option(min=0.01, help="How long to stream, and then to ask singly.")
     ] = 5.0,
+    on_chip: Annotated[
+        bool,
+        typer.Option(
+            "--on-chip",
+            help="Have the board run the images that `build --on-chip` put on it, and count.",
+        ),
+    ] = False,
+    images: Annotated[
+        int,
+        typer.Option(
+            min=1, max=MOST_MEASURED_IMAGES, help="How many images to run with --on-chip."
+        ),
+    ] = 100_000,
+    data: DataOption = "mnist",
+    data_dir: DataDirOption = None,
     baud: BaudOption = DEFAULT_BAUD,
     timeout_s: TimeoutOption = 5.0,
     uart: UartOption = False,
@@ -99,22 +123,40 @@ def bench(
     The images are noise, the same each time. For the virtual board the CPU time is that of the
     simulation, and the baud rate is only reached in simulated time. Ends with exit code 1 if the
     board and numpy disagree on any image.
+
+    With --on-chip the board has images of the test part of --data in its memory. It runs them
+    through its pipeline, one in every cycle, and counts how many codes are right.
     """
+    if on_chip:
+        agrees = measure_on_chip(
+            OnChipOptions(
+                board=board,
+                network=network,
+                data=data,
+                data_dir=data_dir,
+                images=images,
+                baud=baud,
+                timeout_s=timeout_s,
+                uart=uart,
+                json_output=json_output,
+            )
+        )
+        raise typer.Exit(0 if agrees else 1)
     from stepnet.boards.board import open_board
     from stepnet.networks.shipped import load_board_network
 
-    loaded = load_board_network(network)
-    images, codes = _noise(loaded)
+    loaded = load_board_network(network or "digits")
+    noise, codes = _noise(loaded)
     with Progress() as progress:
         opened = open_board(
             board, loaded, timeout_s=timeout_s, baud=baud, uart=uart, progress=progress
         )
         with opened:
             progress(f"Streaming for {seconds:g} s")
-            stream, wrong = _stream(opened, images, codes, seconds)
+            stream, wrong = _stream(opened, noise, codes, seconds)
             progress(f"Asking one by one for {seconds:g} s")
-            latency, also_wrong = _singly(opened, images, codes, seconds)
-    link = _link_use(loaded, images, codes, stream, baud)
+            latency, also_wrong = _singly(opened, noise, codes, seconds)
+    link = _link_use(loaded, noise, codes, stream, baud)
     wrong += also_wrong
     if json_output:
         print(

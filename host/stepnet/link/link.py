@@ -233,7 +233,7 @@ def open_link(
     where: the name of an installed board, such as "sim", or a kind of it, such as "sim:ulx3s-25f";
     otherwise a serial port or a URL for `SerialLink`, perhaps with a token.
     network: a `stepnet.Network` that the board is to hold, or None; an installed board may be made
-    so that it can.
+    so that it can. `StoredImages` for a virtual board that measures itself.
     baud: bits per second on the wire.
     timeout_s: how long a write to a port may stay stuck.
     uart: the virtual board is driven at its serial pins instead of the bytes behind them.
@@ -252,6 +252,11 @@ def open_link(
         )
     token = os.environ.get(TOKEN_VARIABLE)
     return SerialLink(where, baud=baud, timeout_s=timeout_s, token=token)
+
+
+def is_installed_board(where: str) -> bool:
+    """Whether `open_link` finds the board by its name, as it does the virtual one."""
+    return where.partition(":")[0] in entry_points(group=BOARDS_GROUP).names
 
 
 def _factory(board: EntryPoint) -> LinkFactory:

@@ -76,6 +76,8 @@ class Core(IntEnum):
     """Holds any network that fits, which comes over the link."""
     PIPELINE = 2
     """Is its network: nothing can be loaded."""
+    PIPELINE_BENCH = 3
+    """Reads no image of the host's: it runs images of its own, as MEASURE says."""
 
 
 class Space(IntEnum):
@@ -130,6 +132,16 @@ INFER = Layout(_HEADER)
 """The start of INFER. One packed image follows, eight pixels to a byte, the first pixel in bit 0;
 bits behind the last pixel are 0."""
 
+BENCH_COUNT_BYTES = 4
+"""Bytes of a number in MEASURE and in MEASUREMENT."""
+
+MOST_MEASURED_IMAGES = 16_000_000
+"""How many images MEASURE asks for at most: their cycles fit into 24 bits, which a core counts."""
+
+MEASURE = Layout({**INFER.fields, "images": BENCH_COUNT_BYTES})
+"""What a `Core.PIPELINE_BENCH` takes as INFER: it runs so many of its own images, in order, and
+from the start again after the last one."""
+
 IDENTITY = Layout(
     {
         **_HEADER,
@@ -155,7 +167,8 @@ IDENTITY = Layout(
 )
 """IDENTITY: the core's shape, the bytes of its receive buffer, and what is loaded.
 
-`dropped_frames` counts broken frames, modulo 256.
+`dropped_frames` counts broken frames, modulo 256. Cores without an engine have 0 for its shape, but
+that `parameter_words` of a `Core.PIPELINE_BENCH` is how many images it keeps.
 """
 
 ACKNOWLEDGE = Layout(_HEADER)
@@ -163,6 +176,12 @@ ACKNOWLEDGE = Layout(_HEADER)
 READING = Layout({**_HEADER, "code": 1, "margin": 4, "cycles": 4})
 """READING: the character register, how far any one sum may move before it changes, and how many
 cycles it took from the last pixel to the register."""
+
+MEASUREMENT = Layout(
+    {**_HEADER, "code": 1, "right": BENCH_COUNT_BYTES, "cycles": BENCH_COUNT_BYTES}
+)
+"""READING as a `Core.PIPELINE_BENCH` gives it: the last image's code, how many codes were right,
+and how many cycles it took from the first image's pixels to the last one's code."""
 
 REFUSAL = Layout({**_HEADER, "reason": 1})
 

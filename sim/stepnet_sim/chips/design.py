@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stepnet.cores.engine.memory_image import enlarged
 from stepnet.cores.engine.shape import EngineShape
+from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.settings import SETTINGS
-from stepnet_hdl.boards.table_chips import check_tables, clock_hz_for
+from stepnet_hdl.boards.table_chips import check_bench, check_tables, clock_hz_for
 from stepnet_hdl.chip.chip import Chip, SerialChip, engine_for, table_core
 from stepnet_hdl.cores.interface import InferenceCore
+from stepnet_hdl.cores.pipeline.pipeline_bench import PipelineBench
 
 ICEBREAKER = SETTINGS["iCE40UP5K"]
 
@@ -56,7 +58,7 @@ class Design:
 
 
 def design_for(
-    network: BoardNetwork | None = None,
+    network: BoardNetwork | StoredImages | None = None,
     like: str = "",
     *,
     uart: bool = False,
@@ -66,7 +68,7 @@ def design_for(
 
     network: the network that it has to hold, if known. Where the engine of the iCEBreaker is too
         small for it, the chip has one with larger memories; a network of look-up tables is
-        built in.
+        built in. With `StoredImages` the chip measures itself.
     like: the name of a board whose chip it is, whether its engine holds the network or not; "" for
         none.
     uart, baud: as in `Design`.
@@ -74,6 +76,8 @@ def design_for(
     Raises BuildError if there is no such board, no engine fits it or a network of look-up tables
     does not, NetworkError if no engine holds the network.
     """
+    if isinstance(network, StoredImages):
+        return _bench_design(network, like, uart=uart, baud=baud)
     if like:
         board = find_board(like)
         if isinstance(network, LutNetwork):
@@ -93,3 +97,11 @@ def design_for(
         return Design(uart=uart, baud=baud, network=network)
     shape = ICEBREAKER.shape if network is None else enlarged(ICEBREAKER.shape, network)
     return Design(shape, uart=uart, baud=baud)
+
+
+def _bench_design(stored: StoredImages, like: str, *, uart: bool, baud: int) -> Design:
+    """The chip of a pipeline with images of its own, as fast as it is on the board `like`."""
+    if like:
+        check_bench(stored, find_board(like))
+    made = design_for(stored.network, like, uart=uart, baud=baud)
+    return replace(made, network=None, make_core=lambda: PipelineBench(stored))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.errors import LinkError, LinkTimeoutError, MissingToolError
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.kinds import BoardNetwork
@@ -82,7 +83,7 @@ def _silent(message: str) -> None:
 def open_link(
     *,
     kind: str = "",
-    network: BoardNetwork | None = None,
+    network: BoardNetwork | StoredImages | None = None,
     uart: bool = False,
     baud: int = DEFAULT_BAUD,
     progress: Callable[[str], None] = _silent,
@@ -90,7 +91,8 @@ def open_link(
     """Start the virtual board that `design_for` describes.
 
     kind: the name of a board that it is to be like; "" for none.
-    network: the network that will be loaded; None if that is not known.
+    network: the network that will be loaded; None if that is not known. `StoredImages` for a chip
+        that measures itself.
     uart: drive the chip's serial pins at `baud`, instead of the byte stream behind the UART.
     progress: is told, in a sentence without a full stop, what takes long.
 

@@ -19,7 +19,17 @@ from stepnet.link.messages import Answer, Layout, Refusal, Request
 PAGE = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text()
 LAYOUTS = {
     name: getattr(protocol, name)
-    for name in ("HEADER", "LOAD", "COMMIT", "INFER", "IDENTITY", "READING", "REFUSAL")
+    for name in (
+        "HEADER",
+        "LOAD",
+        "COMMIT",
+        "INFER",
+        "IDENTITY",
+        "READING",
+        "REFUSAL",
+        "MEASURE",
+        "MEASUREMENT",
+    )
 }
 
 payloads = st.binary(min_size=3, max_size=600)
