@@ -1,4 +1,5 @@
-"""The pipeline against the reference, to the cycle: back to back, with gaps, and cancelled."""
+"""The pipeline against the reference, to the cycle: back to back, with gaps, and cancelled; and
+between two streams, of which either may wait."""
 
 from typing import Any
 
@@ -9,10 +10,23 @@ from cocotb.triggers import RisingEdge
 from stepnet.networks import lut
 from stepnet.networks.network import Readout
 from stepnet_hdl.cores.pipeline.table_pipeline import table_latency_cycles
-from stepnet_sim.benches.designs import table_networks
-from stepnet_sim.benches.streams import IDLE_SHARES, Part, Pauses, seeded_random, start
+from stepnet_sim.benches.designs import STREAMED_PIXELS, table_networks
+from stepnet_sim.benches.streams import (
+    IDLE_SHARES,
+    Part,
+    Pauses,
+    Scoreboard,
+    StreamDriver,
+    StreamMonitor,
+    StreamReader,
+    seeded_random,
+    start,
+)
 
 IMAGES = 300
+
+STREAMED_IMAGES = 80
+"""Several times as many as there is room for."""
 
 CANCELLED_SHARE = 0.02
 """In what part of all cycles everything on its way is cancelled."""
@@ -70,6 +84,31 @@ async def every_image_gives_its_character(
     assert monitor.given == expected
     assert any(monitor.cancelled) == cancels
     assert len({code for code in expected if code is not None}) > 3
+
+
+@cocotb.test()
+@cocotb.parametrize(
+    pixels_per_cycle=list(STREAMED_PIXELS), idle_share=IDLE_SHARES, reader_idle_share=IDLE_SHARES
+)
+async def whoever_waits_every_image_gives_its_character(
+    dut: Any, pixels_per_cycle: int, idle_share: float, reader_idle_share: float
+) -> None:
+    rng = seeded_random()
+    pipeline = Part(dut, f"streamed_{pixels_per_cycle}")
+    network = table_networks()[Readout.NEAREST]
+    pixels, characters = pipeline.stream("pixels"), pipeline.stream("characters")
+    driver = StreamDriver(pixels, Pauses(rng, idle_share))
+    characters.ready.value = 0
+    await start(dut)
+    scoreboard = Scoreboard("characters")
+    StreamMonitor(characters, lambda transfer: scoreboard.check(transfer.payload))
+    StreamReader(characters, Pauses(rng, reader_idle_share))
+    for _ in range(STREAMED_IMAGES):
+        image = rng.getrandbits(network.height * network.width)
+        scoreboard.expect(_code(network, image))
+        for first in range(0, network.height * network.width, pixels_per_cycle):
+            await driver.send(image >> first & (1 << pixels_per_cycle) - 1)
+    await scoreboard.finished(pipeline.clk, max_cycles=1_000, quiet_cycles=100)
 
 
 def _code(network: lut.LutNetwork, word: int) -> int:

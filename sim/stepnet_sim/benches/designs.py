@@ -14,6 +14,7 @@ from stepnet.networks.random_networks import random_lut_network
 from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.chip.chip import Chip, SerialChip
 from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.cores.pipeline.streamed_pipeline import StreamedPipeline
 from stepnet_hdl.cores.pipeline.table_pipeline import TablePipeline
 from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
 from stepnet_sim.chips.design import Design
@@ -73,7 +74,19 @@ def table_networks() -> dict[Readout, LutNetwork]:
     }
 
 
-Tested = Popcount | UartReceiver | UartTransmitter | Engine | Chip | SerialChip | TablePipeline
+STREAMED_PIXELS = (8, 36)
+"""Pixels per cycle of the pipelines between streams, whose images have 36."""
+
+Tested = (
+    Popcount
+    | UartReceiver
+    | UartTransmitter
+    | Engine
+    | Chip
+    | SerialChip
+    | TablePipeline
+    | StreamedPipeline
+)
 
 
 class SideBySide(wiring.Component):
@@ -119,10 +132,13 @@ def _chip_parts() -> dict[str, Tested]:
 
 
 def _pipeline_parts() -> dict[str, Tested]:
-    return {
-        f"pipeline_{readout}": TablePipeline(network)
-        for readout, network in table_networks().items()
+    networks = table_networks()
+    bare = {f"pipeline_{readout}": TablePipeline(each) for readout, each in networks.items()}
+    streamed = {
+        f"streamed_{pixels}": StreamedPipeline(networks[Readout.NEAREST], pixels)
+        for pixels in STREAMED_PIXELS
     }
+    return {**bare, **streamed}
 
 
 PARTS: dict[str, Callable[[], dict[str, Tested]]] = {

@@ -6,14 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from stepnet.cores.engine.shape import CODE_BITS
 from stepnet.networks.lut import LutNetwork
-from stepnet_hdl.blocks.delay import delayed
 from stepnet_hdl.cores.pipeline.code_readout import CodeReadout, readout_latency_cycles
 from stepnet_hdl.cores.pipeline.group_counts import GroupCounts, counts_latency_cycles
 from stepnet_hdl.cores.pipeline.table_layer import TableLayer
-
-WAY_CYCLES = 1
-"""Registers on the way from one layer to the next. The tables that read a bit lie all over the
-part, and such a register takes no look-up table."""
 
 
 def table_latency_cycles(network: LutNetwork, *, registered: bool = True) -> int:
@@ -21,7 +16,7 @@ def table_latency_cycles(network: LutNetwork, *, registered: bool = True) -> int
     if not registered:
         return 1
     stages = counts_latency_cycles(network.counts) + readout_latency_cycles(network)
-    return len(network.layers) + WAY_CYCLES * (len(network.layers) - 1) + stages + 1
+    return len(network.layers) + stages + 1
 
 
 class TablePipeline(wiring.Component):
@@ -46,7 +41,6 @@ class TablePipeline(wiring.Component):
 
     def __init__(self, network: LutNetwork, *, registered: bool = True) -> None:
         self.network = network
-        self.registered = registered
         self._layers = [TableLayer(layer, registered=registered) for layer in network.layers]
         self._counts = GroupCounts(network.counts, registered=registered)
         self._readout = CodeReadout(network, registered=registered)
@@ -65,8 +59,6 @@ class TablePipeline(wiring.Component):
         m = Module()
         bits = self.pixels
         for number, layer in enumerate(self._layers):
-            if number and self.registered:
-                bits = delayed(m, bits, WAY_CYCLES, f"way_{number}")
             m.submodules[f"layer_{number}"] = layer
             m.d.comb += layer.bits.eq(bits)
             bits = layer.answers
