@@ -4,10 +4,8 @@
 
 The whole core of a shipped network, from its pixels to its character register, takes an image in
 every cycle. A register stands at each of its pins, the pixels' in one long shift register, because
-a part has not as many pins as an image has pixels; these take no look-up tables. There are two for
-each pixel, of which the core reads the first: where a table only hands a pixel on, its register
-does what the next one of the shift register does, and Yosys makes one of the two. Sites are those
-of nextpnr's TRELLIS_COMB, which a carry takes, too. Accuracies are those of the cards.
+a part has not as many pins as an image has pixels; these take no look-up tables. Sites are those of
+nextpnr's TRELLIS_COMB, which a carry takes, too. Accuracies are those of the cards.
 """
 
 from __future__ import annotations
@@ -84,11 +82,11 @@ class BetweenRegisters(wiring.Component):
         """Shift the pixels that are used, one a cycle."""
         m = Module()
         m.submodules.core = core = self._core
-        pixels = Signal(2 * len(self._used), reset_less=True)
+        pixels = Signal(len(self._used), reset_less=True)
         valid = Signal()
         m.d.sync += [pixels.eq(Cat(self.pixel, pixels)), valid.eq(self.valid)]
         for place, pixel in enumerate(self._used):
-            m.d.comb += core.pixels[pixel].eq(pixels[2 * place])
+            m.d.comb += core.pixels[pixel].eq(pixels[place])
         m.d.comb += [
             core.valid.eq(valid),
             self.character.eq(core.character),
