@@ -27,7 +27,7 @@ class _Cycler(wiring.Component):
     restart: Signal
     """1 bit, in: the first word is wanted."""
     word: Signal
-    """Out: the word that was wanted a cycle before."""
+    """`width` bits, out: the word that was wanted a cycle before."""
 
     def __init__(self, words: list[int], width: int) -> None:
         self._words = words
