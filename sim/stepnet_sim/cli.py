@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepnet.cli.options import BaudOption, UartOption
+from stepnet.cli.options import (
+    VIRTUAL_BOARD,
+    BaudOption,
+    PeOption,
+    SimdOption,
+    UartOption,
+    with_engine,
+)
 from stepnet.cli.output import Progress, announce
 from stepnet.cli.tokens import NoTokenOption, TokenOption, chosen_token
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
@@ -47,6 +54,8 @@ def sim(
             "larger memories where --network needs them."
         ),
     ] = None,
+    simd: SimdOption = None,
+    pe: PeOption = None,
     uart: UartOption = False,
     baud: BaudOption = DEFAULT_BAUD,
     public: Annotated[
@@ -83,7 +92,14 @@ def sim(
 
     token, made_up = chosen_token(token, public=public, no_token=no_token)
     loaded = None if network is None else load_board_network(network)
-    design = design_for(loaded, like or "", uart=uart, baud=baud)
+    if like and (simd or pe):
+        raise typer.BadParameter(
+            f"a board like {like} has an engine as wide as it is; leave --like or --simd and --pe "
+            "out.",
+            param_hint="--like",
+        )
+    kind = like or with_engine(VIRTUAL_BOARD, simd, pe).partition(":")[2]
+    design = design_for(loaded, kind, uart=uart, baud=baud)
     if loaded is not None and not isinstance(loaded, LutNetwork):
         check_fits(loaded, design.shape)
     if listen is None:
