@@ -13,7 +13,7 @@ _FRAME = re.compile(r'^  File "(?P<file>.+)", line (?P<line>\d+), in .+$')
 _WHERE = re.compile(r"^ *\+  *(where|and) ")
 """How pytest continues what it says of an assert: which part of it had which value."""
 
-_VALUE = re.compile(r"LogicArray\('(?P<bits>[^']*)', Range\([^)]*\)\)")
+_VALUE = re.compile(r"Logic(?:Array)?\('(?P<bits>[^']*)'(?:, Range\([^)]*\))?\)")
 """A value of a signal as cocotb shows it."""
 
 
