@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_sim import run_bench
 from stepnet_sim.benches.named import find_benches
 from stepnet_sim.benches.own_bench import BenchFileError, FailedTestsError, run_file
+from stepnet_sim.benches.runtime_objects import give_runtime, keep_runtime
 from stepnet_sim.benches.simulator import missing_tool
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bench_popcount.py"
@@ -204,6 +206,23 @@ def test_a_machine_without_a_compiler(tmp_path, monkeypatch):
     assert str(error.value) == (
         "A bench needs make, which this machine lacks; install g++ and make."
     )
+
+
+def test_the_runtime_is_kept_for_the_same_options_only(tmp_path, monkeypatch):
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache")
+    monkeypatch.setattr("stepnet_sim.benches.runtime_objects.compiler_version", lambda: "g++ 1")
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    (first / "verilated.o").write_bytes(b"runtime")
+    (first / "Vtop.o").write_bytes(b"component")
+    keep_runtime(first, ["-O1"])
+    give_runtime(second, ["-O1"])
+    assert [path.name for path in second.iterdir()] == ["verilated.o"]
+    assert (second / "verilated.o").read_bytes() == b"runtime"
+    assert (second / "verilated.o").stat().st_mtime > time.time() + 60
+    give_runtime(second, ["-O2"])
+    assert list(second.iterdir()) == []
 
 
 def test_benches_by_name_file_and_folder(tmp_path):

