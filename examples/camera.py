@@ -6,7 +6,7 @@ The middle of each frame is cut into 28 x 28 blocks. A block is ink if it is dar
     python examples/camera.py > camera.il
 """
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -90,7 +90,7 @@ class CameraReader(wiring.Component):
         sums = Array(Signal(range(256 * block * block), name=f"sum_{n}") for n in range(side))
         total = Signal(range(256 * block * block))
         starts = (inside_row == 0) & (inside_column == 0)
-        m.d.comb += total.eq(self.grey + sums[bit].as_value() * ~starts)
+        m.d.comb += total.eq(self.grey + Mux(starts, 0, sums[bit]))
         block_ends = in_window & (inside_row == block - 1) & (inside_column == block - 1)
         with m.If(in_window):
             m.d.sync += sums[bit].eq(total)
