@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from amaranth.hdl import Fragment
 
-from stepnet.cores.engine.shape import EngineShape
-from stepnet_hdl.blocks.popcount import Popcount
+from stepnet.cores.engine.shape import EngineShape, popcount_latency_cycles
 from stepnet_hdl.cores.engine import engine
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,7 +32,7 @@ def test_pictures_for_teaching(script):
     teaching = script("teaching_pictures")
     for name, text in teaching["pictures"]().items():
         assert text == (DOCS / name).read_text(), name
-    assert Popcount(teaching["TREE_BITS"]).latency_cycles == 3
+    assert popcount_latency_cycles(teaching["TREE_BITS"]) == 3
 
 
 def test_blocks_of_the_engine(script):
