@@ -2,6 +2,7 @@
 enough."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from stepnet import Layer, Network, open_board
-from stepnet.cli import make_app
+from stepnet.cli import main, make_app
 from stepnet.cli.options import with_engine
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.memory_image import check_fits
@@ -138,3 +139,15 @@ def test_a_network_that_the_named_board_does_not_hold_is_refused_before_anything
     assert isinstance(result.exception, NetworkError)
     assert str(result.exception).startswith("Network 'ascii' does not fit the engine: ")
     assert result.output == ""
+
+
+def test_a_board_that_is_like_another_has_its_engine(monkeypatch, capsys):
+    words = ["stepnet", "sim", "--pty", "--like", "icebreaker", "--simd", "32"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert capsys.readouterr().err == (
+        "stepnet: Invalid value for --like: a board like icebreaker has an engine as wide as it "
+        "is; leave --like or --simd and --pe out.\n"
+    )
