@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepnet.cli.options import BaudOption, UartOption
+from stepnet.cli.options import (
+    VIRTUAL_BOARD,
+    BaudOption,
+    PeOption,
+    SimdOption,
+    UartOption,
+    with_engine,
+)
 from stepnet.cli.output import Progress, announce
 from stepnet.cli.tokens import NoTokenOption, TokenOption, chosen_token
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
@@ -19,6 +26,7 @@ from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from stepnet.networks.kinds import BoardNetwork
+    from stepnet_sim.benches.own_bench import BenchRun
     from stepnet_sim.chips.design import Design
     from stepnet_sim.chips.served import RestingLink
     from stepnet_sim.verification.ladder import Outcome
@@ -46,6 +54,8 @@ def sim(
             "larger memories where --network needs them."
         ),
     ] = None,
+    simd: SimdOption = None,
+    pe: PeOption = None,
     uart: UartOption = False,
     baud: BaudOption = DEFAULT_BAUD,
     public: Annotated[
@@ -82,7 +92,14 @@ def sim(
 
     token, made_up = chosen_token(token, public=public, no_token=no_token)
     loaded = None if network is None else load_board_network(network)
-    design = design_for(loaded, like or "", uart=uart, baud=baud)
+    if like and (simd or pe):
+        raise typer.BadParameter(
+            f"a board like {like} has an engine as wide as it is; leave --like or --simd and --pe "
+            "out.",
+            param_hint="--like",
+        )
+    kind = like or with_engine(VIRTUAL_BOARD, simd, pe).partition(":")[2]
+    design = design_for(loaded, kind, uart=uart, baud=baud)
     if loaded is not None and not isinstance(loaded, LutNetwork):
         check_fits(loaded, design.shape)
     if listen is None:
@@ -125,19 +142,41 @@ def verify(
         list[str] | None,
         typer.Option(help="Boards whose bitstreams are run; icebreaker if none is given."),
     ] = None,
+    bench: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Run one bench and no level: popcount, uart, engine, chip or pipeline, a file of "
+            "your own, or a folder with files bench_*.py. More than once for several."
+        ),
+    ] = None,
+    waves: Annotated[
+        bool, typer.Option("--waves", help="With --bench: record every signal, for GTKWave.")
+    ] = False,
     output: Annotated[
-        Path, typer.Option(help="Folder for logs, coverage and counterexamples.")
+        Path, typer.Option(help="Folder for logs, coverage, counterexamples and waves.")
     ] = Path("build", "verify"),
     json_output: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of tables.")
     ] = False,
 ) -> None:
-    """Check the gateware against the reference, level by level of the verification ladder.
+    """Check the gateware against the reference, level by level of the verification ladder; or run
+    single benches.
 
     Ends with 1 if anything disagrees.
     """
     from stepnet_sim.verification.ladder import LEVELS
 
+    if bench:
+        if level or board:
+            raise typer.BadParameter(
+                "it runs benches and no level; leave --level and --board out.", param_hint="--bench"
+            )
+        _verify_benches(bench, output, waves, json_output)
+        return
+    if waves:
+        raise typer.BadParameter(
+            "it records what a bench does; give --bench too.", param_hint="--waves"
+        )
     names = list(dict.fromkeys(level or LEVELS))
     for name in names:
         if name not in LEVELS:
@@ -162,10 +201,36 @@ def verify(
         raise typer.Exit(1)
 
 
-def _run_level(name: str, folder: Path, boards: list[str]) -> list[Outcome]:
+def _verify_benches(names: list[str], output: Path, waves: bool, json_output: bool) -> None:
+    """Run benches by their names, files or folders; see `verify`."""
+    import warnings
+
+    from amaranth.hdl import UnusedElaboratable
+
+    from stepnet_sim.benches.named import find_benches
+
+    # What a component that fails has made in vain is no news beside why it fails.
+    warnings.simplefilter("ignore", UnusedElaboratable)
+    runs: list[BenchRun] = []
+    for bench in find_benches(names):
+        _claim(folder := output / "benches" / bench.name)
+        with Progress() as progress:
+            runs.append(bench.run(folder, progress, waves=waves))
+        if not json_output:
+            typer.echo("\n".join(map(printable, str(runs[-1]).splitlines())))
+    failed = any(run.failed for run in runs)
+    if json_output:
+        benches = {run.name: [asdict(test) for test in run.tests] for run in runs}
+        typer.echo(json.dumps({"agree": not failed, "benches": benches}))
+    elif failed and not waves:
+        typer.echo("With --waves every signal is recorded, so that you can look where it begins.")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _claim(folder: Path) -> None:
     from stepnet.errors import BuildError
     from stepnet.files import claim_folder
-    from stepnet_sim.verification import ladder
 
     try:
         claim_folder(folder, MARKER)
@@ -174,6 +239,12 @@ def _run_level(name: str, folder: Path, boards: list[str]) -> list[Outcome]:
             f"The folder {str(folder)!r} cannot be used ({error.strerror}); name another with "
             "--output."
         ) from error
+
+
+def _run_level(name: str, folder: Path, boards: list[str]) -> list[Outcome]:
+    from stepnet_sim.verification import ladder
+
+    _claim(folder)
     with Progress() as progress:
         return list(ladder.level(name).run(folder, progress, boards))
 

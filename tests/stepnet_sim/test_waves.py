@@ -191,6 +191,7 @@ def test_the_command_records_what_it_reads(monkeypatch, capsys, tmp_path):
     network.save(tmp_path / "small.npz")
     code, out, err = stepnet_infer(
         *(monkeypatch, capsys, SAMPLE, "--network", tmp_path / "small.npz"),
+        *("--simd", "32", "--pe", "4"),
         *("--waves", tmp_path / "out.fst", "--schedule", tmp_path / "out.png"),
     )
     assert (code, err.splitlines()[-1]) == (
@@ -199,6 +200,14 @@ def test_the_command_records_what_it_reads(monkeypatch, capsys, tmp_path):
     )
     read = int(re.search(r"code 0x(..)", out)[1], 16)
     waveform = Waveform(tmp_path / "out.fst")
+    # Neurons are decided four by four.
+    layers = [waveform.number("image.decided.lane_3.layer", cycle) for cycle in range(1000)]
+    lanes = [
+        [waveform.number(f"image.decided.lane_{lane}.neuron", cycle) for lane in range(4)]
+        for cycle, layer in enumerate(layers)
+        if layer == 0
+    ]
+    assert lanes == [[*range(first, first + 4)] for first in range(0, 12, 4)]
     last = max(cycle for cycle in range(1000) if waveform.at("image.state", cycle) == "RESULT")
     assert waveform.at("image.code", last + 1) == read
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")

@@ -17,8 +17,11 @@ from stepnet.cli.options import (
     DataDirOption,
     DataOption,
     JsonOption,
+    PeOption,
+    SimdOption,
     TimeoutOption,
     UartOption,
+    with_engine,
 )
 from stepnet.cli.output import Progress
 from stepnet.link.messages import MOST_MEASURED_IMAGES
@@ -113,6 +116,8 @@ def bench(
     ] = 100_000,
     data: DataOption = "mnist",
     data_dir: DataDirOption = None,
+    simd: SimdOption = None,
+    pe: PeOption = None,
     baud: BaudOption = DEFAULT_BAUD,
     timeout_s: TimeoutOption = 5.0,
     uart: UartOption = False,
@@ -127,6 +132,11 @@ def bench(
     With --on-chip the board has images of the test part of --data in its memory. It runs them
     through its pipeline, one in every cycle, and counts how many codes are right.
     """
+    if on_chip and (simd or pe):
+        raise typer.BadParameter(
+            "it measures a pipeline, which has neither; leave --simd and --pe out.",
+            param_hint="--on-chip",
+        )
     if on_chip:
         agrees = measure_on_chip(
             OnChipOptions(
@@ -145,6 +155,7 @@ def bench(
     from stepnet.boards.board import open_board
     from stepnet.networks.shipped import load_board_network
 
+    board = with_engine(board, simd, pe)
     loaded = load_board_network(network or "digits")
     noise, codes = _noise(loaded)
     with Progress() as progress:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,9 +18,12 @@ from stepnet.cli.options import (
     BaudOption,
     BoardOption,
     JsonOption,
+    PeOption,
+    SimdOption,
     TimeoutOption,
     UartOption,
     check_overwrites_nothing,
+    with_engine,
 )
 from stepnet.cli.output import Progress
 from stepnet.cli.picture_files import ReadyPicture, find_pictures, ready_pictures
@@ -87,6 +90,8 @@ class InferOptions:
             "picture, as a PNG file."
         ),
     ] = None
+    simd: SimdOption = None
+    pe: PeOption = None
     baud: BaudOption = DEFAULT_BAUD
     timeout_s: TimeoutOption = 5.0
     uart: UartOption = False
@@ -106,6 +111,7 @@ def _infer(options: InferOptions) -> None:
             "give one of them.",
             param_hint="--format",
         )
+    options = replace(options, board=with_engine(options.board, options.simd, options.pe))
     board = _open(options, None) if options.network == HELD else None
     network = board.network if board else load_board_network(options.network)
     refused: list[ImageError] = []
@@ -267,5 +273,6 @@ def _record(
     with Progress() as progress:
         progress("Recording every signal of the chip (some seconds)")
         baud = options.baud if options.uart else None
-        recording = record(network, result.picture.images[0], baud=baud)
+        kind = options.board.partition(":")[2]
+        recording = record(network, result.picture.images[0], kind=kind, baud=baud)
     save_recording(recording, options.waves, options.schedule)

@@ -36,6 +36,24 @@ BaudOption = Annotated[int, typer.Option("--baud", min=1, help="Bits per second 
 TimeoutOption = Annotated[
     float, typer.Option("--timeout", min=0.001, help="Seconds that any one answer may take.")
 ]
+SimdOption = Annotated[
+    int | None,
+    typer.Option(
+        "--simd",
+        min=1,
+        help="Weights of a neuron that the virtual board's engine handles per cycle; 64 if only "
+        "--pe is given.",
+    ),
+]
+PeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--pe",
+        min=1,
+        help="Neurons that the virtual board's engine handles per cycle; 1 if only --simd is "
+        "given.",
+    ),
+]
 UartOption = Annotated[
     bool, typer.Option("--uart", help="Drive the virtual board at its serial pins.")
 ]
@@ -51,6 +69,30 @@ DataDirOption = Annotated[
 ]
 CLEAN_HELP = "Leave out images that the data set marks as wrongly labelled."
 CleanOption = Annotated[bool, typer.Option("--clean", help=CLEAN_HELP)]
+
+
+VIRTUAL_BOARD = "sim"
+
+USUAL_SIMD, USUAL_PE = 64, 1
+"""The widths of an engine of which only the other one is given."""
+
+
+def with_engine(board: str, simd: int | None, pe: int | None) -> str:
+    """The virtual board with an engine of these widths, as `open_board` names it; `board` itself if
+    neither is given.
+
+    Raises `typer.BadParameter` if it is another board, which has the engine that it has.
+    """
+    if simd is None and pe is None:
+        return board
+    option = "--pe" if simd is None else "--simd"
+    if board != VIRTUAL_BOARD:
+        raise typer.BadParameter(
+            f"the engine of {board!r} is as wide as it is; leave {option} out, or choose "
+            f"--board {VIRTUAL_BOARD}.",
+            param_hint=option,
+        )
+    return f"{board}:{simd or USUAL_SIMD}x{pe or USUAL_PE}"
 
 
 class DataPart(enum.StrEnum):

@@ -42,11 +42,12 @@ class Recorder(Protocol):
     """Makes a recording."""
 
     def __call__(
-        self, network: BoardNetwork, image: NDArray[np.uint8], *, baud: int | None
+        self, network: BoardNetwork, image: NDArray[np.uint8], *, kind: str, baud: int | None
     ) -> Recording:
         """Infer one image and record it; `network` is one that `find_recorder` took.
 
         image: (height, width) uint8.
+        kind: what stands behind the board's name and a colon; "" for nothing.
         baud: the image's bytes come at the pace of a serial line of this rate; as fast as they can
             if None.
         """
@@ -82,7 +83,8 @@ def find_recorder(
             param_hint=option,
         )
     recorders = entry_points(group=RECORDERS_GROUP)
-    if board not in recorders.names:
+    name = board.partition(":")[0]
+    if name not in recorders.names:
         raise typer.BadParameter(
             f"nothing inside the board {board!r} can be seen; "
             f"choose --board {' or '.join(sorted(recorders.names)) or 'sim'}.",
@@ -94,7 +96,7 @@ def find_recorder(
         from stepnet import plots
 
         plots.check(schedule)
-    return recorders[board].load()
+    return recorders[name].load()
 
 
 def save_recording(recording: Recording, waves: Path | None, schedule: Path | None) -> None:

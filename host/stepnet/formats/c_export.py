@@ -7,8 +7,8 @@ by word of 32 inputs, then by neuron, so that a compiler with vectors counts the
 at once. Input i is bit i % 32 of word i / 32. What is left of the last word and of the last block
 is 0 and counts nothing.
 
-With 1-bit weights, `b = (w > 0)` and z of them -1, a row's sum over n inputs is
-`n - popcount(a XOR b) - z`, so it reaches t where `popcount(a XOR b) <= n - z - t`; that limit is
+With 1-bit weights, `b = (w > 0)` and m of them -1, a row's sum over n inputs is
+`n - popcount(a XOR b) - m`, so it reaches t where `popcount(a XOR b) <= n - m - t`; that limit is
 in the table. With B bits the planes are added from the top: `s = -p[B-1]`, then `s = 2 s + p[k]`
 with `p[k] = popcount(a AND w[k])`.
 """

@@ -117,9 +117,9 @@ static inline size_t nearest_ones(const uint32_t *inputs, const uint32_t *weight
         uint32_t counts[LANES];
         count_block(inputs, weights + row * words, words, 0, counts);
         for (size_t k = 0; k < LANES && row + k < rows; k++) {
-            const int64_t margin = most[row + k] - (int64_t)counts[k];
-            if (margin > largest) {
-                largest = margin;
+            const int64_t excess = most[row + k] - (int64_t)counts[k];
+            if (excess > largest) {
+                largest = excess;
                 best = row + k;
             }
         }
@@ -140,9 +140,9 @@ static inline size_t nearest_sums(const uint32_t *inputs, const uint32_t *weight
         int32_t sums[LANES];
         sum_block(inputs, weights + row * planes * words, words, planes, sums);
         for (size_t k = 0; k < LANES && row + k < rows; k++) {
-            const int64_t margin = sums[k] - thresholds[row + k];
-            if (margin > largest) {
-                largest = margin;
+            const int64_t excess = sums[k] - thresholds[row + k];
+            if (excess > largest) {
+                largest = excess;
                 best = row + k;
             }
         }

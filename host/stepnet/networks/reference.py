@@ -1,8 +1,8 @@
 """The specification: what a step network computes, in numpy, exactly.
 
-`infer` gives the character code of each image, `margin` how sure it is, and `activations` what
-every neuron answers on the way. Gateware, netlists, bitstreams and boards are compared with this
-module; `stepnet evaluate` and training measure with it.
+`infer` gives the character code of each image, `margin` how far its sums are from another code, and
+`activations` what every neuron answers on the way. Gateware, netlists, bitstreams and boards are
+compared with this module; `stepnet evaluate` and training measure with it.
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from stepnet.cores.engine.memory_image import enlarged
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.cores.pipeline.stored_images import StoredImages
+from stepnet.errors import NetworkError
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
@@ -19,6 +21,9 @@ from stepnet_hdl.cores.interface import InferenceCore
 from stepnet_hdl.cores.pipeline.pipeline_bench import PipelineBench
 
 ICEBREAKER = SETTINGS["iCE40UP5K"]
+
+WIDTHS = re.compile(r"(?P<simd>\d{1,9})x(?P<pe>\d{1,9})")
+"""How an engine of any widths is named in the place of a board: SIMD, an x, PE."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +74,24 @@ def design_for(
     network: the network that it has to hold, if known. Where the engine of the iCEBreaker is too
         small for it, the chip has one with larger memories; a network of look-up tables is
         built in. With `StoredImages` the chip measures itself.
-    like: the name of a board whose chip it is, whether its engine holds the network or not; "" for
-        none.
+    like: the name of a board whose chip it is, whether its engine holds the network or not; or
+        SIMD and PE of the engine, such as "32x4", which is otherwise the iCEBreaker's; "" for that.
     uart, baud: as in `Design`.
 
     Raises BuildError if there is no such board, no engine fits it or a network of look-up tables
-    does not, NetworkError if no engine holds the network.
+    does not, NetworkError if no engine holds the network, or none has these widths.
     """
     if isinstance(network, StoredImages):
         return _bench_design(network, like, uart=uart, baud=baud)
+    if widths := WIDTHS.fullmatch(like):
+        if isinstance(network, LutNetwork):
+            raise NetworkError(
+                f"The network {network.name!r} is of look-up tables and runs on no engine; leave "
+                "its SIMD and PE out."
+            )
+        shape = engine_shape(int(widths["simd"]), int(widths["pe"]))
+        larger = shape if network is None else enlarged(shape, network)
+        return Design(larger, uart=uart, baud=baud)
     if like:
         board = find_board(like)
         if isinstance(network, LutNetwork):
@@ -105,3 +119,22 @@ def _bench_design(stored: StoredImages, like: str, *, uart: bool, baud: int) -> 
         check_bench(stored, find_board(like))
     made = design_for(stored.network, like, uart=uart, baud=baud)
     return replace(made, network=None, make_core=lambda: PipelineBench(stored))
+
+
+def engine_shape(simd: int, pe: int) -> EngineShape:
+    """The iCEBreaker's engine with other widths. It holds as many weights, in block RAM of any
+    width, and reads the thresholds of a group at once, so that these cost no cycle.
+
+    Raises NetworkError if there is no such engine.
+    """
+    usual = ICEBREAKER.shape
+    narrow = EngineShape(simd=simd, max_inputs=simd, pe=pe, parameter_lanes=pe)  # are there such?
+    return replace(
+        narrow,
+        max_inputs=-(-usual.max_inputs // simd) * simd,
+        weight_words=max(2, -(-usual.weight_memory_bits // (simd * pe))),
+        parameter_words=usual.parameter_words,
+        max_weight_bits=usual.max_weight_bits,
+        max_sum_bits=0,
+        overlap_neurons=usual.overlap_neurons,
+    )

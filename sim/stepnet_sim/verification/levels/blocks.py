@@ -9,13 +9,13 @@ from pathlib import Path
 
 from stepnet_sim.benches.bench_runner import (
     BENCHES,
-    BenchError,
     build_benches,
+    check_bench,
     code_coverage_file,
     functional_coverage_file,
-    run_bench,
 )
 from stepnet_sim.benches.coverage import POINTS, missed, read_hits
+from stepnet_sim.benches.simulator import BenchError
 from stepnet_sim.verification.code_coverage import read_counts
 from stepnet_sim.verification.ladder import Outcome
 
@@ -51,7 +51,7 @@ def checked(name: str, build_dir: Path) -> Outcome:
     started_s = time.monotonic()
     cases, disagreement = "", ""
     try:
-        cases = f"{run_bench(name, SIMULATOR, build_dir)} tests"
+        cases = f"{check_bench(name, SIMULATOR, build_dir)} tests"
     except BenchError as error:
         disagreement = str(error)
     seconds = time.monotonic() - started_s
