@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from stepnet.errors import ImageError
+from stepnet.pictures.dither import without_dither
+from stepnet.pictures.page import continued, find_page
 from stepnet.pictures.pieces import Components, label
+from stepnet.pictures.rules import without_rules
 
 MIN_CONTRAST = 24
 """How many grey levels ink has to differ from paper; a picture with less counts as blank."""
@@ -59,6 +62,9 @@ much is added before greys are divided."""
 SPECK_AREA = 0.15
 """The area of the smallest piece that is no speck, in squares as wide as the stroke."""
 
+MIN_STROKE_AREA = 0.1
+"""The area of pieces that tell how wide strokes are, at least, in parts of the largest piece's."""
+
 FAINT_PEAK = 0.35
 """The part of the full contrast that a piece of ink reaches somewhere; one that does not is a
 smudge."""
@@ -101,6 +107,10 @@ def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
     reduction = int(np.ceil(np.sqrt(grey.size / MAX_PIXELS)))
     if reduction > 1:
         grey = np.asarray(Image.fromarray(grey).reduce(reduction))
+    grey = without_dither(grey)
+    page = find_page(grey)
+    if page is not None:
+        grey = continued(grey, page)
     paper = find_paper(grey)
     noise = deviation(border(grey - paper))
     radius = min(grey.shape) * SMOOTHING_PART
@@ -118,6 +128,7 @@ def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
         )
     light = (paper + DARK_GREY) / (np.median(paper) + DARK_GREY)
     strength = np.where(strength >= threshold, strength / light, np.float32(0))
+    strength, rules = without_rules(strength, page)
     return Ink(grey, paper, _without_specks(strength), reduction)
 
 
@@ -211,8 +222,10 @@ def _without_specks(strength: NDArray[np.float32]) -> NDArray[np.float32]:
     peaks = np.zeros(len(pieces.areas), dtype=np.float32)
     np.maximum.at(peaks, pieces.labels[mask] - 1, strength[mask])
     faint = peaks < FAINT_PEAK * peaks.max()
-    # Something is left, however small everything is.
-    smallest = min(SPECK_AREA * stroke_width(mask) ** 2, int(pieces.areas[~faint].max()))
+    # Something is left, however small everything is; and specks do not say how wide strokes are.
+    largest = int(pieces.areas[~faint].max())
+    strokes = np.append(False, pieces.areas >= MIN_STROKE_AREA * largest)[pieces.labels]
+    smallest = min(SPECK_AREA * stroke_width(strokes) ** 2, largest)
     specks = faint | (pieces.areas < smallest)
     if not specks.any():
         return strength
