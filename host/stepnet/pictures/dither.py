@@ -14,8 +14,8 @@ MIN_SIDE = 64
 """The shorter side of pictures, in pixels, in which dithering is sought."""
 
 ISOLATED = 0.35
-"""A pixel is isolated if it differs from the mean of its four neighbours by more than this part of
-the range of greys. One on a line of one pixel's width differs by less."""
+"""A pixel is isolated if it differs from each of its four neighbours by more than this part of the
+range of greys."""
 
 MIN_ISOLATED_PART = 0.004
 """The part of all pixels that are isolated in a dithered picture, at least."""
@@ -33,8 +33,9 @@ def without_dither(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     if min(grey.shape) < MIN_SIDE:
         return grey
     contrast = float(np.ptp(grey))
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    isolated = np.abs(grey[1:-1, 1:-1] - around / 4) > ISOLATED * contrast
+    down = np.abs(np.diff(grey, axis=0)) > ISOLATED * contrast
+    along = np.abs(np.diff(grey, axis=1)) > ISOLATED * contrast
+    isolated = down[1:, 1:-1] & down[:-1, 1:-1] & along[1:-1, 1:] & along[1:-1, :-1]
     if isolated.mean() < MIN_ISOLATED_PART:
         return grey
     levels = Image.fromarray(np.rint(np.clip(grey, 0, 255)).astype(np.uint8))

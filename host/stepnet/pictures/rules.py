@@ -32,6 +32,12 @@ SEEN = 0.3
 END = 1 / 12
 """How near to both edges a rule has to be seen, in parts of its length."""
 
+MAX_ANGLES = 4
+"""How many angles rules of one direction may have: a margin line need not be square to the rest."""
+
+MIN_LENGTH = 1 / 12
+"""The length of a rule that a corner of the sheet cuts off, in parts of the longest, at least."""
+
 STRONGER = 1.6
 """What is as many times as strong as the rule on which it lies is ink."""
 
@@ -49,9 +55,15 @@ def without_rules(strength: Array, page: Mask | None = None) -> tuple[Array, int
     known = np.ones(strength.shape, dtype=np.bool_) if page is None else page
     if not _reaches_edges(strength, known):
         return strength, 0
-    level, level_count = _without_level(strength, known)
-    upright, upright_count = _without_level(np.ascontiguousarray(level.T), known.T)
-    return np.ascontiguousarray(upright.T), level_count + upright_count
+    count = 0
+    for _ in range(2):  # level, then upright
+        for _ in range(MAX_ANGLES):
+            strength, found = _without_level(strength, known)
+            count += found
+            if not found:
+                break
+        strength, known = np.ascontiguousarray(strength.T), known.T
+    return strength, count
 
 
 def _reaches_edges(strength: Array, known: Mask) -> bool:
@@ -144,8 +156,9 @@ def _bands(flat: Array, thin: Mask, known: Mask, most: int) -> list[_Band]:
     length = known.sum(axis=1)
     free = (known & ~hidden).sum(axis=1)
     covered = (seen & known & ~hidden).sum(axis=1)
-    enough = (free >= SEEN * length) & (length >= 0.5 * length.max())
-    is_rule = enough & (covered >= COVERED * free)
+    is_rule = (free >= SEEN * length) & (covered >= COVERED * free)
+    least = MIN_LENGTH if (is_rule & (length >= 0.5 * length.max())).any() else 0.5
+    is_rule &= length >= max(2, least * length.max())
     edges = np.flatnonzero(np.diff(np.concatenate([[0], is_rule.astype(np.int8), [0]])))
     bands = []
     for first, end in zip(edges[::2], edges[1::2], strict=True):
