@@ -15,9 +15,10 @@ from PIL import Image, ImageFilter
 
 from stepnet.errors import ImageError
 from stepnet.pictures.dither import without_dither
+from stepnet.pictures.dots import without_dots
 from stepnet.pictures.page import continued, find_page
 from stepnet.pictures.pieces import Components, label
-from stepnet.pictures.rules import without_rules
+from stepnet.pictures.rules import without_remains, without_rules
 
 MIN_CONTRAST = 24
 """How many grey levels ink has to differ from paper; a picture with less counts as blank."""
@@ -111,6 +112,22 @@ def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
     page = find_page(grey)
     if page is not None:
         grey = continued(grey, page)
+    ink, change = _differences(grey, what)
+    cleaned, strongest_rule = without_rules(ink.strength, page)
+    if strongest_rule:
+        # Rules at the border have been taken for what paper looks like; so once more without them.
+        ink, _ = _differences(ink.grey + change * (cleaned - ink.strength), what)
+        cleaned, second = without_rules(ink.strength, page)
+        cleaned = without_remains(cleaned, max(strongest_rule, second))
+    return Ink(grey, ink.paper, _without_specks(without_dots(cleaned)), reduction)
+
+
+def _differences(grey: NDArray[np.float32], what: str) -> tuple[Ink, NDArray[np.float32]]:
+    """Everything that differs from the paper, specks too, and by how much grey changes where the
+    strength of the ink grows by one.
+
+    Raises ImageError as `find_ink` does.
+    """
     paper = find_paper(grey)
     noise = deviation(border(grey - paper))
     radius = min(grey.shape) * SMOOTHING_PART
@@ -119,7 +136,8 @@ def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
         noise = deviation(border(grey - paper))
     difference = grey - paper
     darker, brighter = np.maximum(-difference, 0), np.maximum(difference, 0)
-    strength = darker if np.square(darker).sum() > np.square(brighter).sum() else brighter
+    is_dark = np.square(darker).sum() > np.square(brighter).sum()
+    strength = darker if is_dark else brighter
     threshold = NOISE_DEVIATIONS * noise
     if strength.max() < max(MIN_CONTRAST, threshold):
         raise ImageError(
@@ -128,8 +146,7 @@ def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
         )
     light = (paper + DARK_GREY) / (np.median(paper) + DARK_GREY)
     strength = np.where(strength >= threshold, strength / light, np.float32(0))
-    strength, rules = without_rules(strength, page)
-    return Ink(grey, paper, _without_specks(strength), reduction)
+    return Ink(grey, paper, strength, 1), (-light if is_dark else light)
 
 
 def find_paper(grey: NDArray[np.float32]) -> NDArray[np.float32]:

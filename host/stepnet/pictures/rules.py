@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stepnet.pictures.pieces import label
+
 MIN_SIDE = 48
 """The shorter side of pictures, in pixels, in which rules are sought."""
 
-MIN_INK = 0.06
+MIN_INK = 0.04
 """The part of the full contrast that a rule has at least."""
 
 MAX_WIDTH = 1 / 45
@@ -41,29 +43,50 @@ MIN_LENGTH = 1 / 12
 STRONGER = 1.6
 """What is as many times as strong as the rule on which it lies is ink."""
 
+REMAINS_INK = 0.1
+"""The part of the full contrast from which on a pixel belongs to a piece that may remain of a rule."""
+
+SMALL_AREA = 0.1
+"""The area of such a piece, in parts of the largest piece's."""
+
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-def without_rules(strength: Array, page: Mask | None = None) -> tuple[Array, int]:
-    """(H, W) strength of the ink without rules, and how many rules there were.
+def without_rules(strength: Array, page: Mask | None = None) -> tuple[Array, float]:
+    """(H, W) strength of the ink without rules, and that of the strongest rule; 0 if there is none.
 
     page: which pixels are the sheet, whose edges the rules reach; all of them if None.
     """
     if min(strength.shape) < MIN_SIDE:
-        return strength, 0
+        return strength, 0.0
     known = np.ones(strength.shape, dtype=np.bool_) if page is None else page
     if not _reaches_edges(strength, known):
-        return strength, 0
-    count = 0
+        return strength, 0.0
+    strongest = 0.0
     for _ in range(2):  # level, then upright
         for _ in range(MAX_ANGLES):
             strength, found = _without_level(strength, known)
-            count += found
+            strongest = max(strongest, found)
             if not found:
                 break
         strength, known = np.ascontiguousarray(strength.T), known.T
-    return strength, count
+    return strength, strongest
+
+
+def without_remains(strength: Array, strongest_rule: float) -> Array:
+    """(H, W) strength of the ink without the small pieces that are left of rules: those that are no
+    stronger than a rule, or lie on the border."""
+    mask = strength >= REMAINS_INK * strength.max()
+    pieces = label(mask)
+    peaks = np.zeros(len(pieces.areas), dtype=np.float32)
+    np.maximum.at(peaks, pieces.labels[mask] - 1, strength[mask])
+    height, width = strength.shape
+    left, top, right, bottom = pieces.boxes.T
+    at_border = (left <= 1) | (top <= 1) | (right >= width - 1) | (bottom >= height - 1)
+    small = pieces.areas < SMALL_AREA * pieces.areas.max()
+    remains = small & ((peaks <= STRONGER * strongest_rule) | at_border)
+    return np.where(np.append(False, remains)[pieces.labels], np.float32(0), strength)
 
 
 def _reaches_edges(strength: Array, known: Mask) -> bool:
@@ -86,8 +109,8 @@ class _Band:
     strength: float
 
 
-def _without_level(strength: Array, known: Mask) -> tuple[Array, int]:
-    """The ink without rules that are nearly level."""
+def _without_level(strength: Array, known: Mask) -> tuple[Array, float]:
+    """The ink without rules that are nearly level, and the strength of the strongest of them."""
     most = max(3, round(MAX_WIDTH * min(strength.shape)))
     thin = _thin(strength >= MIN_INK * strength.max(), most) & known
     angle = _angle(thin)
@@ -107,7 +130,9 @@ def _without_level(strength: Array, known: Mask) -> tuple[Array, int]:
     bands = _bands(flat, levelled(thin), levelled(known), most)
     for band in bands:
         _take_out(flat, band)
-    return (flat[rows, columns] if bands else strength), len(bands)
+    if not bands:
+        return strength, 0.0
+    return flat[rows, columns], max(band.strength for band in bands)
 
 
 def _thin(mask: Mask, most: int) -> Mask:
