@@ -43,6 +43,12 @@ MIN_INK = 0.001
 WHOLE = 0.995
 """A sheet that covers as much of the picture, or more, is all of it."""
 
+PAPER_DIFFERENCE = 15
+"""How many grey levels what lies beyond the sheet differs from it by at least."""
+
+PAPER_PART = 0.35
+"""The part of what lies beyond that may differ by less and still be no paper."""
+
 Mask = NDArray[np.bool_]
 
 
@@ -86,17 +92,23 @@ def find_page(grey: NDArray[np.float32]) -> Mask | None:
         return None
     if page.ink < MIN_INK:
         return None
+    seen = np.asarray(small).astype(np.float32)
+    inside = page.within | _paper_beyond(seen, page.within)
+    if inside.mean() >= WHOLE:
+        return None
     height, width = grey.shape
-    outline = [((x + 0.5) * reduction, (y + 0.5) * reduction) for x, y in page.outline.tolist()]
-    found = Image.new("1", (width, height))
-    ImageDraw.Draw(found).polygon(
-        [
-            (_to_border(x, width, reduction), _to_border(y, height, reduction))
-            for x, y in outline
-        ],
-        fill=1,
-    )
-    return np.asarray(found)
+    large = Image.fromarray(inside).resize((width, height), Image.Resampling.NEAREST)
+    return np.asarray(large)
+
+
+def _paper_beyond(small: NDArray[np.float32], within: Mask) -> Mask:
+    """The parts beyond a sheet's outline that are paper as well, such as those behind thick rules."""
+    beyond = ~within
+    like = np.abs(small - continued(small, within)) <= PAPER_DIFFERENCE
+    pieces = label(beyond)
+    total = np.bincount(pieces.labels[beyond], minlength=len(pieces.areas) + 1)
+    alike = np.bincount(pieces.labels[beyond & like], minlength=len(pieces.areas) + 1)
+    return (alike > PAPER_PART * total)[pieces.labels] & beyond
 
 
 def continued(grey: NDArray[np.float32], known: Mask) -> NDArray[np.float32]:
@@ -121,13 +133,6 @@ def continued(grey: NDArray[np.float32], known: Mask) -> NDArray[np.float32]:
 
 def _halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return values.reshape(values.shape[0] // 2, 2, values.shape[1] // 2, 2).mean(axis=(1, 3))
-
-
-def _to_border(place: float, side: int, reduction: int) -> float:
-    """A corner that lies in the outermost pixel of the small picture lies on the border."""
-    if place < reduction:
-        return 0
-    return side - 1 if place > side - 1 - reduction else place
 
 
 def _smooth(small: NDArray[np.int16]) -> Mask:

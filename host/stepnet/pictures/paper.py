@@ -116,7 +116,13 @@ def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
     cleaned, strongest_rule = without_rules(ink.strength, page)
     if strongest_rule:
         # Rules at the border have been taken for what paper looks like; so once more without them.
-        ink, _ = _differences(ink.grey + change * (cleaned - ink.strength), what)
+        try:
+            ink, _ = _differences(ink.grey + change * (cleaned - ink.strength), what)
+        except ImageError:
+            raise ImageError(
+                f"The {what} shows rules and nothing else that differs from the paper; give a "
+                "character in stronger ink, or on plain paper."
+            ) from None
         cleaned, second = without_rules(ink.strength, page)
         cleaned = without_remains(cleaned, max(strongest_rule, second))
     return Ink(grey, ink.paper, _without_specks(without_dots(cleaned)), reduction)

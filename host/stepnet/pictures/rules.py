@@ -75,17 +75,24 @@ def without_rules(strength: Array, page: Mask | None = None) -> tuple[Array, flo
 
 
 def without_remains(strength: Array, strongest_rule: float) -> Array:
-    """(H, W) strength of the ink without the small pieces that are left of rules: those that are no
-    stronger than a rule, or lie on the border."""
+    """(H, W) strength of the ink without the pieces that are left of rules: beside the largest piece
+    those that are no stronger than a rule, and small ones on the border. If the largest is no
+    stronger than a rule itself, only small ones and those on the border are."""
     mask = strength >= REMAINS_INK * strength.max()
     pieces = label(mask)
+    if not len(pieces.areas):
+        return strength
+    weights = np.bincount(pieces.labels[mask] - 1, strength[mask])
     peaks = np.zeros(len(pieces.areas), dtype=np.float32)
     np.maximum.at(peaks, pieces.labels[mask] - 1, strength[mask])
     height, width = strength.shape
     left, top, right, bottom = pieces.boxes.T
     at_border = (left <= 1) | (top <= 1) | (right >= width - 1) | (bottom >= height - 1)
-    small = pieces.areas < SMALL_AREA * pieces.areas.max()
-    remains = small & ((peaks <= STRONGER * strongest_rule) | at_border)
+    main = int(weights.argmax())
+    small = pieces.areas < SMALL_AREA * pieces.areas[main]
+    weak = peaks <= STRONGER * strongest_rule
+    remains = (weak & (small | at_border | (not weak[main]))) | (small & at_border)
+    remains[main] = False
     return np.where(np.append(False, remains)[pieces.labels], np.float32(0), strength)
 
 
@@ -191,8 +198,9 @@ def _bands(flat: Array, thin: Mask, known: Mask, most: int) -> list[_Band]:
         if _reaches_both_ends(seen[middle] | hidden[middle], known[middle]):
             rows = np.s_[max(0, first) : end]
             peak = np.where(thin[rows], flat[rows], 0).max(axis=0)
-            level = float(np.median(peak[peak > 0]))
-            bands.append(_Band(int(first), int(end) - 1, level))
+            if (peak > 0).any():
+                level = float(np.median(peak[peak > 0]))
+                bands.append(_Band(int(first), int(end) - 1, level))
     return bands
 
 
