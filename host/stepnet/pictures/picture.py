@@ -22,6 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from stepnet.errors import ImageError
 from stepnet.files import open_file_or_pipe
 from stepnet.networks.placing import Placing
+from stepnet.pictures.one_character import check_one_character
 from stepnet.pictures.paper import find_ink
 from stepnet.pictures.placing import place
 
@@ -128,10 +129,12 @@ def normalise(
 
     Images of MNIST come out as they went in, but for one in a thousand.
 
-    Raises ImageError if the picture is empty or blank, too large, or an array of another form, and
-    as `read_picture` does.
+    Raises ImageError if the picture is empty or blank, too large, cannot be one character, or is an
+    array of another form, and as `read_picture` does.
     """
-    ink = find_ink(*grey_values(picture))
+    grey, what = grey_values(picture)
+    ink = find_ink(grey, what)
+    check_one_character(ink.strength, what)
     if capital_height is not None:
         capital_height /= ink.reduction
     return place(ink.strength, height, width, placing, capital_height)
