@@ -32,7 +32,8 @@ TALL = 0.5
 """The height of pieces that may be characters, in parts of the highest."""
 
 GAP = 0.3
-"""The gap between characters, in parts of the highest piece's height, at least."""
+"""The gap between two characters, in parts of the higher one's height, at least; what is nearer may
+be halves of one."""
 
 NARROW = 0.45
 """Two pieces that are both narrower than this part of their height may be a double quote."""
@@ -106,15 +107,17 @@ def _side_by_side(boxes: NDArray[np.int64]) -> int:
     heights = boxes[:, 3] - boxes[:, 1]
     high = boxes[heights >= TALL * heights.max()]
     high = high[np.argsort(high[:, 0])]
-    gap = GAP * heights.max()
     spans = [high[0, [0, 2]].tolist()]
     for left, _, right, _ in high[1:].tolist():
-        if left - spans[-1][1] < gap:
+        if left < spans[-1][1]:
             spans[-1][1] = max(spans[-1][1], right)
         else:
             spans.append([left, right])
+    if len(spans) != 2:
+        return len(spans)
+    near = spans[1][0] - spans[0][1] < GAP * heights.max()
     narrow = all(right - left < NARROW * heights.max() for left, right in spans)
-    return 1 if len(spans) == 2 and narrow else len(spans)
+    return 1 if near or narrow else 2
 
 
 def _check_width(pieces: Components, large: Mask, what: str) -> None:
