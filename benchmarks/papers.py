@@ -2,7 +2,7 @@
 
     python benchmarks/papers.py [--pictures 1000] [--other] [--data-dir FOLDER] [--json]
 
-Digits of MNIST's test part are redrawn large, one on each picture, on eleven kinds of paper. Of
+Digits of MNIST's test part are redrawn large, one on each picture, on twelve kinds of paper. Of
 every picture the same digit on plain paper is drawn as well, and only digits are taken that are read
 right there, so that what is lost is lost to the paper. Each picture comes out right, refused with a
 sentence, or wrong without a word.
@@ -194,6 +194,26 @@ def margin_line(drawing: Drawing, shape: tuple[int, int]) -> Array:
     return drawn
 
 
+def form_box(drawing: Drawing, shape: tuple[int, int]) -> Array:
+    """A box round the digit, as forms have."""
+    distance = np.full(shape, np.inf)
+    rows, columns = np.indices(shape)
+    places = (rows, shape[0] - 1 - rows, columns, shape[1] - 1 - columns)
+    insets = [drawing.between((0.25, 0.7)) * drawing.ranges.margin[0] for _ in places]
+    for place, inset in zip(places, insets, strict=True):
+        within = [
+            other >= other_inset - 1
+            for other, other_inset in zip(places, insets, strict=True)
+            if other is not place
+        ]
+        distance = np.where(
+            np.all(within, axis=0), np.minimum(distance, abs(place - inset)), distance
+        )
+    width = max(1.0, drawing.between(drawing.ranges.rule_width))
+    line = np.clip(width / 2 + 0.5 - distance, 0, 1)
+    return line * drawing.between(drawing.ranges.rule_contrast) * 1.4
+
+
 def shadowed(drawing: Drawing, page: Array) -> Array:
     """A sheet in uneven light, in half of the cases with a shadow's edge across."""
     height, width = page.shape
@@ -277,6 +297,12 @@ def dithered(drawing: Drawing, page: Array) -> Array:
     return np.where(page > threshold, 255.0, 0.0)
 
 
+def with_paper_round(drawing: Drawing, page: Array) -> Array:
+    """More of the same paper on every side, in half of the cases."""
+    most = round(drawing.between((0, 100))) if drawing.chance(0.5) else 0
+    return np.pad(page, most, constant_values=page[0, 0])
+
+
 def as_it_is(drawing: Drawing, page: Array) -> Array:
     """Nothing happens to the sheet."""
     return page
@@ -295,6 +321,7 @@ KINDS: dict[
     "Seyès": (seyes, as_it_is),
     "dotted": (dotted, as_it_is),
     "margin line": (margin_line, as_it_is),
+    "box of a form": (form_box, with_paper_round),
     "shadow across rules": (ruled, shadowed),
     "desk round the page": (plain, desk_round),
     "desk on one side": (plain, desk_beside),

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 
+from stepnet.pictures.outlines import filled, four_cornered, hull_of
 from stepnet.pictures.pieces import Components, label
 
 MIN_SIDE = 48
@@ -62,7 +63,7 @@ class _Sheet:
 
     @property
     def four_cornered(self) -> bool:
-        return _four_cornered(self.outline) >= FOUR_CORNERED
+        return four_cornered(self.outline) >= FOUR_CORNERED
 
 
 def find_page(grey: NDArray[np.float32]) -> Mask | None:
@@ -122,9 +123,7 @@ def continued(grey: NDArray[np.float32], known: Mask) -> NDArray[np.float32]:
     weight = np.pad(known.astype(np.float32), even)
     part = _halved(weight)
     sums = _halved(np.pad(grey, even) * weight)
-    coarse = continued(
-        np.divide(sums, part, out=np.zeros_like(sums), where=part > 0), part > 0
-    )
+    coarse = continued(np.divide(sums, part, out=np.zeros_like(sums), where=part > 0), part > 0)
     large = Image.fromarray(coarse).resize(
         (width + width % 2, height + height % 2), Image.Resampling.BILINEAR
     )
@@ -147,54 +146,13 @@ def _smooth(small: NDArray[np.int16]) -> Mask:
 
 def _sheet(pieces: Components, number: int) -> _Sheet:
     paper = pieces.labels == number + 1
-    rows = np.flatnonzero(paper.any(axis=1))
-    first, last = paper.argmax(axis=1)[rows], paper.shape[1] - 1 - paper[:, ::-1].argmax(axis=1)[rows]
-    points = np.concatenate([np.stack([first, rows], 1), np.stack([last, rows], 1)])
-    outline = _hull(points)
-    drawn = Image.new("1", (paper.shape[1], paper.shape[0]))
-    ImageDraw.Draw(drawn).polygon([(x, y) for x, y in outline.tolist()], fill=1, outline=1)
-    within = np.asarray(drawn) | paper
+    outline = hull_of(paper)
+    within = filled(outline, paper.shape) | paper
     holes = label(within & ~paper)
     # What reaches the outline is no ink, but the outline itself.
-    height, width = paper.shape
     inner = Image.fromarray(within).convert("L").filter(ImageFilter.MinFilter(5))
     rim = within & ~(np.asarray(inner) > 0)
-    rim[1:-1, 1:-1] |= False
     at_rim = np.zeros(len(holes.areas) + 1, dtype=np.bool_)
     at_rim[holes.labels[rim]] = True
     inside = holes.areas[~at_rim[1:]].sum()
     return _Sheet(outline, within, float(inside / within.sum()))
-
-
-def _hull(points: NDArray[np.intp]) -> NDArray[np.int64]:
-    """The corners of the smallest convex outline around (N, 2) points, in order."""
-    ordered = np.unique(points, axis=0).tolist()
-
-    def chain(sequence: list[list[int]]) -> list[list[int]]:
-        kept: list[list[int]] = []
-        for x, y in sequence:
-            while len(kept) > 1 and (
-                (kept[-1][0] - kept[-2][0]) * (y - kept[-2][1])
-                <= (kept[-1][1] - kept[-2][1]) * (x - kept[-2][0])
-            ):
-                kept.pop()
-            kept.append([x, y])
-        return kept[:-1]
-
-    return np.array(chain(ordered) + chain(ordered[::-1]), dtype=np.int64).reshape(-1, 2)
-
-
-def _four_cornered(outline: NDArray[np.int64]) -> float:
-    """The largest part of a convex outline within four of its corners that lie across each other."""
-    whole = _area(outline)
-    if whole == 0:
-        return 0.0
-    angles = np.radians(np.arange(0, 90, 3))[:, np.newaxis] + np.arange(4) * np.pi / 2
-    reach = outline @ np.stack([np.cos(angles), np.sin(angles)]).reshape(2, -1)
-    corners = outline[reach.argmax(axis=0)].reshape(*angles.shape, 2)
-    return max(_area(four) for four in corners) / whole
-
-
-def _area(outline: NDArray[np.int64]) -> float:
-    x, y = outline.T
-    return abs(float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum())) / 2

@@ -16,6 +16,7 @@ from PIL import Image, ImageFilter
 from stepnet.errors import ImageError
 from stepnet.pictures.dither import without_dither
 from stepnet.pictures.dots import without_dots
+from stepnet.pictures.frame import without_frame
 from stepnet.pictures.page import continued, find_page
 from stepnet.pictures.pieces import Components, label
 from stepnet.pictures.rules import without_remains, without_rules
@@ -117,7 +118,7 @@ def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
     if strongest_rule:
         # Rules at the border have been taken for what paper looks like; so once more without them.
         try:
-            ink, _ = _differences(ink.grey + change * (cleaned - ink.strength), what)
+            ink, _ = _differences(_grey_without(ink, cleaned, change), what)
         except ImageError:
             raise ImageError(
                 f"The {what} shows rules and nothing else that differs from the paper; give a "
@@ -125,7 +126,7 @@ def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
             ) from None
         cleaned, second = without_rules(ink.strength, page)
         cleaned = without_remains(cleaned, max(strongest_rule, second))
-    return Ink(grey, ink.paper, _without_specks(without_dots(cleaned)), reduction)
+    return Ink(grey, ink.paper, _without_specks(without_dots(without_frame(cleaned))), reduction)
 
 
 def _differences(grey: NDArray[np.float32], what: str) -> tuple[Ink, NDArray[np.float32]]:
@@ -146,13 +147,32 @@ def _differences(grey: NDArray[np.float32], what: str) -> tuple[Ink, NDArray[np.
     strength = darker if is_dark else brighter
     threshold = NOISE_DEVIATIONS * noise
     if strength.max() < max(MIN_CONTRAST, threshold):
-        raise ImageError(
-            f"The {what} is blank: no ink differs from its border; "
-            "give a character with some paper around it."
-        )
+        raise _blank(grey, what)
     light = (paper + DARK_GREY) / (np.median(paper) + DARK_GREY)
     strength = np.where(strength >= threshold, strength / light, np.float32(0))
     return Ink(grey, paper, strength, 1), (-light if is_dark else light)
+
+
+def _grey_without(
+    ink: Ink, cleaned: NDArray[np.float32], change: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The grey values of a picture once its ink is `cleaned`: where nothing is left, those around go
+    on; where ink crosses what was taken out, its own."""
+    gone = (cleaned < ink.strength) & (cleaned < MIN_INK * cleaned.max())
+    return continued(ink.grey + change * (cleaned - ink.strength), ~gone)
+
+
+def _blank(grey: NDArray[np.float32], what: str) -> ImageError:
+    low, high = float(grey.min()), float(grey.max())
+    if 0 < high < MIN_CONTRAST and low < high:
+        return ImageError(
+            f"The {what} has grey values from {low:.0f} to {high:.0f} only, where 255 is white; "
+            f"multiply them by {255 // max(1, round(high))}."
+        )
+    return ImageError(
+        f"The {what} is blank: no ink differs from its border; "
+        "give a character with some paper around it."
+    )
 
 
 def find_paper(grey: NDArray[np.float32]) -> NDArray[np.float32]:
