@@ -354,12 +354,14 @@ def drawn(kind: str, cover: Array, drawing: Drawing) -> tuple[Image.Image, Image
 
 
 def reading(network: Network, picture: Image.Image) -> str | None:
-    """The character, or None if the picture is refused."""
+    """The character; None if the picture is refused, or the reading is no character that the
+    network knows, which Stepnet says."""
     try:
         (image,) = prepare_character(picture, network).images
     except ImageError:
         return None
-    return chr(int(reference.infer(network, image[np.newaxis])[0]))
+    read = chr(int(reference.infer(network, image[np.newaxis])[0]))
+    return read if read in network.alphabet else None
 
 
 def pictures_of(

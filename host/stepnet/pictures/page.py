@@ -98,14 +98,15 @@ def find_page(grey: NDArray[np.float32]) -> Mask | None:
     if inside.mean() >= WHOLE:
         return None
     height, width = grey.shape
-    large = Image.fromarray(inside).resize((width, height), Image.Resampling.NEAREST)
-    return np.asarray(large)
+    large = Image.fromarray(inside).convert("L").resize((width, height), Image.Resampling.NEAREST)
+    return np.asarray(large.filter(ImageFilter.MinFilter(2 * reduction + 1))) > 0
 
 
 def _paper_beyond(small: NDArray[np.float32], within: Mask) -> Mask:
     """The parts beyond a sheet's outline that are paper as well, such as those behind thick rules."""
     beyond = ~within
     like = np.abs(small - continued(small, within)) <= PAPER_DIFFERENCE
+    like |= np.abs(small - np.median(small[within])) <= PAPER_DIFFERENCE
     pieces = label(beyond)
     total = np.bincount(pieces.labels[beyond], minlength=len(pieces.areas) + 1)
     alike = np.bincount(pieces.labels[beyond & like], minlength=len(pieces.areas) + 1)

@@ -43,6 +43,12 @@ MAX_PIXELS = 2_000_000
 SHADE_SIDE = 48
 """The longer side, at most, of the small picture on which the shade of the paper is found."""
 
+FINER = 4
+"""How many times as fine the picture is from which lines are taken before."""
+
+LINE_WINDOW = 5
+"""The side of the window of the median that takes them, twice as wide as the widest line."""
+
 MEDIAN_SIDE = 17
 """The side of the window of the running median on that small picture: a third of the picture, most
 of which is paper."""
@@ -126,6 +132,7 @@ def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
             ) from None
         cleaned, second = without_rules(ink.strength, page)
         cleaned = without_remains(cleaned, max(strongest_rule, second))
+        _check_inside(cleaned, what)
     return Ink(grey, ink.paper, _without_specks(without_dots(without_frame(cleaned))), reduction)
 
 
@@ -151,6 +158,20 @@ def _differences(grey: NDArray[np.float32], what: str) -> tuple[Ink, NDArray[np.
     light = (paper + DARK_GREY) / (np.median(paper) + DARK_GREY)
     strength = np.where(strength >= threshold, strength / light, np.float32(0))
     return Ink(grey, paper, strength, 1), (-light if is_dark else light)
+
+
+def _check_inside(strength: NDArray[np.float32], what: str) -> None:
+    """Raise ImageError if, on ruled paper, the ink reaches the picture's border: then a rule has
+    been left with it."""
+    mask = strength >= MIN_INK * strength.max()
+    pieces = label(mask)
+    weights = np.bincount(pieces.labels[mask], strength[mask])
+    main = pieces.labels == int(weights.argmax())
+    if any(side.any() for side in (main[0], main[-1], main[:, 0], main[:, -1])):
+        raise ImageError(
+            f"The {what} shows rules that cannot all be told from the ink, which reaches the "
+            "border; leave some paper around the character, or give it on plain paper."
+        )
 
 
 def _grey_without(
@@ -183,11 +204,24 @@ def find_paper(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     small = np.asarray(Image.fromarray(grey).reduce(-(-max(grey.shape) // SHADE_SIDE)))
     if _explains(np.full_like(small, flat[0, 0]), small):
         return flat
+    small = _without_lines(grey)
+    if _explains(np.full_like(small, np.median(border(small))), small):
+        return np.full_like(grey, np.median(border(small)))
     surface = _fitted_surface(small)
     shade = surface if _explains(surface, small) else _running_median(small)
     height, width = grey.shape
     full = Image.fromarray(shade).resize((width, height), Image.Resampling.BICUBIC)
     return np.clip(np.asarray(full), 0, 255)
+
+
+def _without_lines(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The small picture on which shade is sought, without lines: rules along the border are no
+    shade."""
+    levels = Image.fromarray(np.rint(np.clip(grey, 0, 255)).astype(np.uint8))
+    finer = levels.reduce(-(-max(grey.shape) // (FINER * SHADE_SIDE)))
+    finer = finer.filter(ImageFilter.MedianFilter(LINE_WINDOW))
+    small = finer.reduce(-(-max(finer.size) // SHADE_SIDE))
+    return np.asarray(small).astype(np.float32)
 
 
 def _explains(paper: NDArray[np.float32], grey: NDArray[np.float32]) -> bool:
