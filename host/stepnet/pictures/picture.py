@@ -57,6 +57,9 @@ before. The common ones come first, because the others load all of Pillow; last 
 lack."""
 
 
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+"""What Pillow's decoders answer damage with."""
+
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 """How a HEIC says what it is, behind `ftyp`. AVIF, which is read, has other brands."""
 
@@ -123,8 +126,7 @@ def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None
         ) from None
     except Image.DecompressionBombError:
         raise _too_large(_what(name)) from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
-        # Pillow's decoders answer damage with any of these.
+    except DAMAGE as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise ImageError(
             f"The picture {called} cannot be read ({reason or 'its content is damaged'}); "
@@ -180,10 +182,13 @@ def page_count(source: str | os.PathLike[str] | bytes) -> int:
     """How many pages a picture's file has, of which `read_picture` reads the first; frames of an
     animation are no pages. 1 if it cannot be read."""
     try:
-        with _opened(source) as file, warnings.catch_warnings(action="ignore"):
-            with Image.open(file, formats=("TIFF",)) as picture:
-                return int(getattr(picture, "n_frames", 1))
-    except Exception:  # noqa: BLE001  whatever a decoder raises, `read_picture` has a sentence for it
+        with (
+            _opened(source) as file,
+            warnings.catch_warnings(action="ignore"),
+            Image.open(file, formats=("TIFF",)) as picture,
+        ):
+            return int(getattr(picture, "n_frames", 1))
+    except (*DAMAGE, KeyError, Image.DecompressionBombError):
         return 1
 
 
