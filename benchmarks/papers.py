@@ -3,8 +3,8 @@
     python benchmarks/papers.py [--pictures 1000] [--other] [--data-dir FOLDER] [--json]
 
 Digits of MNIST's test part are redrawn large, one on each picture, on twelve kinds of paper. Of
-every picture the same digit on plain paper is drawn as well, and only digits are taken that are read
-right there, so that what is lost is lost to the paper. Each picture comes out right, refused with a
+every picture the same digit on plain paper is drawn as well, and only digits are taken that are
+read right there, so that what is lost is lost to the paper. Each picture comes out right, refused with a
 sentence, or wrong without a word.
 
 Everything is drawn at random from a seed: size and place of the digit, greys, widths, spacings and

@@ -1,6 +1,6 @@
 """Refuses ink that cannot be one character: rules that were not told from it, several characters.
 
-How sure a network is does not tell: it reads a rule across a digit with as much margin as the digit.
+How sure a network is does not tell: it reads a rule across a digit with as much margin as not.
 So what is left of a picture is looked at before a network sees it.
 """
 
@@ -142,6 +142,6 @@ def _check_strokes(mask: Mask, what: str) -> None:
     solid = np.count_nonzero(mask) > BLOCK_PART * height * width
     if solid and stroke_width(mask) > BLOCK_STROKE * max(height, width):
         raise ImageError(
-            f"The ink in the {what} is a block of {width} x {height} pixels without a stroke, which "
-            "is no character of the network; give one with some paper around it."
+            f"The ink in the {what} is a block of {width} x {height} pixels without a stroke, "
+            "which is no character of the network; give one with some paper around it."
         )

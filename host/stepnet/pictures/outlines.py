@@ -1,4 +1,4 @@
-"""Convex outlines of parts of a picture: sheets and frames have four corners, characters have not."""
+"""Convex outlines of parts of a picture: sheets and frames have four corners, ink has none."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def find_page(grey: NDArray[np.float32]) -> Mask | None:
 
 
 def _paper_beyond(small: NDArray[np.float32], within: Mask) -> Mask:
-    """The parts beyond a sheet's outline that are paper as well, such as those behind thick rules."""
+    """The parts beyond a sheet's outline that are paper as well, as behind thick rules."""
     beyond = ~within
     like = np.abs(small - continued(small, within)) <= PAPER_DIFFERENCE
     like |= np.abs(small - np.median(small[within])) <= PAPER_DIFFERENCE

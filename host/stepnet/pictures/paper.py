@@ -177,8 +177,8 @@ def _check_inside(strength: NDArray[np.float32], what: str) -> None:
 def _grey_without(
     ink: Ink, cleaned: NDArray[np.float32], change: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The grey values of a picture once its ink is `cleaned`: where nothing is left, those around go
-    on; where ink crosses what was taken out, its own."""
+    """The grey values of a picture once its ink is `cleaned`: where nothing is left, those around
+    go on; where ink crosses what was taken out, its own."""
     gone = (cleaned < ink.strength) & (cleaned < MIN_INK * cleaned.max())
     return continued(ink.grey + change * (cleaned - ink.strength), ~gone)
 

@@ -274,7 +274,7 @@ def _grey(picture: Image.Image | NDArray[np.generic], what: str) -> NDArray[np.f
 
 
 def _most_contrast(coloured: Image.Image) -> Image.Image:
-    """The greys of a picture; or, if greys hardly differ, the colour of red, green and blue in which
+    """The greys of a picture; or, if greys hardly differ, the one of red, green and blue in which
     ink differs most from paper."""
     grey = coloured.convert("L")
     step = -(-max(grey.size) // THUMBNAIL_SIDE)

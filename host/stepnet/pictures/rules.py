@@ -7,6 +7,7 @@ upright, and much thinner than the picture is wide. Where ink crosses a rule it 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ STRONGER = 1.6
 """What is as many times as strong as the rule on which it lies is ink."""
 
 REMAINS_INK = 0.1
-"""The part of the full contrast from which on a pixel belongs to a piece that may remain of a rule."""
+"""The part of the full contrast from which on a pixel belongs to what may remain of a rule."""
 
 SMALL_AREA = 0.1
 """The area of such a piece, in parts of the largest piece's."""
@@ -75,8 +76,8 @@ def without_rules(strength: Array, page: Mask | None = None) -> tuple[Array, flo
 
 
 def without_remains(strength: Array, strongest_rule: float) -> Array:
-    """(H, W) strength of the ink without the pieces that are left of rules: beside the largest piece
-    those that are no stronger than a rule, and small ones on the border. If the largest is no
+    """(H, W) strength of the ink without the pieces that are left of rules: beside the largest
+    piece those that are no stronger than a rule, and small ones on the border. If the largest is no
     stronger than a rule itself, only small ones and those on the border are."""
     mask = strength >= REMAINS_INK * strength.max()
     pieces = label(mask)
@@ -128,7 +129,7 @@ def _without_level(strength: Array, known: Mask) -> tuple[Array, float]:
     rows = np.arange(height)[:, np.newaxis] + (room - shifts)
     columns = np.broadcast_to(np.arange(width), rows.shape)
 
-    def levelled(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    def levelled(values: NDArray[Any]) -> NDArray[Any]:
         moved = np.zeros((height + room, width), dtype=values.dtype)
         moved[rows, columns] = values
         return moved
@@ -165,9 +166,9 @@ def _angle(thin: Mask, most_points: int = 30_000) -> float:
     if not len(rows):
         return 0.0
     width = thin.shape[1]
-    best, reach = 0.0, np.radians(MAX_DEGREES)
+    best, reach = 0.0, float(np.radians(MAX_DEGREES))
     for parts in (20, 5, 5):
-        tried = best + np.linspace(-reach, reach, 2 * parts + 1)
+        tried: list[float] = (best + np.linspace(-reach, reach, 2 * parts + 1)).tolist()
         spread = max(1.0, width * reach / parts / 2)
 
         def sharpness(angle: float, spread: float = spread) -> tuple[float, float]:
@@ -175,7 +176,7 @@ def _angle(thin: Mask, most_points: int = 30_000) -> float:
             counts = np.bincount((places - places.min()).astype(np.intp))
             return float(np.square(counts.astype(np.float64)).sum()), -abs(angle)
 
-        best = max(tried.tolist(), key=sharpness)
+        best = max(tried, key=sharpness)
         reach = reach / parts
     return best
 
@@ -192,7 +193,7 @@ def _bands(flat: Array, thin: Mask, known: Mask, most: int) -> list[_Band]:
     least = MIN_LENGTH if (is_rule & (length >= 0.5 * length.max())).any() else 0.5
     is_rule &= length >= max(2, least * length.max())
     edges = np.flatnonzero(np.diff(np.concatenate([[0], is_rule.astype(np.int8), [0]])))
-    bands = []
+    bands: list[_Band] = []
     for first, end in zip(edges[::2], edges[1::2], strict=True):
         middle = int(first + np.argmax(covered[first:end]))
         if _reaches_both_ends(seen[middle] | hidden[middle], known[middle]):

@@ -1,4 +1,4 @@
-"""Papers and files as people have them: rules, desks, dithering; and what cannot be one character."""
+"""Papers and files as people have them, and what cannot be one character."""
 
 import io
 from pathlib import Path
