@@ -4,8 +4,8 @@
 
 Digits of MNIST's test part are redrawn large, one on each picture, on twelve kinds of paper. Of
 every picture the same digit on plain paper is drawn as well, and only digits are taken that are
-read right there, so that what is lost is lost to the paper. Each picture comes out right, refused with a
-sentence, or wrong without a word.
+read right there, so that what is lost is lost to the paper. Each picture comes out right, refused
+with a sentence, or wrong without a word.
 
 Everything is drawn at random from a seed: size and place of the digit, greys, widths, spacings and
 angles of rules, light, noise and compression. `--other` draws from other ranges, which were not
@@ -365,7 +365,7 @@ def reading(network: Network, picture: Image.Image) -> str | None:
 
 
 def pictures_of(
-    kind: str, network: Network, test: sets.LabelledImages, count: int, ranges: Ranges, seed: int
+    kind: str, network: Network, test: sets.Dataset, count: int, ranges: Ranges, seed: int
 ) -> list[tuple[Image.Image, str]]:
     """Pictures of one kind whose digit is read right on plain paper, and the digits."""
     rng = np.random.default_rng([seed, list(KINDS).index(kind)])
@@ -381,7 +381,7 @@ def pictures_of(
 
 
 def measure(
-    network: Network, test: sets.LabelledImages, count: int, ranges: Ranges, seed: int
+    network: Network, test: sets.Dataset, count: int, ranges: Ranges, seed: int
 ) -> dict[str, Counter[str]]:
     """How many pictures of each kind are right, wrong and refused."""
     results: dict[str, Counter[str]] = {}

@@ -180,7 +180,8 @@ def _grey_without(
     """The grey values of a picture once its ink is `cleaned`: where nothing is left, those around
     go on; where ink crosses what was taken out, its own."""
     gone = (cleaned < ink.strength) & (cleaned < MIN_INK * cleaned.max())
-    return continued(ink.grey + change * (cleaned - ink.strength), ~gone)
+    grey = ink.grey + change * (cleaned - ink.strength)
+    return continued(grey.astype(np.float32), ~gone)
 
 
 def _blank(grey: NDArray[np.float32], what: str) -> ImageError:

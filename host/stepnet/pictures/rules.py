@@ -123,11 +123,11 @@ def _without_level(strength: Array, known: Mask) -> tuple[Array, float]:
     thin = _thin(strength >= MIN_INK * strength.max(), most) & known
     angle = _angle(thin)
     height, width = strength.shape
-    shifts = np.rint(np.arange(width) * np.tan(angle)).astype(np.intp)
+    shifts: Any = np.rint(np.arange(width) * np.tan(angle)).astype(np.intp)
     shifts -= shifts.min()
     room = int(shifts.max())
-    rows = np.arange(height)[:, np.newaxis] + (room - shifts)
-    columns = np.broadcast_to(np.arange(width), rows.shape)
+    rows: Any = np.arange(height)[:, np.newaxis] + (room - shifts)
+    columns: Any = np.broadcast_to(np.arange(width), (height, width))
 
     def levelled(values: NDArray[Any]) -> NDArray[Any]:
         moved = np.zeros((height + room, width), dtype=values.dtype)
