@@ -46,6 +46,10 @@ SHADE_SIDE = 48
 FINER = 4
 """How many times as fine the picture is from which lines are taken before."""
 
+MIN_LINED_SIDE = 96
+"""The shorter side of pictures, in pixels, from which on they are: in smaller ones a stroke is as
+thin as a line."""
+
 LINE_WINDOW = 5
 """The side of the window of the median that takes them, twice as wide as the widest line."""
 
@@ -205,7 +209,8 @@ def find_paper(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     small = np.asarray(Image.fromarray(grey).reduce(-(-max(grey.shape) // SHADE_SIDE)))
     if _explains(np.full_like(small, flat[0, 0]), small):
         return flat
-    small = _without_lines(grey)
+    if min(grey.shape) >= MIN_LINED_SIDE:
+        small = _without_lines(grey)
     if _explains(np.full_like(small, np.median(border(small))), small):
         return np.full_like(grey, np.median(border(small)))
     surface = _fitted_surface(small)

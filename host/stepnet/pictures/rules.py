@@ -123,11 +123,12 @@ def _without_level(strength: Array, known: Mask) -> tuple[Array, float]:
     thin = _thin(strength >= MIN_INK * strength.max(), most) & known
     angle = _angle(thin)
     height, width = strength.shape
-    shifts: Any = np.rint(np.arange(width) * np.tan(angle)).astype(np.intp)
+    columns = np.arange(width, dtype=np.intp)
+    slopes = columns.astype(np.float64) * float(np.tan(angle))
+    shifts = np.rint(slopes).astype(np.intp)
     shifts -= shifts.min()
     room = int(shifts.max())
-    rows: Any = np.arange(height)[:, np.newaxis] + (room - shifts)
-    columns: Any = np.broadcast_to(np.arange(width), (height, width))
+    rows = np.arange(height, dtype=np.intp)[:, np.newaxis] + (room - shifts)
 
     def levelled(values: NDArray[Any]) -> NDArray[Any]:
         moved = np.zeros((height + room, width), dtype=values.dtype)
