@@ -8,9 +8,9 @@ read right there, so that what is lost is lost to the paper. Each picture comes 
 with a sentence, or wrong without a word.
 
 Everything is drawn at random from a seed: size and place of the digit, greys, widths, spacings and
-angles of rules, light, noise and compression. `--other` draws from other ranges, which were not
-looked at while Stepnet's own limits were chosen: thinner and fainter ink, smaller digits, other
-spacings, steeper angles, rougher desks.
+angles of rules, light, noise and compression. `--other` draws from other, wider ranges: thinner
+and fainter ink, smaller digits, other spacings, steeper angles, rougher desks. Faults that either
+showed were corrected, so neither is blind; another `--seed` gives pictures that nobody has seen.
 """
 
 from __future__ import annotations
@@ -397,7 +397,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Digits on ruled paper, desks and the like.")
     parser.add_argument("--pictures", type=int, default=1000, help="in all, over every kind")
-    parser.add_argument("--other", action="store_true", help="other ranges, never tuned on")
+    parser.add_argument("--other", action="store_true", help="other, wider ranges")
     parser.add_argument("--network", default="digits", help="shipped name or .npz")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data-dir", type=Path, help="folder of the data sets")
