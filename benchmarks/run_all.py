@@ -146,6 +146,13 @@ def _imports(result: dict[str, Any]) -> str:
     )
 
 
+def _papers(result: dict[str, Any]) -> str:
+    tally = result["all"]
+    count = sum(tally.values())
+    parts = (f"{tally[what] / count:.1%} {what}" for what in ("right", "wrong", "refused"))
+    return f"{', '.join(parts)} of {count:,}"
+
+
 BENCHMARKS = (
     accuracy("digits", "95 %"),
     accuracy("digits-medium", "97 %"),
@@ -165,6 +172,12 @@ BENCHMARKS = (
         "240 s; 15 s; 480 s; 60 s",
         script("newcomer_time"),
         lambda result: "; ".join(f"{seconds:.0f} s" for seconds in result.values()),
+    ),
+    Benchmark(
+        "digits on twelve kinds of paper and background, read right on plain paper",
+        "90 % right, at most 1 % wrong",
+        script("papers"),
+        _papers,
     ),
     Benchmark(
         "`import stepnet`; `stepnet --help`",

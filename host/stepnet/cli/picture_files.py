@@ -73,12 +73,24 @@ def ready_pictures(
     prepare = prepare_line if text else prepare_character
     for path in paths:
         try:
-            prepared = prepare(_content(path), network, str(path))
+            content = _content(path)
+            prepared = prepare(content, network, str(path))
         except ImageError as error:
             refuse(error)
             continue
+        _tell_pages(content, path)
         glyphs = prepared.glyphs if text else None
         yield ReadyPicture(path, prepared.images, glyphs, prepared if keep_all else None)
+
+
+def _tell_pages(content: Path | bytes, path: Path) -> None:
+    from stepnet.pictures.picture import page_count
+    from stepnet.printable import printable
+
+    pages = page_count(content)
+    if pages > 1:
+        sentence = f"The picture {str(path)!r} has {pages} pages, of which the first is read."
+        print(f"stepnet: {printable(sentence)}", file=sys.stderr, flush=True)
 
 
 def _pictures_in(folder: Path) -> list[Path]:

@@ -125,7 +125,8 @@ class _PortChannel:
 
     def write(self, data: bytes, stuck_s: float, whole_s: float) -> bool:
         # pyserial counts from the beginning.
-        if self._port.write_timeout != stuck_s:  # to set it configures the port again
+        # To set it configures the port again; a port over RFC 2217 has none and refuses it.
+        if self._port.write_timeout not in (None, stuck_s):
             self._port.write_timeout = stuck_s
         try:
             self._port.write(data)

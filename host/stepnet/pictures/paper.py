@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from stepnet.errors import ImageError
+from stepnet.pictures.dither import without_dither
+from stepnet.pictures.dots import without_dots
+from stepnet.pictures.frame import without_frame
+from stepnet.pictures.page import continued, find_page
 from stepnet.pictures.pieces import Components, label
+from stepnet.pictures.rules import without_remains, without_rules
 
 MIN_CONTRAST = 24
 """How many grey levels ink has to differ from paper; a picture with less counts as blank."""
@@ -38,6 +43,16 @@ MAX_PIXELS = 2_000_000
 SHADE_SIDE = 48
 """The longer side, at most, of the small picture on which the shade of the paper is found."""
 
+FINER = 4
+"""How many times as fine the picture is from which lines are taken before."""
+
+MIN_LINED_SIDE = 96
+"""The shorter side of pictures, in pixels, from which on they are: in smaller ones a stroke is as
+thin as a line."""
+
+LINE_WINDOW = 5
+"""The side of the window of the median that takes them, twice as wide as the widest line."""
+
 MEDIAN_SIDE = 17
 """The side of the window of the running median on that small picture: a third of the picture, most
 of which is paper."""
@@ -58,6 +73,9 @@ much is added before greys are divided."""
 
 SPECK_AREA = 0.15
 """The area of the smallest piece that is no speck, in squares as wide as the stroke."""
+
+MIN_STROKE_AREA = 0.1
+"""The area of pieces that tell how wide strokes are, at least, in parts of the largest piece's."""
 
 FAINT_PEAK = 0.35
 """The part of the full contrast that a piece of ink reaches somewhere; one that does not is a
@@ -101,6 +119,33 @@ def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
     reduction = int(np.ceil(np.sqrt(grey.size / MAX_PIXELS)))
     if reduction > 1:
         grey = np.asarray(Image.fromarray(grey).reduce(reduction))
+    grey = without_dither(grey)
+    page = find_page(grey)
+    if page is not None:
+        grey = continued(grey, page)
+    ink, change = _differences(grey, what)
+    cleaned, strongest_rule = without_rules(ink.strength, page)
+    if strongest_rule:
+        # Rules at the border have been taken for what paper looks like; so once more without them.
+        try:
+            ink, _ = _differences(_grey_without(ink, cleaned, change), what)
+        except ImageError:
+            raise ImageError(
+                f"The {what} shows rules and nothing else that differs from the paper; give a "
+                "character in stronger ink, or on plain paper."
+            ) from None
+        cleaned, second = without_rules(ink.strength, page)
+        cleaned = without_remains(cleaned, max(strongest_rule, second))
+        _check_inside(cleaned, what)
+    return Ink(grey, ink.paper, _without_specks(without_dots(without_frame(cleaned))), reduction)
+
+
+def _differences(grey: NDArray[np.float32], what: str) -> tuple[Ink, NDArray[np.float32]]:
+    """Everything that differs from the paper, specks too, and by how much grey changes where the
+    strength of the ink grows by one.
+
+    Raises ImageError as `find_ink` does.
+    """
     paper = find_paper(grey)
     noise = deviation(border(grey - paper))
     radius = min(grey.shape) * SMOOTHING_PART
@@ -109,16 +154,51 @@ def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
         noise = deviation(border(grey - paper))
     difference = grey - paper
     darker, brighter = np.maximum(-difference, 0), np.maximum(difference, 0)
-    strength = darker if np.square(darker).sum() > np.square(brighter).sum() else brighter
+    is_dark = np.square(darker).sum() > np.square(brighter).sum()
+    strength = darker if is_dark else brighter
     threshold = NOISE_DEVIATIONS * noise
     if strength.max() < max(MIN_CONTRAST, threshold):
-        raise ImageError(
-            f"The {what} is blank: no ink differs from its border; "
-            "give a character with some paper around it."
-        )
+        raise _blank(grey, what)
     light = (paper + DARK_GREY) / (np.median(paper) + DARK_GREY)
     strength = np.where(strength >= threshold, strength / light, np.float32(0))
-    return Ink(grey, paper, _without_specks(strength), reduction)
+    return Ink(grey, paper, strength, 1), (-light if is_dark else light)
+
+
+def _check_inside(strength: NDArray[np.float32], what: str) -> None:
+    """Raise ImageError if, on ruled paper, the ink reaches the picture's border: then a rule has
+    been left with it."""
+    mask = strength >= MIN_INK * strength.max()
+    pieces = label(mask)
+    weights = np.bincount(pieces.labels[mask], strength[mask])
+    main = pieces.labels == int(weights.argmax())
+    if any(side.any() for side in (main[0], main[-1], main[:, 0], main[:, -1])):
+        raise ImageError(
+            f"The {what} shows rules that cannot all be told from the ink, which reaches the "
+            "border; leave some paper around the character, or give it on plain paper."
+        )
+
+
+def _grey_without(
+    ink: Ink, cleaned: NDArray[np.float32], change: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The grey values of a picture once its ink is `cleaned`: where nothing is left, those around
+    go on; where ink crosses what was taken out, its own."""
+    gone = (cleaned < ink.strength) & (cleaned < MIN_INK * cleaned.max())
+    grey = ink.grey + change * (cleaned - ink.strength)
+    return continued(grey.astype(np.float32), ~gone)
+
+
+def _blank(grey: NDArray[np.float32], what: str) -> ImageError:
+    low, high = float(grey.min()), float(grey.max())
+    if 0 < high < MIN_CONTRAST and low < high:
+        return ImageError(
+            f"The {what} has grey values from {low:.0f} to {high:.0f} only, where 255 is white; "
+            f"multiply them by {255 // max(1, round(high))}."
+        )
+    return ImageError(
+        f"The {what} is blank: no ink differs from its border; "
+        "give a character with some paper around it."
+    )
 
 
 def find_paper(grey: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -129,11 +209,25 @@ def find_paper(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     small = np.asarray(Image.fromarray(grey).reduce(-(-max(grey.shape) // SHADE_SIDE)))
     if _explains(np.full_like(small, flat[0, 0]), small):
         return flat
+    if min(grey.shape) >= MIN_LINED_SIDE:
+        small = _without_lines(grey)
+    if _explains(np.full_like(small, np.median(border(small))), small):
+        return np.full_like(grey, np.median(border(small)))
     surface = _fitted_surface(small)
     shade = surface if _explains(surface, small) else _running_median(small)
     height, width = grey.shape
     full = Image.fromarray(shade).resize((width, height), Image.Resampling.BICUBIC)
     return np.clip(np.asarray(full), 0, 255)
+
+
+def _without_lines(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The small picture on which shade is sought, without lines: rules along the border are no
+    shade."""
+    levels = Image.fromarray(np.rint(np.clip(grey, 0, 255)).astype(np.uint8))
+    finer = levels.reduce(-(-max(grey.shape) // (FINER * SHADE_SIDE)))
+    finer = finer.filter(ImageFilter.MedianFilter(LINE_WINDOW))
+    small = finer.reduce(-(-max(finer.size) // SHADE_SIDE))
+    return np.asarray(small).astype(np.float32)
 
 
 def _explains(paper: NDArray[np.float32], grey: NDArray[np.float32]) -> bool:
@@ -211,8 +305,10 @@ def _without_specks(strength: NDArray[np.float32]) -> NDArray[np.float32]:
     peaks = np.zeros(len(pieces.areas), dtype=np.float32)
     np.maximum.at(peaks, pieces.labels[mask] - 1, strength[mask])
     faint = peaks < FAINT_PEAK * peaks.max()
-    # Something is left, however small everything is.
-    smallest = min(SPECK_AREA * stroke_width(mask) ** 2, int(pieces.areas[~faint].max()))
+    # Something is left, however small everything is; and specks do not say how wide strokes are.
+    largest = int(pieces.areas[~faint].max())
+    strokes = np.append(False, pieces.areas >= MIN_STROKE_AREA * largest)[pieces.labels]
+    smallest = min(SPECK_AREA * stroke_width(strokes) ** 2, largest)
     specks = faint | (pieces.areas < smallest)
     if not specks.any():
         return strength

@@ -22,7 +22,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from stepnet.errors import ImageError
 from stepnet.files import open_file_or_pipe
 from stepnet.networks.placing import Placing
-from stepnet.pictures.paper import find_ink
+from stepnet.pictures.one_character import check_one_character
+from stepnet.pictures.paper import MIN_CONTRAST, find_ink
 from stepnet.pictures.placing import place
 
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]"
@@ -56,10 +57,33 @@ before. The common ones come first, because the others load all of Pillow; last 
 lack."""
 
 
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+"""What Pillow's decoders answer damage with."""
+
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""How a HEIC says what it is, behind `ftyp`. AVIF, which is read, has other brands."""
+
+ANIMATED = ("GIF", "WEBP", "PNG")
+"""Formats whose further pictures are frames of an animation."""
+
+MAX_FRAMES = 100
+"""In how many frames of an animation ink is sought."""
+
+THUMBNAIL_SIDE = 200
+"""The longer side of the small picture that tells in which colour ink differs from paper."""
+
+FEW_PART = 0.003
+"""The part of all pixels that does not count there, at either end of the range of greys."""
+
+
 def suffixes() -> frozenset[str]:
     """How the names of files in `FORMATS` end, in lower case."""
     registered = Image.registered_extensions().items()
-    return frozenset(suffix for suffix, of in registered if of in (*FORMATS, "MPO"))
+    return frozenset(suffix for suffix, of in registered if of in (*FORMATS, "MPO")) | {
+        # Not read, but said to be a HEIC instead of left out in silence.
+        ".heic",
+        ".heif",
+    }
 
 
 def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None) -> Image.Image:
@@ -80,9 +104,13 @@ def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None
         with _opened(source) as file, warnings.catch_warnings(action="ignore"):
             if file.seek(0, os.SEEK_END) > MAX_FILE_BYTES:
                 raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+            _check_kind(file, called)
             with Image.open(file, formats=FORMATS) as picture:
                 _check_size(picture, _what(name))
+                _seek_ink(picture)
                 return ImageOps.exif_transpose(picture)
+    except ImageError:
+        raise
     except IsADirectoryError:
         raise ImageError(f"{called} is a directory; name a picture in it.") from None
     except FileNotFoundError:
@@ -98,8 +126,7 @@ def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None
         ) from None
     except Image.DecompressionBombError:
         raise _too_large(_what(name)) from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
-        # Pillow's decoders answer damage with any of these.
+    except DAMAGE as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise ImageError(
             f"The picture {called} cannot be read ({reason or 'its content is damaged'}); "
@@ -128,10 +155,12 @@ def normalise(
 
     Images of MNIST come out as they went in, but for one in a thousand.
 
-    Raises ImageError if the picture is empty or blank, too large, or an array of another form, and
-    as `read_picture` does.
+    Raises ImageError if the picture is empty or blank, too large, cannot be one character, or is an
+    array of another form, and as `read_picture` does.
     """
-    ink = find_ink(*grey_values(picture))
+    grey, what = grey_values(picture)
+    ink = find_ink(grey, what)
+    check_one_character(ink.strength, what)
     if capital_height is not None:
         capital_height /= ink.reduction
     return place(ink.strength, height, width, placing, capital_height)
@@ -147,6 +176,54 @@ def grey_values(picture: Picture, name: str | None = None) -> tuple[NDArray[np.f
     if isinstance(picture, (str, os.PathLike, bytes)):
         picture = read_picture(picture, name)
     return _grey(picture, what), what
+
+
+def page_count(source: str | os.PathLike[str] | bytes) -> int:
+    """How many pages a picture's file has, of which `read_picture` reads the first; frames of an
+    animation are no pages. 1 if it cannot be read."""
+    try:
+        with (
+            _opened(source) as file,
+            warnings.catch_warnings(action="ignore"),
+            Image.open(file, formats=("TIFF",)) as picture,
+        ):
+            return int(getattr(picture, "n_frames", 1))
+    except (*DAMAGE, KeyError, Image.DecompressionBombError):
+        return 1
+
+
+def _check_kind(file: BinaryIO, called: str) -> None:
+    """Raise ImageError if a file is of a kind that people take for a picture and that is not read.
+    Leaves the file at its start."""
+    file.seek(0)
+    start = file.read(512)
+    file.seek(0)
+    if start[4:8] == b"ftyp" and start[8:12] in HEIC_BRANDS:
+        raise ImageError(
+            f"The file {called} is a HEIC, as phones take photos, which is not read; "
+            "save it as JPEG or PNG."
+        )
+    if start.startswith(b"%PDF-"):
+        raise ImageError(f"The file {called} is a PDF; save the page as PNG or JPEG.")
+    if b"<svg" in start:
+        raise ImageError(f"The file {called} is an SVG, which has no pixels; save it as PNG.")
+
+
+def _seek_ink(picture: Image.Image) -> None:
+    """Go to the first frame of an animation that is not of one colour, if there is one."""
+    frames = int(getattr(picture, "n_frames", 1)) if picture.format in ANIMATED else 1
+    for frame in range(min(frames, MAX_FRAMES)):
+        picture.seek(frame)
+        if any(high - low >= MIN_CONTRAST for low, high in _extremes(picture)):
+            return
+    if frames > 1:
+        picture.seek(0)
+
+
+def _extremes(picture: Image.Image) -> list[tuple[int, int]]:
+    """The least and the greatest value of each of red, green, blue and alpha."""
+    colours = picture.convert("RGBA")
+    return [channel.getextrema() for channel in colours.split()]  # pyright: ignore[reportReturnType]
 
 
 def _opened(source: str | os.PathLike[str] | bytes) -> BinaryIO:
@@ -179,10 +256,38 @@ def _grey(picture: Image.Image | NDArray[np.generic], what: str) -> NDArray[np.f
     if picture.mode.startswith(("I", "F")):
         # More than 8 bits: Pillow would cut them off instead of scaling. Such modes have no alpha.
         deep = np.asarray(picture).astype(np.float32)
+        endless = np.count_nonzero(~np.isfinite(deep))
+        if endless:
+            raise ImageError(
+                f"Of the {deep.size} pixels of the {what}, {endless} hold no finite number (NaN or "
+                "infinite); replace them by the grey of the paper."
+            )
         return (deep - deep.min()) * (255 / max(float(np.ptp(deep)), 1.0))
-    coloured = picture.convert("RGBA")
-    paper = Image.new("RGBA", picture.size, "white")
-    return np.asarray(Image.alpha_composite(paper, coloured).convert("L")).astype(np.float32)
+    straight = {"La": "LA", "RGBa": "RGBA"}.get(picture.mode, picture.mode)
+    coloured = (picture if straight == picture.mode else picture.convert(straight)).convert("RGBA")
+    seen = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), coloured)
+    some_transparent = _extremes(coloured)[3][0] < 255
+    if some_transparent and all(low == high for low, high in _extremes(seen)):
+        # White ink on nothing.
+        seen = Image.alpha_composite(Image.new("RGBA", picture.size, "black"), coloured)
+    return np.asarray(_most_contrast(seen.convert("RGB"))).astype(np.float32)
+
+
+def _most_contrast(coloured: Image.Image) -> Image.Image:
+    """The greys of a picture; or, if greys hardly differ, the one of red, green and blue in which
+    ink differs most from paper."""
+    grey = coloured.convert("L")
+    step = -(-max(grey.size) // THUMBNAIL_SIDE)
+
+    def contrast(channel: Image.Image) -> float:
+        low, high = np.quantile(np.asarray(channel.reduce(step)), [FEW_PART, 1 - FEW_PART])
+        return float(high - low)
+
+    in_grey = contrast(grey)
+    if in_grey >= MIN_CONTRAST:
+        return grey
+    strongest = max(coloured.split(), key=contrast)
+    return strongest if contrast(strongest) >= max(MIN_CONTRAST, 2 * in_grey) else grey
 
 
 def _from_array(given: NDArray[np.generic]) -> Image.Image:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.networks.network import CharacterNetwork
+from stepnet.pictures.one_character import check_one_character
 from stepnet.pictures.paper import Ink, find_ink
 from stepnet.pictures.picture import Picture, grey_values
 from stepnet.pictures.placing import place_for
@@ -48,7 +49,9 @@ def prepare_character(
 
     Raises ImageError as `stepnet.pictures.picture.normalise` does.
     """
-    ink = find_ink(*grey_values(picture, name))
+    grey, what = grey_values(picture, name)
+    ink = find_ink(grey, what)
+    check_one_character(ink.strength, what, network.alphabet)
     return Prepared((place_for(network, ink.strength),), ink)
 
 
