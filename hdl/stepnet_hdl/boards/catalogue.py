@@ -19,9 +19,11 @@ from amaranth.lib.io import DifferentialPort
 from stepnet.errors import BuildError
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.boards import platforms
+from stepnet_hdl.boards.own_platform import UART_WORDS, check_platform
 from stepnet_hdl.boards.settings import SETTINGS, ChipSettings, settings_for
 from stepnet_hdl.fpga.clocks import fastest_clock_hz
 from stepnet_hdl.fpga.parts import Part, part_name_of, part_of
+from stepnet_hdl.fpga.pll import comes_from_a_pin
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class BoardType:
         """The board's default clock."""
         return round(self._instance.default_clk_frequency)
 
+    @property
+    def oscillator(self) -> str | None:
+        """The oscillator inside the part that is the default clock; None if that has a pin."""
+        return None if comes_from_a_pin(self._instance) else self._instance.default_clk
+
     @cached_property
     def pins(self) -> dict[str, str]:
         """Names of the package's pins: `rx` and `tx` as the board sees them, and `clock` unless it
@@ -72,7 +79,7 @@ class BoardType:
         platform: Any = self.platform()
         uart = platform.request("uart", 0, dir="-")
         pins = {"rx": _pin_name(uart.rx), "tx": _pin_name(uart.tx)}
-        if any(resource.name == platform.default_clk for resource in self.platform.resources):
+        if comes_from_a_pin(platform):
             pins["clock"] = _pin_name(platform.request(platform.default_clk, dir="-"))
         return pins
 
@@ -114,7 +121,12 @@ def _own_board(name: str) -> BoardType:
     module_name, _, class_name = name.partition(":")
     try:
         platform = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever a module of somebody else does
+        if not isinstance(error, ImportError | AttributeError):
+            raise BuildError(
+                f"The platform {name!r} cannot be imported ({type(error).__name__}: {error}); "
+                "correct its module."
+            ) from error
         raise BuildError(
             f"The platform {name!r} cannot be imported ({error}); name it as module:Class of a "
             "module that Python finds, for instance in a folder that PYTHONPATH names."
@@ -127,8 +139,9 @@ def _own_board(name: str) -> BoardType:
     part = part_of(platform)
     if part is None:
         raise _unknown_part(name, platform)
-    if not _has_uart(platform):
+    if not _has_something_like_a_uart(platform):
         raise _no_uart(name, platform)
+    check_platform(name, part.family.adapted(platform), part)
     return _board(class_name, platform, part)
 
 
@@ -176,6 +189,14 @@ def _pin_name(port: Any) -> str:
 
 def _has_uart(platform: type[Platform]) -> bool:
     return any(resource.name == "uart" for resource in platform.resources)
+
+
+def _has_something_like_a_uart(platform: type[Platform]) -> bool:
+    """Whether a resource may be meant as the UART; `check_platform` says what of it."""
+    try:
+        return any(resource.name in ("uart", *UART_WORDS) for resource in platform.resources)
+    except (TypeError, AttributeError):
+        return True  # it has no resources at all, which is said there
 
 
 def _board_name(platform: type[Platform]) -> str:

@@ -168,7 +168,6 @@ def _build_or_find(
     from stepnet_hdl.boards.capacity import check_built_in
     from stepnet_hdl.boards.catalogue import find_board
     from stepnet_hdl.boards.table_chips import check_bench, check_tables, clock_hz_for
-    from stepnet_hdl.flow.build_plan import make_plan
     from stepnet_hdl.flow.run import Progress, ToolFailedError, run_flow
 
     board = find_board(settings.board)
@@ -181,7 +180,7 @@ def _build_or_find(
     progress(Progress("Generating the chip", 0, 2 + len(settings.seeds)))
     started_s = time.monotonic()
     clock_hz = settings.clock_hz or clock_hz_for(network, board, settings.baud)
-    plan = make_plan(board, baud=settings.baud, clock_hz=clock_hz, network=network, stored=stored)
+    plan = _plan(settings, board, clock_hz, network, stored)
     generating_s = time.monotonic() - started_s
     tools = {name: find_flow_tool(name, board.device) for name in plan.tool_names}
     digest = _digest(plan, tools, settings.seeds)
@@ -205,6 +204,31 @@ def _build_or_find(
     if key:
         cache.remember(key, digest, map(str, tools.values()))
     return entry, found
+
+
+def _plan(
+    settings: BuildSettings,
+    board: BoardType,
+    clock_hz: int,
+    network: BoardNetwork | None,
+    stored: StoredImages | None,
+) -> Plan:
+    """The plan; BuildError too for what somebody's own platform makes Amaranth fail with."""
+    from stepnet_hdl.flow.build_plan import make_plan
+
+    try:
+        return make_plan(
+            board, baud=settings.baud, clock_hz=clock_hz, network=network, stored=stored
+        )
+    except StepnetError:
+        raise
+    except Exception as error:
+        if ":" not in settings.board:
+            raise
+        raise BuildError(
+            f"Amaranth cannot make a chip for the platform {settings.board!r} "
+            f"({type(error).__name__}: {error}); correct it after the example in docs/boards.md."
+        ) from error
 
 
 def _figures(
@@ -237,6 +261,7 @@ def _figures(
         single_port_rams_available=single_port_available,
         max_frequency_hz=built.best.timing.achieved_hz,
         clock_hz=clock_hz,
+        oscillator=board.oscillator,
         baud=baud,
         seed=built.best.seed,
         seeds_hz=built.seeds_hz,

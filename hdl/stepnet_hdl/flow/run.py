@@ -163,14 +163,17 @@ def _run(command: Sequence[str], tools: Mapping[str, Tool], folder: Path) -> Non
     if done.returncode:
         logs = [path.read_text(errors="replace") for path in _logs(folder)]
         log = "\n".join([*logs, done.stdout, done.stderr])
-        raise ToolFailedError(f"{name}: {_last_error(log)}", log)
+        raise ToolFailedError(f"{name}: {_first_error(log)}", log)
 
 
 def _logs(folder: Path) -> list[Path]:
     return sorted([*folder.glob("*.rpt"), *folder.glob("*.tim")])
 
 
-def _last_error(log: str) -> str:
-    """The last line in which a tool says what its error is."""
-    messages = re.findall(r"^.*\berror: *(.*)$", log, flags=re.IGNORECASE | re.MULTILINE)
-    return messages[-1].strip() if messages else "it did not say why"
+def _first_error(log: str) -> str:
+    """What a tool says of its first error, with the indented lines that go on with it: those that
+    come after are what the first one led to."""
+    found = re.search(
+        r"^.*?\berror: *(.*(?:\n[ \t]+\S.*)*)$", log, flags=re.IGNORECASE | re.MULTILINE
+    )
+    return " ".join(found[1].split()) if found else "it did not say why"

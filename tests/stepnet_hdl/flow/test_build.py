@@ -199,6 +199,71 @@ def test_failing_tool_is_quoted(use_tools, cache, tmp_path):
     assert not (folder / "stepnet.log").exists()
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "ERROR: package does not have a pin named '99' (on line 4)\n"
+            "ERROR: Loading PCF failed.\n0 warnings, 2 errors",
+            "package does not have a pin named '99' (on line 4)",
+        ),
+        (
+            "ERROR: PLL 'pll' couldn't be placed anywhere, no suitable BEL found.\n"
+            "    PLL bel 'X12/Y31/pll_3' cannot be used as it conflicts with input 'rx' on pin "
+            "'35'.\n\nERROR: Packing design failed.",
+            "PLL 'pll' couldn't be placed anywhere, no suitable BEL found. PLL bel 'X12/Y31/pll_3' "
+            "cannot be used as it conflicts with input 'rx' on pin '35'.",
+        ),
+        ("nothing", "it did not say why"),
+    ],
+)
+def test_the_first_error_is_the_reason(use_tools, cache, tmp_path, said, reason):
+    """What comes after it only says that the tool gave up."""
+    use_tools(nextpnr=f"cat > stepnet.tim <<'E'\n{said}\nE\nexit 1")
+    with pytest.raises(BuildError) as caught:
+        build(ICEBREAKER, tmp_path / "out", cache=cache)
+    assert str(caught.value) == (
+        f"The build for icebreaker failed (nextpnr-ice40: {reason}); "
+        f"{str(tmp_path / 'out' / 'stepnet.log')!r} has the whole story."
+    )
+
+
+def test_an_oscillator_inside_the_part_is_doubted(use_tools, cache, tmp_path, monkeypatch):
+    (tmp_path / "inner.py").write_text(
+        "from amaranth.vendor import LatticeICE40Platform\n"
+        "from amaranth_boards.resources import UARTResource\n"
+        "class Inner(LatticeICE40Platform):\n"
+        "    device, package, default_clk, hfosc_div = 'iCE40UP5K', 'SG48', 'SB_HFOSC', 0\n"
+        "    resources, connectors = (UARTResource(0, rx='6', tx='9'),), ()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    use_tools()
+    settings = BuildSettings("inner:Inner", clock_hz=24_000_000)
+    lines = build(settings, tmp_path / "out", cache=cache).to_text().splitlines()
+    assert (
+        "  oscillator  SB_HFOSC inside the part, which may be 10 % off, while a serial line bears "
+        "about 4 %; if the board does not answer, clock it from a crystal"
+    ) in lines
+    assert "oscillator" not in build(ICEBREAKER, tmp_path / "out", cache=cache).to_text()
+
+
+def test_a_platform_that_amaranth_fails_with(use_tools, cache, tmp_path, monkeypatch):
+    (tmp_path / "failing.py").write_text(
+        "from amaranth_boards.icebreaker import ICEBreakerPlatform\n"
+        "class Failing(ICEBreakerPlatform):\n"
+        "    def toolchain_prepare(self, fragment, name, **options):\n"
+        "        raise KeyError('no such thing')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    use_tools()
+    with pytest.raises(BuildError) as caught:
+        build(BuildSettings("failing:Failing"), tmp_path / "out", cache=cache)
+    assert str(caught.value) == (
+        "Amaranth cannot make a chip for the platform 'failing:Failing' (KeyError: 'no such "
+        "thing'); correct it after the example in docs/boards.md."
+    )
+
+
 def test_a_build_that_fails_leaves_no_cache_entry(use_tools, cache, tmp_path):
     use_tools(nextpnr="exit 1")
     with pytest.raises(BuildError):
