@@ -28,11 +28,15 @@ from stepnet_hdl.fpga.pll import comes_from_a_pin
 
 @dataclass(frozen=True)
 class BoardType:
-    """A board by its name, Amaranth's platform class for it, and its part."""
+    """A board by its name, Amaranth's platform class for it, and its part.
+
+    chip: the chip to build for it; None for the one that suits the part.
+    """
 
     name: str
     platform: type[Platform]
     part: Part
+    chip: ChipSettings | None = None
 
     @property
     def device(self) -> str:
@@ -46,8 +50,8 @@ class BoardType:
 
     @property
     def settings(self) -> ChipSettings:
-        """The chip that suits the part; BuildError if none fits."""
-        return settings_for(self.part, self.name)
+        """The chip to build; BuildError if none is chosen, and none fits the part."""
+        return self.chip or settings_for(self.part, self.name)
 
     @property
     def clock_hz(self) -> int:
@@ -98,26 +102,34 @@ def all_boards() -> dict[str, BoardType]:
     return dict(sorted(boards.items()))
 
 
-def find_board(name: str) -> BoardType:
+def find_board(name: str, *, needs_uart: bool = True) -> BoardType:
     """The board called `name`, or of the platform class `module:Class`.
 
+    needs_uart: False for a board that nothing is built for, such as one that is estimated.
+
     Raises BuildError if there is none, with the nearest names; if its part is not one of `PARTS`,
-    or if it has no UART.
+    if a platform of one's own is no board that a chip can be built for, or if it needs a UART and
+    has none.
     """
     if ":" in name:
-        return _own_board(name)
+        return _own_board(name, needs_uart)
     boards = all_boards()
     if name in boards:
         return boards[name]
     platform = _platforms().get(name)
     if platform is not None and part_name_of(platform) is not None:
-        raise _no_uart(name, platform) if part_of(platform) else _unknown_part(name, platform)
+        part = part_of(platform)
+        if part is None:
+            raise _unknown_part(name, platform)
+        if needs_uart:
+            raise _no_uart(name, platform)
+        return _board(name, platform, part)
     near = difflib.get_close_matches(name, boards, n=3, cutoff=0.7)
     hint = f"did you mean {' or '.join(near)}?" if near else "`stepnet boards` lists all."
     raise BuildError(f"There is no board {name!r}; {hint}")
 
 
-def _own_board(name: str) -> BoardType:
+def _own_board(name: str, needs_uart: bool) -> BoardType:
     module_name, _, class_name = name.partition(":")
     try:
         platform = getattr(importlib.import_module(module_name), class_name)
@@ -139,9 +151,9 @@ def _own_board(name: str) -> BoardType:
     part = part_of(platform)
     if part is None:
         raise _unknown_part(name, platform)
-    if not _has_something_like_a_uart(platform):
+    if needs_uart and not _has_something_like_a_uart(platform):
         raise _no_uart(name, platform)
-    check_platform(name, part.family.adapted(platform), part)
+    check_platform(name, part.family.adapted(platform), part, needs_uart=needs_uart)
     return _board(class_name, platform, part)
 
 

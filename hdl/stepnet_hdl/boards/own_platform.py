@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.build import DiffPairs, Pins, Platform, Resource, Subsignal
+from amaranth.build import Platform, Subsignal
 
 from stepnet.errors import BuildError
 from stepnet_hdl.fpga.families.ecp5 import ECP5
@@ -24,10 +24,13 @@ UART_WORDS = ("rx", "tx", "rxd", "txd", "uart", "serial", "usb_uart")
 """What people call a serial line or its wires."""
 
 
-def check_platform(name: str, platform_class: type[Platform], part: Part) -> None:
+def check_platform(
+    name: str, platform_class: type[Platform], part: Part, *, needs_uart: bool = True
+) -> None:
     """Raise BuildError, with one sentence, if no chip can be built for a platform.
 
     name: how the platform was named.
+    needs_uart: False for a board that is only estimated.
     """
     if part.packages and getattr(platform_class, "package", None) not in part.packages:
         package = getattr(platform_class, "package", None)
@@ -42,8 +45,9 @@ def check_platform(name: str, platform_class: type[Platform], part: Part) -> Non
         )
     platform: Any = _made(name, platform_class)
     _check_clock(name, platform, part)
-    _check_uart(name, platform)
-    _check_pins(name, platform)
+    if needs_uart:
+        _check_uart(name, platform)
+        _check_pins(name, platform)
 
 
 def _made(name: str, platform_class: type[Platform]) -> Platform:
@@ -115,7 +119,7 @@ OSCILLATOR_SETTINGS = {
 
 def _check_uart(name: str, platform: Any) -> None:
     others = sorted({resource.name for resource in platform.resources.values()} - {"uart"})
-    uart: Resource | None = platform.resources.get(("uart", 0))
+    uart: Any = platform.resources.get(("uart", 0))
     if uart is None:
         if any(resource_name == "uart" for resource_name, _ in platform.resources):
             raise BuildError(
@@ -127,7 +131,8 @@ def _check_uart(name: str, platform: Any) -> None:
             f"The board {name!r} has no resource 'uart', but {' and '.join(map(repr, like))}; make "
             "of it UARTResource(0, rx=..., tx=...), as docs/boards.md shows."
         )
-    wires = {part.name: part for part in uart.ios if isinstance(part, Subsignal)}
+    declared: list[Any] = uart.ios
+    wires = {wire.name: wire for wire in declared if type(wire) is Subsignal}
     for wire, direction in (("rx", "i"), ("tx", "o")):
         if wire not in wires:
             has = " and ".join(map(repr, wires)) or "no wires by name"
@@ -135,8 +140,8 @@ def _check_uart(name: str, platform: Any) -> None:
                 f"The resource 'uart' of the board {name!r} has {has}, but no {wire!r}; declare it "
                 "as UARTResource(0, rx=..., tx=...), as docs/boards.md shows."
             )
-        pins = wires[wire].ios[0]
-        if not isinstance(pins, Pins | DiffPairs) or len(pins) != 1:
+        pins: Any = wires[wire].ios[0]
+        if isinstance(pins, Subsignal) or len(pins) != 1:
             raise BuildError(
                 f"The wire {wire!r} of the resource 'uart' of the board {name!r} has not exactly "
                 "one pin; give it one."

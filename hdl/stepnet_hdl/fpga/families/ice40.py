@@ -160,6 +160,6 @@ ICE40 = Family(
     speeds={
         "iCE40UP*": Speed(base_ns=21.4, doubling_ns=0.6),
         "iCE40HX*": Speed(base_ns=8.4, doubling_ns=0.1, banks_ns=1.1),
-        "iCE40LP*": Speed(base_ns=13.5, doubling_ns=0.1, banks_ns=1.7),
+        "iCE40LP*": Speed(base_ns=11.7, doubling_ns=0.1, banks_ns=1.5),
     },
 )
