@@ -131,8 +131,11 @@ def _check_uart(name: str, platform: Any) -> None:
             f"The board {name!r} has no resource 'uart', but {' and '.join(map(repr, like))}; make "
             "of it UARTResource(0, rx=..., tx=...), as docs/boards.md shows."
         )
-    declared: list[Any] = uart.ios
-    wires = {wire.name: wire for wire in declared if type(wire) is Subsignal}
+    wires: dict[str, Any] = {
+        wire.name: wire  # pyright: ignore[reportAttributeAccessIssue] (the stubs lack it)
+        for wire in uart.ios
+        if isinstance(wire, Subsignal)
+    }
     for wire, direction in (("rx", "i"), ("tx", "o")):
         if wire not in wires:
             has = " and ".join(map(repr, wires)) or "no wires by name"
