@@ -23,8 +23,7 @@ from typing import Any
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.files import write_text
 from stepnet.link.serial_line import DEFAULT_BAUD
-from stepnet_hdl.boards.catalogue import BoardType, find_board
-from stepnet_hdl.boards.settings import ChipSettings
+from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.estimation.size import estimate
 from stepnet_hdl.flow import report
 from stepnet_hdl.flow.build_plan import Plan, make_plan
@@ -75,7 +74,9 @@ which.
 | LUTs | counted from the structure: matches, popcount adders, accumulators, comparisons, \
 serialisers, muxes behind banks of RAM, and a constant for link, endpoint and sequencer | within \
 15 % over the table below |
-| LUTs of the engine alone | those of the chip without the part of its constant that link, pins and clock take, 1,096 of 1,940 in the iCE40LP8K's chip by the names of its placed cells; other families are taken to be alike | one chip was counted |
+| LUTs of the engine alone | those of the chip without the part of its constant that link, pins \
+and clock take, 1,096 of 1,940 in the iCE40LP8K's chip by the names of its placed cells; other \
+families are taken to be alike | one chip was counted |
 | flip-flops | counted in the same way | within 15 % over the table below |
 | frequency | a line through a few routed chips per family, over the logarithm of SIMD x PE, and \
 what a second register behind the memories gives or a mux behind banks takes | within a tenth of \

@@ -62,12 +62,12 @@ the Colorlight i9, the Tang Nano 20K, the Tang Primer 25K in its dock, the UPdui
 the TinyFPGA BX with a USB adapter at its pins 1 and 2. `stepnet boards` lists them;
 `stepnet build --board NAME` builds for any of them that is large enough.
 
-No bitstreams come for the UPduinos and the TinyFPGA BX. Built once with seed 1, the UPduino's chip takes 2,515 of 5,280
-LUTs and reaches 48.4 MHz where 42 are asked for; the TinyFPGA BX's takes 2,999 of 7,680 LUTs and all
-32 block RAMs and reaches 85.4 MHz where 70 are asked for. On an UPduino the jumper OSC
-(R16) has to be bridged, so that the crystal of 12 MHz reaches pin 20. Its USB chip has the serial
-line on the pins of the flash memory, 14 and 15, and the memory has to stay unselected, as it does
-while nothing drives pin 16. Program it with `iceprog`, the TinyFPGA BX with `tinyprog`.
+No bitstreams come for the UPduinos and the TinyFPGA BX. Built once with seed 1, the UPduino's chip
+takes 2,515 of 5,280 LUTs and reaches 48.4 MHz where 42 are asked for; the TinyFPGA BX's takes 2,999
+of 7,680 LUTs and all 32 block RAMs and reaches 85.4 MHz where 70 are asked for. On an UPduino the
+jumper OSC (R16) has to be bridged, so that the crystal of 12 MHz reaches pin 20. Its USB chip has
+the serial line on the pins of the flash memory, 14 and 15, and the memory has to stay unselected,
+as it does while nothing drives pin 16. Program it with `iceprog`, the TinyFPGA BX with `tinyprog`.
 
 On Gowin, nextpnr 0.11 leaves out the time that a block RAM takes to give a word, 2.3 ns in a GW2A
 or GW5A and 3.5 ns in a GW1NR-9 by apycula's own tables, so that what it reports is too much. Chips

@@ -48,7 +48,8 @@ def fake_flow(monkeypatch, tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("fake_flow")
 def test_build(run, tmp_path):
-    line = f"build --board icebreaker --clock-mhz 24 --seed 4 --seeds 2 --best --output '{tmp_path / 'out'}'"
+    seeds = "--seed 4 --seeds 2 --best"
+    line = f"build --board icebreaker --clock-mhz 24 {seeds} --output '{tmp_path / 'out'}'"
     as_text = run(line)
     assert "Place and route, best so far 40.0 MHz." in as_text.stderr.splitlines()
     assert "reaches 40.0 MHz (67% to spare)" in as_text.stdout
