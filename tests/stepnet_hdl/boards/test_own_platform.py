@@ -74,6 +74,24 @@ def test_an_ecp5s_oscillator(own):
     assert "cell \\EHXPLLL" in text
 
 
+def test_a_clock_that_reaches_the_pll_through_the_logic(own):
+    """27 MHz at a pin that feeds no PLL: it is the chip's clock, or a PLL's behind a buffer."""
+    clock = Resource("clk", 0, Pins("44", dir="i"), Clock(27e6), LEVELS)
+    board = find_board(own(resources=(clock, UART)))
+    assert board.clock_hz == 27_000_000  # no whole megahertz above come exactly of 27
+    text = make_plan(board, baud=1_000_000, clock_hz=54_000_000).files["stepnet.il"]
+    assert "cell \\SB_PLL40_CORE" in text
+
+
+def test_an_lp8k_of_ones_own(own):
+    clock = Resource("clk", 0, Pins("B2", dir="i"), Clock(16e6), LEVELS)
+    uart = UARTResource(0, rx="A1", tx="A2", attrs=LEVELS)
+    board = find_board(own(device="iCE40LP8K", package="CM81", resources=(clock, uart)))
+    plan = make_plan(board, baud=1_000_000)
+    assert "--lp8k" in plan.place_and_route
+    assert board.clock_hz == all_boards()["tinyfpgabx"].clock_hz
+
+
 def test_boards_with_an_lp8k_and_from_tinyvision():
     boards = all_boards()
     assert boards["tinyfpgabx"].device == "iCE40LP8K"
