@@ -1,10 +1,18 @@
 /* Reads a picture on a board that holds a network of 28 x 28 pixels, as docs/protocol.md says:
-   cc -std=c99 -o client client.c && ./client /dev/ttyUSB1 seven.pgm 64 */
+   cc -std=c99 -o client client.c && ./client /dev/ttyUSB1 seven.pgm 64
+   In place of the port, socket://127.0.0.1:4000 is what `stepnet sim --listen 127.0.0.1:4000` or
+   `stepnet share` serves. The picture is white ink on black, placed as the network expects it:
+   python -c "from PIL import Image; from stepnet import picture;
+   Image.fromarray(picture.normalise('seven.jpg')).save('seven.pgm')" */
 #define _DEFAULT_SOURCE /* for B1000000; POSIX itself ends at 38,400 baud */
 #include <fcntl.h>
+#include <netdb.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <termios.h>
 #include <unistd.h>
 #define FAIL(...) (fprintf(stderr, "client: " __VA_ARGS__), fputc('\n', stderr), exit(1))
@@ -38,18 +46,38 @@ static const uint8_t *ask(int port, uint8_t frame[256], int size, int sequence, 
     FAIL("The board does not answer; check the port, the cable and the board's bitstream.");
 }
 
+/* Opens a serial port, or connects to a board behind TCP; -1 if that cannot be. */
+static int open_port(const char *where) {
+    struct termios raw = {.c_cflag = CS8 | CREAD | CLOCAL, .c_cc[VTIME] = 50 /* 5 s */};
+    struct addrinfo wanted = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    struct timeval limit = {.tv_sec = 5};
+    char host[256], number[6];
+    int port = -1;
+    if (sscanf(where, "socket://%255[^:]:%5[0-9]", host, number) != 2) {
+        port = open(where, O_RDWR | O_NOCTTY);
+        return cfsetspeed(&raw, B1000000) || tcsetattr(port, TCSAFLUSH, &raw) ? -1 : port;
+    }
+    for (getaddrinfo(host, number, &wanted, &found); found; found = found->ai_next) {
+        port = socket(found->ai_family, SOCK_STREAM, 0);
+        setsockopt(port, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+        if (connect(port, found->ai_addr, found->ai_addrlen) == 0) return port;
+    }
+    return -1;
+}
+
 int main(int argc, char **argv) {
     uint8_t hello[256] = {0, IDENTIFY}, image[256] = {0, INFER}, grey[28 * 28];
-    struct termios raw = {.c_cflag = CS8 | CREAD | CLOCAL, .c_cc[VTIME] = 50 /* 5 s */};
     int level, sequence = getpid() & 0xFFFE;
     if (argc != 4 || sscanf(argv[3], "%d", &level) != 1) FAIL("Give port, picture and threshold.");
     FILE *file = fopen(argv[2], "rb");
     if (!file || fscanf(file, "P5 28 28 255%c", grey) != 1 || fread(grey, 1, 784, file) != 784)
         FAIL("%s is no PGM picture of 28 x 28 bytes (P5, 255 grey values, no comments).", argv[2]);
     for (int i = 0; i < 28 * 28; i++) image[4 + i / 8] |= (grey[i] >= level) << i % 8;
-    int port = open(argv[1], O_RDWR | O_NOCTTY);
-    if (port < 0 || cfsetspeed(&raw, B1000000) != 0 || tcsetattr(port, TCSAFLUSH, &raw) != 0)
-        FAIL("%s cannot be opened; name a serial port that is there and free.", argv[1]);
+    signal(SIGPIPE, SIG_IGN); /* a board that hangs up does not answer */
+    int port = open_port(argv[1]);
+    if (port < 0)
+        FAIL("%s cannot be opened; name a port that is there and free, or socket://host:port.",
+             argv[1]);
     const uint8_t *identity = ask(port, hello, 3, sequence, IDENTITY);
     if (identity[3] != 2) FAIL("The board speaks protocol version %d, not 2.", identity[3]);
     if (identity[30] != 1 || (identity[35] | identity[36] << 8) != 98)

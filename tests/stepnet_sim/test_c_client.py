@@ -39,6 +39,9 @@ PICTURES = [sample_pictures()[number] for number in (4, 7, 14)]
 WRONG_PICTURE = (
     "client: {} is no PGM picture of 28 x 28 bytes (P5, 255 grey values, no comments).\n"
 )
+NOT_OPENED = (
+    "client: {} cannot be opened; name a port that is there and free, or socket://host:port.\n"
+)
 NO_ANSWER = (
     "client: The board does not answer; check the port, the cable and the board's bitstream.\n"
 )
@@ -77,10 +80,10 @@ def client(tmp_path_factory):
 
 
 @contextmanager
-def virtual_board(*arguments):
-    """`stepnet sim --pty` in a process of its own; gives the path of its terminal."""
+def virtual_board(*arguments, channel=("--pty",)):
+    """`stepnet sim` in a process of its own; gives the path of its terminal, or its address."""
     with subprocess.Popen(
-        [sys.executable, "-m", "stepnet", "sim", "--pty", *arguments],
+        [sys.executable, "-m", "stepnet", "sim", *channel, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -113,8 +116,33 @@ def pgm(tmp_path):
     return convert
 
 
-def test_sixty_lines():
-    assert len(SOURCE.read_text().splitlines()) <= 60
+def test_ninety_lines():
+    assert len(SOURCE.read_text().splitlines()) <= 90
+
+
+def test_its_picture_is_made_as_its_head_says(client, board, tmp_path):
+    """A picture of any size becomes the file that the client reads."""
+    path, label = PICTURES[2]
+    with Image.open(path) as picture:
+        picture.resize((280, 280)).convert("RGB").save(tmp_path / "seven.jpg")
+    command = re.search(r'python -c "(.*?)" \*/', SOURCE.read_text(), re.DOTALL)[1]
+    subprocess.run(
+        [sys.executable, "-c", " ".join(command.split())], cwd=tmp_path, check=True, timeout=60
+    )
+    exit_code, out, _ = client(board, tmp_path / "seven.pgm", NETWORK.ink_threshold)
+    assert (exit_code, out[0]) == (0, label)
+
+
+def test_the_client_speaks_to_a_board_behind_tcp(client, compiled, pgm):
+    path, label = PICTURES[0]
+    file, _ = pgm(path)
+    words = ("--listen", "127.0.0.1:0", "--network", "digits")
+    with virtual_board(*words, channel=()) as where:
+        assert where.startswith("socket://127.0.0.1:")
+        for _ in range(2):
+            exit_code, out, stderr = client(where, file, NETWORK.ink_threshold)
+            assert (exit_code, out[0], stderr) == (0, label, "")
+    assert client(where, file, 64) == (1, "", NOT_OPENED.format(where))
 
 
 @pytest.mark.parametrize(("path", "label"), PICTURES, ids=[label for _, label in PICTURES])
@@ -163,7 +191,7 @@ def test_a_device_that_does_not_exist_or_is_none(client, pgm, tmp_path):
         assert client(device, file, 64) == (
             1,
             "",
-            f"client: {device} cannot be opened; name a serial port that is there and free.\n",
+            NOT_OPENED.format(device),
         )
 
 

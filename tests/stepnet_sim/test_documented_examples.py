@@ -15,6 +15,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -164,6 +165,9 @@ def folder(tmp_path, monkeypatch, sample_data, made_once):
     Path("photos").mkdir()
     for number in (2, 6):
         pictures[number].save(f"photos/{number}.png")
+    Path("handwriting").mkdir()
+    for path, _ in sample_pictures():
+        shutil.copy(path, "handwriting")
     line = np.hstack([np.pad(np.asarray(picture), 40) for picture in pictures[:6:2]])
     Image.fromarray(255 - line).save("note.jpg")
     for name in ("my.npz", "mine.npz"):

@@ -19,18 +19,24 @@ from amaranth.lib.io import DifferentialPort
 from stepnet.errors import BuildError
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.boards import platforms
+from stepnet_hdl.boards.own_platform import UART_WORDS, check_platform
 from stepnet_hdl.boards.settings import SETTINGS, ChipSettings, settings_for
 from stepnet_hdl.fpga.clocks import fastest_clock_hz
 from stepnet_hdl.fpga.parts import Part, part_name_of, part_of
+from stepnet_hdl.fpga.pll import comes_from_a_pin
 
 
 @dataclass(frozen=True)
 class BoardType:
-    """A board by its name, Amaranth's platform class for it, and its part."""
+    """A board by its name, Amaranth's platform class for it, and its part.
+
+    chip: the chip to build for it; None for the one that suits the part.
+    """
 
     name: str
     platform: type[Platform]
     part: Part
+    chip: ChipSettings | None = None
 
     @property
     def device(self) -> str:
@@ -44,8 +50,8 @@ class BoardType:
 
     @property
     def settings(self) -> ChipSettings:
-        """The chip that suits the part; BuildError if none fits."""
-        return settings_for(self.part, self.name)
+        """The chip to build; BuildError if none is chosen, and none fits the part."""
+        return self.chip or settings_for(self.part, self.name)
 
     @property
     def clock_hz(self) -> int:
@@ -65,6 +71,11 @@ class BoardType:
         """The board's default clock."""
         return round(self._instance.default_clk_frequency)
 
+    @property
+    def oscillator(self) -> str | None:
+        """The oscillator inside the part that is the default clock; None if that has a pin."""
+        return None if comes_from_a_pin(self._instance) else self._instance.default_clk
+
     @cached_property
     def pins(self) -> dict[str, str]:
         """Names of the package's pins: `rx` and `tx` as the board sees them, and `clock` unless it
@@ -72,7 +83,7 @@ class BoardType:
         platform: Any = self.platform()
         uart = platform.request("uart", 0, dir="-")
         pins = {"rx": _pin_name(uart.rx), "tx": _pin_name(uart.tx)}
-        if any(resource.name == platform.default_clk for resource in self.platform.resources):
+        if comes_from_a_pin(platform):
             pins["clock"] = _pin_name(platform.request(platform.default_clk, dir="-"))
         return pins
 
@@ -91,30 +102,43 @@ def all_boards() -> dict[str, BoardType]:
     return dict(sorted(boards.items()))
 
 
-def find_board(name: str) -> BoardType:
+def find_board(name: str, *, needs_uart: bool = True) -> BoardType:
     """The board called `name`, or of the platform class `module:Class`.
 
+    needs_uart: False for a board that nothing is built for, such as one that is estimated.
+
     Raises BuildError if there is none, with the nearest names; if its part is not one of `PARTS`,
-    or if it has no UART.
+    if a platform of one's own is no board that a chip can be built for, or if it needs a UART and
+    has none.
     """
     if ":" in name:
-        return _own_board(name)
+        return _own_board(name, needs_uart)
     boards = all_boards()
     if name in boards:
         return boards[name]
     platform = _platforms().get(name)
     if platform is not None and part_name_of(platform) is not None:
-        raise _no_uart(name, platform) if part_of(platform) else _unknown_part(name, platform)
+        part = part_of(platform)
+        if part is None:
+            raise _unknown_part(name, platform)
+        if needs_uart:
+            raise _no_uart(name, platform)
+        return _board(name, platform, part)
     near = difflib.get_close_matches(name, boards, n=3, cutoff=0.7)
     hint = f"did you mean {' or '.join(near)}?" if near else "`stepnet boards` lists all."
     raise BuildError(f"There is no board {name!r}; {hint}")
 
 
-def _own_board(name: str) -> BoardType:
+def _own_board(name: str, needs_uart: bool) -> BoardType:
     module_name, _, class_name = name.partition(":")
     try:
         platform = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever a module of somebody else does
+        if not isinstance(error, ImportError | AttributeError):
+            raise BuildError(
+                f"The platform {name!r} cannot be imported ({type(error).__name__}: {error}); "
+                "correct its module."
+            ) from error
         raise BuildError(
             f"The platform {name!r} cannot be imported ({error}); name it as module:Class of a "
             "module that Python finds, for instance in a folder that PYTHONPATH names."
@@ -127,8 +151,9 @@ def _own_board(name: str) -> BoardType:
     part = part_of(platform)
     if part is None:
         raise _unknown_part(name, platform)
-    if not _has_uart(platform):
+    if needs_uart and not _has_something_like_a_uart(platform):
         raise _no_uart(name, platform)
+    check_platform(name, part.family.adapted(platform), part, needs_uart=needs_uart)
     return _board(class_name, platform, part)
 
 
@@ -176,6 +201,14 @@ def _pin_name(port: Any) -> str:
 
 def _has_uart(platform: type[Platform]) -> bool:
     return any(resource.name == "uart" for resource in platform.resources)
+
+
+def _has_something_like_a_uart(platform: type[Platform]) -> bool:
+    """Whether a resource may be meant as the UART; `check_platform` says what of it."""
+    try:
+        return any(resource.name in ("uart", *UART_WORDS) for resource in platform.resources)
+    except (TypeError, AttributeError):
+        return True  # it has no resources at all, which is said there
 
 
 def _board_name(platform: type[Platform]) -> str:

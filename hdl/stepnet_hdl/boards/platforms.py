@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.build import Attrs, Clock, Pins, Resource
-from amaranth.vendor import GowinPlatform, LatticeECP5Platform
+from amaranth.vendor import GowinPlatform, LatticeECP5Platform, LatticeICE40Platform
+from amaranth_boards import tinyfpga_bx
 from amaranth_boards.resources import LEDResources, UARTResource
 
 LVCMOS33 = Attrs(IO_TYPE="LVCMOS33")
+SB_LVCMOS = Attrs(IO_STANDARD="SB_LVCMOS")
 
 
 class ColorlightI9Platform(LatticeECP5Platform):
@@ -75,3 +77,34 @@ class TangPrimer25kPlatform(GowinPlatform):
         return super().toolchain_prepare(
             fragment, name, **{"gowin_pack_opts": "--cpu_as_gpio", **overrides}
         )
+
+
+class Upduino_3_0Platform(LatticeICE40Platform):  # noqa: N801 (the board's name comes of it)
+    """tinyVision UPduino 3.0, with its crystal: the jumper OSC (R16) has to be bridged.
+
+    Its USB chip reaches the FPGA on pins of the flash memory alone, which has to stay unselected,
+    as it does while nobody drives its pin. Pins: tinyVision's UPduino-v3.0, RTL/common/upduino.pcf.
+    """
+
+    device = "iCE40UP5K"
+    package = "SG48"
+    default_clk = "clk12"
+    resources = (
+        Resource("clk12", 0, Pins("20", dir="i"), Clock(12e6), SB_LVCMOS),
+        UARTResource(0, rx="15", tx="14", attrs=SB_LVCMOS),
+        *LEDResources(pins="39", invert=True, attrs=SB_LVCMOS),
+    )
+    connectors = ()
+
+
+class Upduino_3_1Platform(Upduino_3_0Platform):  # noqa: N801
+    """tinyVision UPduino 3.1, which has the pins of the 3.0."""
+
+
+class TinyFPGABXPlatform(tinyfpga_bx.TinyFPGABXPlatform):
+    """TinyFPGA BX with a USB adapter for the serial line: its TX at pin 2, its RX at pin 1."""
+
+    resources = (
+        *tinyfpga_bx.TinyFPGABXPlatform.resources,
+        UARTResource(0, rx="2", tx="1", conn=("gpio", 0), attrs=SB_LVCMOS),
+    )

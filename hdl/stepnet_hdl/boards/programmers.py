@@ -68,6 +68,9 @@ OTHER_WAYS = {
     "icesugar": "copy it to the drive iCELink that the board shows, or use icesprog",
     "icesugarnano": "copy it to the drive iCELink that the board shows, or use icesprog",
     "icesugarpro": "copy it to the drive iCELink that the board shows, or use icesprog",
+    "tinyfpgabx": "use tinyprog",
+    "upduino-3-0": "use iceprog",
+    "upduino-3-1": "use iceprog",
     "blackice": "write it to the board's serial port, as its manual says",
     "blackiceii": "write it to the board's serial port, as its manual says",
 }

@@ -123,6 +123,7 @@ SETTINGS = {
     ),
     "iCE40HX8K": _ICE40_HX8K,
     "iCE40HX4K": _ICE40_HX8K,  # the same die
+    "iCE40LP8K": dataclasses.replace(_ICE40_HX8K, clock_hz=70_000_000),  # slower
     "LFE5U-12F": _ECP5_25F,  # the same die
     "LFE5U-25F": _ECP5_25F,
     "LFE5UM-25F": _ECP5_25F,

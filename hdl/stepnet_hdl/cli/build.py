@@ -12,6 +12,7 @@ import typer
 from stepnet.cli.options import DataDirOption
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.cli.requirements import require_amaranth
+from stepnet_hdl.estimation.goal import Goal
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -56,9 +57,33 @@ def build(
     seeds: Annotated[
         int,
         typer.Option(
-            min=1, help="Place and route with so many seeds from --seed on, and keep the best."
+            min=1,
+            help="Try up to so many seeds from --seed on, until one meets the clock; if none does, "
+            "the best is told.",
         ),
     ] = 1,
+    best: Annotated[
+        bool, typer.Option("--best", help="Try all --seeds, and keep the fastest.")
+    ] = False,
+    goal: Annotated[
+        Goal | None,
+        typer.Option(
+            help="Build the engine that `stepnet estimate` picks for this goal. If neither goal "
+            "nor SIMD or PE is given, it is the one that suits the part and holds most networks, "
+            "as in the bitstreams that come with Stepnet."
+        ),
+    ] = None,
+    simd: Annotated[
+        int | None, typer.Option(help="Inputs at a time of the engine to pick, a multiple of 8.")
+    ] = None,
+    pe: Annotated[int | None, typer.Option(help="Neurons at a time of the engine to pick.")] = None,
+    engine_for: Annotated[
+        str | None,
+        typer.Option(
+            help="Network that the engine is picked for; the one that is built in, or digits, if "
+            "not given."
+        ),
+    ] = None,
     fastest: Annotated[
         bool,
         typer.Option(
@@ -72,12 +97,19 @@ def build(
 ) -> None:
     """Build the bitstream for a board with Yosys and nextpnr, or take it from the cache."""
     require_amaranth()
-    from stepnet_hdl.flow.build import BuildSettings
+    from stepnet_hdl.flow.build import BuildSettings, EngineWish
     from stepnet_hdl.flow.build import build as build_bitstream
     from stepnet_hdl.flow.clock_search import fastest_settings
 
     if fastest and clock_mhz is not None:
         raise typer.BadParameter("it does not go with --clock-mhz.", param_hint="--fastest")
+    wished = not (goal is None and simd is None and pe is None)
+    if engine_for is not None and (network is not None or not wished):
+        raise typer.BadParameter(
+            "it picks an engine, which takes --goal, --simd or --pe, and no --network.",
+            param_hint="--engine-for",
+        )
+    wish = EngineWish(goal or Goal.IMAGES, simd, pe, engine_for or "digits") if wished else None
     settings = BuildSettings(
         board,
         baud,
@@ -86,6 +118,8 @@ def build(
         network,
         on_chip,
         data_dir,
+        first_seed=not (best or fastest),
+        engine=wish,
     )
     name = board.rpartition(":")[2]
     if network is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,11 +35,18 @@ def estimate(
     baud: Annotated[
         int, typer.Option(min=1, help="Bits per second on the serial line.")
     ] = DEFAULT_BAUD,
+    simd: Annotated[
+        int | None, typer.Option(help="Pick among engines of this SIMD only, a multiple of 8.")
+    ] = None,
+    pe: Annotated[int | None, typer.Option(help="Pick among engines of this PE only.")] = None,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
 ) -> None:
     """Pick the engine for a network on a board, and tell size and speed before it is built.
+
+    `stepnet build` with the same --goal, --simd and --pe builds the one that is marked. The board
+    needs no UART.
 
     Of a network of look-up tables, which is a chip of its own, it tells those of that chip; then
     --goal means nothing.
@@ -47,17 +55,29 @@ def estimate(
     from stepnet.networks.lut import LutNetwork
     from stepnet.networks.shipped import load_board_network
     from stepnet_hdl.boards.catalogue import find_board
-    from stepnet_hdl.estimation.engine_choice import choose_engine
+    from stepnet_hdl.estimation.engine_choice import board_with, choose_engine
 
     loaded = load_board_network(network)
     if isinstance(loaded, LutNetwork):
         _tell_tables(loaded, board, baud, json_output)
         return
-    found = choose_engine(loaded, find_board(board), goal, baud)
+    where = find_board(board, needs_uart=False)
+    found = choose_engine(loaded, where, goal, baud, simd=simd, pe=pe)
     if json_output:
         typer.echo(json.dumps(_as_json(found)))
-    else:
-        _show(found)
+        return
+    _show(found)
+    words = ["stepnet", "build", "--board", board, "--goal", goal]
+    words += [] if simd is None else ["--simd", str(simd)]
+    words += [] if pe is None else ["--pe", str(pe)]
+    words += [] if network == "digits" else ["--engine-for", network]
+    shape, clock_hz = where.settings.shape, where.clock_hz_for(baud)
+    picked_hz = board_with(found, where).clock_hz_for(baud)
+    typer.echo(
+        f"`{shlex.join(words)}` builds the one marked {CHOSEN}, for {picked_hz / 1e6:g} MHz; "
+        f"without a goal it is SIMD {shape.simd}, PE {shape.pe} for {clock_hz / 1e6:g} MHz, which "
+        "suits the part."
+    )
 
 
 def _tell_tables(network: LutNetwork, board: str, baud: int, json_output: bool) -> None:
@@ -66,7 +86,7 @@ def _tell_tables(network: LutNetwork, board: str, baud: int, json_output: bool) 
     from stepnet_hdl.boards.table_chips import check_tables
     from stepnet_hdl.estimation.table_size import table_estimate
 
-    where = find_board(board)
+    where = find_board(board, needs_uart=False)
     check_tables(network, where)
     found = table_estimate(network, where, baud)
     if json_output:
@@ -127,6 +147,8 @@ def _show(found: EngineChoice) -> None:
         "overlap",
         *(f"{name} of {available:,}" for name, (_, available) in _present(found.chosen).items()),
         "flip-flops",
+        "engine's LUTs",
+        "engine's block RAMs",
         "clock (MHz)",
         "cycles",
         "latency (us)",
@@ -167,6 +189,8 @@ def _cells(choice: Candidate, chosen: Candidate) -> list[str]:
         "yes" if shape.overlap_neurons else "no",
         *(f"{shares[name][0]:,}" for name in _present(chosen)),
         f"{choice.estimate.flip_flops:,}",
+        f"{choice.estimate.engine_luts:,}",
+        f"{choice.estimate.engine_block_rams:,}",
         f"{speed.frequency_hz / 1e6:.1f}",
         f"{speed.cycles:,}",
         f"{speed.latency_s * 1e6:.1f}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,7 +42,11 @@ def flash(
         ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the command and do nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the command, what would be loaded and whether it fits, and do nothing.",
+        ),
     ] = False,
 ) -> None:
     """Program a board with openFPGALoader, and ask it who it is."""
@@ -61,6 +66,8 @@ def flash(
     command = programmer.flash_command(board, bitstream, keep=not until_power_off)
     if dry_run:
         typer.echo(shlex.join(command))
+        for line in _plan_in_words(board, manifest, network):
+            typer.echo(f"# {line}")
         return
     from stepnet.cli.output import Progress
 
@@ -70,6 +77,41 @@ def flash(
         progress("Asking the board who it is")
         where = port or _find_port(board, manifest, baud)
         _show_programmed(board, where, baud, network)
+
+
+def _plan_in_words(board: str, manifest: Manifest | None, network: str | None) -> Iterator[str]:
+    """What is programmed and loaded then, and how much of the engine's memory that takes, a line
+    each. What does not fit a shipped bitstream has been refused before."""
+    from stepnet.cores.engine.memory_image import memory_image
+    from stepnet.networks.lut import LutNetwork
+    from stepnet.networks.shipped import load_board_network
+
+    if manifest is not None and manifest.network is not None:
+        yield f"The bitstream is the network {manifest.network!r}; nothing is loaded."
+        return
+    if manifest is not None:
+        shape = manifest.shape
+        yield (
+            f"The bitstream that comes for {board}: an engine of SIMD {shape.simd} x PE {shape.pe} "
+            f"at {manifest.clock_hz / 1e6:g} MHz, {manifest.baud:,} baud."
+        )
+    else:
+        yield "A bitstream of your own; which engine it has, the board tells when it runs."
+    if network is None:
+        yield "Nothing is loaded; give --network for that."
+        return
+    loaded = load_board_network(network)
+    if manifest is None or isinstance(loaded, LutNetwork):
+        yield f"Then {loaded.name!r} is loaded, if it fits that engine."
+        return
+    shape = manifest.shape
+    image = memory_image(loaded, shape)
+    words = len(image.weights) // shape.pe
+    parameters = len(image.parameters) // shape.parameter_lanes
+    yield (
+        f"Then {loaded.name!r} is loaded, which fits: {words:,} of {shape.weight_words:,} weight "
+        f"words, {parameters:,} of {shape.parameter_words:,} parameter words."
+    )
 
 
 def _folder_for(board: str, network: str | None) -> Path:

@@ -35,6 +35,10 @@ REFERENCE_SIMD = 64
 MAX_OVERLAP_LOSS = 0.1
 """Part of the images per second that may go for a result that comes earlier."""
 
+CLOCK_MARGIN = 0.1
+"""How far below its estimate the clock of a chosen engine is asked for: as far as estimates are
+off, see docs/estimate.md."""
+
 MIN_PARAMETER_WORDS, MAX_PARAMETER_WORDS = 16, 1 << 16
 
 
@@ -75,19 +79,41 @@ def choose_engine(
     board: BoardType,
     goal: Goal = Goal.IMAGES,
     baud: int = DEFAULT_BAUD,
+    *,
+    simd: int | None = None,
+    pe: int | None = None,
+    built_in: bool = False,
 ) -> EngineChoice:
-    """Pick SIMD, PE, parameter lanes, memory and overlap for `network` on `board`.
+    """Pick SIMD, PE, parameter lanes, memory and overlap for `network` on `board`: what `stepnet
+    estimate` marks, and what `stepnet build` builds where it is told a goal, SIMD or PE.
 
     goal: IMAGES, the most images per second that the engine computes, with the first layer
         computed while pixels arrive where that fits and costs at most `MAX_OVERLAP_LOSS` of them;
         or LINK, the fewest LUTs that keep up with a serial line of `baud`, and if none does, what
         IMAGES gives.
 
+    simd, pe: the only ones that may be picked; None for any.
+    built_in: the network is built in, so that its weights are in memory that a bitstream fills.
+
     Every shape holds `network`, and beyond that what its RAMs hold anyway. Raises BuildError, with
-    what is too small, if no engine fits; NetworkError if no engine takes the network.
+    what is too small, if no engine fits, or if there is no engine of such SIMD or PE; NetworkError
+    if no engine takes the network.
     """
     _ = board.settings  # raises if no engine fits
-    search = _Search(network, board, baud)
+    for name, wanted, possible in (("SIMD", simd, SIMDS), ("PE", pe, PES)):
+        if wanted is not None and wanted not in possible:
+            raise BuildError(
+                f"No engine is made with {name} {wanted}; choose {possible[0]} to {possible[-1]} "
+                f"in steps of {possible.step}."
+            )
+    search = _Search(
+        network,
+        board,
+        baud,
+        SIMDS if simd is None else range(simd, simd + 1),
+        PES if pe is None else range(pe, pe + 1),
+        built_in,
+    )
     choices = list(search.fitting())
     if not choices:
         raise search.nothing_fits()
@@ -100,10 +126,35 @@ def choose_engine(
     return EngineChoice(board.name, network.name, goal, chosen, search.neighbours(chosen))
 
 
-class _Search:
-    """Engines for one network on one board."""
+def board_with(choice: EngineChoice, board: BoardType) -> BoardType:
+    """The board with the chosen engine in place of the one that suits its part, at a clock that
+    the estimate leaves `CLOCK_MARGIN` for."""
+    chosen = choice.chosen
+    chip = dataclasses.replace(
+        board.settings,
+        shape=chosen.shape,
+        clock_hz=round((1 - CLOCK_MARGIN) * chosen.estimate.frequency_hz),
+    )
+    return dataclasses.replace(board, chip=chip)
 
-    def __init__(self, network: Network, board: BoardType, baud: int) -> None:
+
+class _Search:
+    """Engines for one network on one board.
+
+    simds, pes: that are tried.
+    built_in: weights are not in single-port RAM, which no bitstream fills.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        board: BoardType,
+        baud: int,
+        simds: range = SIMDS,
+        pes: range = PES,
+        built_in: bool = False,
+    ) -> None:
+        self._simds, self._pes, self._built_in = simds, pes, built_in
         self._network = network
         self._board = board
         self._part = board.part
@@ -113,8 +164,8 @@ class _Search:
     def fitting(self) -> Iterator[Candidate]:
         """Every engine that fits, without overlap."""
         for memory in self._memories:
-            for simd in SIMDS:
-                for pe in PES:
+            for simd in self._simds:
+                for pe in self._pes:
                     if not self._words_fit(simd, pe, memory):
                         break
                     for lanes in _divisors(pe):
@@ -166,8 +217,13 @@ class _Search:
 
     def nothing_fits(self) -> BuildError:
         """What is too small for the engine that comes closest."""
-        shapes = [self._shape(simd, 1, 1, memory) for memory in self._memories for simd in SIMDS]
+        pe = self._pes[0]
+        shapes = [
+            self._shape(simd, pe, 1, memory) for memory in self._memories for simd in self._simds
+        ]
         sizes = [estimate(shape, self._board.device) for shape in shapes if shape is not None]
+        if len(self._simds) == 1 or len(self._pes) == 1:
+            return self._no_such_engine()
         if not sizes:
             return BuildError(
                 f"No engine takes the {self._widest:,} inputs of the widest layer of network "
@@ -180,11 +236,25 @@ class _Search:
             "network or a larger board."
         )
 
+    def _no_such_engine(self) -> BuildError:
+        """What to raise where SIMD or PE is given."""
+        given = [
+            f"{name} {values[0]}"
+            for name, values in (("SIMD", self._simds), ("PE", self._pes))
+            if len(values) == 1
+        ]
+        return BuildError(
+            f"No engine of {' and '.join(given)} for network {self._network.name!r} fits the "
+            f"{self._board.device} of {self._board.name}; give other ones, or leave them out and "
+            "have them picked."
+        )
+
     @property
     def _memories(self) -> tuple[str, ...]:
         if self._family.output_registers:
             return ("registered",)
-        return ("block", "single_port" if self._part.single_port_rams else "registered")
+        single_port = self._part.single_port_rams and not self._built_in
+        return ("block", "single_port" if single_port else "registered")
 
     @cached_property
     def _widest(self) -> int:

@@ -36,6 +36,10 @@ ANSWER_LUTS = 100
 """What they take then, measured on the HX8K."""
 
 
+LINK_PART = 0.56
+"""Part of `LutCosts.chip` that link, pins and clock take: 1,096 of 1,940 in the chip for the
+iCE40LP8K, by the names of the placed cells. Of other families it is taken to be the same."""
+
 CHIP_FLIP_FLOPS = 900
 """What does not grow with the engine takes so many: link, endpoint, sequencer, readout."""
 
@@ -50,6 +54,8 @@ class Estimate:
     flip_flops: on iCE40 they share their cells with the LUTs.
     block_rams, single_port_rams: exactly.
     frequency_hz: that nextpnr would report for the slowest clock, at the slowest speed grade.
+    engine_luts, engine_block_rams: those of `luts` and of `block_rams` that the engine takes,
+        without link, pins and clock.
     """
 
     part: str
@@ -59,6 +65,8 @@ class Estimate:
     block_rams: int
     single_port_rams: int
     frequency_hz: int
+    engine_luts: int
+    engine_block_rams: int
 
     @property
     def shares(self) -> dict[str, tuple[int, int]]:
@@ -100,18 +108,23 @@ def estimate(shape: EngineShape, part_name: str) -> Estimate:
     answers_in_luts = settings.answers_in_luts
     has_single_port = part.single_port_rams > 0
     found = memories(shape, part.family, settings.buffer_bytes, has_single_port=has_single_port)
+    luts = _luts(shape, part.family, found)
+    buffer, *of_engine = found
     return Estimate(
         part=part.name,
         shape=shape,
-        luts=round(_luts(shape, part.family, found)) + ANSWER_LUTS * answers_in_luts,
+        luts=round(luts) + ANSWER_LUTS * answers_in_luts,
         flip_flops=_flip_flops(shape)
         + skew_flip_flops(shape)
         + sum(memory.register_bits for memory in found),
         block_rams=FRAME_BLOCK_RAMS
         + (0 if answers_in_luts else ANSWER_BLOCK_RAMS)
-        + sum(memory.block_rams for memory in found),
+        + buffer.block_rams
+        + sum(memory.block_rams for memory in of_engine),
         single_port_rams=single_port_rams(shape) if has_single_port else 0,
         frequency_hz=_frequency_hz(shape, part),
+        engine_luts=round(luts - LINK_PART * part.family.lut_costs.chip),
+        engine_block_rams=sum(memory.block_rams for memory in of_engine),
     )
 
 

@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from stepnet.files import read_text, sha256_of
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.shipped import load_board_network
+from stepnet_hdl.estimation.goal import Goal
 from stepnet_hdl.flow.cache import BuildCache, source_key
 from stepnet_hdl.flow.delivery import MOST_REPORT_BYTES, PICTURE, Delivery, keep_log
 from stepnet_hdl.flow.report import BuildFigures, BuildReport, figures_from_json
@@ -42,16 +43,32 @@ NETLIST = "stepnet.pnr.json.gz"
 
 
 @dataclasses.dataclass(frozen=True)
+class EngineWish:
+    """An engine as `stepnet_hdl.estimation.engine_choice.choose_engine` chooses it.
+
+    network: that it is chosen for, a shipped one by name or a .npz file, where none is built in.
+    simd, pe: what it has to have; None for what suits.
+    """
+
+    goal: Goal = Goal.IMAGES
+    simd: int | None = None
+    pe: int | None = None
+    network: str = "digits"
+
+
+@dataclasses.dataclass(frozen=True)
 class BuildSettings:
     """What to build.
 
     board: its name, or module:Class.
-    clock_hz: of the chip; what suits the board if None.
+    clock_hz: of the chip; what suits board and engine if None.
     seeds: of place and route; the best result counts, and the same seeds give the same bytes.
+    first_seed: the first seed that meets the clock counts, and those after it are not tried.
     network: to build in, a shipped one by name or a .npz file; None for none.
     on_chip_data: makes it a chip that measures `network` with the first test images of this data
         set, see `chip_images`; None for a chip that a host asks.
     data_dir: see `stepnet.data.sets.data_folder`.
+    engine: how the engine is chosen; None for the one that suits the part.
     """
 
     board: str
@@ -61,6 +78,8 @@ class BuildSettings:
     network: str | None = None
     on_chip_data: str | None = None
     data_dir: Path | None = None
+    first_seed: bool = False
+    engine: EngineWish | None = None
 
 
 def build(
@@ -113,6 +132,8 @@ def find_or_build(
     of_network = network and network.digest
     stored = _stored_images(settings)
     of_images = stored and stored.digest
+    if settings.engine is not None and network is None:
+        of_network = load_board_network(settings.engine.network).digest
     key = source_key(settings, of_network, of_images) if ":" not in settings.board else None
     entry = cache.recall(key, _tool_in_words) if key else None
     cached = entry is not None
@@ -166,12 +187,10 @@ def _build_or_find(
 ) -> tuple[Path, bool]:
     """The result's folder in the cache, and whether it was there before."""
     from stepnet_hdl.boards.capacity import check_built_in
-    from stepnet_hdl.boards.catalogue import find_board
     from stepnet_hdl.boards.table_chips import check_bench, check_tables, clock_hz_for
-    from stepnet_hdl.flow.build_plan import make_plan
     from stepnet_hdl.flow.run import Progress, ToolFailedError, run_flow
 
-    board = find_board(settings.board)
+    board = board_of(settings, network)
     if stored is not None:
         check_bench(stored, board)
     elif isinstance(network, LutNetwork):
@@ -181,13 +200,20 @@ def _build_or_find(
     progress(Progress("Generating the chip", 0, 2 + len(settings.seeds)))
     started_s = time.monotonic()
     clock_hz = settings.clock_hz or clock_hz_for(network, board, settings.baud)
-    plan = make_plan(board, baud=settings.baud, clock_hz=clock_hz, network=network, stored=stored)
+    plan = _plan(settings, board, clock_hz, network, stored)
     generating_s = time.monotonic() - started_s
     tools = {name: find_flow_tool(name, board.device) for name in plan.tool_names}
-    digest = _digest(plan, tools, settings.seeds)
+    digest = _digest(plan, tools, settings)
 
     def fill(work: Path) -> None:
-        built = run_flow(plan, tools, work, seeds=settings.seeds, progress=progress)
+        built = run_flow(
+            plan,
+            tools,
+            work,
+            seeds=settings.seeds,
+            first_seed=settings.first_seed,
+            progress=progress,
+        )
         seconds = {"generating": generating_s, **built.seconds}
         figures = _figures(built, board, settings.baud, clock_hz, plan, tools.values(), seconds)
         _finish(work, built, board.name, figures)
@@ -205,6 +231,63 @@ def _build_or_find(
     if key:
         cache.remember(key, digest, map(str, tools.values()))
     return entry, found
+
+
+def board_of(settings: BuildSettings, network: BoardNetwork | None) -> BoardType:
+    """The board of a build with the engine that it is to have.
+
+    network: that is built in; None for none.
+
+    Raises what `find_board` and `choose_engine` raise, and BuildError if an engine is wished for a
+    network of look-up tables.
+    """
+    from stepnet_hdl.boards.catalogue import find_board
+    from stepnet_hdl.estimation.engine_choice import board_with, choose_engine
+
+    board, wish = find_board(settings.board), settings.engine
+    if wish is None:
+        return board
+    chosen_for = network or load_board_network(wish.network)
+    if isinstance(chosen_for, LutNetwork):
+        raise BuildError(
+            f"The network {chosen_for.name!r} is made of look-up tables and takes no engine; leave "
+            "out --goal, --simd and --pe, or name a step network."
+        )
+    choice = choose_engine(
+        chosen_for,
+        board,
+        wish.goal,
+        settings.baud,
+        simd=wish.simd,
+        pe=wish.pe,
+        built_in=network is not None,
+    )
+    return board_with(choice, board)
+
+
+def _plan(
+    settings: BuildSettings,
+    board: BoardType,
+    clock_hz: int,
+    network: BoardNetwork | None,
+    stored: StoredImages | None,
+) -> Plan:
+    """The plan; BuildError too for what somebody's own platform makes Amaranth fail with."""
+    from stepnet_hdl.flow.build_plan import make_plan
+
+    try:
+        return make_plan(
+            board, baud=settings.baud, clock_hz=clock_hz, network=network, stored=stored
+        )
+    except StepnetError:
+        raise
+    except Exception as error:
+        if ":" not in settings.board:
+            raise
+        raise BuildError(
+            f"Amaranth cannot make a chip for the platform {settings.board!r} "
+            f"({type(error).__name__}: {error}); correct it after the example in docs/boards.md."
+        ) from error
 
 
 def _figures(
@@ -237,6 +320,7 @@ def _figures(
         single_port_rams_available=single_port_available,
         max_frequency_hz=built.best.timing.achieved_hz,
         clock_hz=clock_hz,
+        oscillator=board.oscillator,
         baud=baud,
         seed=built.best.seed,
         seeds_hz=built.seeds_hz,
@@ -266,10 +350,12 @@ def _finish(work: Path, built: Built, board_name: str, figures: BuildFigures) ->
     (work / FIGURES).write_text(figures.to_json())
 
 
-def _digest(plan: Plan, tools: dict[str, Tool], seeds: Sequence[int]) -> str:
+def _digest(plan: Plan, tools: dict[str, Tool], settings: BuildSettings) -> str:
     # Figures of another version of this program are no result for this one.
     fields = [field.name for field in dataclasses.fields(BuildFigures)]
-    words = [plan.digest, *map(str, tools.values()), *map(str, seeds), *fields]
+    words = [plan.digest, *map(str, tools.values()), *map(str, settings.seeds), *fields]
+    if settings.first_seed and len(settings.seeds) > 1:
+        words.append("the first that meets the clock")
     return hashlib.sha256("\0".join(words).encode()).hexdigest()
 
 

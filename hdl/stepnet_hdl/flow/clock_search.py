@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stepnet_hdl.flow.build import BuildSettings, find_or_build
+from stepnet_hdl.flow.build import BuildSettings, board_of, find_or_build
 from stepnet_hdl.flow.cache import BuildCache
 
 if TYPE_CHECKING:
@@ -37,13 +37,12 @@ def fastest_settings(
     Raises what `build` raises, but not for a clock that is not met.
     """
     from stepnet.networks.shipped import load_board_network
-    from stepnet_hdl.boards.catalogue import find_board
     from stepnet_hdl.boards.table_chips import clock_hz_for
     from stepnet_hdl.fpga.clocks import fastest_clock_hz
 
-    board = find_board(settings.board)
-    platform = board.platform()
     network = None if settings.network is None else load_board_network(settings.network)
+    board = board_of(settings, network)
+    platform = board.platform()
     met_hz, clock_hz = 0, clock_hz_for(network, board, settings.baud)
     tried: set[int] = set()
     while clock_hz > met_hz and clock_hz not in tried and len(tried) < MAX_BUILDS:

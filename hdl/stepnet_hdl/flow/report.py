@@ -59,6 +59,7 @@ class BuildFigures:
     bitstream_name: the name of the file to program.
     luts, flip_flops, block_rams, single_port_rams: used, and of how many. flip_flops is 0 where
         they share a cell with the LUTs.
+    oscillator: inside the part, that the clock comes from; None if it comes from a pin.
     max_frequency_hz: of the slowest clock; at least `clock_hz`, the one the board runs at.
     seed: of place and route, the best of `seeds_hz`, which has what each reached.
     critical_path: of the slowest clock.
@@ -79,6 +80,7 @@ class BuildFigures:
     single_port_rams_available: int
     max_frequency_hz: int
     clock_hz: int
+    oscillator: str | None = None
     baud: int
     seed: int
     seeds_hz: dict[int, int]
@@ -152,12 +154,22 @@ class BuildReport(BuildFigures):
                 f"{self.clock_hz / 1e6:g} MHz, reaches {self.max_frequency_hz / 1e6:.1f} MHz "
                 f"({self.spare:.0%} to spare)",
             ),
+            *self._oscillator_in_words(),
             ("serial", f"{self.baud} baud"),
             ("tools", ", ".join(self.tools)),
             ("seed", self._seeds_in_words()),
             ("time", self._time_in_words()),
         ]
         return facts
+
+    def _oscillator_in_words(self) -> list[tuple[str, str]]:
+        if self.oscillator is None:
+            return []
+        doubt = (
+            f"{self.oscillator} inside the part, which may be 10 % off, while a serial line bears "
+            "about 4 %; if the board does not answer, clock it from a crystal"
+        )
+        return [("oscillator", doubt)]
 
     def _seeds_in_words(self) -> str:
         if len(self.seeds_hz) == 1:

@@ -80,12 +80,14 @@ def run_flow(
     folder: Path,
     *,
     seeds: Sequence[int],
+    first_seed: bool = False,
     progress: Callable[[Progress], None],
 ) -> Built:
-    """Make the bitstream of `plan` in `folder`; the best seed is the one with the fastest clock.
+    """Make the bitstream of `plan` in `folder`; the best seed is the one with the fastest clock, or
+    with `first_seed` the first that meets the clock, if one does.
 
     tools: by the names that the plan has for them.
-    seeds: of place and route, as many at a time as there are cores.
+    seeds: of place and route, in rising order, as many at a time as there are cores.
 
     Raises ToolFailedError if a tool fails.
     """
@@ -105,26 +107,19 @@ def run_flow(
     placer = tools[plan.place_and_route[0]]
     progress(Progress(f"Place and route with {placer}", 1, total))
     placed: list[Placed] = []
-    with ThreadPoolExecutor(min(len(seeds), os.cpu_count() or 1)) as pool:
-        runs = [pool.submit(_place_and_route, plan, tools, folder, seed) for seed in seeds]
-        try:
-            for run in as_completed(runs):
-                placed.append(run.result())
-                best = max(placed, key=_rank)
-                progress(
-                    Progress(
-                        f"Place and route, best so far {best.timing.achieved_hz / 1e6:.1f} MHz",
-                        1 + len(placed),
-                        total,
-                    )
-                )
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    # Without a choice to make all may run at once; the first that meets the clock is looked for in
+    # the order of the seeds, as many at a time as there are cores.
+    at_once = min(len(seeds), os.cpu_count() or 1)
+    waves = [seeds[n : n + at_once] for n in range(0, len(seeds), at_once)]
+    for wave in waves if first_seed else [seeds]:
+        placed += _place_all(plan, tools, folder, wave, progress, total - 2, placed)
+        if first_seed and (met := _first_that_meets(placed)):
+            placed = [run for run in placed if run.seed <= met.seed]
+            break
     seconds["place and route"] = time.monotonic() - started_s
 
     started_s = time.monotonic()
-    best = max(placed, key=_rank)
+    best = (_first_that_meets(placed) if first_seed else None) or max(placed, key=_rank)
     progress(Progress(f"Packing with {tools[plan.packing[0]]}", total - 1, total))
     _run(plan.packing, tools, best.folder)
     seconds["packing"] = time.monotonic() - started_s
@@ -134,6 +129,45 @@ def run_flow(
         {run.seed: run.timing.achieved_hz for run in sorted(placed, key=lambda run: run.seed)},
         seconds,
     )
+
+
+def _place_all(
+    plan: Plan,
+    tools: Mapping[str, Tool],
+    folder: Path,
+    seeds: Sequence[int],
+    progress: Callable[[Progress], None],
+    seed_count: int,
+    before: Sequence[Placed],
+) -> list[Placed]:
+    """Place and route with some of `seed_count` seeds, as many at a time as there are cores.
+
+    before: the runs with earlier seeds, of which the progress tells too.
+    """
+    placed: list[Placed] = []
+    with ThreadPoolExecutor(min(len(seeds), os.cpu_count() or 1)) as pool:
+        runs = [pool.submit(_place_and_route, plan, tools, folder, seed) for seed in seeds]
+        try:
+            for run in as_completed(runs):
+                placed.append(run.result())
+                best = max([*before, *placed], key=_rank)
+                progress(
+                    Progress(
+                        f"Place and route, best so far {best.timing.achieved_hz / 1e6:.1f} MHz",
+                        1 + len(before) + len(placed),
+                        2 + seed_count,
+                    )
+                )
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return placed
+
+
+def _first_that_meets(placed: Sequence[Placed]) -> Placed | None:
+    """The run with the smallest seed that meets its clock; None if none does."""
+    met = (run for run in placed if run.timing.achieved_hz >= run.timing.constraint_hz)
+    return min(met, key=lambda run: run.seed, default=None)
 
 
 def _rank(placed: Placed) -> tuple[float, int]:
@@ -163,14 +197,17 @@ def _run(command: Sequence[str], tools: Mapping[str, Tool], folder: Path) -> Non
     if done.returncode:
         logs = [path.read_text(errors="replace") for path in _logs(folder)]
         log = "\n".join([*logs, done.stdout, done.stderr])
-        raise ToolFailedError(f"{name}: {_last_error(log)}", log)
+        raise ToolFailedError(f"{name}: {_first_error(log)}", log)
 
 
 def _logs(folder: Path) -> list[Path]:
     return sorted([*folder.glob("*.rpt"), *folder.glob("*.tim")])
 
 
-def _last_error(log: str) -> str:
-    """The last line in which a tool says what its error is."""
-    messages = re.findall(r"^.*\berror: *(.*)$", log, flags=re.IGNORECASE | re.MULTILINE)
-    return messages[-1].strip() if messages else "it did not say why"
+def _first_error(log: str) -> str:
+    """What a tool says of its first error, with the indented lines that go on with it: those that
+    come after are what the first one led to."""
+    found = re.search(
+        r"^.*?\berror: *(.*(?:\n[ \t]+\S.*)*)$", log, flags=re.IGNORECASE | re.MULTILINE
+    )
+    return " ".join(found[1].split()) if found else "it did not say why"

@@ -10,7 +10,7 @@ from amaranth.lib.cdc import ResetSynchronizer
 from stepnet.errors import BuildError
 from stepnet.link.serial_line import MIN_DIVISOR
 from stepnet_hdl.fpga.parts import part_name_of, part_of
-from stepnet_hdl.fpga.pll import Pll
+from stepnet_hdl.fpga.pll import Pll, comes_from_a_pin
 
 CLOCK_STEP_HZ = 1_000_000
 """Clocks from a PLL are whole megahertz, which the usual fast baud rates divide."""
@@ -26,6 +26,8 @@ def solve_pll(platform: Any, output_hz: float) -> Pll | None:
     part = part_of(platform)
     package = (part_name_of(platform), getattr(platform, "package", None))
     if part is None or package in part.family.packages_without_pll:
+        return None
+    if not comes_from_a_pin(platform) and platform.default_clk not in part.family.oscillators:
         return None
     return part.family.solve_pll(platform.default_clk_frequency, output_hz)
 

@@ -7,13 +7,13 @@ Each module of `stepnet_hdl.fpga.families` makes the object of one family, and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from stepnet.errors import BuildError
-from stepnet_hdl.fpga.pll import Pll
+from stepnet_hdl.fpga.pll import Oscillators, Pll
 
 NetlistPass: TypeAlias = Callable[[Path], int]
 """Changes a netlist that Yosys wrote as JSON, in its file; returns how many cells it changed."""
@@ -173,6 +173,7 @@ class Family:
         follow; None where block RAMs have no such registers, or Yosys uses them by itself.
     solve_pll: gives the PLL that makes a frequency (second argument, in Hz) of another one (first
         argument); None if there is none that makes it exactly.
+    oscillators: those inside its parts that can feed a PLL.
     packages_without_pll: parts and packages that have none.
     lut_costs: what an engine's chip takes of it, piece by piece; `table_costs` a chip with a
         network of look-up tables.
@@ -193,6 +194,7 @@ class Family:
     luts_per_lut_ram: int = 0
     use_output_registers: NetlistPass | None = None
     solve_pll: Callable[[float, float], Pll | None]
+    oscillators: Oscillators = field(default_factory=dict)
     packages_without_pll: frozenset[tuple[str, str]] = frozenset()
     lut_costs: LutCosts
     table_costs: TableCosts

@@ -26,6 +26,9 @@ class Part:
     luts: how many, of four inputs.
     block_rams: how many, of `family.block_ram`.
     single_port_rams: how many, of `SPRAM_WORDS` words of `SPRAM_BITS` bits.
+    packages: that the open tools know, by the names of Amaranth's platforms; empty where the part's
+        whole name has the package, as with Gowin.
+    oscillators: inside it, by the names that Amaranth's platforms have for `default_clk`.
     """
 
     name: str
@@ -33,6 +36,8 @@ class Part:
     luts: int
     block_rams: int
     single_port_rams: int = 0
+    packages: tuple[str, ...] = ()
+    oscillators: tuple[str, ...] = ()
 
     @property
     def single_port_bits(self) -> int:
@@ -45,32 +50,63 @@ class Part:
         return self.block_rams * self.family.block_ram.bits + self.single_port_bits
 
 
+_LP1K = ("SWG16TR", "CM36", "CM49", "CM81", "CB81", "CM121", "CB121", "QN84")
+_LP8K = ("CM81", "CM121", "CM225")
+_HX1K = ("VQ100", "CB132", "TQ144")
+_HX4K = ("BG121", "CB132", "TQ144")
+_HX8K = ("BG121", "CB132", "CM225", "CT256")
+_UP5K = ("SG48", "UWG30")
+_ECP5_25 = ("BG256", "MG285", "BG381")
+_ECP5_45 = ("BG256", "MG285", "BG381", "BG554")
+_ECP5_85 = ("MG285", "BG381", "BG554", "BG756")
+"""Packages: of iCE40 those in the databases of Project IceStorm, of ECP5 those in Project
+Trellis'."""
+
+_OSCG = ("OSCG",)
+_OSC = ("OSC",)
+"""Oscillators inside: of ECP5, and of Gowin."""
+
 PARTS = {
     part.name: part
     for part in (
         # Lattice FPGA-DS-02029 (LP and HX; the free tools open the HX4K, which is the HX8K's die)
         # and FPGA-DS-02008 (UltraPlus).
-        Part("iCE40LP1K", ICE40, luts=1_280, block_rams=16),
-        Part("iCE40HX1K", ICE40, luts=1_280, block_rams=16),
-        Part("iCE40HX4K", ICE40, luts=7_680, block_rams=32),
-        Part("iCE40HX8K", ICE40, luts=7_680, block_rams=32),
-        Part("iCE40UP5K", ICE40, luts=5_280, block_rams=30, single_port_rams=4),
+        Part("iCE40LP1K", ICE40, luts=1_280, block_rams=16, packages=_LP1K),
+        Part("iCE40LP8K", ICE40, luts=7_680, block_rams=32, packages=_LP8K),
+        Part("iCE40HX1K", ICE40, luts=1_280, block_rams=16, packages=_HX1K),
+        Part("iCE40HX4K", ICE40, luts=7_680, block_rams=32, packages=_HX4K),
+        Part("iCE40HX8K", ICE40, luts=7_680, block_rams=32, packages=_HX8K),
+        Part(
+            "iCE40UP5K",
+            ICE40,
+            luts=5_280,
+            block_rams=30,
+            single_port_rams=4,
+            packages=_UP5K,
+            oscillators=("SB_HFOSC", "SB_LFOSC"),
+        ),
         # Lattice FPGA-DS-02012. The 12F is the 25F's die, and the free tools open all of it.
-        Part("LFE5U-12F", ECP5, luts=24_288, block_rams=56),
-        Part("LFE5U-25F", ECP5, luts=24_288, block_rams=56),
-        Part("LFE5UM-25F", ECP5, luts=24_288, block_rams=56),
-        Part("LFE5UM5G-25F", ECP5, luts=24_288, block_rams=56),
-        Part("LFE5U-45F", ECP5, luts=43_848, block_rams=108),
-        Part("LFE5UM-45F", ECP5, luts=43_848, block_rams=108),
-        Part("LFE5UM5G-45F", ECP5, luts=43_848, block_rams=108),
-        Part("LFE5U-85F", ECP5, luts=83_640, block_rams=208),
-        Part("LFE5UM-85F", ECP5, luts=83_640, block_rams=208),
-        Part("LFE5UM5G-85F", ECP5, luts=83_640, block_rams=208),
+        Part("LFE5U-12F", ECP5, luts=24_288, block_rams=56, packages=_ECP5_25, oscillators=_OSCG),
+        Part("LFE5U-25F", ECP5, luts=24_288, block_rams=56, packages=_ECP5_25, oscillators=_OSCG),
+        Part("LFE5UM-25F", ECP5, luts=24_288, block_rams=56, packages=_ECP5_25, oscillators=_OSCG),
+        Part(
+            "LFE5UM5G-25F", ECP5, luts=24_288, block_rams=56, packages=_ECP5_25, oscillators=_OSCG
+        ),
+        Part("LFE5U-45F", ECP5, luts=43_848, block_rams=108, packages=_ECP5_45, oscillators=_OSCG),
+        Part("LFE5UM-45F", ECP5, luts=43_848, block_rams=108, packages=_ECP5_45, oscillators=_OSCG),
+        Part(
+            "LFE5UM5G-45F", ECP5, luts=43_848, block_rams=108, packages=_ECP5_45, oscillators=_OSCG
+        ),
+        Part("LFE5U-85F", ECP5, luts=83_640, block_rams=208, packages=_ECP5_85, oscillators=_OSCG),
+        Part("LFE5UM-85F", ECP5, luts=83_640, block_rams=208, packages=_ECP5_85, oscillators=_OSCG),
+        Part(
+            "LFE5UM5G-85F", ECP5, luts=83_640, block_rams=208, packages=_ECP5_85, oscillators=_OSCG
+        ),
         # Gowin DS100 (GW1N), DS117 (GW1NR), DS102 (GW2A), DS226 (GW2AR) and DS1103 (GW5A).
-        Part("GW1N-1", GW1N, luts=1_152, block_rams=4),
-        Part("GW1NR-9C", GW1N, luts=8_640, block_rams=26),
-        Part("GW2A-18C", GW2A, luts=20_736, block_rams=46),
-        Part("GW2AR-18C", GW2A, luts=20_736, block_rams=46),
+        Part("GW1N-1", GW1N, luts=1_152, block_rams=4, oscillators=_OSC),
+        Part("GW1NR-9C", GW1N, luts=8_640, block_rams=26, oscillators=_OSC),
+        Part("GW2A-18C", GW2A, luts=20_736, block_rams=46, oscillators=_OSC),
+        Part("GW2AR-18C", GW2A, luts=20_736, block_rams=46, oscillators=_OSC),
         Part("GW5A-25A", GW5A, luts=23_040, block_rams=56),
     )
 }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from amaranth.hdl import Module, Signal
+    from collections.abc import Callable, Mapping
+
+    from amaranth.hdl import Instance, Module, Signal
 
 
 class Pll(Protocol):
@@ -27,11 +30,30 @@ def within(value: Fraction, limits: tuple[int, int]) -> bool:
     return limits[0] <= value <= limits[1]
 
 
-def buffered_clock(m: Module, platform: Any) -> Signal:
-    """The board's default clock behind an input buffer: one bit."""
+Oscillators: TypeAlias = "Mapping[str, Callable[[Any, Signal], Instance]]"
+"""The oscillators of a family that can feed a PLL, by Amaranth's names for them: each makes the
+cell that drives a signal of one bit, as a platform asks for."""
+
+
+def comes_from_a_pin(platform: Any) -> bool:
+    """Whether the default clock of a board, a platform object, is one of its resources; else it is
+    an oscillator inside the part."""
+    return (platform.default_clk, 0) in platform.resources
+
+
+def buffered_clock(
+    m: Module, platform: Any, oscillators: Oscillators = MappingProxyType({})
+) -> Signal:
+    """The board's default clock: one bit, behind the buffer of its pin, or as it comes from one of
+    `oscillators`, those inside the part."""
     # Amaranth takes a tenth of a second to import, and a build out of the cache needs none of it.
+    from amaranth.hdl import Signal
     from amaranth.lib import io
 
+    if not comes_from_a_pin(platform):
+        clock = Signal()
+        m.submodules.oscillator = oscillators[platform.default_clk](platform, clock)
+        return clock
     pin = platform.request(platform.default_clk, dir="-")
     m.submodules.clock_buffer = buffer = io.Buffer(io.Direction.Input, pin)
     return buffer.i

@@ -57,9 +57,17 @@ These bitstreams are one network each, of look-up tables, and hold no other;
 OTHERS_HEADING = """\
 ## All boards
 
-Every board of amaranth-boards with a `uart` resource and an open toolchain, and the Colorlight i9,
-the Tang Nano 20K and the Tang Primer 25K in its dock, which it lacks, as `stepnet boards` lists
-them; `stepnet build --board NAME` builds for any of them that is large enough.
+Every board of amaranth-boards with a `uart` resource and an open toolchain, and some that it lacks:
+the Colorlight i9, the Tang Nano 20K, the Tang Primer 25K in its dock, the UPduino 3.0 and 3.1, and
+the TinyFPGA BX with a USB adapter at its pins 1 and 2. `stepnet boards` lists them;
+`stepnet build --board NAME` builds for any of them that is large enough.
+
+No bitstreams come for the UPduinos and the TinyFPGA BX. Built once with seed 1, the UPduino's chip
+takes 2,515 of 5,280 LUTs and reaches 48.4 MHz where 42 are asked for; the TinyFPGA BX's takes 2,999
+of 7,680 LUTs and all 32 block RAMs and reaches 85.4 MHz where 70 are asked for. On an UPduino the
+jumper OSC (R16) has to be bridged, so that the crystal of 12 MHz reaches pin 20. Its USB chip has
+the serial line on the pins of the flash memory, 14 and 15, and the memory has to stay unselected,
+as it does while nothing drives pin 16. Program it with `iceprog`, the TinyFPGA BX with `tinyprog`.
 
 On Gowin, nextpnr 0.11 leaves out the time that a block RAM takes to give a word, 2.3 ns in a GW2A
 or GW5A and 3.5 ns in a GW1NR-9 by apycula's own tables, so that what it reports is too much. Chips
@@ -83,6 +91,14 @@ UART of its own, which gets it on a PMOD:
 ```sh
 PYTHONPATH=examples stepnet build --board own_boards:Up5kWithPmodUart
 ```
+
+Where `default_clk` is the oscillator inside the part, `SB_HFOSC` of an UltraPlus with its
+`hfosc_div` or `OSCG` of an ECP5 with its `oscg_div`, no pin is needed, and a PLL makes the chip's
+clock of it. But it may be 10 % off (Lattice FPGA-DS-02008), and a serial line bears about 4 %, so
+that such a board may not answer; the report of the build says so. A mistake in a platform, a
+package that the part does not come in, a clock without a frequency, a UART with other names or on
+pins that something else has, is one sentence, before anything is built. `stepnet estimate` needs no
+UART. Where a tool fails, its first error is told.
 
 ```python
 """

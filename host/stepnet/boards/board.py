@@ -39,16 +39,18 @@ class Board:
     On opening, the board is asked who it is, and `network` is loaded unless it already holds it.
 
     link: the way to the board; belongs to the board from now on and is closed with it.
-    network: the network to infer; None for the shipped one that the board holds.
+    network: the network to infer; None for the one that the board holds, if it is shipped or one of
+    `known`.
     timeout_s: how long the board may be silent while an answer is due, and how long a link that
     broke in the middle of a stream may take to come back.
     where: how the board is named in errors.
     reopen: opens the link again after it broke. Without it, a board whose link broke is lost.
     progress: is told, in a sentence without a full stop, when a network is loaded over another.
+    known: networks that the board may hold beside the shipped ones; nothing is loaded of them.
 
     Raises NetworkError if the network does not fit (nothing is loaded then), BoardError if the
     board has another protocol version or core or, without `network`, holds none of the shipped
-    ones, and as all methods: LinkError if the link breaks and
+    or known ones, and as all methods: LinkError if the link breaks and
     cannot be opened again or carries nonsense, LinkTimeoutError if the board does not answer,
     RefusedError if it refuses.
     """
@@ -62,8 +64,9 @@ class Board:
         where: str = "link",
         reopen: Callable[[], Link] | None = None,
         progress: Callable[[str], None] | None = None,
+        known: Iterable[BoardNetwork] = (),
     ) -> None:
-        self._session = Session(link, network, timeout_s, where, reopen, progress)
+        self._session = Session(link, network, timeout_s, where, reopen, progress, known)
 
     @property
     def identity(self) -> Identity:
@@ -181,19 +184,21 @@ def open_board(
     baud: int = DEFAULT_BAUD,
     uart: bool = False,
     progress: Callable[[str], None] = lambda message: None,
+    known: Iterable[BoardNetwork] = (),
 ) -> Board:
     """Open a board and see that it holds a network.
 
     where: "sim" for the virtual board, "sim:ulx3s-25f" for one like that board, the name of another
     installed board, a serial port such as "/dev/ttyUSB1" or "COM3", or "socket://host:port".
-    network: a network, the name of a shipped one, or the path of a .npz file; None for the shipped
-    network that the board holds, perhaps because it was built in.
+    network: a network, the name of a shipped one, or the path of a .npz file; None for the network
+    that the board holds, perhaps because it was built in, if it is shipped or one of `known`.
     timeout_s: how long the board may be silent while an answer is due, and how long a link that
     broke in the middle of a stream may take to come back.
     baud: bits per second on the wire.
     uart: drive the virtual board at its serial pins, instead of the bytes behind them.
     progress: is told, in a sentence without a full stop, what takes long, and which network is
         loaded over which.
+    known: networks that the board may hold beside the shipped ones, where `network` is None.
 
     Raises NetworkError, and what `Board` and `link.open_link` raise.
     """
@@ -218,4 +223,5 @@ def open_board(
         where=without_token(where),
         reopen=open_it,
         progress=progress,
+        known=known,
     )

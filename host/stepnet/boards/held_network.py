@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from stepnet.boards.identity import Identity
@@ -13,24 +14,30 @@ from stepnet.networks.network import CharacterNetwork
 from stepnet.networks.shipped import load_board_network, lut_names, names
 
 
-def held_network(identity: Identity, where: str) -> BoardNetwork:
-    """The shipped network that a board holds.
+def held_network(
+    identity: Identity, where: str, known: Iterable[BoardNetwork] = ()
+) -> BoardNetwork:
+    """The network that a board holds: one of those `known`, or a shipped one.
 
     where: how the board is named in errors.
 
-    Raises BoardError if it holds none, or one that does not come with Stepnet: the digest alone
-    does not tell what that is.
+    Raises BoardError if it holds none, or one that is neither known nor comes with Stepnet: the
+    digest alone does not tell what that is.
     """
     if not identity.loaded:
         raise BoardError(
             f"The board at {where!r} holds no network; name one for it: a shipped one, or a .npz "
             "file."
         )
+    for network in known:
+        if _digest(network, identity) == identity.digest:
+            return network
     network = shipped_network(identity)
     if network is None:
         raise BoardError(
             f"The board at {where!r} holds a network that does not come with Stepnet (digest "
-            f"{identity.digest:08x}); name its .npz file."
+            f"{identity.digest:08x}), and that alone does not tell its alphabet; name its .npz "
+            "file, which is not loaded again if the board holds it."
         )
     return network
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from stepnet.boards.held_network import built_in_digest, held_network, shipped_network
 from stepnet.boards.identity import Identity, read_identity
@@ -47,6 +47,7 @@ class Session:
         where: str,
         reopen: Callable[[], Link] | None,
         progress: Callable[[str], None] | None = None,
+        known: Iterable[BoardNetwork] = (),
     ) -> None:
         self._where = where
         self._progress = progress
@@ -65,7 +66,7 @@ class Session:
                     timeout_s=timeout_s / IDENTIFY_ATTEMPTS,
                 )
             )
-            self._network = network or held_network(self._identity, where)
+            self._network = network or held_network(self._identity, where, known)
             self.load(self._network)
         except BaseException:
             link.close()

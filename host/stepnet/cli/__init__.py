@@ -16,6 +16,7 @@ import typer
 
 from stepnet.cli import (
     bench,
+    dataset,
     demo,
     evaluate,
     export,
@@ -127,6 +128,7 @@ def make_app() -> typer.Typer:
     for command in (
         demo.demo,
         infer.infer,
+        dataset.dataset,
         train.train,
         evaluate.evaluate,
         export.export,

@@ -62,9 +62,9 @@ def words(options: DataclassInstance) -> list[str]:
             continue  # it means nothing to this rule
         value, default = getattr(owner, name), default_of(owner, name, setting)
         if isinstance(value, bool):
-            flags += [_option(name)] if value else []
+            flags += [_option(name, setting)] if value else []
         elif setting.on_card or value not in (None, default):
-            pairs += [_option(name), setting.write(default if value is None else value)]
+            pairs += [_option(name, setting), setting.write(default if value is None else value)]
     return [*pairs, *flags]
 
 
@@ -93,7 +93,7 @@ def _parameters(declaration: type[DataclassInstance]) -> Iterator[inspect.Parame
             yield from _parameters(annotation)
             continue
         if setting := settings.get(field.name):
-            option = typer.Option(_option(field.name), help=setting.help)
+            option = typer.Option(_option(field.name, setting), help=setting.help)
             annotation = Annotated[_type_on_command_line(annotation, setting), option]
             if setting.read and default is not None:
                 default = setting.write(default)
@@ -130,5 +130,5 @@ def _is_declaration(annotation: Any) -> TypeGuard[type[DataclassInstance]]:
     return isinstance(annotation, type) and dataclasses.is_dataclass(annotation)
 
 
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+def _option(name: str, setting: Setting) -> str:
+    return f"--{(setting.option or name).replace('_', '-')}"

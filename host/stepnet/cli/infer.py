@@ -29,7 +29,7 @@ from stepnet.cli.output import Progress
 from stepnet.cli.picture_files import ReadyPicture, find_pictures, ready_pictures
 from stepnet.cli.picture_results import Format, Result, result_writer
 from stepnet.cli.recording import Recorder, check_output, find_recorder, save_recording
-from stepnet.errors import ImageError
+from stepnet.errors import BoardError, ImageError
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.printable import printable
 
@@ -41,7 +41,7 @@ PICTURES_AT_ONCE = 32
 """How many pictures are read before they are inferred together; no more are kept."""
 
 HELD = "held"
-"""Stands for the network that the board holds."""
+"""Stands for the network that the board holds; held:FILE says that it is the one in that file."""
 
 BATCH_S = 0.2
 """How long pictures are read before they are inferred, even if they are fewer."""
@@ -65,7 +65,9 @@ class InferOptions:
     network: Annotated[
         str,
         typer.Option(
-            help="A shipped network, a .npz file, or held for the shipped one that the board holds."
+            help="A shipped network or a .npz file, which is loaded if the board does not hold it; "
+            "held for the shipped one that it holds, or held:FILE for the one of a .npz file, so "
+            "that nothing is loaded."
         ),
     ] = "digits"
     output_format: Annotated[
@@ -112,7 +114,7 @@ def _infer(options: InferOptions) -> None:
             param_hint="--format",
         )
     options = replace(options, board=with_engine(options.board, options.simd, options.pe))
-    board = _open(options, None) if options.network == HELD else None
+    board = _open_as_it_is(options) if options.network.partition(":")[0] == HELD else None
     network = board.network if board else load_board_network(options.network)
     refused: list[ImageError] = []
 
@@ -154,7 +156,28 @@ def _infer(options: InferOptions) -> None:
 infer = declared.command("infer", InferOptions, _infer)
 
 
-def _open(options: InferOptions, network: BoardNetwork | None) -> Board:
+def _open_as_it_is(options: InferOptions) -> Board:
+    """The board with the network that it holds; BoardError if that is not the one that is named."""
+    from stepnet.networks.shipped import load_board_network
+
+    _, _, named = options.network.partition(":")
+    if not named:
+        return _open(options, None)
+    network = load_board_network(named)
+    board = _open(options, None, [network])
+    if board.network.digest != network.digest:
+        board.close()
+        raise BoardError(
+            f"The board at {options.board!r} holds network {board.network.name!r}, not "
+            f"{network.name!r}; read with that by --network held, or load {network.name!r} with "
+            f"--network {named}."
+        )
+    return board
+
+
+def _open(
+    options: InferOptions, network: BoardNetwork | None, known: Sequence[BoardNetwork] = ()
+) -> Board:
     from stepnet.boards.board import open_board
 
     with Progress() as progress:
@@ -165,6 +188,7 @@ def _open(options: InferOptions, network: BoardNetwork | None) -> Board:
             baud=options.baud,
             uart=options.uart,
             progress=progress,
+            known=known,
         )
 
 
@@ -223,9 +247,10 @@ def _check_outputs(options: InferOptions, paths: Sequence[Path]) -> None:
         "--waves": options.waves,
         "--schedule": options.schedule,
     }
+    network = options.network.removeprefix(f"{HELD}:")
     for option, output in outputs.items():
         if output is not None:
-            check_overwrites_nothing(option, output, [*paths, options.network])
+            check_overwrites_nothing(option, output, [*paths, network])
     if options.steps is not None and options.steps == options.schedule:
         raise typer.BadParameter(
             f"the file {str(options.steps)!r} is --steps too; name another one.",

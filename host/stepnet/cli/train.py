@@ -19,24 +19,21 @@ from stepnet.cli.options import CLEAN_HELP, DATA_HELP, DataDirOption, JsonOption
 from stepnet.cli.output import Progress as Waiting
 from stepnet.errors import TrainingError
 from stepnet.learning.config import Config
-from stepnet.learning.settings import Setting
+from stepnet.learning.settings import Setting, file_name
 from stepnet.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from stepnet.data.evaluation import Score
     from stepnet.data.sets import Dataset, Split
     from stepnet.learning import Progress, Run
     from stepnet.networks.kinds import AnyNetwork
+    from stepnet.networks.network import Network
     from stepnet.networks.placing import Placing
 
 RUNS_FOLDER = "runs"
 """Where run folders lie that nobody named."""
-
-
-def _file_name(data: str) -> str:
-    return Path(data).name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +42,7 @@ class TrainOptions:
     in the command on its card; the other options say where things lie.
     """
 
-    data: Annotated[str, Setting(DATA_HELP, on_card=True, write=_file_name)] = "mnist"
+    data: Annotated[str, Setting(DATA_HELP, on_card=True, write=file_name)] = "mnist"
     data_dir: DataDirOption = None
     config: Config = dataclasses.field(default_factory=Config)
     characters: Annotated[
@@ -102,26 +99,36 @@ class _Images:
 def _train(options: TrainOptions) -> None:
     """Train a network, save it, and measure it with the integer reference."""
     from stepnet.data import evaluation, sets
+    from stepnet.learning.starting import check_start, config_from, start_network
     from stepnet.networks.sigmoid import SigmoidNetwork
+    from stepnet.pictures.data_sets import doubts
 
     split = sets.load(options.data, options.data_dir)
     name = options.name or f"{split.name}-network"
     options = dataclasses.replace(options, name=name)
     path = options.output or Path(f"{name}.npz")
-    _check_output(path, Path(options.data))
+    start = start_network(options.config)
+    if start is not None:
+        options = dataclasses.replace(options, config=config_from(start, options.config))
+    _check_output(path, [options.data, options.config.start])
     images = _choose_images(options, split)
-    if Path(options.data).suffix == ".npz":
-        images = _place(images, Placed(options.placed).known)
+    if start is not None or Path(options.data).suffix == ".npz":
+        images = _place(images, Placed(options.placed).known, start)
+    for doubt in doubts(images.learned):
+        print(f"stepnet: {doubt}", file=sys.stderr)
     about = {
         "name": name,
         "data": f"{split.name}, {len(images.learned)} images of the training part",
         "measured_on": images.part,
     }
+    if start is not None:
+        check_start(start, images.learned)
+        about["from"] = f"{start.name}, digest {start.digest}"
     folder = _open_run(options.run, name, options.config, images.learned, about)
     check_on = images.measured if options.hold_out else None
     network = _train_with_bar(options.config, images.learned, name, folder, check_on)
     score = evaluation.score(network, images.measured)
-    card = _card(options, network, score, images, about["data"])
+    card = _card(options, network, score, images, about, start)
     network = dataclasses.replace(network, card=card)
     network.save(path)
     result = {
@@ -148,7 +155,7 @@ def _train(options: TrainOptions) -> None:
 train = declared.command("train", TrainOptions, _train)
 
 
-def _check_output(path: Path, data: Path) -> None:
+def _check_output(path: Path, inputs: Sequence[str | None]) -> None:
     """Refuse, before an hour of training, a file that cannot be written after it."""
     if not path.parent.is_dir():
         raise TrainingError(
@@ -163,8 +170,9 @@ def _check_output(path: Path, data: Path) -> None:
             f"Nothing can be written to the folder {str(path.parent)!r}; "
             "name an --output in one that is writable."
         )
-    if path.resolve() == data.resolve():
-        raise TrainingError(f"The output {str(path)!r} is the data file; name another --output.")
+    for given, what in zip(inputs, ("data file", "network to start from"), strict=True):
+        if given is not None and path.resolve() == Path(given).resolve():
+            raise TrainingError(f"The output {str(path)!r} is the {what}; name another --output.")
 
 
 def _choose_images(options: TrainOptions, split: Split) -> _Images:
@@ -194,17 +202,22 @@ def _choose_images(options: TrainOptions, split: Split) -> _Images:
     return _Images(learned, measured, part, split.attribution)
 
 
-def _place(images: _Images, placed: bool | None) -> _Images:
-    """The images of a file with their characters placed, unless they are."""
+def _place(images: _Images, placed: bool | None, start: Network | None) -> _Images:
+    """The images of a file with their characters placed, unless they are; as the network that
+    learning starts from expects them, if there is one."""
     import numpy as np
 
-    from stepnet.pictures.data_sets import placed_to_learn
+    from stepnet.networks.placing import placing_of
+    from stepnet.pictures.data_sets import placed_for, placed_to_learn
 
     # Both parts together, so that they are placed in one way.
     count = len(images.learned)
     together = images.learned.with_others(images.measured)
     with Waiting() as progress:
-        together, placing = placed_to_learn(together, placed, progress)
+        if start is not None:
+            together, placing = placed_for(start, together, placed, progress), placing_of(start)
+        else:
+            together, placing = placed_to_learn(together, placed, progress)
     learned, measured = (
         together.select(np.arange(*ends)) for ends in ((0, count), (count, len(together)))
     )
@@ -216,14 +229,20 @@ def _card(
     network: AnyNetwork,
     score: Score,
     images: _Images,
-    data: str,
+    about: Mapping[str, str],
+    start: Network | None,
 ) -> dict[str, str]:
     """What the network's file says of where the network comes from. The command on it makes the
     same network again; where data and output lie does not matter.
     """
     placing = {} if images.placing is None else {"placing": str(images.placing)}
+    started = {} if start is None else {"from": about["from"]}
+    attribution = images.attribution
+    if start is not None and "attribution" in start.card:
+        attribution += f"; of {start.name}: {start.card['attribution']}"
     return {
-        "data": data,
+        "data": about["data"],
+        **started,
         **placing,
         "rule": options.config.rule,
         "command": shlex.join(["stepnet", "train", *declared.words(options)]),
@@ -231,7 +250,7 @@ def _card(
         "accuracy": f"{score.accuracy:.4f} of {score.images} images of the {images.part} give "
         "exactly the right code",
         "size": _size(network),
-        "attribution": images.attribution,
+        "attribution": attribution,
     }
 
 

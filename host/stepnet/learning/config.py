@@ -16,6 +16,7 @@ from stepnet.learning.settings import (
     TERNARY,
     Setting,
     default_of,
+    file_name,
     read_sizes,
     read_weight_bits,
     settings_of,
@@ -83,6 +84,18 @@ class Config:
         ),
     ] = "step"
 
+    start: Annotated[
+        str | None,
+        Setting(
+            "A shipped network or a .npz file to go on from, which gives layers, weights, readout "
+            "and ink threshold; some hundred images are enough then.",
+            rules=("surrogate",),
+            option="from",
+            write=file_name,
+        ),
+    ] = None
+    """The network that learning starts from; None for weights at random."""
+
     readout: Annotated[
         Readout,
         Setting(
@@ -136,6 +149,7 @@ class Config:
             least=2,
             rules=GRADIENT_RULES,
             usual={"surrogate": 256, "delta": 32, "sigmoid": 32, "lut": 256},
+            usual_from=32,
         ),
     ] = None
 
@@ -145,6 +159,7 @@ class Config:
             "At its peak; the rule's usual if not given.",
             rules=GRADIENT_RULES,
             usual={"surrogate": 0.03, "delta": 1.0, "sigmoid": 1.0, "lut": 0.02},
+            usual_from=0.01,
         ),
     ] = None
     """The rate of learning at its peak. It warms up over the first steps and falls to 0 as a
@@ -365,8 +380,9 @@ class Config:
             known = not setting.rules or self.rule in setting.rules
             value = getattr(self, name)
             if not known and value != default_of(self, name, setting):
+                called = f"{name} (--{setting.option})" if setting.option else name
                 raise TrainingError(
-                    f"The rule {self.rule} knows no setting {name}, but it is {value}; "
+                    f"The rule {self.rule} knows no setting {called}, but it is {value}; "
                     f"leave it out, or choose rule {setting.rules[0]}."
                 )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from stepnet.errors import TrainingError
@@ -32,6 +33,8 @@ class Setting:
     rules: the learning rules that know it; empty for all of them. Another rule refuses any value
         but the default, which would silently do nothing.
     usual: what it is by rule where none is given; None if its default does not depend on the rule.
+    usual_from: what it is then where learning starts from a network; None for the same.
+    option: its word on the command line, without dashes; empty for its own name.
     on_card: the command on a network's card names it even where it has its default.
     read: makes a value of the text on a command line; None where the text of the type will do.
     write: makes the text of a value; whatever it writes, `read` takes.
@@ -44,6 +47,8 @@ class Setting:
     most: float | None = None
     rules: tuple[str, ...] = ()
     usual: Mapping[str, Any] | None = None
+    usual_from: Any = None
+    option: str = ""
     on_card: bool = False
     read: Callable[[str], Any] | None = None
     write: Callable[[Any], str] = str
@@ -64,9 +69,16 @@ def default_of(owner: DataclassInstance, name: str, setting: Setting) -> Any:
 
     owner: has a `rule` if the setting has a usual value for each.
     """
+    if setting.usual_from is not None and cast("Any", owner).start is not None:
+        return setting.usual_from
     if setting.usual:
         return setting.usual[cast("Any", owner).rule]
     return next(field.default for field in fields(owner) if field.name == name)
+
+
+def file_name(path: str) -> str:
+    """The name of a file without its folders, which a card need not tell."""
+    return Path(path).name
 
 
 def read_sizes(text: str) -> tuple[int, ...]:

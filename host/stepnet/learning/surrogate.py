@@ -28,6 +28,7 @@ from stepnet.learning.config import Config, Progress
 from stepnet.learning.learner import State
 from stepnet.learning.schedule import rate
 from stepnet.learning.step_model import StepModel
+from stepnet.learning.taking_up import take_up
 from stepnet.learning.teacher import Teacher
 from stepnet.learning.torch_state import (
     optimiser_state,
@@ -51,18 +52,23 @@ class SurrogateLearner:
     """The rule at work on all of `dataset`; see `stepnet.learning.learner.Learner`.
 
     With a teacher, the first `config.teacher_epochs` passes are the teacher's.
+
+    start: the network that it goes on from, whose alphabet it keeps; None for random weights. It
+        suits `config` and `dataset`, as `stepnet.learning.starting` sees to.
     """
 
-    def __init__(self, config: Config, dataset: Dataset) -> None:
+    def __init__(self, config: Config, dataset: Dataset, start: Network | None = None) -> None:
         self.config = config
         self.generator = torch.Generator().manual_seed(config.seed)
         self.images = torch.tensor(dataset.images)
         height, width = self.images.shape[1:]
-        self.alphabet = dataset.alphabet
-        self.model = StepModel(config, height * width, dataset.alphabet, self.generator)
+        self.alphabet = start.alphabet if start else dataset.alphabet
+        self.model = StepModel(config, height * width, self.alphabet, self.generator)
+        if start:
+            take_up(self.model, start, self._binarise(self.images))
         self.indices = torch.from_numpy(self.model.lesson.targets.indices(dataset.labels))
         self.teacher = (
-            Teacher(height, width, len(dataset.alphabet), self.generator)
+            Teacher(height, width, len(self.alphabet), self.generator)
             if config.distillation
             else None
         )

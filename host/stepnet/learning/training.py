@@ -16,7 +16,9 @@ from stepnet.errors import MissingToolError
 from stepnet.learning.config import Config, Progress
 from stepnet.learning.learner import Learner, check_learnable
 from stepnet.learning.run import Record, Run
+from stepnet.learning.starting import check_start, config_from, start_network
 from stepnet.networks.kinds import AnyNetwork
+from stepnet.networks.network import Network
 
 CHECKS = 12
 """How many times the network is measured during a run, at most."""
@@ -33,19 +35,25 @@ def train(
 ) -> AnyNetwork:
     """Train a network on all of `dataset` with the rule and the readout of `config`.
 
-    Its image size and its alphabet are those of the data set. Rule sigmoid gives a SigmoidNetwork,
-    rule lut a LutNetwork, the others a Network.
+    Its image size and its alphabet are those of the data set, or those of the network that
+    `config` starts from, whose layers, weights and readout it has then too. Rule sigmoid gives a
+    SigmoidNetwork, rule lut a LutNetwork, the others a Network.
 
     run: keeps a record and a checkpoint of every pass; one that was stopped is gone on with.
     check_on: images on which the integer network is measured now and then, for the curves; nothing
     is learned from them. on_progress: called after every step of the rule; whatever it raises ends
     the run, which loses the pass under way.
 
-    Raises TrainingError if `check_learnable` does or the run fails, and MissingToolError if
-    the rule needs torch and it is not installed.
+    Raises TrainingError if `check_learnable` or `check_start` does or the run fails, NetworkError
+    if there is no network to start from, and MissingToolError if the rule needs torch and it is not
+    installed.
     """
     check_learnable(dataset)
-    learner = _learner(config, dataset)
+    start = start_network(config)
+    if start is not None:
+        check_start(start, dataset)
+        config = config_from(start, config)
+    learner = _learner(config, dataset, start)
     if run and run.state is not None:
         try:
             learner.restore(run.state)
@@ -86,8 +94,8 @@ def _is_check(epoch: int, epochs: int) -> bool:
     return epoch > 0 and epoch * CHECKS // epochs > (epoch - 1) * CHECKS // epochs
 
 
-def _learner(config: Config, dataset: Dataset) -> Learner:
-    """The learner of the rule that `config` names."""
+def _learner(config: Config, dataset: Dataset, start: Network | None) -> Learner:
+    """The learner of the rule that `config` names; `start` is what rule surrogate goes on from."""
     if config.rule == "delta":
         from stepnet.learning.delta import DeltaLearner
 
@@ -103,7 +111,7 @@ def _learner(config: Config, dataset: Dataset) -> Learner:
             return LutLearner(config, dataset)
         from stepnet.learning.surrogate import SurrogateLearner
 
-        return SurrogateLearner(config, dataset)
+        return SurrogateLearner(config, dataset, start)
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

@@ -31,6 +31,7 @@ from stepnet.networks.network_file import (
     read_content,
 )
 from stepnet.networks.readout import MAX_WEIGHT_BITS, Readout
+from stepnet.networks.shipped_files import network_file
 from stepnet.printable import printable
 
 __all__ = [
@@ -318,12 +319,13 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a network that `save` wrote.
+        """Read a network that `save` wrote: the file at this path, or a shipped one by its name.
 
-        Raises NetworkError if the file is missing, is no network, is newer than this version of
-        stepnet, does not match its own digest, or holds a network of another kind.
+        Raises NetworkError if there is no such network, or if the file is no network, is newer than
+        this version of stepnet, does not match its own digest, or holds a network of another kind.
         """
-        return cls.from_content(read_content(path), path)
+        file = network_file(path)
+        return cls.from_content(read_content(file), file)
 
     @classmethod
     def from_content(cls, content: Content, path: str | os.PathLike[str]) -> Self:

@@ -33,6 +33,12 @@ CAPITAL_QUANTILE = 0.9
 """Of a writer's characters so many parts are at most as high as the capitals; what is higher has an
 ascender and a descender, or got out of hand."""
 
+HALF_INK = 128
+"""Grey values from here on are bright."""
+
+MOST_BRIGHT = 0.5
+"""Ink on paper covers a smaller part of a picture: of those of MNIST an eighth."""
+
 FEWEST_OF_WRITER = 20
 """From so many characters on a writer's capital height is known."""
 
@@ -122,6 +128,26 @@ def placed_to_learn(
     _, height, width = dataset.images.shape
     every = np.ones(len(dataset), dtype=np.bool_)
     return _placed(dataset, (height, width), wanted, every, anyhow=True), wanted
+
+
+def doubts(dataset: Dataset) -> list[str]:
+    """What looks wrong about images that are to be learned, a sentence each; empty if nothing does.
+
+    That is ink that is dark in place of bright, and an alphabet without a letter or digit.
+    """
+    found: list[str] = []
+    bright = float(np.mean(_sample(dataset.images) >= HALF_INK))
+    if bright > MOST_BRIGHT:
+        found.append(
+            f"Of the pixels of the images {bright:.0%} are bright, where ink is bright on 0: they "
+            "look inverted; give 255 - images if they are."
+        )
+    if not any(map(str.isalnum, dataset.alphabet)):
+        found.append(
+            f"No label is a letter or a digit, only {dataset.alphabet!r}; give character codes, "
+            f"which for the digits 0 to 9 are {ord('0')} to {ord('9')}, if others are meant."
+        )
+    return found
 
 
 def _check_values(dataset: Dataset) -> None:

@@ -160,7 +160,8 @@ def test_no_network_is_named_and_the_board_holds_an_unknown_one():
         open_board(where, None)
     assert str(caught.value) == (
         f"The board at {where!r} holds a network that does not come with Stepnet (digest "
-        f"{image.digest:08x}); name its .npz file."
+        f"{image.digest:08x}), and that alone does not tell its alphabet; name its .npz file, "
+        "which is not loaded again if the board holds it."
     )
 
 

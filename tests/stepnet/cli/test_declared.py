@@ -56,5 +56,5 @@ def test_only_what_matters_stands_in_the_words():
 
 def test_every_setting_is_an_option():
     help_text = invoke(print, "--help").output
-    for name in SETTINGS:
-        assert f"--{name.replace('_', '-')} " in help_text
+    for name, setting in SETTINGS.items():
+        assert f"--{(setting.option or name).replace('_', '-')} " in help_text

@@ -1,6 +1,7 @@
 """`stepnet infer` on many pictures: folders, stdin, formats, lines of text, pictures that fail."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -17,9 +18,10 @@ import pytest
 from PIL import Image
 
 from peer import CYCLES, MARGIN, Peer, reading, serving
-from stepnet import cli
+from stepnet import Layer, cli
 from stepnet.boards.board import Reading
 from stepnet.cli.infer import BATCH_S
+from stepnet.cores.engine.memory_image import memory_image
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link import messages as protocol
 from stepnet.link.messages import Request
@@ -451,3 +453,40 @@ def test_the_network_that_the_board_holds_is_kept_or_named(monkeypatch, capsys):
         assert f"'{character}'" in stdout
         code, _, stderr = run(where, "letters")
         assert stderr == f"Loading 'letters' over 'digits', which the board at {where!r} held.\n"
+
+
+def test_a_network_of_ones_own_is_kept_by_its_file(monkeypatch, capsys, tmp_path):
+    """Nothing is loaded: its alphabet comes from the file, whose digest the board has."""
+    path, character = sample_pictures()[0]
+    first, *others = NETWORK.layers
+    first = Layer(first.weights, first.thresholds + 1)
+    own = dataclasses.replace(NETWORK, name="own", layers=(first, *others))
+    file = str(own.save(tmp_path / "own.npz"))
+
+    def run(where, network):
+        words = ["stepnet", "infer", str(path), "--board", where, "--network", network]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, *capsys.readouterr()
+
+    with serving(Peer(EngineShape(64, 1024, 16384, 2048))) as where:
+        assert run(where, file)[0] == 0
+        code, stdout, stderr = run(where, f"held:{file}")
+        assert (code, stderr) == (0, "")
+        assert f"'{character}'" in stdout
+        code, _, stderr = run(where, "held")
+        digest = memory_image(own, EngineShape(64, 1024, 16384, 2048)).digest
+        assert (code, stderr) == (
+            1,
+            f"stepnet: The board at {where!r} holds a network that does not come with Stepnet "
+            f"(digest {digest:08x}), and that alone does not tell its alphabet; name its .npz "
+            "file, which is not loaded again if the board holds it.\n",
+        )
+        assert run(where, "digits")[0] == 0
+        code, _, stderr = run(where, f"held:{file}")
+        assert (code, stderr) == (
+            1,
+            f"stepnet: The board at {where!r} holds network 'digits', not 'own'; read with that by "
+            f"--network held, or load 'own' with --network {file}.\n",
+        )

@@ -103,6 +103,24 @@ def test_rule_and_readout_are_on_the_card(bars, tmp_path, rule, readout):
     assert Network.load(paths[1]).digest == first.digest
 
 
+def test_training_goes_on_from_a_network(bars, tmp_path):
+    run(*small_training(bars, "--output", "first.npz", "--name", "first"))
+    words = ("train", "--data", bars, "--from", "first.npz", "--epochs", "2", "--name", "second")
+    answer = json.loads(run(*words, "--json"))
+    first, second = Network.load("first.npz"), Network.load("second.npz")
+    assert answer["digest"] == second.digest
+    assert second.sizes == first.sizes
+    assert second.card["from"] == f"first, digest {first.digest}"
+    assert second.card["attribution"] == "unknown; of first: unknown"
+    assert "--from first.npz" in second.card["command"]
+    assert "--hidden 8" in second.card["command"]
+    with pytest.raises(TrainingError) as caught:
+        run(*words, "--output", "first.npz")
+    assert str(caught.value) == (
+        "The output 'first.npz' is the network to start from; name another --output."
+    )
+
+
 def test_images_with_a_wrong_label_can_be_left_out(bars, tmp_path):
     """Every fifth label says the other character, and the data set knows."""
     with np.load(bars) as file:

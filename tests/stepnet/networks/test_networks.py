@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from small_networks import reading_network, written
+from stepnet import LutNetwork, Network
 from stepnet.data.evaluation import score
 from stepnet.data.sets import Dataset, load
 from stepnet.errors import DataError, NetworkError
@@ -238,3 +239,10 @@ def test_a_data_set_without_known_characters_cannot_be_measured():
         "The data set shows none of the characters of network 'reading' (ab); "
         "choose another data set."
     )
+
+
+def test_a_class_loads_a_shipped_network_by_its_name():
+    assert Network.load("digits").digest == load_network("digits").digest
+    assert LutNetwork.load("digits-lut").name == "digits-lut"
+    with pytest.raises(NetworkError, match=r"There is no network 'digit'; choose one of ascii, "):
+        Network.load("digit")

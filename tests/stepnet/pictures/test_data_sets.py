@@ -12,7 +12,7 @@ from stepnet.data.sets import Dataset
 from stepnet.errors import DataError
 from stepnet.networks.placing import Placing
 from stepnet.networks.shipped import load_network
-from stepnet.pictures.data_sets import placed_for, placed_to_learn, placing_in
+from stepnet.pictures.data_sets import doubts, placed_for, placed_to_learn, placing_in
 from stepnet.samples import sample_pictures
 
 IMAGES = np.stack([np.asarray(Image.open(path).convert("L")) for path, _ in sample_pictures()])
@@ -116,3 +116,17 @@ def test_other_pictures_are_learned_as_they_are():
     assert placed_to_learn(striped) == (striped, None)
     small = Dataset(SHIFTED.images[:, 8:20, 8:20], LABELS)
     assert placed_to_learn(small)[0] is small
+
+
+def test_what_looks_wrong_is_said():
+    """Ink that is dark, and labels that are signs alone: a sentence each."""
+    images = np.full((4, 28, 28), 255, dtype=np.uint8)
+    images[:, 8:20, 14] = 0
+    signs = Dataset(images, np.frombuffer(b"!!..", dtype=np.uint8))
+    assert doubts(signs) == [
+        "Of the pixels of the images 98% are bright, where ink is bright on 0: they look inverted; "
+        "give 255 - images if they are.",
+        "No label is a letter or a digit, only '!.'; give character codes, which for the digits 0 "
+        "to 9 are 48 to 57, if others are meant.",
+    ]
+    assert doubts(Dataset(255 - images, np.full(4, ord("7"), dtype=np.uint8))) == []

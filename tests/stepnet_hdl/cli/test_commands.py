@@ -48,9 +48,8 @@ def fake_flow(monkeypatch, tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("fake_flow")
 def test_build(run, tmp_path):
-    line = (
-        f"build --board icebreaker --clock-mhz 24 --seed 4 --seeds 2 --output '{tmp_path / 'out'}'"
-    )
+    seeds = "--seed 4 --seeds 2 --best"
+    line = f"build --board icebreaker --clock-mhz 24 {seeds} --output '{tmp_path / 'out'}'"
     as_text = run(line)
     assert "Place and route, best so far 40.0 MHz." in as_text.stderr.splitlines()
     assert "reaches 40.0 MHz (67% to spare)" in as_text.stdout
@@ -162,10 +161,24 @@ def test_estimate_of_tables(run):
 
 def test_flash_takes_the_bitstream_that_is_the_network(run):
     done = run("flash --board icebreaker --network digits --dry-run")
-    assert done.stdout.split()[-1].endswith("bitstreams/icebreaker/stepnet.bin")
+    command, bitstream, network = done.stdout.splitlines()
+    assert command.endswith("bitstreams/icebreaker/stepnet.bin")
+    assert bitstream == (
+        "# The bitstream that comes for icebreaker: an engine of SIMD 64 x PE 1 at 42 MHz, "
+        "1,000,000 baud."
+    )
+    assert network == (
+        "# Then 'digits' is loaded, which fits: 1,848 of 16,384 weight words, 206 of 2,048 "
+        "parameter words."
+    )
+    assert run("flash --board icebreaker --dry-run").stdout.splitlines()[-1] == (
+        "# Nothing is loaded; give --network for that."
+    )
     for line in ("flash --board icestick", "flash --board icestick --network digits-lut-small"):
         done = run(f"{line} --dry-run")
-        assert done.stdout.split()[-1].endswith("bitstreams/tables/icestick/stepnet.bin")
+        command, network = done.stdout.splitlines()
+        assert command.endswith("bitstreams/tables/icestick/stepnet.bin")
+        assert network == ("# The bitstream is the network 'digits-lut-small'; nothing is loaded.")
 
 
 def test_flash_with_a_network_that_needs_another_bitstream(run):
@@ -192,8 +205,13 @@ def test_flash_prints_its_command(run, tmp_path, monkeypatch):
     bitstream = tmp_path / "my stepnet.bit"
     bitstream.write_bytes(b"bits")
     done = run(f"flash --board ulx3s-85f --bitstream '{bitstream}' --dry-run")
-    assert shlex.split(done.stdout) == [
+    assert shlex.split(done.stdout, comments=True) == [
         *(str(loader), "-b", "ulx3s", "--write-flash", str(bitstream))
+    ]
+    done = run(f"flash --board ulx3s-85f --bitstream '{bitstream}' --network digits --dry-run")
+    assert done.stdout.splitlines()[1:] == [
+        "# A bitstream of your own; which engine it has, the board tells when it runs.",
+        "# Then 'digits' is loaded, if it fits that engine.",
     ]
 
 

@@ -226,6 +226,41 @@ def test_a_network_with_more_inputs_than_any_engine_takes():
     )
 
 
+@pytest.mark.parametrize(
+    ("wish", "sentence"),
+    [
+        ({"simd": 12}, "No engine is made with SIMD 12; choose 8 to 1024 in steps of 8."),
+        ({"pe": 0}, "No engine is made with PE 0; choose 1 to 64 in steps of 1."),
+        (
+            {"simd": 1024, "pe": 2},
+            "No engine of SIMD 1024 and PE 2 for network 'digits' fits the iCE40UP5K of "
+            "icebreaker; give other ones, or leave them out and have them picked.",
+        ),
+    ],
+)
+def test_engines_that_are_asked_for_and_cannot_be(digits, wish, sentence):
+    with pytest.raises(BuildError) as caught:
+        choose_engine(digits, find_board("icebreaker"), **wish)
+    assert str(caught.value) == sentence
+
+
+def test_a_board_without_a_uart_is_estimated(digits):
+    board = find_board("ice40up5kbevn", needs_uart=False)
+    assert (
+        choose_engine(digits, board).chosen
+        == choose_engine(digits, find_board("icebreaker")).chosen
+    )
+
+
+def test_the_engine_alone(digits):
+    """Beside the chip: all its block RAMs but those of the link, and the LUTs of what is placed as
+    the engine in the chip of the iCE40LP8K, 1,803."""
+    shape = find_board("tinyfpgabx").settings.shape
+    chip = estimate(shape, "iCE40LP8K")
+    assert chip.engine_luts == pytest.approx(1803, rel=0.15)
+    assert chip.block_rams - chip.engine_block_rams == 2
+
+
 def test_parts_that_have_no_chip(digits):
     with pytest.raises(BuildError, match=r"^There is no part 'GW1NR-9'; did you mean GW1NR-9C"):
         estimate(EngineShape(), "GW1NR-9")
@@ -256,4 +291,8 @@ def test_command():
         assert heading in lines[1]
     (marked,) = [line for line in lines[2:] if line.startswith("*")]
     assert f"{chosen['luts']:,}" in marked.split()
-    assert len(lines) == 2 + 1 + len(as_json["neighbours"])
+    assert len(lines) == 2 + 1 + len(as_json["neighbours"]) + 1
+    assert lines[-1] == (
+        "`stepnet build --board icebreaker --goal images` builds the one marked *, for 42 MHz; "
+        "without a goal it is SIMD 64, PE 1 for 42 MHz, which suits the part."
+    )

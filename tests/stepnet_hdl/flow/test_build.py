@@ -1,21 +1,28 @@
 """The flow to a bitstream: with tools that do as told, and once with the real ones."""
 
+import dataclasses
 import functools
 import hashlib
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from fake_tools import make_tools
+from stepnet import Layer, Network
 from stepnet.errors import BuildError
 from stepnet.networks.shipped import load_network
+from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.estimation.engine_choice import choose_engine
+from stepnet_hdl.estimation.goal import Goal
 from stepnet_hdl.flow import build as build_module
 from stepnet_hdl.flow import build_plan
-from stepnet_hdl.flow.build import BuildSettings, build
+from stepnet_hdl.flow.build import BuildSettings, EngineWish, board_of, build
 from stepnet_hdl.flow.cache import BuildCache
 from stepnet_hdl.flow.report import report_from_json
 from stepnet_hdl.shipping.manifest import read_manifest, shipped_folder
@@ -197,6 +204,125 @@ def test_failing_tool_is_quoted(use_tools, cache, tmp_path):
     use_tools()
     build(ICEBREAKER, folder, cache=cache)
     assert not (folder / "stepnet.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "ERROR: package does not have a pin named '99' (on line 4)\n"
+            "ERROR: Loading PCF failed.\n0 warnings, 2 errors",
+            "package does not have a pin named '99' (on line 4)",
+        ),
+        (
+            "ERROR: PLL 'pll' couldn't be placed anywhere, no suitable BEL found.\n"
+            "    PLL bel 'X12/Y31/pll_3' cannot be used as it conflicts with input 'rx' on pin "
+            "'35'.\n\nERROR: Packing design failed.",
+            "PLL 'pll' couldn't be placed anywhere, no suitable BEL found. PLL bel 'X12/Y31/pll_3' "
+            "cannot be used as it conflicts with input 'rx' on pin '35'.",
+        ),
+        ("nothing", "it did not say why"),
+    ],
+)
+def test_the_first_error_is_the_reason(use_tools, cache, tmp_path, said, reason):
+    """What comes after it only says that the tool gave up."""
+    use_tools(nextpnr=f"cat > stepnet.tim <<'E'\n{said}\nE\nexit 1")
+    with pytest.raises(BuildError) as caught:
+        build(ICEBREAKER, tmp_path / "out", cache=cache)
+    assert str(caught.value) == (
+        f"The build for icebreaker failed (nextpnr-ice40: {reason}); "
+        f"{str(tmp_path / 'out' / 'stepnet.log')!r} has the whole story."
+    )
+
+
+def test_an_oscillator_inside_the_part_is_doubted(use_tools, cache, tmp_path, monkeypatch):
+    (tmp_path / "inner.py").write_text(
+        "from amaranth.vendor import LatticeICE40Platform\n"
+        "from amaranth_boards.resources import UARTResource\n"
+        "class Inner(LatticeICE40Platform):\n"
+        "    device, package, default_clk, hfosc_div = 'iCE40UP5K', 'SG48', 'SB_HFOSC', 0\n"
+        "    resources, connectors = (UARTResource(0, rx='6', tx='9'),), ()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    use_tools()
+    settings = BuildSettings("inner:Inner", clock_hz=24_000_000)
+    lines = build(settings, tmp_path / "out", cache=cache).to_text().splitlines()
+    assert (
+        "  oscillator  SB_HFOSC inside the part, which may be 10 % off, while a serial line bears "
+        "about 4 %; if the board does not answer, clock it from a crystal"
+    ) in lines
+    assert "SB_HFOSC" not in build(ICEBREAKER, tmp_path / "out", cache=cache).to_text()
+
+
+def test_seeds_end_with_the_first_that_meets_the_clock(use_tools, cache, tmp_path, monkeypatch):
+    """The smallest seed that meets it counts, though a later one of the same wave is faster."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    calls = tmp_path / "calls"
+    mhz = {1: 20.0, 2: 21.0, 3: 25.0, 4: 30.0, 5: 40.0}
+    use_tools(mhz_by_seed=mhz, calls=calls)
+    first = dataclasses.replace(ICEBREAKER, seeds=(1, 2, 3, 4, 5, 6), first_seed=True)
+    report = build(first, tmp_path / "first", cache=cache)
+    assert (report.seed, report.seeds_hz) == (3, {1: 20000000, 2: 21000000, 3: 25000000})
+    assert calls.read_text().split().count("nextpnr-ice40") == 4
+    best = build(dataclasses.replace(first, first_seed=False), tmp_path / "best", cache=cache)
+    assert best.seed == 5
+    assert len(best.seeds_hz) == 6
+
+
+def test_seeds_of_which_none_meets_the_clock(use_tools, cache, tmp_path):
+    use_tools(mhz_by_seed={1: 20.0, 2: 21.0, 3: 20.5})
+    settings = dataclasses.replace(ICEBREAKER, seeds=(1, 2, 3), first_seed=True)
+    with pytest.raises(BuildError, match=r"it reaches 21\.0 MHz of 24 MHz"):
+        build(settings, tmp_path / "out", cache=cache)
+
+
+@pytest.mark.parametrize(
+    "wish", [EngineWish(), EngineWish(Goal.LINK), EngineWish(simd=32, pe=2)], ids=str
+)
+def test_what_is_estimated_is_built(wish):
+    """One chooser: the shape that `stepnet estimate` marks, at a clock that it leaves room for."""
+    plain = find_board("icebreaker")
+    settings = BuildSettings("icebreaker", engine=wish)
+    digits = load_network("digits")
+    chosen = choose_engine(digits, plain, wish.goal, simd=wish.simd, pe=wish.pe).chosen
+    board = board_of(settings, None)
+    assert board.settings.shape == chosen.shape
+    assert 0.8 * chosen.estimate.frequency_hz < board.clock_hz <= 0.9 * chosen.estimate.frequency_hz
+    assert plain.settings.shape == board_of(BuildSettings("icebreaker"), None).settings.shape
+
+
+def test_a_network_that_is_built_in_stays_out_of_memory_that_cannot_be_filled():
+    layer = Layer(np.ones((7, 64), np.int8), np.zeros(7, np.int32))
+    small = Network("small", (layer,), width=8, height=8)
+    board = board_of(BuildSettings("icebreaker", engine=EngineWish()), small)
+    assert board.settings.shape.weight_memory == "block"
+
+
+def test_no_engine_is_picked_for_tables(cache, tmp_path):
+    settings = BuildSettings("ulx3s-25f", network="digits-lut", engine=EngineWish())
+    with pytest.raises(BuildError) as caught:
+        build(settings, tmp_path / "out", cache=cache)
+    assert str(caught.value) == (
+        "The network 'digits-lut' is made of look-up tables and takes no engine; leave out --goal, "
+        "--simd and --pe, or name a step network."
+    )
+
+
+def test_a_platform_that_amaranth_fails_with(use_tools, cache, tmp_path, monkeypatch):
+    (tmp_path / "failing.py").write_text(
+        "from amaranth_boards.icebreaker import ICEBreakerPlatform\n"
+        "class Failing(ICEBreakerPlatform):\n"
+        "    def toolchain_prepare(self, fragment, name, **options):\n"
+        "        raise KeyError('no such thing')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    use_tools()
+    with pytest.raises(BuildError) as caught:
+        build(BuildSettings("failing:Failing"), tmp_path / "out", cache=cache)
+    assert str(caught.value) == (
+        "Amaranth cannot make a chip for the platform 'failing:Failing' (KeyError: 'no such "
+        "thing'); correct it after the example in docs/boards.md."
+    )
 
 
 def test_a_build_that_fails_leaves_no_cache_entry(use_tools, cache, tmp_path):

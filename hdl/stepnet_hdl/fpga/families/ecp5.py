@@ -19,7 +19,7 @@ from stepnet_hdl.fpga.family import (
 from stepnet_hdl.fpga.pll import buffered_clock, within
 
 if TYPE_CHECKING:
-    from amaranth.hdl import Module, Signal
+    from amaranth.hdl import Instance, Module, Signal
 
 REFERENCE_HZ = (10_000_000, 400_000_000)
 OSCILLATOR_HZ = (400_000_000, 800_000_000)
@@ -58,7 +58,7 @@ class Ecp5Pll:
         """Add the PLL behind an input buffer at the clock's pin."""
         from amaranth.hdl import C, ClockSignal, Instance, Signal
 
-        clock = buffered_clock(m, platform)
+        clock = buffered_clock(m, platform, OSCILLATORS)
         feedback = Signal()
         m.submodules.pll = Instance(
             "EHXPLLL",
@@ -88,6 +88,16 @@ class Ecp5Pll:
         )
 
 
+def _oscg(platform: Any, clock: Signal) -> Instance:
+    """The oscillator of about 310 MHz, divided by `oscg_div` (Lattice FPGA-TN-02200)."""
+    from amaranth.hdl import Instance
+
+    return Instance("OSCG", p_DIV=platform.oscg_div, o_OSC=clock)
+
+
+OSCILLATORS = {"OSCG": _oscg}
+
+
 ECP5 = Family(
     name="ECP5",
     part_attribute="device",
@@ -115,6 +125,7 @@ ECP5 = Family(
     lut_ram=RamKind(((4, 16),), byte_bits=4, cost=4),
     luts_per_lut_ram=6,
     use_output_registers=use_output_registers,
+    oscillators=OSCILLATORS,
     solve_pll=Ecp5Pll.solve,
     lut_costs=LutCosts(
         chip=1750,

@@ -15,10 +15,10 @@ from stepnet_hdl.fpga.family import (
     TableCosts,
     ToolSource,
 )
-from stepnet_hdl.fpga.pll import buffered_clock, within
+from stepnet_hdl.fpga.pll import buffered_clock, comes_from_a_pin, within
 
 if TYPE_CHECKING:
-    from amaranth.hdl import Module, Signal
+    from amaranth.hdl import Instance, Module, Signal
 
 REFERENCE_HZ = (10_000_000, 133_000_000)
 OSCILLATOR_HZ = (533_000_000, 1_066_000_000)
@@ -69,12 +69,15 @@ class Ice40Pll:
         """Add the PLL, at the clock's pin where that feeds one directly."""
         from amaranth.hdl import C, ClockSignal, Instance
 
-        (name,) = platform.lookup(platform.default_clk).ios[0].names
-        if name in PLL_PADS.get((platform.device, platform.package), ()):
+        pads = PLL_PADS.get((platform.device, platform.package), ())
+        if comes_from_a_pin(platform) and _pin(platform) in pads:
             pin = platform.request(platform.default_clk, dir="-")
             cell, reference = "SB_PLL40_PAD", {"i_PACKAGEPIN": pin.io}
         else:
-            cell, reference = "SB_PLL40_CORE", {"i_REFERENCECLK": buffered_clock(m, platform)}
+            cell, reference = (
+                "SB_PLL40_CORE",
+                {"i_REFERENCECLK": buffered_clock(m, platform, OSCILLATORS)},
+            )
         m.submodules.pll = Instance(
             cell,
             p_FEEDBACK_PATH="SIMPLE",
@@ -88,6 +91,28 @@ class Ice40Pll:
             o_LOCK=locked,
             **reference,
         )
+
+
+def _pin(platform: Any) -> str:
+    """The pin of the board's default clock."""
+    (name,) = platform.lookup(platform.default_clk).ios[0].names
+    return name
+
+
+def _hfosc(platform: Any, clock: Signal) -> Instance:
+    """An UltraPlus' oscillator: 48 MHz divided by 2^`hfosc_div` (Lattice FPGA-TN-02008)."""
+    from amaranth.hdl import Instance
+
+    return Instance(
+        "SB_HFOSC",
+        p_CLKHF_DIV=f"0b{platform.hfosc_div:02b}",
+        i_CLKHFEN=1,
+        i_CLKHFPU=1,
+        o_CLKHF=clock,
+    )
+
+
+OSCILLATORS = {"SB_HFOSC": _hfosc}
 
 
 ICE40 = Family(
@@ -108,6 +133,7 @@ ICE40 = Family(
         ((2, 2048), (4, 1024), (8, 512), (16, 256)), byte_bits=1, cost=64, reset_cost=10
     ),
     solve_pll=Ice40Pll.solve,
+    oscillators=OSCILLATORS,
     # Lattice FPGA-DS-02029, under the table of the family's sizes.
     packages_without_pll=frozenset({("iCE40LP1K", "CM36"), ("iCE40HX1K", "VQ100")}),
     lut_costs=LutCosts(
@@ -134,5 +160,6 @@ ICE40 = Family(
     speeds={
         "iCE40UP*": Speed(base_ns=21.4, doubling_ns=0.6),
         "iCE40HX*": Speed(base_ns=8.4, doubling_ns=0.1, banks_ns=1.1),
+        "iCE40LP*": Speed(base_ns=11.7, doubling_ns=0.1, banks_ns=1.5),
     },
 )
