@@ -12,7 +12,7 @@ from stepnet.link.messages import Core, Refusal, Request
 from stepnet.networks.network import Readout
 from stepnet.networks.random_networks import random_network
 from stepnet_hdl.cores.interface import InferenceCore
-from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.design import Design, OtherCore
 from stepnet_sim.chips.interpreted import InterpretedChip
 from stepnet_sim.chips.virtual_board import INTERPRETED_CYCLES_PER_RUN, VirtualBoardLink
 
@@ -48,7 +48,7 @@ class FirstPixel(InferenceCore):
 
 @pytest.fixture
 def link():
-    chip = InterpretedChip(Design(buffer_bytes=64, make_core=FirstPixel))
+    chip = InterpretedChip(Design(buffer_bytes=64, core=OtherCore("first pixel", FirstPixel)))
     link = VirtualBoardLink(chip, INTERPRETED_CYCLES_PER_RUN)
     yield link
     link.close()

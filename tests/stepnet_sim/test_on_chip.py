@@ -76,6 +76,16 @@ def test_an_engine_does_not_measure_itself():
     )
 
 
+def test_no_other_chip_is_taken_for_it():
+    """Compiled chips are found by what their designs say."""
+    stored = stored_images(NETWORK, IMAGES, LABELS)
+    fewer = stored_images(NETWORK, IMAGES, LABELS, 3)
+    designs = [design_for(stored), design_for(fewer), design_for(NETWORK), Design()]
+    designs += [design_for(NETWORK, "ulx3s-25f"), design_for(stored, "ulx3s-25f")]
+    keys = {(repr(design), design.network and design.network.digest) for design in designs}
+    assert len(keys) == len(designs)
+
+
 def test_boards_that_are_too_small():
     stored = stored_images(
         load_lut_network("digits-lut-small"), np.zeros((1000, 28, 28), bool), np.zeros(1000)

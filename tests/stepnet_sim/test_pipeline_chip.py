@@ -15,7 +15,7 @@ from stepnet.networks.network import Readout
 from stepnet.networks.random_networks import random_network
 from stepnet.networks.shipped import load_lut_network
 from stepnet_hdl.cores.table_walk.table_walk import TableWalk
-from stepnet_sim.chips.design import Design, design_for
+from stepnet_sim.chips.design import Design, OtherCore, design_for
 from stepnet_sim.chips.interpreted import InterpretedChip
 from stepnet_sim.chips.virtual_board import INTERPRETED_CYCLES_PER_RUN, VirtualBoardLink
 
@@ -35,7 +35,7 @@ def board(request):
     design = design_for(NETWORK)
     assert design.network is NETWORK
     if request.param == "table walk":
-        design = replace(design, make_core=lambda: TableWalk(NETWORK))
+        design = replace(design, core=OtherCore("table walk", lambda: TableWalk(NETWORK)))
     chip = InterpretedChip(design)
     with Board(
         VirtualBoardLink(chip, INTERPRETED_CYCLES_PER_RUN), NETWORK, 60.0, where="the chip"

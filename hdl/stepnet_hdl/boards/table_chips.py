@@ -145,8 +145,11 @@ def _chips(network: LutNetwork, part: Part) -> Iterator[TableChip]:
     few = part.block_rams <= FEW_BLOCK_RAMS
     buffer_bytes = 512 if few else 2048
     buffers = ((8, buffer_bytes), (8, 256))
-    link_luts = costs.link + ANSWER_LUTS * few
-    link_rams = sum(map_ram(family, *buffer).block_rams for buffer in buffers) + (not few)
+    # The read of a block RAM would be the longest path of a chip that is all registers.
+    answers_in_luts = few or costs.registered
+    link_luts = costs.link + ANSWER_LUTS * answers_in_luts
+    of_buffers = sum(map_ram(family, *buffer).block_rams for buffer in buffers)
+    link_rams = of_buffers + (not answers_in_luts)
     limit_hz = WALK_HZ.get(part.name) or SETTINGS[part.name].clock_hz
     made_of = pipeline_structure(network)
     luts = (
@@ -167,7 +170,7 @@ def _chips(network: LutNetwork, part: Part) -> Iterator[TableChip]:
             round(luts),
             block_rams,
             buffer_bytes,
-            few,
+            answers_in_luts,
             limit_hz,
         )
 

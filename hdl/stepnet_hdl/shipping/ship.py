@@ -40,6 +40,7 @@ TABLE_NETWORKS = {
     "icestick": "digits-lut-small",
     "icesugarnano": "digits-lut-small",
     "nandlandgo": "digits-lut-small",
+    "ulx3s-25f": "digits-lut-compact",
 }
 """Boards with a bitstream that is a network of look-up tables, and which."""
 

@@ -27,13 +27,26 @@ WIDTHS = re.compile(r"(?P<simd>\d{1,9})x(?P<pe>\d{1,9})")
 
 
 @dataclass(frozen=True)
+class OtherCore:
+    """A core that is no engine.
+
+    name: tells it from every other one with the same network, because compiled chips are found
+        by it.
+    make: makes an instance.
+    """
+
+    name: str
+    make: Callable[[], InferenceCore] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Design:
     """A chip to simulate; by default the one of the iCEBreaker.
 
     uart: whether it has serial pins, at `baud`, instead of the byte streams behind them.
     network: the network that is built in; None for none.
-    make_core: makes a core of another kind than the engine; `shape` and `network` do not count
-        then.
+    core: another kind of core than the engine; `shape` and `network` do not count then. None for an
+        engine, or for the pipeline that `network` is.
     """
 
     shape: EngineShape = ICEBREAKER.shape
@@ -42,7 +55,7 @@ class Design:
     uart: bool = False
     baud: int = DEFAULT_BAUD
     network: BoardNetwork | None = field(default=None, repr=False)
-    make_core: Callable[[], InferenceCore] | None = field(default=None, repr=False)
+    core: OtherCore | None = None
 
     def component(self) -> Chip | SerialChip:
         """A new instance of the chip's gateware.
@@ -55,8 +68,8 @@ class Design:
         return Chip(core, self.clock_hz, self.buffer_bytes)
 
     def _core(self) -> InferenceCore:
-        if self.make_core is not None:
-            return self.make_core()
+        if self.core is not None:
+            return self.core.make()
         if isinstance(self.network, LutNetwork):
             return table_core(self.network)
         return engine_for(self.network, self.shape)
@@ -102,7 +115,10 @@ def design_for(
                 uart=uart,
                 baud=baud,
                 network=network,
-                make_core=lambda: table_core(network, table_chip),
+                core=OtherCore(
+                    f"{table_chip.core} {table_chip.registered}",
+                    lambda: table_core(network, table_chip),
+                ),
             )
         chip = board.settings
         clock_hz = board.clock_hz_for(baud)
@@ -118,7 +134,8 @@ def _bench_design(stored: StoredImages, like: str, *, uart: bool, baud: int) -> 
     if like:
         check_bench(stored, find_board(like))
     made = design_for(stored.network, like, uart=uart, baud=baud)
-    return replace(made, network=None, make_core=lambda: PipelineBench(stored))
+    bench = OtherCore(f"bench {stored.digest}", lambda: PipelineBench(stored))
+    return replace(made, network=None, core=bench)
 
 
 def engine_shape(simd: int, pe: int) -> EngineShape:
