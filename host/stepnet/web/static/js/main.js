@@ -1,0 +1,424 @@
+// The page: what is drawn is read, by `stepnet web` if that serves it, otherwise by the page itself
+// or by a board at Web Serial; and what was read is shown.
+
+import { showDecisions } from './decisions.js';
+import { Layers } from './layers.js';
+import { readNetwork } from './network.js';
+import { Pad } from './pad.js';
+import { readByServer, readHere, readOnBoard } from './reading.js';
+import { characterOf } from './reference.js';
+import { element, nameOf, showRegister } from './register.js';
+import { connectBoard, whyNoSerial } from './serial_board.js';
+import { fetchFile, server } from './server.js';
+
+const POLL_MS = 1000;
+const LINE_PAUSE_MS = 400;
+const PREVIEW_MS = 40;
+const MOST_PICTURE_BYTES = 16 * 2 ** 20;
+
+const served = document.documentElement.dataset.server === 'yes';
+const $ = (id) => document.getElementById(id);
+
+const page = {
+  network: null,
+  layers: null,
+  state: null, // of the server
+  board: null, // at Web Serial
+  line: false,
+  picture: null, // the last one that was given, as a file; null if the paper counts
+  files: {}, // of the networks, by name
+  turn: 0, // goes up with each reading that is asked for
+  asking: null, // aborts the request that is under way
+  shownAt: 0,
+  timer: 0,
+};
+
+// Sentences
+
+const sentences = { server: '', board: '', last: '' };
+
+function say(kind, sentence) {
+  sentences[kind] = sentence;
+  const shown = sentences.server || sentences.last || sentences.board;
+  if ($('notice').textContent !== shown) $('notice').textContent = shown;
+  $('notice').hidden = !shown;
+}
+
+/** Do something that may fail; its sentence is shown. */
+async function attempt(task) {
+  try {
+    const result = await task();
+    say('last', '');
+    return result;
+  } catch (error) {
+    if (error.name === 'AbortError') return undefined;
+    say('last', error.message);
+    return undefined;
+  }
+}
+
+// Networks and boards
+
+async function useNetwork(name) {
+  if (!(name in page.files)) page.files = (await fetchFile('networks/index.json')).networks;
+  const network = readNetwork(await fetchFile(`networks/${page.files[name]}`));
+  page.network = network;
+  page.layers = new Layers(network);
+  $('network').value = name;
+  const { card } = network;
+  const facts = [`${network.name}: knows ${network.alphabet.length} characters`];
+  if (card.accuracy) facts.push(card.accuracy);
+  if (card.data) facts.push(`learned from ${card.data}`);
+  $('about').textContent = `${facts.join('; ')}.`;
+  showNothing();
+}
+
+function fillChoice(select, names, chosen) {
+  const listed = Array.from(select.options, (option) => option.value);
+  if (listed.join('\n') !== names.join('\n')) {
+    select.replaceChildren(...names.map((name) => new Option(name, name)));
+  }
+  if (document.activeElement !== select) select.value = chosen;
+}
+
+const CONDITIONS = { opening: 'opening', ready: 'ready', lost: 'lost', unfit: 'not in use' };
+
+async function takeState(state) {
+  page.state = state;
+  say('server', '');
+  fillChoice($('network'), state.networks, state.network);
+  fillChoice($('board'), state.boards, state.board);
+  const clock = state.clock_hz ? `, ${state.clock_hz / 1e6} MHz` : '';
+  $('status').textContent = CONDITIONS[state.condition] + clock;
+  $('status').dataset.condition = state.condition;
+  const without = state.condition === 'ready' ? '' : ' Until then numpy reads.';
+  const doing = state.problem || (state.condition === 'opening' ? 'The board is being opened.' : '');
+  say('board', doing && `${doing}${state.condition === 'unfit' ? ' Meanwhile numpy reads.' : without}`);
+  if (page.network?.name !== state.network) {
+    await useNetwork(state.network);
+    await read();
+  }
+  showKeep();
+}
+
+async function poll() {
+  if (document.visibilityState === 'visible') {
+    try {
+      await takeState(await server.state());
+    } catch (error) {
+      say('server', error.message);
+    }
+  }
+  setTimeout(poll, POLL_MS);
+}
+
+async function choose(choice, select) {
+  select.disabled = true;
+  const state = await attempt(() => server.choose(choice));
+  select.disabled = false;
+  select.blur();
+  if (state) await takeState(state);
+  else select.value = select === $('board') ? page.state?.board : page.state?.network;
+}
+
+async function chooseHere(name) {
+  await attempt(async () => {
+    await useNetwork(name);
+    if (page.board) await page.board.load(page.network);
+  });
+  await read();
+}
+
+async function connect() {
+  $('connect').disabled = true;
+  await attempt(async () => {
+    await page.board?.close();
+    page.board = null;
+    showSerial('connecting');
+    try {
+      const board = await connectBoard(lostBoard);
+      await board.load(page.network);
+      page.board = board;
+    } catch (error) {
+      if (error.name !== 'NotFoundError') throw error; // which says that nothing was chosen
+    }
+  });
+  $('connect').disabled = false;
+  showSerial();
+  await read();
+}
+
+function lostBoard(sentence) {
+  page.board = null;
+  showSerial();
+  say('last', sentence);
+}
+
+function showSerial(under = '') {
+  const clock = page.board && page.board.identity.clock_hz / 1e6;
+  $('status').textContent = under || (page.board ? `board connected, ${clock} MHz` : 'no board');
+  $('status').dataset.condition = under ? 'opening' : page.board ? 'ready' : 'alone';
+}
+
+// Reading
+
+/** Have the paper, or the picture that was given, read. */
+async function read(penUpAt = performance.now()) {
+  const { network, pad } = page;
+  const turn = ++page.turn;
+  page.asking?.abort();
+  page.asking = new AbortController();
+  if (!network || (pad.isEmpty && !page.picture)) {
+    showNothing();
+    return;
+  }
+  await attempt(async () => {
+    const found = served ? await askServer(network) : await askHere(network);
+    if (turn !== page.turn || !found) return;
+    show(found.readings, found.text, penUpAt);
+    showSteps(found.steps);
+  });
+}
+
+async function askHere(network) {
+  const raster = page.pad.raster();
+  const reading = page.board
+    ? await readOnBoard(network, page.board, raster)
+    : readHere(network, raster);
+  return reading && { readings: [reading] };
+}
+
+async function askServer(network) {
+  const picture = await pictureNow();
+  const { signal } = page.asking;
+  const options = { line: page.line, steps: page.picture !== null, signal };
+  const answer = await server.read(picture, options);
+  if (answer.network !== network.name) {
+    await takeState(answer.state); // which reads again, with the network that is used now
+    return null;
+  }
+  const readings = answer.characters.map((each) => readByServer(network, each));
+  return { readings, text: answer.text, steps: answer.steps };
+}
+
+/** The picture that was given, or the paper as one. */
+function pictureNow() {
+  if (page.picture) return page.picture;
+  const { canvas } = page.pad.raster();
+  return new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
+}
+
+// Lights follow the pen: the page's reference reads what is there so far.
+function preview() {
+  if (page.line || !page.network) return;
+  const now = performance.now();
+  if (now - page.shownAt < PREVIEW_MS) return;
+  page.shownAt = now;
+  const reading = readHere(page.network, page.pad.raster());
+  if (reading) showOne(reading);
+}
+
+function drawn(how) {
+  $('hint').hidden = !page.pad.isEmpty;
+  page.picture = null;
+  if (how === 'moving') {
+    requestAnimationFrame(preview);
+    return;
+  }
+  const penUpAt = performance.now();
+  clearTimeout(page.timer);
+  if (page.line && !page.pad.isEmpty) page.timer = setTimeout(() => read(penUpAt), LINE_PAUSE_MS);
+  else read(penUpAt);
+}
+
+async function given(files) {
+  const [picture] = files;
+  if (!picture) return;
+  if (!served) {
+    say('last', 'This page reads drawings alone; `stepnet web` reads pictures and photos too.');
+    return;
+  }
+  if (picture.size > MOST_PICTURE_BYTES) {
+    say('last', 'The upload has more than 16 MiB; scale the picture down first.');
+    return;
+  }
+  page.pad.clear();
+  page.picture = picture;
+  $('hint').hidden = true;
+  await read();
+}
+
+// Showing
+
+function show(readings, text, penUpAt) {
+  const list = $('text');
+  list.hidden = text === undefined;
+  if (text !== undefined) {
+    list.replaceChildren(...buttonsFor(readings, text));
+    list.setAttribute('aria-label', `What was read: ${text}`);
+    list.dataset.text = text;
+  }
+  showOne(readings[readings.length - 1]);
+  const took = performance.now() - penUpAt;
+  $('time').textContent = `${took.toFixed(took < 10 ? 1 : 0)} ms`;
+  $('character').dataset.turn = String(page.turn);
+}
+
+/** One button for each character that was read, with gaps for spaces. */
+function buttonsFor(readings, text) {
+  const items = [];
+  let number = 0;
+  for (const character of text) {
+    const item = element('li');
+    if (character === ' ') item.className = 'space';
+    else {
+      const reading = readings[number++];
+      const button = element('button', character);
+      button.type = 'button';
+      button.addEventListener('click', () => {
+        showOne(reading);
+        markButton(button);
+      });
+      item.append(button);
+    }
+    items.push(item);
+  }
+  return items;
+}
+
+function markButton(chosen) {
+  for (const button of $('text').querySelectorAll('button')) {
+    button.setAttribute('aria-pressed', String(button === chosen));
+  }
+}
+
+function showOne(reading) {
+  const { network } = page;
+  page.shownAt = performance.now();
+  showRegister(network, reading.code);
+  page.layers.show(reading.trace);
+  showDecisions(network, reading.trace);
+  $('by').textContent = reading.by;
+  $('margin').textContent = String(reading.margin);
+  const clock = page.board?.identity.clock_hz ?? page.state?.clock_hz;
+  const us = reading.cycles && clock ? ` (${((reading.cycles / clock) * 1e6).toFixed(0)} \u00b5s)` : '';
+  $('cycles').textContent = reading.cycles === null ? '\u2013' : `${reading.cycles}${us}`;
+  $('time').textContent = '';
+  showCheck(reading);
+  $('label').value = characterOf(network, reading.code) ?? '';
+  $('kept').textContent = '';
+}
+
+function showCheck({ check, code, margin, trace }) {
+  const agrees = $('agrees');
+  $('agrees-name').textContent = check ? check.name : 'numpy';
+  agrees.className = '';
+  if (!check) {
+    agrees.textContent = '\u2013';
+    return;
+  }
+  const same = check.code === code && check.margin === margin && trace.code === check.code;
+  agrees.textContent = same ? 'agrees' : `reads ${nameOf(check.code)}, margin ${check.margin}`;
+  agrees.className = same ? 'good' : 'bad';
+}
+
+function showNothing() {
+  $('text').hidden = true;
+  for (const id of ['by', 'margin', 'cycles', 'time', 'agrees']) $(id).textContent = '\u2013';
+  $('agrees').className = '';
+  $('hint').hidden = !page.pad.isEmpty || page.picture !== null;
+  showSteps(undefined);
+  if (!page.network) return;
+  showRegister(page.network, null);
+  page.layers.show(null);
+  showDecisions(page.network, null);
+  showKeep();
+}
+
+function showSteps(steps) {
+  $('steps-card').hidden = !steps;
+  if (steps) $('steps').src = `data:image/png;base64,${steps}`;
+}
+
+function showKeep() {
+  const something = !page.pad.isEmpty || page.picture !== null;
+  $('keep').hidden = !(page.state?.keep && something && !page.line);
+}
+
+async function keep(event) {
+  event.preventDefault();
+  await attempt(async () => {
+    const { file, count } = await server.keep(await pictureNow(), $('label').value);
+    $('kept').textContent = `Kept: ${file} has ${count}.`;
+  });
+}
+
+// Wiring
+
+function setLine(line) {
+  page.line = line;
+  page.picture = null;
+  $('one').setAttribute('aria-pressed', String(!line));
+  $('line').setAttribute('aria-pressed', String(line));
+  $('draw-title').textContent = line ? 'Write' : 'Draw';
+  $('hint').textContent = line ? 'Write a word here, letters apart' : 'Draw a letter or a digit here';
+  document.querySelector('main').classList.toggle('wide', line);
+  page.pad.shape(line ? 'line' : 'character');
+  $('hint').hidden = false;
+  read();
+}
+
+function wire() {
+  page.pad = new Pad($('pad'), (how) => {
+    drawn(how);
+    showKeep();
+  });
+  $('undo').addEventListener('click', () => page.pad.undo());
+  $('clear').addEventListener('click', () => {
+    page.picture = null;
+    page.pad.clear();
+  });
+  $('pen').addEventListener('input', () => (page.pad.penWidth = Number($('pen').value)));
+  $('one').addEventListener('click', () => setLine(false));
+  $('line').addEventListener('click', () => setLine(true));
+  $('picture').addEventListener('change', () => {
+    given($('picture').files);
+    $('picture').value = '';
+  });
+  $('keep').addEventListener('submit', keep);
+  document.addEventListener('paste', (event) => given(event.clipboardData.files));
+  document.addEventListener('dragover', (event) => event.preventDefault());
+  document.addEventListener('drop', (event) => {
+    event.preventDefault();
+    given(event.dataTransfer.files);
+  });
+  $('network').addEventListener('change', () => {
+    const network = $('network').value;
+    if (served) choose({ network }, $('network'));
+    else chooseHere(network);
+  });
+  $('board').addEventListener('change', () => choose({ board: $('board').value }, $('board')));
+  $('connect').addEventListener('click', connect);
+}
+
+async function start() {
+  wire();
+  if (served) {
+    await poll();
+  } else {
+    for (const id of ['board-choice', 'line', 'picture-choice', 'drop-help']) $(id).hidden = true;
+    await attempt(async () => {
+      page.files = (await fetchFile('networks/index.json')).networks;
+      const names = Object.keys(page.files);
+      await useNetwork(names[0]);
+      fillChoice($('network'), names, names[0]);
+    });
+    const why = whyNoSerial();
+    $('connect').hidden = why !== null;
+    if (why) say('board', `${why} The page reads by itself.`);
+    showSerial();
+  }
+  document.documentElement.dataset.ready = 'yes';
+}
+
+start();
