@@ -222,8 +222,8 @@ async def _read(page: Page, request: Request) -> Response:
             f"The line has {len(prepared.images)} characters and at most {MOST_CHARACTERS} are "
             "read at a time; give a part of it."
         )
-    if page.station.network is not network:
-        raise BoardError("Another network was chosen meanwhile; read it again.")
+    if await request.is_disconnected():
+        raise ClientDisconnect  # the next stroke came before this one was read
     reads = await page.station.read(prepared.images, request.headers.get("x-stepnet-tab", ""))
     answer = {"network": network.name, "characters": [_character(read) for read in reads]}
     if line:

@@ -141,10 +141,9 @@ class Station:
         Raises StepnetError if it does not fit or the board cannot be opened.
         """
         async with self._changing:
-            if where == self.where and self._board is not None:
-                async with self._turns.turn(where):
-                    if await self._loaded(self._board, network):
-                        return
+            board = self._board if where == self.where else None
+            if board is not None and await self._loaded(board, network):
+                return
             self.where, self.network = where, network
             await self._drop()
             await self._try_to_open()
@@ -179,7 +178,7 @@ class Station:
         """The board's reading; None if it is not there. A board that fails is lost from then on."""
         async with self._turns.turn(who):
             board = self._board  # which may have been lost or changed while this waited
-            if board is None or image.shape != (board.network.height, board.network.width):
+            if board is None or self.condition is not Condition.READY:
                 return None
             try:
                 reading = await board.ainfer(image, placed=True)
@@ -190,7 +189,12 @@ class Station:
             return reading
 
     async def _loaded(self, board: AsyncBoard, network: BoardNetwork) -> bool:
-        """Load a network over another; False if the board has to be opened anew for it."""
+        """Load a network over another; False if the board has to be opened anew for it.
+
+        Numpy reads meanwhile: a load takes some seconds.
+        """
+        self.condition = Condition.OPENING
+        self.problem = f"Loading {network.name!r} into the board."
         try:
             await board.load(network)
         except (LinkError, RefusedError) as error:
@@ -198,10 +202,12 @@ class Station:
             raise
         except StepnetError:
             name = self.where.partition(":")[0]
-            if name not in entry_points(group=BOARDS_GROUP).names:
-                raise
-            return False
+            if name in entry_points(group=BOARDS_GROUP).names:
+                return False
+            self.condition, self.problem = Condition.READY, ""
+            raise
         self.network = network
+        self.condition, self.problem = Condition.READY, ""
         return True
 
     async def _keep(self) -> None:

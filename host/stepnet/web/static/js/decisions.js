@@ -1,6 +1,6 @@
 // How the last layer became a character: the bits, the tree's decisions, or the nearest five.
 
-import { element, nameOf } from './register.js';
+import { element, nameOf, printed } from './register.js';
 import { winner } from './reference.js';
 
 const EXPLAINED = {
@@ -67,7 +67,7 @@ function balance(network, trace, row) {
 
 function compared(network, trace, row) {
   const sign = trace.excess[row] >= 0 ? '\u2265' : '<';
-  return `${trace.totals[row]} ${sign} ${network.rows.thresholds[row]}`;
+  return `${printed(trace.totals[row])} ${sign} ${printed(network.rows.thresholds[row])}`;
 }
 
 function bitCell(bit) {
@@ -133,7 +133,7 @@ function nearestRows(network, trace) {
       const name = element('span', nameOf(network.codes[row]), row === best[0] ? 'digit on' : 'digit');
       return [
         name,
-        `${trace.totals[row]} \u2212 ${network.rows.thresholds[row]} = ${trace.excess[row]}`,
+        `${printed(trace.totals[row])} less ${printed(network.rows.thresholds[row])} is ${printed(trace.excess[row])}`,
         bar,
       ];
     }),

@@ -1,7 +1,7 @@
 // The lights of a network: its pixels, and one panel for each layer.
 
 import { element } from './register.js';
-import { grid, Lights, tree } from './lights.js';
+import { grid, Lights, row, tree } from './lights.js';
 import { openNeuron } from './neuron.js';
 
 /** Builds the panels of a network; `show` lights them. */
@@ -18,11 +18,12 @@ export class Layers {
     decisions.replaceChildren();
     const pixels = grid(network.height * network.width, network.width);
     const count = `${network.width} \u00d7 ${network.height} pixels`;
-    this.#add(home, 'What the network sees', count, pixels, null);
+    this.#add(home, 'Input', count, pixels, null);
     network.layers.forEach((layer, number) => {
       const isLast = number === network.layers.length - 1;
       const isTree = isLast && network.readout === 'tree';
-      const layout = isTree ? tree(layer.nOut) : grid(layer.nOut, isLast && layer.nOut < 9 ? layer.nOut : undefined);
+      const isBits = isLast && network.readout === 'bits' && network.kind === 'step';
+      const layout = (isTree ? tree : isBits ? row : grid)(layer.nOut);
       const what = network.kind === 'lut' ? 'tables' : 'neurons';
       const below = this.#panels[number].lights.layout;
       this.#add(

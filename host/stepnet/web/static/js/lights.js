@@ -11,11 +11,17 @@ export function grid(count, columns = Math.ceil(Math.sqrt(count))) {
   return { columns, rows: Math.ceil(count / columns), places };
 }
 
+/** The bits of a number, the least significant on the right. */
+export function row(count) {
+  const places = Array.from({ length: count }, (_, i) => [count - i - 0.5, 0.5, 1]);
+  return { columns: count, rows: 1, places };
+}
+
 /** A heap as a tree: the root on top, its children below. */
 export function tree(count) {
   const columns = (count + 1) / 2;
   const depth = Math.log2(count + 1);
-  const height = columns / 1.8 / depth;
+  const height = columns / 2.4 / depth;
   const places = Array.from({ length: count }, (_, i) => {
     const level = Math.floor(Math.log2(i + 1));
     const spacing = columns / 2 ** level;

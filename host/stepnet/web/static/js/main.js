@@ -21,6 +21,7 @@ const $ = (id) => document.getElementById(id);
 
 const page = {
   network: null,
+  wanted: null, // the name of the network that is used or being fetched
   layers: null,
   state: null, // of the server
   board: null, // at Web Serial
@@ -59,9 +60,23 @@ async function attempt(task) {
 
 // Networks and boards
 
+/** Take a network and have it read what is there; nothing if it is taken already. */
 async function useNetwork(name) {
+  if (page.wanted === name) return;
+  page.wanted = name;
+  try {
+    await fetchNetwork(name);
+  } catch (error) {
+    page.wanted = page.network?.name ?? null;
+    throw error;
+  }
+  await read();
+}
+
+async function fetchNetwork(name) {
   if (!(name in page.files)) page.files = (await fetchFile('networks/index.json')).networks;
   const network = readNetwork(await fetchFile(`networks/${page.files[name]}`));
+  if (page.wanted !== name) return; // another one was chosen meanwhile
   page.network = network;
   page.layers = new Layers(network);
   $('network').value = name;
@@ -94,11 +109,8 @@ async function takeState(state) {
   const without = state.condition === 'ready' ? '' : ' Until then numpy reads.';
   const doing = state.problem || (state.condition === 'opening' ? 'The board is being opened.' : '');
   say('board', doing && `${doing}${state.condition === 'unfit' ? ' Meanwhile numpy reads.' : without}`);
-  if (page.network?.name !== state.network) {
-    await useNetwork(state.network);
-    await read();
-  }
   showKeep();
+  await useNetwork(state.network);
 }
 
 async function poll() {
@@ -123,7 +135,7 @@ async function choose(choice, select) {
 
 async function chooseHere(name) {
   await attempt(async () => {
-    await useNetwork(name);
+    await fetchNetwork((page.wanted = name));
     if (page.board) await page.board.load(page.network);
   });
   await read();
@@ -257,6 +269,7 @@ function show(readings, text, penUpAt) {
     list.replaceChildren(...buttonsFor(readings, text));
     list.setAttribute('aria-label', `What was read: ${text}`);
     list.dataset.text = text;
+    markButton(list.querySelector('li:last-child button'));
   }
   showOne(readings[readings.length - 1]);
   const took = performance.now() - penUpAt;
@@ -410,12 +423,13 @@ async function start() {
     await attempt(async () => {
       page.files = (await fetchFile('networks/index.json')).networks;
       const names = Object.keys(page.files);
-      await useNetwork(names[0]);
+      await fetchNetwork((page.wanted = names[0]));
       fillChoice($('network'), names, names[0]);
     });
     const why = whyNoSerial();
     $('connect').hidden = why !== null;
-    if (why) say('board', `${why} The page reads by itself.`);
+    $('serial-help').hidden = why === null;
+    if (why) $('serial-help').textContent = `${why} The page reads by itself.`;
     showSerial();
   }
   document.documentElement.dataset.ready = 'yes';

@@ -1,6 +1,6 @@
 // One neuron, opened up: its weights as a picture, what they add up to, and its threshold.
 
-import { element } from './register.js';
+import { element, printed } from './register.js';
 import { tableAddress } from './reference.js';
 
 const dialog = document.getElementById('neuron');
@@ -44,10 +44,10 @@ function showWeights(network, layer, trace, number, neuron, below) {
     const nearest = network.readout === 'nearest' && number === network.layers.length - 1;
     body.append(scale(weights, sum, threshold));
     const conclusion = nearest
-      ? `Sum ${sum} less threshold ${threshold} makes ${sum - threshold}, which is compared with the other rows.`
-      : `Sum ${sum} ${fires ? 'reaches' : 'is below'} the threshold ${threshold}, so the neuron is ${fires ? 'on' : 'off'}.`;
+      ? `Sum ${printed(sum)} less threshold ${printed(threshold)} makes ${printed(sum - threshold)}, which is compared with the other rows.`
+      : `Sum ${printed(sum)} ${fires ? 'reaches' : 'is below'} the threshold ${printed(threshold)}, so the neuron is ${fires ? 'on' : 'off'}.`;
     body.append(element('p', conclusion, fires ? 'conclusion on' : 'conclusion'));
-  } else body.append(element('p', `Its threshold is ${layer.thresholds[neuron]}.`, 'conclusion'));
+  } else body.append(element('p', `Its threshold is ${printed(layer.thresholds[neuron])}.`, 'conclusion'));
   requestAnimationFrame(() => paintWeights(canvas, weights, inputs, below));
 }
 
@@ -83,11 +83,11 @@ function scale(weights, sum, threshold) {
     ['sum', sum],
     ['threshold', threshold],
   ]) {
-    const mark = element('span', `${name} ${value}`, name);
+    const mark = element('span', `${name} ${printed(value)}`, name);
     mark.style.setProperty('--at', place(value));
     bar.append(mark);
   }
-  bar.append(element('i', String(lowest), 'least'), element('i', String(highest), 'most'));
+  bar.append(element('i', printed(lowest), 'least'), element('i', printed(highest), 'most'));
   return bar;
 }
 

@@ -17,8 +17,8 @@ export function showRegister(network, code) {
   const means = document.getElementById('means');
   const character = document.getElementById('character');
   if (code === null) {
-    sum.textContent = 'All bits are off.';
-    means.textContent = 'Each bit is the answer of one neuron. Those that are on add up to the code.';
+    sum.textContent = 'All bits are off';
+    means.textContent = 'until something is drawn.';
     character.textContent = '';
     character.className = 'character empty';
     return;
@@ -66,6 +66,9 @@ function lampOf(weight) {
   lamp.append(element('span', '', 'bit'), element('span', String(weight), 'weight'));
   return lamp;
 }
+
+/** A number as it is printed, with a minus that is as wide as a plus. */
+export const printed = (number) => String(number).replace('-', '\u2212');
 
 export function element(name, text = '', className = '') {
   const made = document.createElement(name);
