@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from stepnet.boards.reading import Reading
 
 RETRY_S = 1.0
-"""How long after a failure a lost board is sought again."""
+"""How often it is looked whether a lost board is back, and whether one has to be watched."""
 
-WATCH_S = 1.0
+WATCH_S = 2.0
 """A board that nobody asks anything for so long is asked whether it is there, as long as a page
 looks."""
 
@@ -216,7 +216,7 @@ class Station:
             async with self._changing:
                 if self._board is None and self.condition is not Condition.UNFIT:
                     await self._try_to_open()
-            await asyncio.sleep(RETRY_S if self._board is None else WATCH_S)
+            await asyncio.sleep(RETRY_S)
             now_s = time.monotonic()
             if now_s - self._asked_at_s > WATCH_S and now_s - self._looked_at_s < LOOKING_S:
                 size = self.network.height, self.network.width

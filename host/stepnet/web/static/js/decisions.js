@@ -77,7 +77,7 @@ function bitCell(bit) {
 function bitRows(network, trace) {
   const rows = Array.from(trace.excess.keys()).reverse();
   return table(
-    ['Weight', 'Sum and threshold', '', 'Bit'],
+    ['Weight', 'Sum and threshold', 'Distance', 'Bit'],
     rows.map((row) => [
       String(1 << row),
       compared(network, trace, row),
@@ -90,7 +90,7 @@ function bitRows(network, trace) {
 function treeRows(network, trace) {
   let known = network.codePrefix;
   return table(
-    ['Weight', 'Sum and threshold', '', 'Bit', 'Still possible'],
+    ['Weight', 'Sum and threshold', 'Distance', 'Bit', 'Still possible'],
     trace.path.map((row) => {
       const weight = 1 << (network.codeBits - known.length - 1);
       const bit = trace.excess[row] >= 0 ? 1 : 0;
@@ -123,7 +123,7 @@ function nearestRows(network, trace) {
   const first = trace.excess[winner(trace.excess)];
   const last = trace.excess[order[Math.min(order.length - 1, 9)]];
   return table(
-    ['Character', 'Sum less threshold', ''],
+    ['Character', 'Sum less threshold', 'Ahead'],
     best.map((row) => {
       const bar = element('span', '', row === best[0] ? 'length on' : 'length');
       const fill = element('i');

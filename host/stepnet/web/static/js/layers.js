@@ -16,6 +16,8 @@ export class Layers {
     const decisions = document.getElementById('tree');
     home.replaceChildren();
     decisions.replaceChildren();
+    const lights = network.kind === 'lut' ? 'table' : 'neuron';
+    document.getElementById('way-title').textContent = `Every light is a ${lights}, on or off`;
     const pixels = grid(network.height * network.width, network.width);
     const count = `${network.width} \u00d7 ${network.height} pixels`;
     this.#add(home, 'Input', count, pixels, null);

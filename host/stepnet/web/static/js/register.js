@@ -10,9 +10,17 @@ export function nameOf(code) {
   return printable ? String.fromCharCode(code) : `code ${code}`;
 }
 
+const LEADS = {
+  bits: 'One bit from one neuron each.',
+  tree: 'One bit from one neuron each.',
+  nearest: 'It holds the code of the row that is farthest above its threshold.',
+};
+
 /** Show a code; null shows that nothing was read yet. */
 export function showRegister(network, code) {
   showLamps(network, code);
+  document.getElementById('lead').textContent =
+    `${LEADS[network.readout]} The weights of the bits that are on add up to a character's ASCII code.`;
   const sum = document.getElementById('sum');
   const means = document.getElementById('means');
   const character = document.getElementById('character');
