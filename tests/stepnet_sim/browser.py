@@ -1,5 +1,7 @@
 """The system's own Chromium, the page in it, and hands that draw."""
 
+import functools
+import http.server
 import shutil
 import threading
 from contextlib import closing, contextmanager
@@ -13,6 +15,7 @@ from stepnet.networks.shipped import load_board_network
 from stepnet.web.app import make_app
 from stepnet.web.catalogue import Catalogue
 from stepnet.web.serving import listen_at, make_server, page_address
+from stepnet.web.site import write_site
 from stepnet.web.station import Station
 from stepnet_sim.chips.served import RestingLink
 from stepnet_sim.chips.virtual_board import open_link
@@ -96,6 +99,26 @@ def serving(wheres, *, network="ascii", keep=None, port=0, catalogue=None):
             )
         finally:
             stop()
+
+
+@contextmanager
+def as_files(folder, networks):
+    """The page as `stepnet web --export` writes it, behind a server of files; gives its address."""
+    write_site(folder, networks)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format, *args):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager

@@ -25,7 +25,6 @@ from stepnet.data import sets as data
 from stepnet.data.evaluation import score
 from stepnet.networks import reference
 from stepnet.networks.shipped import load_board_network
-from stepnet.pictures.preparing import prepare_character
 from stepnet_sim.chips.verilated import missing_compiler
 
 pytestmark = [
@@ -288,14 +287,12 @@ def test_two_tabs_share_the_board(browser, server, page):
 def test_another_board_is_chosen_lost_and_found(browser):
     with (
         shared_board() as board,
-        serving(["sim", board.where], port=0) as server,
+        serving(["sim", board.where]) as server,
         tab(browser, server.url) as page,
     ):
         status, notice = page.locator("#status"), page.locator("#notice")
         status.filter(has_text="ready").wait_for()
         page.locator("#board").select_option(board.where)
-        notice.filter(has_text="being opened").wait_for()
-        status.filter(has_text="ready").wait_for()
         # A network of tables does not fit an engine, and the board keeps the one it has.
         page.locator("#network").select_option("digits-lut-small")
         notice.filter(has_text="which cannot be loaded with 'digits-lut-small'").wait_for()

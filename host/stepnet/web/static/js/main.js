@@ -65,7 +65,9 @@ async function useNetwork(name) {
   if (page.wanted === name) return;
   page.wanted = name;
   try {
-    await fetchNetwork(name);
+    const network = await fetchNetwork(name);
+    if (page.wanted !== name) return; // another one was chosen meanwhile
+    takeNetwork(network);
   } catch (error) {
     page.wanted = page.network?.name ?? null;
     throw error;
@@ -75,11 +77,13 @@ async function useNetwork(name) {
 
 async function fetchNetwork(name) {
   if (!(name in page.files)) page.files = (await fetchFile('networks/index.json')).networks;
-  const network = readNetwork(await fetchFile(`networks/${page.files[name]}`));
-  if (page.wanted !== name) return; // another one was chosen meanwhile
+  return readNetwork(await fetchFile(`networks/${page.files[name]}`));
+}
+
+function takeNetwork(network) {
   page.network = network;
   page.layers = new Layers(network);
-  $('network').value = name;
+  $('network').value = network.name;
   const { card } = network;
   const facts = [`${network.name}: knows ${network.alphabet.length} characters`];
   if (card.accuracy) facts.push(card.accuracy);
@@ -133,37 +137,40 @@ async function choose(choice, select) {
   else select.value = select === $('board') ? page.state?.board : page.state?.network;
 }
 
+/** Without a server: a board that does not take the network keeps the one that it has. */
 async function chooseHere(name) {
-  await attempt(async () => {
-    await fetchNetwork((page.wanted = name));
-    if (page.board) await page.board.load(page.network);
+  const network = await attempt(async () => {
+    const fetched = await fetchNetwork(name);
+    await page.board?.load(fetched);
+    return fetched;
   });
-  await read();
+  if (network) {
+    takeNetwork(network);
+    await read();
+  } else $('network').value = page.network.name;
 }
 
 async function connect() {
   $('connect').disabled = true;
-  await attempt(async () => {
+  const board = await attempt(async () => {
     await page.board?.close();
     page.board = null;
     showSerial('connecting');
-    try {
-      const board = await connectBoard(lostBoard);
-      await board.load(page.network);
-      page.board = board;
-    } catch (error) {
-      if (error.name !== 'NotFoundError') throw error; // which says that nothing was chosen
-    }
+    return connectBoard(page.network, lostBoard);
   });
   $('connect').disabled = false;
+  page.board = board ?? null;
   showSerial();
-  await read();
+  if (board) {
+    say('board', '');
+    await read();
+  }
 }
 
 function lostBoard(sentence) {
   page.board = null;
   showSerial();
-  say('last', sentence);
+  say('board', sentence);
 }
 
 function showSerial(under = '') {
@@ -423,8 +430,8 @@ async function start() {
     await attempt(async () => {
       page.files = (await fetchFile('networks/index.json')).networks;
       const names = Object.keys(page.files);
-      await fetchNetwork((page.wanted = names[0]));
       fillChoice($('network'), names, names[0]);
+      takeNetwork(await fetchNetwork(names[0]));
     });
     const why = whyNoSerial();
     $('connect').hidden = why !== null;

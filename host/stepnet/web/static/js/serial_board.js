@@ -46,11 +46,24 @@ export function whyNoSerial() {
     : 'Web Serial needs a page from https or localhost, so a board cannot be reached from here.';
 }
 
-/** Asks the user for a port and the board there for its identity. */
-export async function connectBoard(onLost) {
-  const port = await navigator.serial.requestPort();
+/** Asks the user for a port, and gives the board there once it holds the network; null if the user
+ *  chose none. onLost: as of `SerialBoard`. */
+export async function connectBoard(network, onLost) {
+  let port;
+  try {
+    port = await navigator.serial.requestPort();
+  } catch (error) {
+    if (error.name === 'NotFoundError') return null;
+    throw error;
+  }
   const board = new SerialBoard(port, onLost);
   await board.open();
+  try {
+    await board.load(network);
+  } catch (error) {
+    await board.close();
+    throw error;
+  }
   return board;
 }
 
