@@ -11,12 +11,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from stepnet.link.share import Share, listen, shared_at
-from stepnet.networks.shipped import load_board_network
-from stepnet.web.app import make_app
-from stepnet.web.catalogue import Catalogue
-from stepnet.web.serving import listen_at, make_server, page_address
 from stepnet.web.site import write_site
-from stepnet.web.station import Station
 from stepnet_sim.chips.served import RestingLink
 from stepnet_sim.chips.virtual_board import open_link
 
@@ -73,32 +68,6 @@ def shared_board():
         yield board
     finally:
         stop()
-
-
-@contextmanager
-def serving(wheres, *, network="ascii", keep=None, port=0, catalogue=None):
-    """The page as `stepnet web` serves it, in a thread; gives its address."""
-    loaded = load_board_network(network) if isinstance(network, str) else network
-    with listen_at(port, public=False) as listener:
-        station = Station(wheres, wheres[0], loaded, timeout_s=1.0)
-        known = catalogue or Catalogue([loaded])
-        app = make_app(station, known, port=listener.getsockname()[1], keep=keep)
-        ready = threading.Event()
-        server = make_server(app, ready.set)
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        assert ready.wait(20)
-
-        def stop():
-            server.should_exit = True
-            thread.join()
-
-        try:
-            yield SimpleNamespace(
-                url=page_address(listener, public=False, token=None), station=station, stop=stop
-            )
-        finally:
-            stop()
 
 
 @contextmanager

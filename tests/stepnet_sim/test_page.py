@@ -15,12 +15,12 @@ from browser import (
     draw,
     lit,
     needs_chromium,
-    serving,
     shared_board,
     shown,
     tab,
     wait_until_read,
 )
+from page_server import bomb, serving_page
 from stepnet.data import sets as data
 from stepnet.data.evaluation import score
 from stepnet.networks import reference
@@ -50,7 +50,7 @@ def keep(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(keep):
-    with serving(["sim"], keep=keep) as started:
+    with serving_page(["sim"], keep=keep) as started:
         yield started
 
 
@@ -247,10 +247,7 @@ def test_what_is_no_picture_and_what_is_too_large(page):
     notice = page.locator("#notice")
     give(page, "drop", base64.b64encode(b"no picture").decode())
     notice.filter(has_text="is no picture or is damaged").wait_for()
-    bomb = Image.new("1", (20_000, 20_000))
-    packed = io.BytesIO()
-    bomb.save(packed, "PNG")
-    give(page, "drop", base64.b64encode(packed.getvalue()).decode())
+    give(page, "drop", base64.b64encode(bomb()).decode())
     notice.filter(has_text="has more than 64 million pixels").wait_for()
     page.evaluate("window.large = new DataTransfer()")
     page.evaluate(
@@ -287,7 +284,7 @@ def test_two_tabs_share_the_board(browser, server, page):
 def test_another_board_is_chosen_lost_and_found(browser):
     with (
         shared_board() as board,
-        serving(["sim", board.where]) as server,
+        serving_page(["sim", board.where]) as server,
         tab(browser, server.url) as page,
     ):
         status, notice = page.locator("#status"), page.locator("#notice")
@@ -334,20 +331,18 @@ def test_kept_drawings_are_a_data_set(page, keep):
 
 
 def test_a_page_that_is_left_open_over_a_restart(browser):
-    with serving(["sim"]) as first:
-        port = int(first.url.split(":")[2].strip("/"))
-        with tab(browser, first.url) as page:
-            draw(page, "K")
+    with serving_page(["sim"]) as first, tab(browser, first.url) as page:
+        draw(page, "K")
+        wait_until_read(page)
+        assert not page.locator("#keep").is_visible()  # unless there is a folder for it
+        first.stop()
+        page.locator("#notice", has_text="The server does not answer").wait_for()
+        with serving_page(["sim"], port=first.port):
+            page.locator("#notice", has_text="does not answer").wait_for(state="hidden")
+            page.locator("#clear").click()
+            draw(page, "L")
             wait_until_read(page)
-            assert not page.locator("#keep").is_visible()  # unless there is a folder for it
-            first.stop()
-            page.locator("#notice", has_text="The server does not answer").wait_for()
-            with serving(["sim"], port=port):
-                page.locator("#notice", has_text="does not answer").wait_for(state="hidden")
-                page.locator("#clear").click()
-                draw(page, "L")
-                wait_until_read(page)
-                assert shown(page) == "L"
+            assert shown(page) == "L"
 
 
 def test_a_reader_of_the_screen_stumbles_over_nothing(page, browser, server):

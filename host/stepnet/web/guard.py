@@ -3,7 +3,8 @@
 A browser sends requests of any site's page to 127.0.0.1, and a name that somebody else owns may be
 made to mean 127.0.0.1 (DNS rebinding). So the Host that was asked for has to be this server's own,
 an Origin that is told has to be this server's, and whatever changes something has to tell one.
-Where other machines reach the server, whoever asks anything beyond the page has to know a token.
+Where other machines reach the server, whoever asks for more than the page's code has to know a
+token.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TOKEN_HEADER = "x-stepnet-token"
 
-API = "/api/"
+GUARDED = ("/api/", "/networks/")
+"""What needs the token, if there is one. The rest is the page's own code."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -43,7 +45,7 @@ class Guard:
 
     port: at which this server listens.
     public: whether other machines reach it.
-    token: what requests below `API` have to name; None for nothing.
+    token: what requests for anything in `GUARDED` have to name; None for nothing.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class Guard:
             return (
                 "This request comes from another page; open the address that `stepnet web` printed."
             )
-        if self._token is not None and path.startswith(API):
+        if self._token is not None and path.startswith(GUARDED):
             given = headers.get(TOKEN_HEADER, "")
             if not hmac.compare_digest(given.encode(), self._token.encode()):
                 return "The token is missing or wrong; open the address that `stepnet web` printed."

@@ -15,6 +15,9 @@ from stepnet.link.share import listen
 
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"
+MOST_REQUESTS = 32
+"""At once; each may hold a picture."""
+
 STOP_S = 2
 """How long requests that are being answered may take at the end."""
 
@@ -66,6 +69,7 @@ def make_server(app: Starlette, ready: Callable[[], None]) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         ws="none",
+        limit_concurrency=MOST_REQUESTS,
         timeout_graceful_shutdown=STOP_S,
     )
     return _Server(config, ready)

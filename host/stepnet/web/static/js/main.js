@@ -103,6 +103,10 @@ function fillChoice(select, names, chosen) {
 const CONDITIONS = { opening: 'opening', ready: 'ready', lost: 'lost', unfit: 'not in use' };
 
 async function takeState(state) {
+  if (page.state && page.state.run !== state.run) {
+    page.wanted = null; // the server was started again, perhaps with other networks
+    page.files = {};
+  }
   page.state = state;
   say('server', '');
   fillChoice($('network'), state.networks, state.network);

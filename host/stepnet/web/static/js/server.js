@@ -7,8 +7,9 @@ const tab = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) =>
 ).join('');
 const token = decodeURIComponent(location.hash.slice(1));
 
+const headers = { 'x-stepnet-tab': tab, ...(token && { 'x-stepnet-token': token }) };
+
 async function ask(path, options = {}) {
-  const headers = { 'x-stepnet-tab': tab, ...(token && { 'x-stepnet-token': token }) };
   let response;
   let answer;
   try {
@@ -38,7 +39,7 @@ export const server = {
 /** Files beside the page, which are there without `stepnet web` too. */
 export async function fetchFile(path) {
   try {
-    const response = await fetch(path);
+    const response = await fetch(path, { headers });
     if (response.ok) return await response.json();
   } catch {
     // The sentence below says it.
