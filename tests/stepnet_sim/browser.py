@@ -12,6 +12,7 @@ from playwright.sync_api import sync_playwright
 
 from stepnet.link.share import Share, listen, shared_at
 from stepnet.web.site import write_site
+from stepnet_sim.chips import served
 from stepnet_sim.chips.served import RestingLink
 from stepnet_sim.chips.virtual_board import open_link
 
@@ -24,6 +25,9 @@ needs_chromium = pytest.mark.skipif(
 )
 
 READY = "html[data-ready=yes]"
+
+REST_CYCLES = 100_000
+"""Some times as many as an image takes."""
 
 LETTERS = {
     "K": [[(0.3, 0.1), (0.3, 0.9)], [(0.75, 0.12), (0.32, 0.55)], [(0.42, 0.47), (0.78, 0.9)]],
@@ -48,8 +52,11 @@ def shared_board():
     board = SimpleNamespace(where=None)
 
     def start():
+        # A board that rests soon takes nothing from the tests beside it.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(served, "REST_CYCLES", REST_CYCLES)
+            board.link = RestingLink(open_link())
         address = "127.0.0.1:0" if board.where is None else board.where.removeprefix("socket://")
-        board.link = RestingLink(open_link())
         board.listener = listen(address)
         board.share = Share(lambda: board.link, board.listener)
         board.where = shared_at(board.listener)

@@ -48,7 +48,7 @@ INSTALLING = ("pip install", "make ")
 LEFT_OUT = {"verify": "takes half an hour in all, and each of its levels has tests of its own"}
 """Commands by name, and why they do not run here."""
 
-SERVING = {"sim", "share"}
+SERVING = {"sim", "share", "web"}
 READY = "Ctrl-C ends it"
 
 pytestmark = [
@@ -209,7 +209,7 @@ def run(line):
             if name == "PYTHONPATH":
                 patch.syspath_prepend(value)
         assert words[0] == "stepnet", line
-        if words[1] in SERVING:
+        if words[1] in SERVING and "--export" not in words:
             with serving(shlex.join(words)):
                 return
         patch.setattr(sys, "argv", words)

@@ -75,24 +75,29 @@ export class Lights {
     const context = this.canvas.getContext('2d');
     context.clearRect(0, 0, pixels, height);
     if (this.layout.isTree && this.marked) this.#paintPath(context, cell, asked);
+    // Lights of one look are one path: thousands of single ones would take too long.
+    const paths = { on: new Path2D(), unasked: new Path2D(), off: new Path2D(), ring: new Path2D() };
     places.forEach(([x, y, light], i) => {
       const lit = this.bits?.[i];
       const counts = !this.marked || this.marked.has(i);
       const whole = light * cell;
       const size = whole - (whole > 7 ? Math.max(1, whole * 0.14) : whole > 3.5 ? 1 : 0);
-      const [left, top] = [x * cell - size / 2, y * cell - size / 2];
-      context.fillStyle = lit ? on : off;
-      context.globalAlpha = counts || !lit ? 1 : 0.35;
-      context.beginPath();
-      context.roundRect(left, top, size, size, size > 6 * ratio ? size * 0.25 : 0);
-      context.fill();
-      if (this.marked && counts) {
-        context.strokeStyle = asked;
-        context.lineWidth = 1.5 * ratio;
-        context.stroke();
-      }
+      const box = [x * cell - size / 2, y * cell - size / 2, size, size];
+      const path = lit ? (counts ? paths.on : paths.unasked) : paths.off;
+      if (size > 6 * ratio) path.roundRect(...box, size * 0.25);
+      else path.rect(...box);
+      if (this.marked && counts) paths.ring.roundRect(...box, size * 0.25);
     });
+    context.fillStyle = off;
+    context.fill(paths.off);
+    context.fillStyle = on;
+    context.fill(paths.on);
+    context.globalAlpha = 0.35;
+    context.fill(paths.unasked);
     context.globalAlpha = 1;
+    context.strokeStyle = asked;
+    context.lineWidth = 1.5 * ratio;
+    context.stroke(paths.ring);
     if (this.hasFocus) {
       const [x, y, light] = places[this.at];
       const side = light * cell + 4 * ratio;

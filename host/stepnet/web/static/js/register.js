@@ -20,7 +20,7 @@ const LEADS = {
 export function showRegister(network, code) {
   showLamps(network, code);
   document.getElementById('lead').textContent =
-    `${LEADS[network.readout]} The weights of the bits that are on add up to a character's ASCII code.`;
+    `${LEADS[network.readout]} The weights of the lit ones add up to an ASCII code.`;
   const sum = document.getElementById('sum');
   const means = document.getElementById('means');
   const character = document.getElementById('character');
