@@ -29,6 +29,7 @@ import pytest
 from PIL import Image
 
 from stepnet import cli
+from stepnet.data.sets import UNIPEN_FILE
 from stepnet.formats.qonnx_export import write_qonnx
 from stepnet.networks.shipped import load_network
 from stepnet.samples import sample_pictures
@@ -170,6 +171,8 @@ def folder(tmp_path, monkeypatch, sample_data, made_once):
         shutil.copy(path, "handwriting")
     line = np.hstack([np.pad(np.asarray(picture), 40) for picture in pictures[:6:2]])
     Image.fromarray(255 - line).save("note.jpg")
+    Path("drawings").mkdir()
+    shutil.copy(sample_data / UNIPEN_FILE, "drawings/drawings-28x28-unipen.npz")
     for name in ("my.npz", "mine.npz"):
         load_network("digits").save(name)
     write_qonnx(load_network("digits"), "network.onnx")

@@ -5,3 +5,8 @@
 as they are, which compute the same as the reference. `site` writes it with networks as files for a
 server of one's own, where a board is reached through Web Serial.
 """
+
+from pathlib import Path
+
+STATIC = Path(__file__).parent / "static"
+"""The folder of the page's own files."""

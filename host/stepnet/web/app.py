@@ -40,13 +40,12 @@ from stepnet.networks.kinds import BoardNetwork
 from stepnet.pictures.preparing import Prepared, prepare_character, prepare_line
 from stepnet.pictures.steps import draw_steps
 from stepnet.pictures.text_line import joined_text
+from stepnet.web import STATIC
 from stepnet.web.catalogue import Catalogue
 from stepnet.web.guard import Guard
 from stepnet.web.keeping import keep_drawing
 from stepnet.web.network_json import network_files, network_json
 from stepnet.web.station import Read, Station
-
-STATIC = Path(__file__).parent / "static"
 
 MOST_PICTURE_BYTES = 16 << 20
 """Of an upload; a telephone's photo has a third of it. How many pixels it may have is up to

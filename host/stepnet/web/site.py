@@ -12,7 +12,7 @@ from pathlib import Path
 from stepnet.errors import StepnetError
 from stepnet.files import write_text
 from stepnet.networks.kinds import BoardNetwork
-from stepnet.web.app import STATIC
+from stepnet.web import STATIC
 from stepnet.web.network_json import network_files, network_json
 
 SERVED = 'data-server="yes"'

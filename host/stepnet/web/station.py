@@ -110,6 +110,7 @@ class Station:
         self._asked_at_s = 0.0
         self._looked_at_s = 0.0
         self._keeper: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     @property
     def clock_hz(self) -> int | None:
@@ -230,7 +231,7 @@ class Station:
             board = await self._open(self.where, self.network, progress=self._tell)
         except (LinkError, RefusedError) as error:
             self.condition, self.problem = Condition.LOST, str(error)
-        except StepnetError as error:
+        except (StepnetError, OSError) as error:
             self.condition, self.problem = Condition.UNFIT, str(error)
         else:
             self._board = board

@@ -9,7 +9,7 @@ import pytest
 
 from small_networks import small_network
 from stepnet.networks.shipped import load_board_network
-from stepnet.web.app import STATIC
+from stepnet.web import STATIC
 from stepnet.web.guard import CONTENT_SECURITY_POLICY
 from stepnet.web.network_json import network_files, network_json
 from stepnet.web.site import ALONE, SERVED, SiteError, write_site
