@@ -128,21 +128,19 @@ def test_a_drawing_is_placed_as_in_python(page):
     """Both from the same pixels: letters of random strokes, thick and thin, dots and specks."""
     random = np.random.default_rng(3)
     drawings = [
-        {
-            "width": float(random.choice([3, 8, 16, 34])),
-            "strokes": random.uniform(0, 280, (random.integers(1, 4), 4, 2)).tolist(),
-        }
+        [
+            (float(random.choice([3, 8, 16, 34])), random.uniform(0, 280, (4, 2)).tolist())
+            for _ in range(random.integers(1, 4))
+        ]
         for _ in range(40)
     ]
-    drawings += [
-        {"width": 16.0, "strokes": [[[140, 140], [141, 141]]]},  # a full stop
-        {"width": 10.0, "strokes": [[[140, 100], [140, 180]], [[20, 20], [20.1, 20]]]},
-        {"width": 2.0, "strokes": [[[10, 10], [270, 270]], [[140, 20], [140.1, 20]]]},
-    ]
+    full_stop, letter = [[140, 140], [141, 141]], [[140, 40], [140, 180]]
+    speck = [[20, 20], [20.1, 20]]
+    drawings += [[(16, full_stop)], [(30, letter), (4, speck)], [(30, letter), (20, speck)]]
     names = ("ascii", "digits")
     for drawing in drawings:
         found = page.evaluate(
-            """async ([{ width, strokes }, files]) => {
+            """async ([strokes, files]) => {
                 const { readNetwork } = await import('/js/network.js');
                 const { placeDrawing } = await import('/js/placing.js');
                 const canvas = new OffscreenCanvas(328, 328);
@@ -150,9 +148,9 @@ def test_a_drawing_is_placed_as_in_python(page):
                 context.fillStyle = '#fff';
                 context.fillRect(0, 0, 328, 328);
                 context.translate(24, 24);
-                context.lineWidth = width;
                 context.lineCap = context.lineJoin = 'round';
-                for (const points of strokes) {
+                for (const [width, points] of strokes) {
+                    context.lineWidth = width;
                     context.beginPath();
                     points.forEach(([x, y]) => context.lineTo(x, y));
                     context.stroke();

@@ -18,10 +18,15 @@ async def ask(turns, who, served, times=1):
 def test_a_long_line_does_not_keep_another_tab_waiting():
     async def run():
         turns, served = Turns(), []
-        await asyncio.gather(*(ask(turns, who, served, 6) for who in "ab"))
+        await asyncio.gather(*(ask(turns, who, served, 6) for who in "abc"))
         return "".join(served)
 
-    assert asyncio.run(run()) in ("abababababab", "aabababababb")
+    served = asyncio.run(run())
+    assert len(served) == 18
+    # From the moment on that all wait, each of them has every third turn.
+    rounds = {served[start : start + 3] for start in range(2, 14, 3)}
+    assert len(rounds) == 1
+    assert sorted(rounds.pop()) == ["a", "b", "c"]
 
 
 def test_requests_of_one_tab_count_as_one():
