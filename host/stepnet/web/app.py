@@ -26,11 +26,9 @@ from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from stepnet.errors import BoardError, StepnetError
 from stepnet.link.messages import pack_pixels
@@ -45,6 +43,7 @@ from stepnet.web.catalogue import Catalogue
 from stepnet.web.guard import Guard
 from stepnet.web.keeping import keep_drawing
 from stepnet.web.network_json import network_files, network_json
+from stepnet.web.page_files import PageFiles
 from stepnet.web.station import Read, Station
 
 MOST_PICTURE_BYTES = 16 << 20
@@ -112,19 +111,15 @@ def make_app(
 
     page = Page(station, catalogue, keep, uuid4().hex, asyncio.Lock(), asyncio.Lock())
     routes = [
-        Route("/", _index),
         Route("/networks/index.json", partial(_answered, page, _network_names)),
         Route("/networks/{file}", partial(_answered, page, _network)),
         Route("/api/state", partial(_answered, page, _state)),
         Route("/api/choose", partial(_answered, page, _choose), methods=["POST"]),
         Route("/api/read", partial(_answered, page, _read), methods=["POST"]),
         Route("/api/keep", partial(_answered, page, _keep), methods=["POST"]),
-        Mount("/", StaticFiles(directory=STATIC)),
+        Route("/{path:path}", PageFiles(STATIC).answer),
     ]
-    middleware = [
-        Middleware(Guard, port=port, public=public, token=token),
-        Middleware(GZipMiddleware, minimum_size=2048, compresslevel=1),
-    ]
+    middleware = [Middleware(Guard, port=port, public=public, token=token)]
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 
 
@@ -150,10 +145,6 @@ async def _answered(page: Page, handler: Handler, request: Request) -> Response:
             "This picture needs more memory than there is; scale it down.",
         )
     return JSONResponse({"error": sentence}, status_code=status)
-
-
-async def _index(_: Request) -> Response:
-    return FileResponse(STATIC / "index.html")
 
 
 async def _network_names(page: Page, request: Request) -> Response:

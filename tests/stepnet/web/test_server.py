@@ -17,6 +17,7 @@ from page_server import bomb, serving_page
 from peer import CYCLES, MARGIN, Peer, serving
 from stepnet.errors import ListenError
 from stepnet.networks.random_networks import random_network
+from stepnet.web import STATIC
 from stepnet.web.app import MOST_PICTURE_BYTES
 from stepnet.web.serving import listen_at
 
@@ -160,6 +161,20 @@ def test_a_decompression_bomb_is_not_unpacked(server):
 def test_nothing_beside_the_page_is_served(server):
     for path in ("/../app.py", "/%2e%2e/app.py", "/js/../../guard.py", "//etc/passwd", "/js"):
         assert ask(server, "GET", path)[0] == 404
+
+
+def test_files_are_sent_once(server):
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+        connection.request("GET", "/js/main.js")
+        first = connection.getresponse()
+        assert (first.status, first.headers["content-type"]) == (
+            200,
+            "text/javascript; charset=utf-8",
+        )
+        assert first.read() == (STATIC / "js" / "main.js").read_bytes()
+        connection.request("GET", "/js/main.js", headers={"If-None-Match": first.headers["etag"]})
+        again = connection.getresponse()
+        assert (again.status, again.read()) == (304, b"")
 
 
 def test_another_site_gets_nothing(server):
