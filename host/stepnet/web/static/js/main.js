@@ -1,13 +1,13 @@
 // The page: what is drawn is read, by `stepnet web` if that serves it, otherwise by the page itself
 // or by a board at Web Serial; and what was read is shown.
 
-import { showDecisions } from './decisions.js';
+import { show, showKeep, showNothing, showOne, showSteps } from './answer.js';
 import { Layers } from './layers.js';
 import { readNetwork } from './network.js';
+import { attempt, say } from './notices.js';
 import { Pad } from './pad.js';
+import { $, isBlank, page, served } from './page.js';
 import { readByServer, readHere, readOnBoard } from './reading.js';
-import { characterOf } from './reference.js';
-import { element, nameOf, showRegister } from './register.js';
 import { connectBoard, whyNoSerial } from './serial_board.js';
 import { fetchFile, server } from './server.js';
 
@@ -16,47 +16,7 @@ const LINE_PAUSE_MS = 400;
 const PREVIEW_MS = 40;
 const MOST_PICTURE_BYTES = 16 * 2 ** 20;
 
-const served = document.documentElement.dataset.server === 'yes';
-const $ = (id) => document.getElementById(id);
-
-const page = {
-  network: null,
-  wanted: null, // the name of the network that is used or being fetched
-  layers: null,
-  state: null, // of the server
-  board: null, // at Web Serial
-  line: false,
-  picture: null, // the last one that was given, as a file; null if the paper counts
-  files: {}, // of the networks, by name
-  turn: 0, // goes up with each reading that is asked for
-  asking: null, // aborts the request that is under way
-  shownAt: 0,
-  timer: 0,
-};
-
-// Sentences
-
-const sentences = { server: '', board: '', last: '' };
-
-function say(kind, sentence) {
-  sentences[kind] = sentence;
-  const shown = sentences.server || sentences.last || sentences.board;
-  if ($('notice').textContent !== shown) $('notice').textContent = shown;
-  $('notice').hidden = !shown;
-}
-
-/** Do something that may fail; its sentence is shown. */
-async function attempt(task) {
-  try {
-    const result = await task();
-    say('last', '');
-    return result;
-  } catch (error) {
-    if (error.name === 'AbortError') return undefined;
-    say('last', error.message);
-    return undefined;
-  }
-}
+let previewed = 0;
 
 // Networks and boards
 
@@ -137,7 +97,7 @@ async function choose(choice, select) {
   const state = await attempt(() => server.choose(choice));
   select.disabled = false;
   select.blur();
-  if (state) await takeState(state);
+  if (state) await attempt(() => takeState(state));
   else select.value = select === $('board') ? page.state?.board : page.state?.network;
 }
 
@@ -187,11 +147,11 @@ function showSerial(under = '') {
 
 /** Have the paper, or the picture that was given, read. */
 async function read(penUpAt = performance.now()) {
-  const { network, pad } = page;
+  const { network } = page;
   const turn = ++page.turn;
   page.asking?.abort();
   page.asking = new AbortController();
-  if (!network || (pad.isEmpty && !page.picture)) {
+  if (!network || isBlank()) {
     showNothing();
     return;
   }
@@ -231,21 +191,20 @@ function pictureNow() {
   return new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
 }
 
-// Lights follow the pen: the page's reference reads what is there so far.
+/** Lights follow the pen: the page's reference reads what is there so far. */
 function preview() {
-  if (page.line || !page.network) return;
-  const now = performance.now();
-  if (now - page.shownAt < PREVIEW_MS) return;
-  page.shownAt = now;
+  previewed = performance.now();
+  if (!page.isMoving || page.line || !page.network) return;
   const reading = readHere(page.network, page.pad.raster());
   if (reading) showOne(reading);
 }
 
 function drawn(how) {
-  $('hint').hidden = !page.pad.isEmpty;
   page.picture = null;
-  if (how === 'moving') {
-    requestAnimationFrame(preview);
+  $('hint').hidden = !isBlank();
+  page.isMoving = how === 'moving';
+  if (page.isMoving) {
+    if (performance.now() - previewed > PREVIEW_MS) requestAnimationFrame(preview);
     return;
   }
   const penUpAt = performance.now();
@@ -269,104 +228,6 @@ async function given(files) {
   page.picture = picture;
   $('hint').hidden = true;
   await read();
-}
-
-// Showing
-
-function show(readings, text, penUpAt) {
-  const list = $('text');
-  list.hidden = text === undefined;
-  if (text !== undefined) {
-    list.replaceChildren(...buttonsFor(readings, text));
-    list.setAttribute('aria-label', `What was read: ${text}`);
-    list.dataset.text = text;
-    markButton(list.querySelector('li:last-child button'));
-  }
-  showOne(readings[readings.length - 1]);
-  const took = performance.now() - penUpAt;
-  $('time').textContent = `${took.toFixed(took < 10 ? 1 : 0)} ms`;
-  $('character').dataset.turn = String(page.turn);
-}
-
-/** One button for each character that was read, with gaps for spaces. */
-function buttonsFor(readings, text) {
-  const items = [];
-  let number = 0;
-  for (const character of text) {
-    const item = element('li');
-    if (character === ' ') item.className = 'space';
-    else {
-      const reading = readings[number++];
-      const button = element('button', character);
-      button.type = 'button';
-      button.addEventListener('click', () => {
-        showOne(reading);
-        markButton(button);
-      });
-      item.append(button);
-    }
-    items.push(item);
-  }
-  return items;
-}
-
-function markButton(chosen) {
-  for (const button of $('text').querySelectorAll('button')) {
-    button.setAttribute('aria-pressed', String(button === chosen));
-  }
-}
-
-function showOne(reading) {
-  const { network } = page;
-  page.shownAt = performance.now();
-  showRegister(network, reading.code);
-  page.layers.show(reading.trace);
-  showDecisions(network, reading.trace);
-  $('by').textContent = reading.by;
-  $('margin').textContent = String(reading.margin);
-  const clock = page.board?.identity.clock_hz ?? page.state?.clock_hz;
-  const us = reading.cycles && clock ? ` (${((reading.cycles / clock) * 1e6).toFixed(0)} \u00b5s)` : '';
-  $('cycles').textContent = reading.cycles === null ? '\u2013' : `${reading.cycles}${us}`;
-  $('time').textContent = '';
-  showCheck(reading);
-  $('label').value = characterOf(network, reading.code) ?? '';
-  $('kept').textContent = '';
-}
-
-function showCheck({ check, code, margin, trace }) {
-  const agrees = $('agrees');
-  $('agrees-name').textContent = check ? check.name : 'numpy';
-  agrees.className = '';
-  if (!check) {
-    agrees.textContent = '\u2013';
-    return;
-  }
-  const same = check.code === code && check.margin === margin && trace.code === check.code;
-  agrees.textContent = same ? 'agrees' : `reads ${nameOf(check.code)}, margin ${check.margin}`;
-  agrees.className = same ? 'good' : 'bad';
-}
-
-function showNothing() {
-  $('text').hidden = true;
-  for (const id of ['by', 'margin', 'cycles', 'time', 'agrees']) $(id).textContent = '\u2013';
-  $('agrees').className = '';
-  $('hint').hidden = !page.pad.isEmpty || page.picture !== null;
-  showSteps(undefined);
-  if (!page.network) return;
-  showRegister(page.network, null);
-  page.layers.show(null);
-  showDecisions(page.network, null);
-  showKeep();
-}
-
-function showSteps(steps) {
-  $('steps-card').hidden = !steps;
-  if (steps) $('steps').src = `data:image/png;base64,${steps}`;
-}
-
-function showKeep() {
-  const something = !page.pad.isEmpty || page.picture !== null;
-  $('keep').hidden = !(page.state?.keep && something && !page.line);
 }
 
 async function keep(event) {
