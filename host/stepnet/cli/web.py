@@ -24,9 +24,9 @@ def web(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes any that is free.")
     ] = 0,
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
-    ] = True,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open the page in the browser.")
+    ] = False,
     keep: Annotated[
         Path | None,
         typer.Option(help="Folder in which drawings are kept with the label that they are given."),
@@ -66,7 +66,7 @@ def web(
 
         def ready() -> None:
             announce(f"The page is at {url}; Ctrl-C ends it")
-            if browser:
+            if not no_browser:
                 show(url)
 
         station = Station(
