@@ -12,6 +12,7 @@ import { connectBoard, whyNoSerial } from './serial_board.js';
 import { fetchFile, server } from './server.js';
 
 const POLL_MS = 1000;
+const OPENING_POLL_MS = 150; // while the board is being opened, which somebody waits for
 const LINE_PAUSE_MS = 400;
 const PREVIEW_MS = 40;
 const MOST_PICTURE_BYTES = 16 * 2 ** 20;
@@ -89,7 +90,8 @@ async function poll() {
       say('server', error.message);
     }
   }
-  setTimeout(poll, POLL_MS);
+  const isOpening = page.state?.condition === 'opening' && !page.state.problem;
+  setTimeout(poll, isOpening ? OPENING_POLL_MS : POLL_MS);
 }
 
 async function choose(choice, select) {
