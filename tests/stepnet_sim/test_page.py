@@ -224,10 +224,12 @@ def test_a_dropped_and_a_pasted_picture(page):
         wait_until_read(page)
         assert page.locator("#steps").evaluate("(image) => image.naturalWidth") > 500
         assert page.locator("#agrees").inner_text() == "agrees"
+        assert page.locator("#given").evaluate("(image) => image.naturalWidth") == 400
     assert not violations(page)
     draw(page, "K")
-    page.locator("#character", has_text="K").wait_for()
-    assert not page.locator("#steps").is_visible()
+    page.locator("#steps").wait_for(state="hidden")
+    assert not page.locator("#given").is_visible()
+    assert shown(page) == "K"
 
 
 def test_a_line_of_letters(page):

@@ -203,6 +203,7 @@ function preview() {
 
 function drawn(how) {
   page.picture = null;
+  $('given').hidden = true;
   $('hint').hidden = !isBlank();
   page.isMoving = how === 'moving';
   if (page.isMoving) {
@@ -229,6 +230,12 @@ async function given(files) {
   page.pad.clear();
   page.picture = picture;
   $('hint').hidden = true;
+  const shown = URL.createObjectURL(picture);
+  for (const end of ['load', 'error']) {
+    $('given').addEventListener(end, () => URL.revokeObjectURL(shown), { once: true });
+  }
+  $('given').src = shown;
+  $('given').hidden = false;
   await read();
 }
 
@@ -251,6 +258,7 @@ function setLine(line) {
   $('hint').textContent = line ? 'Write a word here, letters apart' : 'Draw a letter or a digit here';
   document.querySelector('main').classList.toggle('wide', line);
   page.pad.shape(line ? 'line' : 'character');
+  $('given').hidden = true;
   $('hint').hidden = false;
   read();
 }
