@@ -24,7 +24,7 @@ from stepnet.networks import kinds, lut, reference
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.random_networks import random_network
 from stepnet.networks.shipped import all_names, load_board_network, load_network
-from stepnet.pictures.preparing import prepare_character
+from stepnet.pictures.preparing import prepare_character, prepare_drawing
 from stepnet.samples import sample_pictures
 from stepnet.web.network_json import network_json
 from stepnet_sim.chips.design import Design
@@ -175,7 +175,7 @@ def test_a_drawing_is_placed_as_in_python(page):
         grey = np.frombuffer(base64.b64decode(found["grey"]), np.uint8).reshape(328, 328)
         for name, placed in zip(names, found["placed"], strict=True):
             there = np.frombuffer(base64.b64decode(placed), np.uint8).reshape(28, 28)
-            (here,) = prepare_character(grey, load_network(name)).images
+            (here,) = prepare_drawing(grey, load_network(name)).images
             np.testing.assert_array_equal(there, here, f"{name}: {drawing}")
 
 

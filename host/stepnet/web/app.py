@@ -4,8 +4,10 @@
 
     GET  state                the board, the network, and what may be chosen
     POST choose               {"board": ..., "network": ...}, either or both
-    POST read?line=&steps=    a picture; what was read in it
-    POST keep?label=          a picture; it is kept with its label
+    POST read?as=&steps=      a picture; what was read in it
+    POST keep?as=&label=      a picture; it is kept with its label
+
+`as` says what the picture is: a "drawing" of a character, the "picture" of one, or a "line".
 
 Whatever goes wrong is {"error": one sentence} with a status of 400 or more.
 """
@@ -35,7 +37,12 @@ from stepnet.link.messages import pack_pixels
 from stepnet.link.tokens import without_token
 from stepnet.networks import reference
 from stepnet.networks.kinds import BoardNetwork
-from stepnet.pictures.preparing import Prepared, prepare_character, prepare_line
+from stepnet.pictures.preparing import (
+    Prepared,
+    prepare_character,
+    prepare_drawing,
+    prepare_line,
+)
 from stepnet.pictures.steps import draw_steps
 from stepnet.pictures.text_line import joined_text
 from stepnet.web import STATIC
@@ -204,9 +211,8 @@ async def _choose(page: Page, request: Request) -> Response:
 
 async def _read(page: Page, request: Request) -> Response:
     picture = await _body(request, MOST_PICTURE_BYTES)
-    line = request.query_params.get("line") == "yes"
     network = page.station.network
-    prepared = await _prepared(page, picture, network, line=line)
+    prepared = await _prepared(page, picture, network, request)
     if len(prepared.images) > MOST_CHARACTERS:
         raise UploadError(
             f"The line has {len(prepared.images)} characters and at most {MOST_CHARACTERS} are "
@@ -216,7 +222,7 @@ async def _read(page: Page, request: Request) -> Response:
         raise ClientDisconnect  # the next stroke came before this one was read
     reads = await page.station.read(prepared.images, request.headers.get("x-stepnet-tab", ""))
     answer = {"network": network.name, "characters": [_character(read) for read in reads]}
-    if line:
+    if prepared.line is not None:
         answer["text"] = joined_text(prepared.glyphs, [_Shown.of(read) for read in reads])
     if request.query_params.get("steps") == "yes":
         answer["steps"] = await asyncio.to_thread(_steps, prepared, reads)
@@ -228,7 +234,9 @@ async def _keep(page: Page, request: Request) -> Response:
         raise UploadError("No drawings are kept; start `stepnet web` with --keep FOLDER.")
     picture = await _body(request, MOST_PICTURE_BYTES)
     network = page.station.network
-    prepared = await _prepared(page, picture, network, line=False)
+    prepared = await _prepared(page, picture, network, request)
+    if prepared.line is not None:
+        raise UploadError("A line is not kept; give one character.")
     label = request.query_params.get("label", "")
     async with page.keeping:
         path, count = await asyncio.to_thread(
@@ -250,9 +258,17 @@ async def _body(request: Request, most_bytes: int) -> bytes:
     return bytes(content)
 
 
-async def _prepared(page: Page, picture: bytes, network: BoardNetwork, *, line: bool) -> Prepared:
+PREPARE = {"drawing": prepare_drawing, "picture": prepare_character, "line": prepare_line}
+"""What is made of an upload, by what it is said to be."""
+
+
+async def _prepared(
+    page: Page, picture: bytes, network: BoardNetwork, request: Request
+) -> Prepared:
     """A picture as the network gets it. One is decoded at a time, so that memory suffices."""
-    prepare = prepare_line if line else prepare_character
+    prepare = PREPARE.get(request.query_params.get("as", "picture"))
+    if prepare is None:
+        raise UploadError("This request does not say what it brings; reload the page.")
     async with page.decoding:
         return await asyncio.to_thread(prepare, picture, network)
 

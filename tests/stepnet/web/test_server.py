@@ -60,6 +60,13 @@ def picture(size=(60, 60), kind="PNG"):
     return packed.getvalue()
 
 
+def blank():
+    """Paper alone."""
+    packed = io.BytesIO()
+    Image.new("L", (60, 60), 255).save(packed, "PNG")
+    return packed.getvalue()
+
+
 def test_a_picture_is_read_by_the_board_and_by_numpy(server):
     status, answer = ask(server, "POST", "/api/read?steps=yes", picture())
     assert status == 200
@@ -89,7 +96,7 @@ def test_the_board_is_asked_while_a_page_looks(server):
         ),
         (
             "POST",
-            "/api/read?line=yes",
+            "/api/read?as=line",
             picture()[:-40],
             422,
             "The picture given cannot be read (its content is damaged); give a PNG, a JPEG or "
@@ -129,6 +136,20 @@ def test_the_board_is_asked_while_a_page_looks(server):
             b'{"network": "../../etc/passwd"}',
             422,
             "There is no network '../../etc/passwd' here; choose one of the list.",
+        ),
+        (
+            "POST",
+            "/api/read?as=poem",
+            picture(),
+            422,
+            "This request does not say what it brings; reload the page.",
+        ),
+        (
+            "POST",
+            "/api/read?as=drawing",
+            blank(),
+            422,
+            "The picture is blank; draw something.",
         ),
         (
             "GET",

@@ -176,8 +176,7 @@ async function askHere(network) {
 async function askServer(network) {
   const picture = await pictureNow();
   const { signal } = page.asking;
-  const options = { line: page.line, steps: page.picture !== null, signal };
-  const answer = await server.read(picture, options);
+  const answer = await server.read(picture, kindNow(), { steps: page.picture !== null, signal });
   if (answer.network !== network.name) {
     await takeState(answer.state); // which reads again, with the network that is used now
     return null;
@@ -185,6 +184,8 @@ async function askServer(network) {
   const readings = answer.characters.map((each) => readByServer(network, each));
   return { readings, text: answer.text, steps: answer.steps };
 }
+
+const kindNow = () => (page.line ? 'line' : page.picture ? 'picture' : 'drawing');
 
 /** The picture that was given, or the paper as one. */
 function pictureNow() {
@@ -242,7 +243,7 @@ async function given(files) {
 async function keep(event) {
   event.preventDefault();
   await attempt(async () => {
-    const { file, count } = await server.keep(await pictureNow(), $('label').value);
+    const { file, count } = await server.keep(await pictureNow(), kindNow(), $('label').value);
     $('kept').textContent = `Kept: ${file} has ${count}.`;
   });
 }

@@ -1,11 +1,12 @@
-// From a drawing to network input, with the same result as stepnet.pictures: `find_ink` of
-// paper.py, for a picture whose border is plain paper, and `place` of placing.py. Sums and products
-// are rounded where numpy's are, which computes in float32.
+// From a drawing to network input, with the same result as stepnet.pictures: `drawn_ink` of
+// paper.py and `place` of placing.py. Sums and products are rounded where numpy's are, which
+// computes in float32.
 
 const MIN_CONTRAST = 24;
 const MIN_INK = 0.1;
 const SPECK_AREA = 0.15;
 const FAINT_PEAK = 0.35;
+const MIN_STROKE_AREA = 0.1;
 const MIN_STROKE_PIXELS = 1.8;
 const SOLID = 0.33;
 const DOT_PART = 4 / 28;
@@ -107,7 +108,8 @@ function withoutSpecks(strength) {
   for (let number = 1; number < areas.length; number++) {
     if (peaks[number] >= leastPeak) largest = Math.max(largest, areas[number]);
   }
-  const smallest = Math.min(SPECK_AREA * strokeWidth(mask, width, height) ** 2, largest);
+  const strokes = mask.map((_, i) => (areas[labels[i]] >= MIN_STROKE_AREA * largest ? 1 : 0));
+  const smallest = Math.min(SPECK_AREA * strokeWidth(strokes, width, height) ** 2, largest);
   const isSpeck = areas.map(
     (area, number) => number > 0 && (peaks[number] < leastPeak || area < smallest),
   );

@@ -26,14 +26,18 @@ async function ask(path, options = {}) {
 export const server = {
   state: () => ask('api/state'),
   choose: (choice) => ask('api/choose', { method: 'POST', body: JSON.stringify(choice) }),
-  read: (picture, { line, steps, signal }) =>
-    ask(`api/read?line=${line ? 'yes' : 'no'}&steps=${steps ? 'yes' : 'no'}`, {
+  /** kind: "drawing", "picture" or "line". */
+  read: (picture, kind, { steps, signal }) =>
+    ask(`api/read?as=${kind}&steps=${steps ? 'yes' : 'no'}`, {
       method: 'POST',
       body: picture,
       signal,
     }),
-  keep: (picture, label) =>
-    ask(`api/keep?label=${encodeURIComponent(label)}`, { method: 'POST', body: picture }),
+  keep: (picture, kind, label) =>
+    ask(`api/keep?as=${kind}&label=${encodeURIComponent(label)}`, {
+      method: 'POST',
+      body: picture,
+    }),
 };
 
 /** Files beside the page, which are there without `stepnet web` too. */
