@@ -43,6 +43,7 @@ def test_commands_and_their_options_exist(page):
         ("boards", "runtime.md"),
         ("share", "runtime.md"),
         ("sim", "runtime.md"),
+        ("web", "web.md"),
     ],
 )
 def test_every_option_is_on_some_page(command, page):

@@ -29,6 +29,7 @@ import pytest
 from PIL import Image
 
 from stepnet import cli
+from stepnet.data.sets import UNIPEN_FILE
 from stepnet.formats.qonnx_export import write_qonnx
 from stepnet.networks.shipped import load_network
 from stepnet.samples import sample_pictures
@@ -48,7 +49,7 @@ INSTALLING = ("pip install", "make ")
 LEFT_OUT = {"verify": "takes half an hour in all, and each of its levels has tests of its own"}
 """Commands by name, and why they do not run here."""
 
-SERVING = {"sim", "share"}
+SERVING = {"sim", "share", "web"}
 READY = "Ctrl-C ends it"
 
 pytestmark = [
@@ -170,6 +171,8 @@ def folder(tmp_path, monkeypatch, sample_data, made_once):
         shutil.copy(path, "handwriting")
     line = np.hstack([np.pad(np.asarray(picture), 40) for picture in pictures[:6:2]])
     Image.fromarray(255 - line).save("note.jpg")
+    Path("drawings").mkdir()
+    shutil.copy(sample_data / UNIPEN_FILE, "drawings/drawings-28x28-unipen.npz")
     for name in ("my.npz", "mine.npz"):
         load_network("digits").save(name)
     write_qonnx(load_network("digits"), "network.onnx")
@@ -209,7 +212,7 @@ def run(line):
             if name == "PYTHONPATH":
                 patch.syspath_prepend(value)
         assert words[0] == "stepnet", line
-        if words[1] in SERVING:
+        if words[1] in SERVING and "--export" not in words:
             with serving(shlex.join(words)):
                 return
         patch.setattr(sys, "argv", words)

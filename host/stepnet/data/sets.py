@@ -272,14 +272,14 @@ def load(source: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None
                 f"The data set unipen needs the file {UNIPEN_FILE} in the folder {str(folder)!r}; "
                 f"put it there, or name its folder with --data-dir or {DATA_DIR_VARIABLE}."
             )
-        return _split("unipen", _read_npz(path), UNIPEN_ATTRIBUTION)
+        return _split("unipen", read_dataset(path), UNIPEN_ATTRIBUTION)
     path = Path(source)
     if path.suffix != ".npz":
         raise DataError(
             f"There is no data set {str(source)!r}; "
             "choose mnist, unipen, or the path of a .npz file."
         )
-    return _split(path.stem, _read_npz(path))
+    return _split(path.stem, read_dataset(path))
 
 
 def parse_characters(text: str) -> str:
@@ -303,8 +303,8 @@ def _split(name: str, dataset: Dataset, attribution: str = "unknown") -> Split:
     return Split(name, train, test, attribution)
 
 
-def _read_npz(path: Path) -> Dataset:
-    """One .npz as `load` describes it."""
+def read_dataset(path: Path) -> Dataset:
+    """All samples of one .npz, which is as `load` describes it; DataError as there."""
     try:
         most_bytes = most_unpacked_bytes(path, MOST_PACKED_BYTES, MOST_PACKED_RATIO)
         columns = read_arrays(path, min(most_bytes, MOST_BYTES), COLUMNS)

@@ -140,6 +140,23 @@ def find_ink(grey: NDArray[np.float32], what: str = "picture") -> Ink:
     return Ink(grey, ink.paper, _without_specks(without_dots(without_frame(cleaned))), reduction)
 
 
+def drawn_ink(grey: NDArray[np.float32], what: str = "drawing") -> Ink:
+    """The ink of a drawing that a program made: black on white, and nothing else on the paper.
+
+    grey: (H, W) grey values of 0, full ink, to 255, paper.
+    what: how the drawing is called in errors.
+
+    Nothing is sought that only a photo or a scan has, so that no stroke is taken for a rule or a
+    frame. Pieces are specks as in `find_ink`.
+
+    Raises ImageError if the drawing is blank.
+    """
+    strength = np.float32(255) - grey
+    if strength.max() < MIN_CONTRAST:
+        raise ImageError(f"The {what} is blank; draw something.")
+    return Ink(grey, np.full_like(grey, 255), _without_specks(strength), 1)
+
+
 def _differences(grey: NDArray[np.float32], what: str) -> tuple[Ink, NDArray[np.float32]]:
     """Everything that differs from the paper, specks too, and by how much grey changes where the
     strength of the ink grows by one.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stepnet.networks.network import CharacterNetwork
 from stepnet.pictures.one_character import check_one_character
-from stepnet.pictures.paper import Ink, find_ink
+from stepnet.pictures.paper import Ink, drawn_ink, find_ink
 from stepnet.pictures.picture import Picture, grey_values
 from stepnet.pictures.placing import place_for
 from stepnet.pictures.segmentation import Glyph, Line, find_line
@@ -52,6 +52,19 @@ def prepare_character(
     grey, what = grey_values(picture, name)
     ink = find_ink(grey, what)
     check_one_character(ink.strength, what, network.alphabet)
+    return Prepared((place_for(network, ink.strength),), ink)
+
+
+def prepare_drawing(
+    picture: Picture, network: CharacterNetwork[Any], name: str | None = None
+) -> Prepared:
+    """A drawing of one character, black on white as a program makes it, as `network` gets it.
+
+    name: how the drawing is called in errors; the path if not given.
+
+    Raises ImageError if the drawing cannot be read or is blank.
+    """
+    ink = drawn_ink(*grey_values(picture, name))
     return Prepared((place_for(network, ink.strength),), ink)
 
 

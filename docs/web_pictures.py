@@ -1,0 +1,80 @@
+"""Takes the pictures of web.md: the page on a light and a dark screen, and on a telephone.
+
+    python docs/web_pictures.py
+
+Serves the page with the virtual board, draws a K in the system's Chromium, and packs what it shows
+into few colours.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+HERE = Path(__file__).parent
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+COLOURS = 64
+
+STROKES = (
+    ((0.3, 0.1), (0.31, 0.5), (0.29, 0.9)),
+    ((0.75, 0.12), (0.5, 0.4), (0.32, 0.55)),
+    ((0.42, 0.47), (0.6, 0.7), (0.78, 0.9)),
+)
+
+SCREENS = {
+    "web_light": {"color_scheme": "light", "viewport": {"width": 1120, "height": 1010}},
+    "web_dark": {"color_scheme": "dark", "viewport": {"width": 1120, "height": 1010}},
+    "web_phone": {"color_scheme": "dark", "viewport": {"width": 360, "height": 800}},
+}
+
+
+def draw(page: Any) -> None:
+    """Draw a K with the mouse and wait until the board has read it."""
+    box = page.locator("#pad").bounding_box()
+    for stroke in STROKES:
+        points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        for point in points[1:]:
+            page.mouse.move(*point, steps=8)
+        page.mouse.up()
+    page.locator("#by", has_text="the board").wait_for()
+    page.locator("#time", has_text="ms").wait_for()
+
+
+def main() -> None:
+    """Take them all."""
+    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    command = (sys.executable, "-m", "stepnet", "web", "--no-browser")
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,
+        sync_playwright() as playwright,
+    ):
+        assert server.stdout is not None
+        found = re.search(r"at (http\S+);", server.stdout.readline())
+        assert found is not None
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        for name, screen in SCREENS.items():
+            page = browser.new_page(**screen)
+            page.goto(found[1])
+            page.locator("#status", has_text="ready").wait_for()
+            draw(page)
+            page.mouse.move(0, 0)
+            taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            packed = taken.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            packed.save(HERE / f"{name}.png", optimize=True)
+            page.close()
+        browser.close()
+        server.terminate()
+
+
+if __name__ == "__main__":
+    main()
