@@ -1,4 +1,4 @@
-# The two commands of a fresh machine: `make demo` and `make test`. Each makes the virtual
+# The commands of a fresh machine: `make demo`, `make web` and `make test`. Each makes the virtual
 # environment it needs in .venv, and can be repeated; nothing outside this folder is installed.
 
 PYTHON ?= python3
@@ -8,11 +8,14 @@ BIN := $(VENV)/bin
 # One test at a time to whichever worker is free: some take a minute, most none.
 PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup
 
-.PHONY: demo test check quick verify lint bench clean
+.PHONY: demo web test check quick verify lint bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo.stamp  ## Shipped handwriting through the gateware on the virtual board.
 	$(BIN)/stepnet demo
+
+web: $(VENV)/web.stamp  ## A page to draw on, read by the virtual board.
+	$(BIN)/stepnet web
 
 test: lint  ## Everything: style, types, arrows, tests and benches.
 	$(PYTEST)
@@ -47,6 +50,10 @@ $(VENV)/python.stamp:
 
 $(VENV)/demo.stamp: $(VENV)/python.stamp pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[sim]"
+	@touch $@
+
+$(VENV)/web.stamp: $(VENV)/python.stamp pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[sim,web]"
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/python.stamp pyproject.toml

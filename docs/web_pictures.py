@@ -1,4 +1,5 @@
-"""Takes the pictures of web.md: the page on a light and a dark screen, and on a telephone.
+"""Takes the pictures of web.md: the page on a light and a dark screen, and on a telephone; and that
+of the README, in which a character is drawn and its bits appear.
 
     python docs/web_pictures.py
 
@@ -13,6 +14,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +38,48 @@ SCREENS = {
     "web_phone": {"color_scheme": "dark", "viewport": {"width": 360, "height": 800}},
 }
 
+ANIMATED = {"color_scheme": "light", "viewport": {"width": 1120, "height": 1010}}
+ANIMATION_SIZE = 800, 721
+STEPS = 4
+"""Pictures of each piece of a stroke."""
+FRAME_MS, LAST_FRAME_MS = 110, 3000
 
-def draw(page: Any) -> None:
-    """Draw a K with the mouse and wait until the board has read it."""
+
+def draw(page: Any, seen: Callable[[], None] = lambda: None) -> None:
+    """Draw a K with the mouse and wait until the board has read it.
+
+    seen: is called after each movement of the pen, and when the board has read.
+    """
     box = page.locator("#pad").bounding_box()
     for stroke in STROKES:
         points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
         page.mouse.move(*points[0])
         page.mouse.down()
-        for point in points[1:]:
-            page.mouse.move(*point, steps=8)
+        for (x, y), (to_x, to_y) in pairwise(points):
+            for step in range(1, STEPS + 1):
+                part = step / STEPS
+                page.mouse.move(x + part * (to_x - x), y + part * (to_y - y), steps=2)
+                seen()
         page.mouse.up()
     page.locator("#by", has_text="the board").wait_for()
     page.locator("#time", has_text="ms").wait_for()
+    seen()
+
+
+def animate(page: Any, path: Path) -> None:
+    """Draw a K and write each state of the page on the way, as a picture that moves."""
+    frames: list[Image.Image] = []
+
+    def seen() -> None:
+        shown = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        frames.append(shown.resize(ANIMATION_SIZE, Image.Resampling.LANCZOS))
+
+    seen()
+    draw(page, seen)
+    palette = frames[-1].quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    first, *others = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    durations = [FRAME_MS] * len(others) + [LAST_FRAME_MS]
+    first.save(path, save_all=True, append_images=others, duration=durations, loop=0, optimize=True)
 
 
 def main() -> None:
@@ -72,6 +104,10 @@ def main() -> None:
             packed = taken.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
             packed.save(HERE / f"{name}.png", optimize=True)
             page.close()
+        page = browser.new_page(**ANIMATED)
+        page.goto(found[1])
+        page.locator("#status", has_text="ready").wait_for()
+        animate(page, HERE / "drawing.gif")
         browser.close()
         server.terminate()
 
