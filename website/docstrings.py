@@ -17,8 +17,8 @@ import griffe
 
 log = logging.getLogger("mkdocs.hooks.docstrings")
 
-NEED_NONE = {"elaborate"}
-"""Methods whose meaning Amaranth gives: the class says what it makes."""
+NEED_NONE = {"create", "elaborate"}
+"""Methods whose meaning Amaranth gives: what they make is what their class is."""
 NOT_SHOWN = {"cli", "benches"}
 """Folders that no page of the API shows."""
 
@@ -64,7 +64,7 @@ def with_lists(text: str, names: set[str]) -> str:
     in_list = False
     for line in text.splitlines():
         if (found := re.match(r"(\w+): (.*)", line)) and found[1] in names:
-            if lines and not in_list:
+            if lines and lines[-1] and not in_list:
                 lines.append("")
             lines.append(f"- `{found[1]}`: {found[2]}")
             in_list = True

@@ -17,6 +17,7 @@ import re
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
+
 from sources import DOCS, PAGES_ELSEWHERE, REPOSITORY, api_pages, module_of, repository_url
 
 log = logging.getLogger("mkdocs.hooks.links")

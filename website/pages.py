@@ -5,17 +5,23 @@ A hook of MkDocs.
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+
 from sources import PACKAGES, PAGES_ELSEWHERE, REPOSITORY, api_pages
 
 
 def on_config(config: MkDocsConfig) -> None:
     """Put the pages of the API into the navigation, a section for each package."""
     sections = [
-        {package: [{_room(page): f"api/{page}.md"} for page in api_pages() if _is_of(page, package)]}
+        {
+            package: [
+                {_room(page): f"api/{page}.md"} for page in api_pages() if _is_of(page, package)
+            ]
+        }
         for package in PACKAGES
     ]
     assert config.nav is not None
@@ -60,4 +66,6 @@ def _commands() -> str:
 
     app = get_command(make_app())
     text = get_docs_for_click(obj=app, ctx=typer.Context(app, info_name="stepnet"), name="stepnet")
+    # The list of all commands has half of a sentence for each; the page's contents do that better.
+    text = re.sub(r"\*\*Commands\*\*:.*?(?=^## )", "", text, count=1, flags=re.M | re.S)
     return text.replace("# `stepnet`", f"# Commands of Stepnet {version('stepnet')}", 1)
