@@ -15,6 +15,7 @@ PAGES_ELSEWHERE = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "reporting.md",
     "bitstreams/README.md": "bitstreams.md",
 }
 """Pages that lie outside of docs/, by their path in the repository, and as which page of the site
