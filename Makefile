@@ -35,7 +35,7 @@ lint: $(VENV)/test.stamp
 bench: $(VENV)/bench.stamp  ## The figures of docs/benchmarks.md.
 	$(BIN)/python benchmarks/run_all.py
 
-docs: $(VENV)/test.stamp  ## The documentation as a site, in build/site; any warning is an error.
+docs: $(VENV)/docs.stamp  ## The documentation as a site, in build/site; any warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file website/mkdocs.yml
 
 # Everything in build/release, caches too, so that nothing of this machine helps.
@@ -65,6 +65,10 @@ $(VENV)/demo.stamp: $(VENV)/python.stamp pyproject.toml
 
 $(VENV)/test.stamp: $(VENV)/python.stamp pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@
+
+$(VENV)/docs.stamp: $(VENV)/python.stamp pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[docs]"
 	@touch $@
 
 $(VENV)/release.stamp: $(VENV)/python.stamp pyproject.toml
