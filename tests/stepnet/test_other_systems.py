@@ -1,4 +1,4 @@
-"""What only Unix has is asked for when it is used, so that every module can be imported elsewhere."""
+"""What only Unix has is asked for when it is used: every module can be imported elsewhere."""
 
 import subprocess
 import sys
