@@ -26,7 +26,7 @@ FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
 MARKED_FENCE = re.compile(r"^```(?P<language>\w+) (?P<mark>[a-z-]+)$", re.M)
 """The first line of a block with a mark, such as needs-board."""
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^][]|\[[^][]*\])*)\]\((?P<target>[^)\s]+)\)")
-SOURCE_ATTRIBUTE = re.compile(r'(?P<before>\b(?:src|srcset|href)=")(?P<target>[^"#]+)')
+SOURCE_ATTRIBUTE = re.compile(r'(?P<before>\b(?:src|srcset|href)=")(?P<target>[^"#\s]+)')
 
 _SOURCES = {page: source for source, page in PAGES_ELSEWHERE.items()}
 

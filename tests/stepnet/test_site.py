@@ -80,6 +80,7 @@ def shown(monkeypatch):
         ("[a](../README.md#try-it)", "pictures.md", "[a](index.md#try-it)"),
         ("![a](docs/path.svg)", "index.md", "![a](path.svg)"),
         ('<img src="docs/path.svg">', "index.md", '<img src="path.svg">'),
+        ('<source srcset="docs/path.svg 2x">', "index.md", '<source srcset="path.svg 2x">'),
         ("[![a](docs/path.svg)](docs/link.md)", "index.md", "[![a](path.svg)](link.md)"),
         (
             "[a](../host/stepnet/data/sets.py) [b](../hdl/stepnet_hdl)",
