@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # One test at a time to whichever worker is free: some take a minute, most none.
 PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup
 
-.PHONY: demo web test check quick verify lint bench clean
+.PHONY: demo web test check quick verify lint bench docs release-check clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo.stamp  ## Shipped handwriting through the gateware on the virtual board.
@@ -38,6 +38,20 @@ lint: $(VENV)/test.stamp
 bench: $(VENV)/bench.stamp  ## The figures of docs/benchmarks.md.
 	$(BIN)/python benchmarks/run_all.py
 
+docs: $(VENV)/docs.stamp  ## The documentation as a site, in build/site; any warning is an error.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file website/mkdocs.yml
+
+# Everything in build/release, caches too, so that nothing of this machine helps.
+RELEASE := build/release
+release-check: $(VENV)/release.stamp  ## A release that is built, checked, installed elsewhere and tried.
+	rm -rf $(RELEASE)
+	$(VENV)/release/bin/python -m build --outdir $(RELEASE)
+	$(VENV)/release/bin/twine check --strict $(RELEASE)/stepnet-*
+	$(VENV)/release/bin/cffconvert --validate --infile CITATION.cff
+	$(PYTHON) -m venv $(RELEASE)/empty
+	$(RELEASE)/empty/bin/pip install --quiet --disable-pip-version-check "$$(echo $(RELEASE)/*.whl)[sim,web]"
+	cd $(RELEASE) && XDG_CACHE_HOME=$$PWD/cache empty/bin/stepnet demo && empty/bin/stepnet boards && empty/bin/stepnet web --export web
+
 clean:
 	rm -rf $(VENV) build dist
 
@@ -58,6 +72,15 @@ $(VENV)/web.stamp: $(VENV)/python.stamp pyproject.toml
 
 $(VENV)/test.stamp: $(VENV)/python.stamp pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@
+
+$(VENV)/docs.stamp: $(VENV)/python.stamp pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	@touch $@
+
+$(VENV)/release.stamp: $(VENV)/python.stamp pyproject.toml
+	$(PYTHON) -m venv $(VENV)/release
+	$(VENV)/release/bin/pip install --quiet --disable-pip-version-check ".[release]"
 	@touch $@
 
 $(VENV)/bench.stamp: $(VENV)/python.stamp pyproject.toml

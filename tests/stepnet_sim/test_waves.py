@@ -12,7 +12,7 @@ from stepnet import Readout, cli
 from stepnet.cores.engine.cycles import cycles_after, cycles_per_image
 from stepnet.cores.engine.memory_image import words_per_row
 from stepnet.cores.engine.shape import EngineShape
-from stepnet.errors import NetworkError, PictureError
+from stepnet.errors import MissingToolError, NetworkError, PictureError
 from stepnet.networks import reference
 from stepnet.networks.random_networks import random_images, random_network
 from stepnet.samples import sample_pictures
@@ -173,6 +173,18 @@ def test_a_waveform_that_cannot_be_written_leaves_nothing(recorded, tmp_path):
     assert str(error.value) == (
         f"The waveform cannot be written to '{path}' (No such file or directory); "
         "name a file in a folder that exists and is writable."
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_the_library_of_traces_its_package_is_named(recorded, monkeypatch, tmp_path):
+    *_, waves, _ = recorded
+    monkeypatch.setitem(sys.modules, "pylibfst", None)
+    with pytest.raises(MissingToolError) as error:
+        waves.write(tmp_path / "out.fst")
+    assert str(error.value) == (
+        "Traces are written with the package pylibfst, which is missing; install it with: "
+        "pip install pylibfst (on Windows that needs a C compiler)."
     )
     assert not list(tmp_path.iterdir())
 

@@ -1,7 +1,9 @@
 """A board that infers, real or virtual, behind one `infer()`: what most programs use.
 
-with open_board("/dev/ttyUSB1") as board:
-    reading = board.infer(image)
+    with open_board("/dev/ttyUSB1") as board:
+        reading = board.infer(image)
+
+Behind the port there may as well be the virtual board, or a board that another machine shares.
 """
 
 from __future__ import annotations

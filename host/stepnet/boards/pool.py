@@ -1,8 +1,10 @@
 """Several boards as one: a stream of images spread over all of them, its readings in order.
 
-with open_pool(["/dev/ttyUSB1", "socket://lab:4000", "sim"]) as pool:
-    for reading in pool.infer_many(images):
-        ...
+    with open_pool(["/dev/ttyUSB1", "socket://lab:4000", "sim"]) as pool:
+        for reading in pool.infer_many(images):
+            ...
+
+The stream goes on when one of the boards dies.
 """
 
 from __future__ import annotations

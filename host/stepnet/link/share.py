@@ -1,7 +1,7 @@
 """A board offered over TCP, to one client at a time.
 
-with listen("127.0.0.1:4000") as listener:
-    Share(lambda: SerialLink("/dev/ttyUSB1"), listener).serve()
+    with listen("127.0.0.1:4000") as listener:
+        Share(lambda: SerialLink("/dev/ttyUSB1"), listener).serve()
 
 A client connects and speaks to the board as if it sat at the serial port; `socket://host:port`
 opens it. While it is there, any other client is turned away with a notice that says why. If the

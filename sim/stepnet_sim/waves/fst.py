@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stepnet.errors import MissingToolError
 from stepnet_sim.waves.recording import Recording, Variable
 
 TIMESCALE_EXPONENT = -15
@@ -38,8 +39,16 @@ def write_fst(path: Path, recording: Recording, tracks: Iterable[Track]) -> None
     """Write `tracks`, and below `chip` all signals of the recording.
 
     The library writes to two files beside each other, and reports no failure.
+
+    Raises MissingToolError if it is not installed.
     """
-    import pylibfst
+    try:
+        import pylibfst
+    except ModuleNotFoundError as error:
+        raise MissingToolError(
+            "Traces are written with the package pylibfst, which is missing; install it with: "
+            "pip install pylibfst (on Windows that needs a C compiler)."
+        ) from error
 
     lib, ffi = pylibfst.lib, pylibfst.ffi
     writer = lib.fstWriterCreate(str(path).encode(), 1)
