@@ -23,11 +23,11 @@ class _Cycler(wiring.Component):
     """A memory that is read word by word, and from the start again after the last one."""
 
     advance: Signal
-    """1 bit, in: the next word is wanted."""
+    """1 bit, in: goes to the next word."""
     restart: Signal
-    """1 bit, in: the first word is wanted."""
+    """1 bit, in: goes to the first word."""
     word: Signal
-    """`width` bits, out: the word that was wanted a cycle before."""
+    """`width` bits, out: the word that it was at in the cycle before."""
 
     def __init__(self, words: list[int], width: int) -> None:
         self._words = words
@@ -42,18 +42,11 @@ class _Cycler(wiring.Component):
         )
         port = store.read_port(domain="sync")
         address = Signal(range(depth))
-        following = Signal(range(depth))
-        m.d.comb += [
-            following.eq(address),
-            port.addr.eq(following),
-            port.en.eq(1),
-            self.word.eq(port.data),
-        ]
+        m.d.comb += [port.addr.eq(address), port.en.eq(1), self.word.eq(port.data)]
         with m.If(self.advance):
-            m.d.comb += following.eq(Mux(address == depth - 1, 0, address + 1))
+            m.d.sync += address.eq(Mux(address == depth - 1, 0, address + 1))
         with m.If(self.restart):
-            m.d.comb += following.eq(0)
-        m.d.sync += address.eq(following)
+            m.d.sync += address.eq(0)
         return m
 
 
@@ -92,26 +85,32 @@ class PipelineBench(InferenceCore):
         asked = Signal(8 * BENCH_COUNT_BYTES)  # how many images are to be run
         busy = Signal()  # a number has come, and its reading has not gone
         complete = Signal()  # the number is whole
-        entering = Signal(COUNT_BITS)  # how many images are still to enter
-        leaving = Signal(COUNT_BITS)  # how many characters are still to come
         running = Signal()
+        enters = Signal()  # the memory is read for the image that comes to the pipeline next
+        entering = Signal(COUNT_BITS)  # how many images are to enter after that
+        unfinished = Signal()  # characters are still to come
+        leaving = Signal(COUNT_BITS)  # how many
         computed = Signal()
         cycles, right = Signal(COUNT_BITS), Signal(COUNT_BITS)
-        enters, leaves, is_right = Signal(), Signal(), Signal()
+        # What follows in later cycles: pixels are there, a character is compared, it is counted.
+        has_pixels, counts_cycles, is_compared, is_counted, is_right = (
+            Signal(name=name)
+            for name in ("has_pixels", "counts_cycles", "is_compared", "is_counted", "is_right")
+        )
+        character = Signal(CODE_BITS)
         taken = self.pixels.valid & self.pixels.ready
         starts = complete & ~self.tentative
+        leaves = tables.character_valid & running
 
         m.d.comb += [
             self.image_bytes.eq(BENCH_COUNT_BYTES),
             self.pixels.ready.eq(~busy),
             self.last_pixels.eq(place == BENCH_COUNT_BYTES - 1),
-            enters.eq(running & (entering != 0)),
             images.restart.eq(starts),
             images.advance.eq(enters),
             *(tables.pixels[pixel].eq(images.word[at]) for at, pixel in enumerate(used)),
-            tables.valid.eq(enters),
+            tables.valid.eq(has_pixels),
             tables.cancel.eq(self.cancel),
-            leaves.eq(tables.character_valid & running),
             codes.restart.eq(starts),
             codes.advance.eq(leaves),
             self.character.eq(tables.character),
@@ -124,30 +123,38 @@ class PipelineBench(InferenceCore):
             m.d.sync += [asked.eq(Cat(asked[8:], self.pixels.p)), place.eq(place + 1)]
             with m.If(self.last_pixels):
                 m.d.sync += [busy.eq(1), complete.eq(1), place.eq(0)]
+        with m.If(enters):
+            m.d.sync += [entering.eq(entering - 1), enters.eq(entering != 0)]
+        with m.If(leaves):
+            m.d.sync += [leaving.eq(leaving - 1), unfinished.eq(leaving != 1)]
+        m.d.sync += [
+            has_pixels.eq(enters),
+            counts_cycles.eq(running),
+            cycles.eq(cycles + (counts_cycles & unfinished)),
+            is_compared.eq(leaves),
+            character.eq(tables.character),
+            is_counted.eq(is_compared),
+            is_right.eq(is_compared & (character == codes.word)),
+            right.eq(right + is_right),
+        ]
+        with m.If(running & ~(unfinished | is_compared | is_counted)):
+            m.d.sync += [running.eq(0), computed.eq(1)]
         with m.If(starts):
             m.d.sync += [
                 complete.eq(0),
                 running.eq(1),
-                entering.eq(asked),
+                enters.eq(asked != 0),
+                entering.eq(asked - 1),
+                unfinished.eq(asked != 0),
                 leaving.eq(asked),
                 cycles.eq(0),
                 right.eq(0),
             ]
-        # The comparison has a cycle of its own, and the sum the next one.
-        m.d.sync += is_right.eq(leaves & (tables.character == codes.word))
-        with m.If(running):
-            m.d.sync += [
-                entering.eq(entering - enters),
-                leaving.eq(leaving - leaves),
-                right.eq(right + is_right),
-                cycles.eq(cycles + (leaving != 0)),
-            ]
-            with m.If((leaving == 0) & ~is_right):
-                m.d.sync += [running.eq(0), computed.eq(1)]
         # A reading that is offered stays, whatever is cancelled.
         with m.If(Mux(computed, self.readings.ready, self.cancel)):
-            stopped = (busy, complete, running, computed, is_right, place)
-            m.d.sync += [signal.eq(Const(0)) for signal in stopped]
+            stopped = (busy, complete, running, computed, place)
+            under_way = (enters, unfinished, has_pixels, counts_cycles, is_compared, is_counted)
+            m.d.sync += [signal.eq(Const(0)) for signal in (*stopped, *under_way, is_right)]
         return m
 
     def _kept(self, used: list[int]) -> list[list[bool]]:
