@@ -56,7 +56,9 @@ def test_the_codes_of_these_tests_differ():
     assert len(set(CODES)) > 10
 
 
-@pytest.mark.parametrize("channel", ["socket", "pty"])
+@pytest.mark.parametrize(
+    "channel", ["socket", "pty", pytest.param("rfc2217", marks=pytest.mark.slow)]
+)
 @pytest.mark.usefixtures("patient")
 def test_a_board_reads_what_numpy_reads(channel):
     board_peer = Peer()
@@ -70,6 +72,14 @@ def test_a_board_reads_what_numpy_reads(channel):
         Request.IDENTIFY,
         *[Request.INFER] * (2 * len(IMAGES)),
     ]
+
+
+@pytest.mark.slow
+def test_a_server_of_rfc_2217_that_hangs_up_is_connected_again():
+    board_peer = peer.LeavingOnce(3)
+    with serving(board_peer, "rfc2217") as where, open_board(where, NETWORK) as board:
+        assert codes(board.infer_many(IMAGES)) == CODES
+        assert board.statistics.reconnects == 1
 
 
 def test_identity_and_reading():
