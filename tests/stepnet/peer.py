@@ -102,6 +102,13 @@ class Silent(Peer):
         return b""
 
 
+class Echo(Peer):
+    """Gives back what it is sent, as a port does whose TX and RX are joined."""
+
+    def receive(self, data):
+        return data
+
+
 class Nonsense(Peer):
     """Answers with noise, as a port at the wrong baud rate does."""
 

@@ -5,6 +5,7 @@ import re
 import time
 import tracemalloc
 from itertools import count, islice, repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -587,6 +588,31 @@ def test_a_board_at_rest_is_not_busy():
 
 
 # Answers that are lost, late, or none
+
+
+@pytest.mark.parametrize("channel", ["socket", "pty"])
+def test_a_port_that_gives_back_what_it_is_sent(channel):
+    with serving(peer.Echo(), channel) as where, pytest.raises(LinkError) as caught:
+        open_board(where, NETWORK, timeout_s=QUICK_S)
+    assert str(caught.value) == (
+        f"The port {where!r} gives back what it is sent: its TX and RX are joined, or a login "
+        "prompt answers there; check the wires and that this is the board's port."
+    )
+
+
+def test_one_path_where_a_list_is_wanted():
+    with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
+        for images, told in (
+            ("path.png", "'path.png'"),
+            (Path("path.png"), "'path.png'"),
+            (b"\x89PNG", "What is given as bytes"),
+        ):
+            with pytest.raises(ImageError) as caught:
+                board.infer_many(images)
+            assert str(caught.value) == (
+                f"{told} is one image, but a list of images is wanted; put it into a list, or "
+                "read it with `infer`."
+            )
 
 
 def silence(where, seconds):
