@@ -251,7 +251,9 @@ def _why_not_built(output: str, log: Path) -> str:
 
 def _first_error(output: str) -> str:
     """The first line that tells of an error, without the place in a file that nobody keeps."""
-    found = re.search(r"^.*?\berror\b:? *(\S.*)$", output, re.IGNORECASE | re.MULTILINE)
+    found = re.search(
+        r"^.*?\berror\b:? *(?!\d+$|make\b)(\S.*)$", output, re.IGNORECASE | re.MULTILINE
+    )
     return (
         printable(found[1].strip().rstrip("."), MOST_ERROR_CHARACTERS)
         if found
