@@ -25,7 +25,7 @@ def source_digest(*modules: str) -> str:
     """
     digest = hashlib.sha256()
     for name, path in sorted(source_files(*modules).items()):
-        digest.update(f"{name}\0{ast.dump(ast.parse(path.read_text()))}\0".encode())
+        digest.update(f"{name}\0{ast.dump(ast.parse(path.read_text(encoding='utf-8')))}\0".encode())
     return digest.hexdigest()
 
 
@@ -47,7 +47,7 @@ def source_files(*modules: str) -> dict[str, Path]:
         found[name] = path
         # Python runs the packages around a module before the module itself.
         waiting.extend(_enclosing_packages(name))
-        waiting.extend(_imported_names(ast.parse(path.read_text())))
+        waiting.extend(_imported_names(ast.parse(path.read_bytes())))
     return found
 
 

@@ -12,6 +12,9 @@ import socket
 import threading
 import tty
 from contextlib import contextmanager, suppress
+from types import SimpleNamespace
+
+import serial.rfc2217
 
 import engine_memory
 from stepnet.boards.model import BoardModel, CoreReading, EngineModel
@@ -97,6 +100,13 @@ class Silent(Peer):
     def receive(self, data):
         self.heard += data
         return b""
+
+
+class Echo(Peer):
+    """Gives back what it is sent, as a port does whose TX and RX are joined."""
+
+    def receive(self, data):
+        return data
 
 
 class Nonsense(Peer):
@@ -332,7 +342,7 @@ class Patient(Peer):
 
 @contextmanager
 def serving(peer, channel="socket"):
-    """Run `peer` behind a channel, "socket" or "pty"; gives the port to open."""
+    """Run `peer` behind a channel of `CHANNELS`; gives the port to open."""
     stopping, stop = socket.socketpair()
     with CHANNELS[channel](stopping) as (where, connections):
         thread = threading.Thread(target=_serve, args=(peer, connections, stopping))
@@ -366,7 +376,56 @@ def _pty_channel(stopping):
     os.close(slave)
 
 
-CHANNELS = {"socket": _socket_channel, "pty": _pty_channel}
+@contextmanager
+def _rfc2217_channel(stopping):
+    """A server that speaks RFC 2217, as ser2net does, and forwards to a serial port's other end."""
+    threads = []
+
+    def connections():
+        while stopping not in select.select([server, stopping], [], [])[0]:
+            client = server.accept()[0]
+            port, ours = socket.socketpair()
+            threads.append(threading.Thread(target=_forward, args=(client, port)))
+            threads[-1].start()
+            yield ours.detach()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"rfc2217://127.0.0.1:{server.getsockname()[1]}", connections()
+    for thread in threads:
+        thread.join()
+
+
+def _forward(client, port):
+    """Until the client hangs up: its bytes to the port and back, with pyserial's end of Telnet."""
+    manager = serial.rfc2217.PortManager(_Settings(), SimpleNamespace(write=client.sendall))
+    with client, port, suppress(OSError):
+        while True:
+            ready = select.select([client, port], [], [])[0]
+            if client in ready:
+                if not (received := client.recv(4096)):
+                    return
+                port.sendall(b"".join(manager.filter(received)))
+            if port in ready:
+                if not (received := port.recv(4096)):
+                    return
+                client.sendall(b"".join(manager.escape(received)))
+
+
+class _Settings(SimpleNamespace):
+    """A serial port as a server of RFC 2217 sees it: settings that the client makes."""
+
+    def __init__(self):
+        lines = dict.fromkeys(("cts", "dsr", "ri", "cd"), False)
+        super().__init__(baudrate=9600, bytesize=8, parity="N", stopbits=1, **lines)
+
+    def reset_input_buffer(self):
+        pass
+
+    def reset_output_buffer(self):
+        pass
+
+
+CHANNELS = {"socket": _socket_channel, "pty": _pty_channel, "rfc2217": _rfc2217_channel}
 
 
 def _serve(peer, connections, stopping):

@@ -1,5 +1,6 @@
 """Which source decides what a cached library does: all that is read, and nothing else."""
 
+import os
 import subprocess
 import sys
 
@@ -84,3 +85,19 @@ def test_a_module_that_does_not_exist_is_refused():
     assert str(caught.value) == (
         "There is no module 'stepnet_sim.nowhere' in stepnet, stepnet_hdl, stepnet_sim."
     )
+
+
+@pytest.mark.slow
+def test_no_locale_decides_the_digest():
+    """A module with letters beyond ASCII is read where the system knows ASCII alone."""
+    module = "stepnet.learning.surrogates"
+    script = f"from stepnet_sim.sources import source_digest; print(source_digest({module!r}))"
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **ascii_alone},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == source_digest(module)

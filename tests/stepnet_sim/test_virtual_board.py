@@ -281,8 +281,8 @@ def test_failed_build_says_where_the_log_is_and_leaves_nothing_half_done(
     assert messages == ["Building the virtual board (once; half a minute to two minutes)"]
     (log,) = empty_cache.rglob("*.log")
     assert str(error.value) == (
-        f"Verilator could not build the virtual board; {str(log)!r} says why, most often a C++ "
-        "compiler that is too old or out of memory."
+        f"The virtual board could not be built (no reason was told); the machine is out of "
+        f"memory, so close other programs; {str(log)!r} has all that was said."
     )
     assert "out of memory" in log.read_text()
     assert [path for path in empty_cache.rglob("*") if path.is_dir()] == [

@@ -44,7 +44,7 @@ class PlacedCell:
 
 def read_placement(netlist: Path) -> list[PlacedCell]:
     """Every placed cell of a netlist that nextpnr wrote."""
-    modules = json.loads(netlist.read_text())["modules"]
+    modules = json.loads(netlist.read_text(encoding="utf-8"))["modules"]
     (top,) = (module for module in modules.values() if "top" in module["attributes"])
     placed: list[PlacedCell] = []
     for name, cell in top["cells"].items():

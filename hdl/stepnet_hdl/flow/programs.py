@@ -62,7 +62,7 @@ def run_program(
             stdin=guarded,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             errors="replace",
         )
     except BaseException:

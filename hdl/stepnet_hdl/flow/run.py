@@ -187,7 +187,7 @@ def _place_and_route(plan: Plan, tools: Mapping[str, Tool], folder: Path, seed: 
     if "--write" not in command:
         command += ["--write", PLACED_NETLIST]
     _run(command, tools, own_folder)
-    report = json.loads((own_folder / TOOL_REPORT).read_text())
+    report = json.loads((own_folder / TOOL_REPORT).read_text(encoding="utf-8"))
     return Placed(seed, own_folder, report, slowest_clock(report))
 
 

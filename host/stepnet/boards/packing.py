@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from stepnet.errors import ImageError
 from stepnet.link.messages import pack_pixels
 from stepnet.networks import reference
 from stepnet.networks.network import CharacterNetwork
@@ -33,7 +34,16 @@ class Told:
 
 
 def told(images: Iterable[ImageLike], placed: bool | None) -> Iterable[ImageLike | Told]:
-    """The images, each with what is said of all of them; as they are if nothing is said."""
+    """The images, each with what is said of all of them; as they are if nothing is said.
+
+    Raises ImageError if `images` is the path of a single one.
+    """
+    if isinstance(images, str | bytes | os.PathLike):
+        given = "What is given as bytes" if isinstance(images, bytes) else repr(os.fspath(images))
+        raise ImageError(
+            f"{given} is one image, but a list of images is wanted; put it into a list, or read "
+            "it with `infer`."
+        )
     # Not a generator: what `images` raises may be no end.
     return images if placed is None else map(partial(Told, placed=placed), images)
 

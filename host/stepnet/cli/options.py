@@ -58,7 +58,10 @@ UartOption = Annotated[
     bool, typer.Option("--uart", help="Drive the virtual board at its serial pins.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-DATA_HELP = "mnist, unipen, or a .npz file with images and labels."
+DATA_HELP = (
+    "mnist, unipen, or a .npz file with images and labels; docs/training.md tells how to see "
+    "whether its images are upright."
+)
 DataOption = Annotated[str, typer.Option("--data", help=DATA_HELP)]
 DataDirOption = Annotated[
     Path | None,

@@ -124,6 +124,12 @@ class Dataset:
                 "give uint8 grey values of shape (N, height, width), none of them 0."
             )
         labels = self.labels
+        if labels.ndim == 1 and len(labels) == self.images.shape[-1] != len(self.images):
+            raise DataError(
+                f"The images have shape {self.images.shape} for {len(labels)} labels: their axes "
+                "are in another order; give np.moveaxis(images, -1, 0), which is (N, height, "
+                "width)."
+            )
         if labels.dtype.kind not in "iu" or labels.shape != self.images.shape[:1]:
             raise DataError(
                 f"The labels are {labels.dtype} of shape {labels.shape}; give "

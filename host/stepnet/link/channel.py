@@ -9,11 +9,15 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 import serial
+import serial.rfc2217
 
 from stepnet.link.ready import Readiness
 
 READ_BYTES = 65536
 """The most bytes that come out of one read."""
+
+POLL_S = 0.001
+"""How often a port over RFC 2217 is asked whether bytes came; the network takes longer."""
 
 
 class Channel(Protocol):
@@ -42,6 +46,8 @@ def channel_of(port: Any) -> Channel:
     # Other ports do something to the bytes on their way, and Windows reads none like a file.
     if os.name == "posix" and type(port) is serial.Serial:
         return _TerminalChannel(port)
+    if isinstance(port, serial.rfc2217.Serial):
+        return _Rfc2217Channel(port)
     return _PortChannel(port)
 
 
@@ -124,14 +130,52 @@ class _PortChannel:
         return first + self._port.read(READ_BYTES - 1)
 
     def write(self, data: bytes, stuck_s: float, whole_s: float) -> bool:
-        # pyserial counts from the beginning.
-        # To set it configures the port again; a port over RFC 2217 has none and refuses it.
-        if self._port.write_timeout not in (None, stuck_s):
+        # pyserial counts from the beginning. To set it configures the port again.
+        if self._port.write_timeout != stuck_s:
             self._port.write_timeout = stuck_s
         try:
             self._port.write(data)
         except serial.SerialTimeoutException:
             return False
+        return True
+
+    def discard(self) -> None:
+        self._port.reset_output_buffer()
+
+    def close(self) -> None:
+        self._port.close()
+
+
+class _Rfc2217Channel:
+    """A port behind a server that speaks RFC 2217.
+
+    Each change of a timeout would have pyserial negotiate the whole port anew with the server, for
+    tenths of a second, and at a timeout of 0 it hands out one byte at a time. So the port keeps
+    having no timeout, and is only asked for what has arrived.
+    """
+
+    def __init__(self, port: Any) -> None:
+        self._port = port
+        self._ended = False
+
+    def read(self, timeout_s: float) -> bytes:
+        deadline_s = time.monotonic() + timeout_s
+        while not self._ended:
+            if there := self._port.in_waiting:
+                received: bytes = self._port.read(there)
+                # The end of the connection counts as one of the bytes that are there.
+                self._ended = len(received) < there
+                if received:
+                    return received
+            elif time.monotonic() >= deadline_s:
+                return b""
+            else:
+                time.sleep(POLL_S)
+        raise ConnectionError("the other end is gone")
+
+    def write(self, data: bytes, stuck_s: float, whole_s: float) -> bool:
+        # The socket below has a timeout of pyserial's own, which breaks the port.
+        self._port.write(data)
         return True
 
     def discard(self) -> None:

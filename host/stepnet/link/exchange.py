@@ -158,6 +158,7 @@ class Exchange:
         self._round_trip = RoundTrip()
         self._heard_bytes = 0
         self._understood = False
+        self._echoed = False
 
     @property
     def busy(self) -> bool:
@@ -190,6 +191,7 @@ class Exchange:
         self._frames = FrameReader()
         self._heard_bytes = 0
         self._understood = False
+        self._echoed = False
         while self._in_flight:
             self._lose(self._in_flight.popleft())
         self._in_flight_bytes = 0
@@ -388,6 +390,7 @@ class Exchange:
                 if kind == _READING and message.wanted:
                     self.tally.answered(now_s - message.sent_at_s)
             elif payload[0] != _REFUSAL or len(payload) != protocol.REFUSAL.size:
+                self._echoed |= payload[0] == message.request
                 continue
             else:
                 self._count_refusal(message)
@@ -423,6 +426,12 @@ class Exchange:
         self.in_doubt = True
 
     def _silence(self, waited_s: float) -> LinkError:
+        if self._echoed:
+            return LinkError(
+                f"The port {self._where!r} gives back what it is sent: its TX and RX are joined, "
+                "or a login prompt answers there; check the wires and that this is the board's "
+                "port."
+            )
         if self._heard_bytes and not self._understood:
             return LinkError(
                 f"What answers at {self._where!r} does not speak Stepnet's protocol "

@@ -214,10 +214,11 @@ def _channel_to(where: str, baud: int, timeout_s: float) -> Channel:
     """Open a share's socket, or else a port in the way of pyserial."""
     if where.startswith(SCHEME):
         return SocketChannel(connect(where, timeout_s))
-    try:
-        port = serial.serial_for_url(where, baudrate=baud, exclusive=True, write_timeout=timeout_s)
-    except NotImplementedError:  # pyserial's RFC 2217 knows no such timeout
-        port = serial.serial_for_url(where, baudrate=baud, exclusive=True)
+    # pyserial's RFC 2217 knows no such timeout, and would connect before it says so.
+    write_timeout_s = None if where.lower().startswith("rfc2217://") else timeout_s
+    port = serial.serial_for_url(
+        where, baudrate=baud, exclusive=True, write_timeout=write_timeout_s
+    )
     _hand_over_at_once(port)
     return channel_of(port)
 

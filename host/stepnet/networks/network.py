@@ -31,6 +31,11 @@ from stepnet.networks.network_file import (
     read_content,
 )
 from stepnet.networks.readout import MAX_WEIGHT_BITS, Readout
+from stepnet.networks.real_numbers import (
+    check_signs,
+    check_thresholds_whole,
+    check_weights_whole,
+)
 from stepnet.networks.shipped_files import network_file
 from stepnet.printable import printable
 
@@ -82,15 +87,13 @@ class Layer:
             raise NetworkError(
                 f"A layer has weights of {self.weight_bits!r} bits; choose 1 to {MAX_WEIGHT_BITS}."
             )
+        check_weights_whole(np.asarray(self.weights), self.weight_bits)
         weights = whole_numbers(self.weights, np.int8, "weights")
+        check_thresholds_whole(np.asarray(self.thresholds))
         thresholds = whole_numbers(self.thresholds, np.int32, "thresholds")
         check_shapes(weights, thresholds, "thresholds", "one threshold")
         if self.weight_bits == 1:
-            if not np.all(np.abs(weights) == 1):
-                raise NetworkError(
-                    "A layer with 1-bit weights holds a weight other than -1 and +1; "
-                    "give weight_bits=2 or more for other values."
-                )
+            check_signs(weights)
         else:
             low, high = -(1 << self.weight_bits - 1), (1 << self.weight_bits - 1) - 1
             if weights.min() < low or weights.max() > high:
@@ -446,7 +449,7 @@ def whole_numbers(values: ArrayLike, dtype: type[np.integer[Any]], what: str) ->
         given.dtype.kind == "f" and bool(np.all(given == np.floor(given)))
     )
     if not exact:
-        raise NetworkError(f"The {what} of a layer are not integers; round them first.")
+        raise NetworkError(f"The {what} of a layer are not integers; give integers.")
     if given.size and (given.min() < limits.min or given.max() > limits.max):
         raise NetworkError(
             f"The {what} of a layer reach from {given.min()} to {given.max()}; "

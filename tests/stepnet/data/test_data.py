@@ -138,6 +138,11 @@ DATASET_REFUSALS = {
         "The labels are float64 of shape (60,); "
         "give 60 integers, the character code of each image.",
     ),
+    "images along the last axis": (
+        (np.moveaxis(IMAGES, 0, -1), LABELS),
+        "The images have shape (4, 3, 60) for 60 labels: their axes are in another order; give "
+        "np.moveaxis(images, -1, 0), which is (N, height, width).",
+    ),
     "too few labels": (
         (IMAGES, LABELS[:-1]),
         "The labels are uint8 of shape (59,); give 60 integers, the character code of each image.",

@@ -44,17 +44,18 @@ LAYER_REFUSALS = {
         (ONES, ZEROS, 9),
         "A layer has weights of 9 bits; choose 1 to 8.",
     ),
-    "fractional weight": (
-        (ONES * 0.5, ZEROS),
-        "The weights of a layer are not integers; round them first.",
-    ),
     "weights are text": (
         ([["1"]], [0]),
-        "The weights of a layer are not integers; round them first.",
+        "The weights of a layer are not integers; give integers.",
     ),
-    "fractional threshold": (
-        (ONES, ZEROS + 0.5),
-        "The thresholds of a layer are not integers; round them first.",
+    "truth values as weights": (
+        (ONES > 0, ZEROS),
+        "The weights of a layer are True and False; if those stand for +1 and -1, give "
+        "np.where(weights, 1, -1).",
+    ),
+    "thresholds are text": (
+        (ONES, ["0", "0"]),
+        "The thresholds of a layer are not integers; give integers.",
     ),
     "weight beyond int8": (
         (ONES * np.int16(200), ZEROS, 8),
@@ -78,11 +79,6 @@ LAYER_REFUSALS = {
     "thresholds do not match": (
         (ONES, np.zeros(3)),
         "A layer of 2 neurons has thresholds of shape (3,); give one threshold per neuron.",
-    ),
-    "binary weight of 0": (
-        (ONES * 0, ZEROS),
-        "A layer with 1-bit weights holds a weight other than -1 and +1; "
-        "give weight_bits=2 or more for other values.",
     ),
     "weight too large": (
         (ONES * 4, ZEROS, 3),

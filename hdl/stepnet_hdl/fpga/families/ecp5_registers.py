@@ -28,10 +28,10 @@ def use_output_registers(netlist: Path) -> int:
     A port of a RAM changes only if each of its bits that is used at all goes to one plain flip-flop
     with the RAM's clock and to nothing else.
     """
-    design = json.loads(netlist.read_text())
+    design = json.loads(netlist.read_text(encoding="utf-8"))
     moved = sum(_move(module) for module in design["modules"].values())
     if moved:
-        netlist.write_text(json.dumps(design))
+        netlist.write_text(json.dumps(design), encoding="utf-8")
     return moved
 
 

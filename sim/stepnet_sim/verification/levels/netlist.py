@@ -142,21 +142,21 @@ def netlist_library(
 
     def verilog() -> str:
         progress(f"Synthesising for {board.device}")
-        (folder / "chip.il").write_text(text)
+        (folder / "chip.il").write_text(text, encoding="utf-8")
         script = f"read_rtlil chip.il\n{synthesis} -top chip\nwrite_json netlist.json\n"
         _yosys(board, script, folder)
         if netlist_pass is not None:
             netlist_pass(folder / "netlist.json")
         _yosys(board, "read_json netlist.json\nwrite_verilog -noattr netlist.v\n", folder)
         progress(f"Compiling the netlist for {board.device}")
-        return PREAMBLE + (folder / "netlist.v").read_text() + models
+        return PREAMBLE + (folder / "netlist.v").read_text(encoding="utf-8") + models
 
     decided_by = (text, synthesis, str(yosys), moves, models, PREAMBLE)
     return find_or_compile("netlist", decided_by, CELL_COMPILE_OPTIONS, verilog)
 
 
 def _yosys(board: BoardType, script: str, folder: Path) -> None:
-    (folder / "chip.ys").write_text(script)
+    (folder / "chip.ys").write_text(script, encoding="utf-8")
     log = folder / "synthesis.log"
     command = [find_flow_tool("yosys").path, "-q", "-l", log.name, "chip.ys"]
     done = run_program(command, cwd=folder)
