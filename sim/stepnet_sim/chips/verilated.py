@@ -251,8 +251,9 @@ def _why_not_built(output: str, log: Path) -> str:
 
 def _first_error(output: str) -> str:
     """The first line that tells of an error, without the place in a file that nobody keeps."""
+    # What make and Verilator say at the end is that another program failed.
     found = re.search(
-        r"^.*?\berror\b:? *(?!\d+$|make\b)(\S.*)$", output, re.IGNORECASE | re.MULTILINE
+        r"^(?!make|%Error: 'make ).*?\berror\b:? *(\S.*)$", output, re.IGNORECASE | re.MULTILINE
     )
     return (
         printable(found[1].strip().rstrip("."), MOST_ERROR_CHARACTERS)
