@@ -12,11 +12,16 @@ from stepnet.boards.held_network import built_in_digest
 from stepnet.cores.engine.shape import CODE_BITS
 from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.link.messages import BENCH_COUNT_BYTES, Core
+from stepnet_hdl.blocks.delay import delayed
 from stepnet_hdl.cores.interface import CYCLES_BITS, MARGIN_BITS, InferenceCore
 from stepnet_hdl.cores.pipeline.table_pipeline import TablePipeline
 
 COUNT_BITS = min(CYCLES_BITS, MARGIN_BITS)
 """Width of the counters; what is asked for beyond that is cut off."""
+
+
+READ_CYCLES = 2
+"""The memories have a second register, without which they would be the longest path."""
 
 
 class _Cycler(wiring.Component):
@@ -27,7 +32,7 @@ class _Cycler(wiring.Component):
     restart: Signal
     """1 bit, in: goes to the first word."""
     word: Signal
-    """`width` bits, out: the word that it was at in the cycle before."""
+    """`width` bits, out: the word that it was at `READ_CYCLES` before."""
 
     def __init__(self, words: list[int], width: int) -> None:
         self._words = words
@@ -42,7 +47,8 @@ class _Cycler(wiring.Component):
         )
         port = store.read_port(domain="sync")
         address = Signal(range(depth))
-        m.d.comb += [port.addr.eq(address), port.en.eq(1), self.word.eq(port.data)]
+        m.d.comb += [port.addr.eq(address), port.en.eq(1)]
+        m.d.sync += self.word.eq(port.data)
         with m.If(self.advance):
             m.d.sync += address.eq(Mux(address == depth - 1, 0, address + 1))
         with m.If(self.restart):
@@ -92,12 +98,13 @@ class PipelineBench(InferenceCore):
         leaving = Signal(COUNT_BITS)  # how many
         computed = Signal()
         cycles, right = Signal(COUNT_BITS), Signal(COUNT_BITS)
-        # What follows in later cycles: pixels are there, a character is compared, it is counted.
-        has_pixels, counts_cycles, is_compared, is_counted, is_right = (
-            Signal(name=name)
-            for name in ("has_pixels", "counts_cycles", "is_compared", "is_counted", "is_right")
-        )
-        character = Signal(CODE_BITS)
+        # What follows in later cycles, while the memories are read; the last bit is the oldest.
+        pixels_follow = Signal(READ_CYCLES)
+        cycles_follow = Signal(READ_CYCLES)
+        comparing_follows = Signal(READ_CYCLES)
+        is_counted, is_right = Signal(), Signal()
+        is_compared = comparing_follows[-1]
+        character = delayed(m, tables.character, READ_CYCLES, "character")
         taken = self.pixels.valid & self.pixels.ready
         starts = complete & ~self.tentative
         leaves = tables.character_valid & running
@@ -109,7 +116,7 @@ class PipelineBench(InferenceCore):
             images.restart.eq(starts),
             images.advance.eq(enters),
             *(tables.pixels[pixel].eq(images.word[at]) for at, pixel in enumerate(used)),
-            tables.valid.eq(has_pixels),
+            tables.valid.eq(pixels_follow[-1]),
             tables.cancel.eq(self.cancel),
             codes.restart.eq(starts),
             codes.advance.eq(leaves),
@@ -128,16 +135,15 @@ class PipelineBench(InferenceCore):
         with m.If(leaves):
             m.d.sync += [leaving.eq(leaving - 1), unfinished.eq(leaving != 1)]
         m.d.sync += [
-            has_pixels.eq(enters),
-            counts_cycles.eq(running),
-            cycles.eq(cycles + (counts_cycles & unfinished)),
-            is_compared.eq(leaves),
-            character.eq(tables.character),
+            pixels_follow.eq(Cat(enters, pixels_follow)),
+            cycles_follow.eq(Cat(running, cycles_follow)),
+            cycles.eq(cycles + (cycles_follow[-1] & unfinished)),
+            comparing_follows.eq(Cat(leaves, comparing_follows)),
             is_counted.eq(is_compared),
             is_right.eq(is_compared & (character == codes.word)),
             right.eq(right + is_right),
         ]
-        with m.If(running & ~(unfinished | is_compared | is_counted)):
+        with m.If(running & ~(unfinished | comparing_follows.any() | is_counted)):
             m.d.sync += [running.eq(0), computed.eq(1)]
         with m.If(starts):
             m.d.sync += [
@@ -153,8 +159,9 @@ class PipelineBench(InferenceCore):
         # A reading that is offered stays, whatever is cancelled.
         with m.If(Mux(computed, self.readings.ready, self.cancel)):
             stopped = (busy, complete, running, computed, place)
-            under_way = (enters, unfinished, has_pixels, counts_cycles, is_compared, is_counted)
-            m.d.sync += [signal.eq(Const(0)) for signal in (*stopped, *under_way, is_right)]
+            following = (pixels_follow, cycles_follow, comparing_follows, is_counted, is_right)
+            under_way = (enters, unfinished, *following)
+            m.d.sync += [signal.eq(Const(0)) for signal in (*stopped, *under_way)]
         return m
 
     def _kept(self, used: list[int]) -> list[list[bool]]:
