@@ -263,7 +263,7 @@ def test_a_line_is_as_sure_as_its_least_sure_character(infer, written):
 
 @pytest.mark.parametrize("options", [[], ["--text"]])
 def test_steps_are_drawn(infer, written, tmp_path, options):
-    path, _ = written
+    path = written[0] if options else sample_pictures()[0][0]
     drawing = tmp_path / "steps.png"
     exit_code, _, err = infer(path, "--steps", drawing, *options)
     assert (exit_code, err) == (0, "")
