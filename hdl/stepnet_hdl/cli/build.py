@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from stepnet.cli import declared
 from stepnet.cli.options import DataDirOption
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.cli.requirements import require_amaranth
@@ -18,19 +20,23 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
+    from stepnet_hdl.flow.build import BuildSettings, EngineWish
     from stepnet_hdl.flow.run import Progress
 
 
-def build(
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """Everything that `stepnet build` is told."""
+
     board: Annotated[
         str, typer.Option(help="Name from `stepnet boards`, or module:Class of your own platform.")
-    ] = "icebreaker",
+    ] = "icebreaker"
     network: Annotated[
         str | None,
         typer.Option(
             help="Build in a shipped network, or a .npz file: it is loaded from power-on."
         ),
-    ] = None,
+    ] = None
     on_chip: Annotated[
         str | None,
         typer.Option(
@@ -38,22 +44,22 @@ def build(
             help="Make a chip that runs the first test images of mnist, unipen or a .npz file "
             "through --network by itself, for `stepnet bench --on-chip`.",
         ),
-    ] = None,
-    data_dir: DataDirOption = None,
+    ] = None
+    data_dir: DataDirOption = None
     output: Annotated[
         Path | None,
         typer.Option(
             help="Folder for the bitstream; build/BOARD or build/BOARD-NETWORK if not given."
         ),
-    ] = None,
-    baud: Annotated[
-        int, typer.Option(min=1, help="Bits per second on the serial line.")
-    ] = DEFAULT_BAUD,
+    ] = None
+    baud: Annotated[int, typer.Option(min=1, help="Bits per second on the serial line.")] = (
+        DEFAULT_BAUD
+    )
     clock_mhz: Annotated[
         float | None,
         typer.Option(min=0.001, help="Clock of the chip; what suits board and baud if not given."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=1, help="Seed of place and route.")] = 1,
+    ] = None
+    seed: Annotated[int, typer.Option(min=1, help="Seed of place and route.")] = 1
     seeds: Annotated[
         int,
         typer.Option(
@@ -61,10 +67,10 @@ def build(
             help="Try up to so many seeds from --seed on, until one meets the clock; if none does, "
             "the best is told.",
         ),
-    ] = 1,
-    best: Annotated[
-        bool, typer.Option("--best", help="Try all --seeds, and keep the fastest.")
-    ] = False,
+    ] = 1
+    best: Annotated[bool, typer.Option("--best", help="Try all --seeds, and keep the fastest.")] = (
+        False
+    )
     goal: Annotated[
         Goal | None,
         typer.Option(
@@ -72,66 +78,91 @@ def build(
             "nor SIMD or PE is given, it is the one that suits the part and holds most networks, "
             "as in the bitstreams that come with Stepnet."
         ),
-    ] = None,
+    ] = None
     simd: Annotated[
         int | None, typer.Option(help="Inputs at a time of the engine to pick, a multiple of 8.")
-    ] = None,
-    pe: Annotated[int | None, typer.Option(help="Neurons at a time of the engine to pick.")] = None,
+    ] = None
+    pe: Annotated[int | None, typer.Option(help="Neurons at a time of the engine to pick.")] = None
     engine_for: Annotated[
         str | None,
         typer.Option(
             help="Network that the engine is picked for; the one that is built in, or digits, if "
             "not given."
         ),
-    ] = None,
+    ] = None
     fastest: Annotated[
         bool,
         typer.Option(
             "--fastest",
             help="Build again and again for the largest clock that is met with 5 % to spare.",
         ),
-    ] = False,
+    ] = False
     json_output: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of text.")
-    ] = False,
-) -> None:
+    ] = False
+
+
+def _build(options: BuildOptions) -> None:
     """Build the bitstream for a board with Yosys and nextpnr, or take it from the cache."""
     require_amaranth()
-    from stepnet_hdl.flow.build import BuildSettings, EngineWish
     from stepnet_hdl.flow.build import build as build_bitstream
     from stepnet_hdl.flow.clock_search import fastest_settings
 
-    if fastest and clock_mhz is not None:
+    settings = _settings(options)
+    folder = options.output or _usual_folder(options)
+    with _BuildProgress() as progress:
+        if options.fastest:
+            settings = fastest_settings(settings, folder, progress=progress)
+        report = build_bitstream(settings, folder, progress=progress)
+    typer.echo(report.to_json() if options.json_output else report.to_text())
+
+
+build = declared.command("build", BuildOptions, _build)
+
+
+def _settings(options: BuildOptions) -> BuildSettings:
+    """What to build; BadParameter for options that do not go together."""
+    from stepnet_hdl.flow.build import BuildSettings
+
+    if options.fastest and options.clock_mhz is not None:
         raise typer.BadParameter("it does not go with --clock-mhz.", param_hint="--fastest")
-    wished = not (goal is None and simd is None and pe is None)
-    if engine_for is not None and (network is not None or not wished):
+    return BuildSettings(
+        options.board,
+        options.baud,
+        None if options.clock_mhz is None else round(options.clock_mhz * 1e6),
+        tuple(range(options.seed, options.seed + options.seeds)),
+        options.network,
+        on_chip_data=options.on_chip,
+        data_dir=options.data_dir,
+        first_seed=not (options.best or options.fastest),
+        engine=_engine_wish(options),
+    )
+
+
+def _engine_wish(options: BuildOptions) -> EngineWish | None:
+    """How the engine is to be picked; None for the one that suits the part."""
+    from stepnet_hdl.flow.build import EngineWish
+
+    wished = not (options.goal is None and options.simd is None and options.pe is None)
+    if options.engine_for is not None and (options.network is not None or not wished):
         raise typer.BadParameter(
             "it picks an engine, which takes --goal, --simd or --pe, and no --network.",
             param_hint="--engine-for",
         )
-    wish = EngineWish(goal or Goal.IMAGES, simd, pe, engine_for or "digits") if wished else None
-    settings = BuildSettings(
-        board,
-        baud,
-        None if clock_mhz is None else round(clock_mhz * 1e6),
-        tuple(range(seed, seed + seeds)),
-        network,
-        on_chip,
-        data_dir,
-        first_seed=not (best or fastest),
-        engine=wish,
-    )
-    name = board.rpartition(":")[2]
-    if network is not None:
-        name += f"-{Path(network).stem}"
-    if on_chip is not None:
+    if not wished:
+        return None
+    goal, network = options.goal or Goal.IMAGES, options.engine_for or "digits"
+    return EngineWish(goal, options.simd, options.pe, network)
+
+
+def _usual_folder(options: BuildOptions) -> Path:
+    """Where the bitstream goes if nothing is said of it."""
+    name = options.board.rpartition(":")[2]
+    if options.network is not None:
+        name += f"-{Path(options.network).stem}"
+    if options.on_chip is not None:
         name += "-on-chip"
-    folder = output or Path("build", name)
-    with _BuildProgress() as progress:
-        if fastest:
-            settings = fastest_settings(settings, folder, progress=progress)
-        report = build_bitstream(settings, folder, progress=progress)
-    typer.echo(report.to_json() if json_output else report.to_text())
+    return Path("build", name)
 
 
 class _BuildProgress:
