@@ -14,6 +14,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+from stepnet import cli
 from stepnet.data import sets as data
 from stepnet.networks.placing import Placing
 from stepnet.pictures.picture import normalise
@@ -42,6 +43,20 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]
         return folder
 
     return made
+
+
+@pytest.fixture
+def stepnet(monkeypatch, capsys):
+    """Run a command of `stepnet` in this process; gives its exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["stepnet", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        captured = capsys.readouterr()
+        return left.value.code or 0, captured.out, captured.err
+
+    return run
 
 
 def samples():

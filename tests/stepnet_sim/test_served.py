@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from stepnet import cli, open_board
+from stepnet import open_board
 from stepnet.cores.engine.memory_image import memory_image
 from stepnet.errors import LinkError, LinkTimeoutError
 from stepnet.link import messages as protocol
@@ -286,20 +286,6 @@ def test_once():
             "has the board.",
             "left.",
         ]
-
-
-@pytest.fixture
-def stepnet(monkeypatch, capsys):
-    """Run a command; gives its exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["stepnet", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        captured = capsys.readouterr()
-        return left.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.mark.parametrize(

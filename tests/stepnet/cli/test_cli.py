@@ -20,7 +20,7 @@ from PIL import Image
 
 import peer
 from peer import CYCLES, MARGIN, Peer, serving
-from stepnet import Layer, Network, cli
+from stepnet import Layer, Network
 from stepnet.cli.output import Progress
 from stepnet.cli.render import grey_picture, plain_picture
 from stepnet.link.messages import Refusal, Request
@@ -31,20 +31,6 @@ from stepnet.pictures.picture import normalise
 from stepnet.samples import sample_pictures
 
 STEPNET = (sys.executable, "-m", "stepnet")
-
-
-@pytest.fixture
-def stepnet(monkeypatch, capsys):
-    """Run a command; gives its exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["stepnet", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        captured = capsys.readouterr()
-        return left.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 def make_network(alphabet, name="scribble"):

@@ -28,28 +28,12 @@ from sharing import (
     sharing,
     with_token,
 )
-from stepnet import cli
 from stepnet.boards.board import open_board
 from stepnet.errors import LinkError, LinkTimeoutError
 from stepnet.link.bridge import bridge, drain
 from stepnet.link.link import SerialLink
 from stepnet.link.share import Share, SocketVisitor, listen, shared_at
 from stepnet.link.tokens import TOKEN_VARIABLE, without_token
-
-
-@pytest.fixture
-def stepnet(monkeypatch, capsys):
-    """Run a command; gives its exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["stepnet", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        captured = capsys.readouterr()
-        return left.value.code or 0, captured.out, captured.err
-
-    return run
-
 
 # Sharing
 

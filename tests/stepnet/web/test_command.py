@@ -6,27 +6,10 @@ import subprocess
 import sys
 import urllib.request
 
-import pytest
-
 from peer import Peer, serving
-from stepnet import cli
 from stepnet.web.serving import listen_at
 
 STEPNET = (sys.executable, "-m", "stepnet", "web", "--no-browser", "--network", "digits")
-
-
-@pytest.fixture
-def stepnet(monkeypatch, capsys):
-    """Run a command that ends; gives its exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["stepnet", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        captured = capsys.readouterr()
-        return left.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 def test_the_page_is_served_until_ctrl_c():
