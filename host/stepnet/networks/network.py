@@ -1,8 +1,9 @@
 """Step networks, and what networks of other kinds share with them.
 
 A step network is a feed-forward network in which every neuron outputs 0 or 1:
-`y[j] = 1 if sum_i w[j, i] * a[i] >= t[j] else 0`, integers throughout. The last layer is read out
-as a character code in one of three ways (see `Readout`). The arithmetic itself is in
+`y[j] = 1 if sum_i w[j, i] * a[i] >= t[j] else 0`, integers throughout. The neurons of a
+convolutional layer do so at every position of a map. The last layer is read out as a character
+code in one of three ways (see `Readout`). The arithmetic itself is in
 `stepnet.networks.reference`. `CharacterNetwork` is what does not depend on the kind of neurons.
 """
 
@@ -12,7 +13,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -22,9 +23,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from stepnet.errors import NetworkError
 from stepnet.files import write_whole
+from stepnet.networks.convolution import Convolution
 from stepnet.networks.network_file import (
+    CONVOLUTION_SCHEMA,
+    FIRST_SCHEMA,
     MOST_BYTES,
-    SCHEMA_VERSION,
     Content,
     content_digest,
     damaged,
@@ -71,9 +74,12 @@ fits the memory."""
 class Layer:
     """One layer of step neurons. Arrays are copied and made read-only.
 
-    weights: (n_out, n_in) int8; {-1, +1} where `weight_bits` is 1, else two's complement of
+    weights: (neurons, fan_in) int8; {-1, +1} where `weight_bits` is 1, else two's complement of
     `weight_bits` bits (2 to 8).
-    thresholds: (n_out,) int32.
+    thresholds: (neurons,) int32.
+    convolution: None for a dense layer, in which each neuron sees the whole layer below and answers
+    once. Otherwise where the neurons look: each answers at every position, so that they are the
+    channels of the map above.
 
     Raises NetworkError if a shape, a type or a range does not hold.
     """
@@ -81,6 +87,7 @@ class Layer:
     weights: NDArray[np.int8]
     thresholds: NDArray[np.int32]
     weight_bits: int = 1
+    convolution: Convolution | None = None
 
     def __post_init__(self) -> None:
         if self.weight_bits not in range(1, MAX_WEIGHT_BITS + 1):
@@ -102,20 +109,37 @@ class Layer:
                     f"A weight of {worst} does not fit {self.weight_bits} bits, which hold "
                     f"{low} to {high}; give a larger weight_bits."
                 )
+        if self.convolution is not None and self.convolution.fan_in != weights.shape[1]:
+            kernel, channels = self.convolution.kernel, self.convolution.channels
+            raise NetworkError(
+                f"The neurons of a convolution have {weights.shape[1]} weights, but a window of "
+                f"{kernel} x {kernel} positions with {channels} channels has "
+                f"{self.convolution.fan_in} inputs; give a weight for each."
+            )
         weights.flags.writeable = False
         thresholds.flags.writeable = False
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "thresholds", thresholds)
 
     @property
-    def n_in(self) -> int:
+    def fan_in(self) -> int:
         """How many inputs every neuron has."""
         return self.weights.shape[1]
 
     @property
-    def n_out(self) -> int:
-        """How many neurons the layer has."""
+    def neurons(self) -> int:
+        """How many neurons with weights of their own the layer has."""
         return self.weights.shape[0]
+
+    @property
+    def n_in(self) -> int:
+        """How many activations the layer takes: a dense one as many as each of its neurons."""
+        return self.convolution.n_in if self.convolution else self.fan_in
+
+    @property
+    def n_out(self) -> int:
+        """How many activations the layer gives: a dense one as many as it has neurons."""
+        return self.neurons * (self.convolution.positions if self.convolution else 1)
 
 
 class LayerShape(Protocol):
@@ -123,12 +147,12 @@ class LayerShape(Protocol):
 
     @property
     def n_in(self) -> int:
-        """How many inputs every neuron has."""
+        """How many bits the layer takes."""
         ...
 
     @property
     def n_out(self) -> int:
-        """How many neurons the layer has."""
+        """How many bits the layer gives."""
         ...
 
 
@@ -270,7 +294,7 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Inputs, then the neurons of each layer: `(784, 128, 64, 7)`."""
+        """Inputs, then what each layer gives: `(784, 128, 64, 7)`."""
         return (self.height * self.width, *(layer.n_out for layer in self.layers))
 
     @property
@@ -286,7 +310,12 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the whole content, as 64 hexadecimal digits."""
-        return content_digest(self._header(), self._arrays())
+        return content_digest(self._header(), self._arrays(), self.schema_version)
+
+    @property
+    def schema_version(self) -> int:
+        """The version of the file's schema: the first that has all that this network is made of."""
+        return FIRST_SCHEMA
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the network to one .npz file, whole or not at all; returns its path.
@@ -308,7 +337,7 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
                 lambda file: np.savez_compressed(
                     file,
                     allow_pickle=False,
-                    schema_version=np.array(SCHEMA_VERSION),
+                    schema_version=np.array(self.schema_version),
                     digest=np.array(self.digest),
                     header=np.array(self._header()),
                     **arrays,
@@ -402,8 +431,59 @@ class Network(CharacterNetwork[Layer]):
         """How many bits all weights take."""
         return sum(layer.weights.size * layer.weight_bits for layer in self.layers)
 
+    @property
+    def convolves(self) -> bool:
+        """Whether some layer is a convolution."""
+        return any(layer.convolution for layer in self.layers)
+
+    @property
+    def schema_version(self) -> int:
+        """The version of the file's schema: the first that has all that this network is made of."""
+        return CONVOLUTION_SCHEMA if self.convolves else FIRST_SCHEMA
+
+    def _check_layers(self) -> None:
+        super()._check_layers()
+        if self.layers[-1].convolution:
+            raise NetworkError(
+                "The last layer is a convolution, but the readout asks each of its rows once; "
+                "add a dense layer."
+            )
+        below = None
+        for number, layer in enumerate(self.layers):
+            self._check_map(number, below, layer)
+            below = layer
+
+    def _check_map(self, number: int, below: Layer | None, layer: Layer) -> None:
+        """Raise NetworkError unless a convolution sees the map that the layer below gives."""
+        taken = layer.convolution
+        if taken is None:
+            return
+        if below is None:
+            given = (self.height, self.width, 1)
+            source = "the image"
+        elif below.convolution is None:
+            raise NetworkError(
+                f"Layer {number} is a convolution, but layer {number - 1} is dense and gives no "
+                "map; put convolutions before dense layers."
+            )
+        else:
+            answers = below.convolution
+            given = (answers.out_height, answers.out_width, below.neurons)
+            source = f"layer {number - 1}"
+        wanted = (taken.height, taken.width, taken.channels)
+        if wanted != given:
+            raise NetworkError(
+                f"Layer {number} takes a map of {' x '.join(map(str, wanted))}, but {source} gives "
+                f"one of {' x '.join(map(str, given))}."
+            )
+
     def _layer_entries(self) -> dict[str, Any]:
-        return {"weight_bits": [layer.weight_bits for layer in self.layers]}
+        entries: dict[str, Any] = {"weight_bits": [layer.weight_bits for layer in self.layers]}
+        if self.convolves:
+            entries["convolutions"] = [
+                asdict(layer.convolution) if layer.convolution else None for layer in self.layers
+            ]
+        return entries
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         arrays: dict[str, NDArray[Any]] = {}
@@ -416,9 +496,18 @@ class Network(CharacterNetwork[Layer]):
     def _take_layers(
         cls, header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
     ) -> tuple[Layer, ...]:
+        bits_per_layer = header.pop("weight_bits")
+        convolutions = header.pop("convolutions", [None] * len(bits_per_layer))
         return tuple(
-            Layer(arrays[f"weights_{number}"], arrays[f"thresholds_{number}"], weight_bits)
-            for number, weight_bits in enumerate(header.pop("weight_bits"))
+            Layer(
+                arrays[f"weights_{number}"],
+                arrays[f"thresholds_{number}"],
+                weight_bits,
+                None if convolution is None else Convolution(**convolution),
+            )
+            for number, (weight_bits, convolution) in enumerate(
+                zip(bits_per_layer, convolutions, strict=True)
+            )
         )
 
 

@@ -19,8 +19,15 @@ from numpy.typing import NDArray
 from stepnet.archives import ArchiveError, ArchiveTooLargeError, read_arrays
 from stepnet.errors import NetworkError
 
-SCHEMA_VERSION = 1
+FIRST_SCHEMA = 1
+"""The schema of networks without convolutions, which every version of stepnet reads."""
 
+CONVOLUTION_SCHEMA = 2
+"""The schema of networks some of whose layers are convolutions: the header says of each layer where
+its neurons look, or null for a dense one."""
+
+SCHEMA_VERSION = CONVOLUTION_SCHEMA
+"""The newest schema that this stepnet reads."""
 
 MOST_BYTES = 32 << 20
 """What the arrays of a network may take: several times what the largest network takes that is
@@ -80,7 +87,7 @@ def read_content(path: str | os.PathLike[str]) -> Content:
     try:
         header_text = str(arrays.pop("header")[()])
         stored_digest = str(arrays.pop("digest")[()])
-        if content_digest(header_text, arrays) != stored_digest:
+        if content_digest(header_text, arrays, int(version)) != stored_digest:
             raise damaged(path)
         header = json.loads(header_text)
     except (KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
@@ -112,9 +119,11 @@ def damaged(path: str | os.PathLike[str]) -> NetworkError:
     )
 
 
-def content_digest(header: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+def content_digest(
+    header: str, arrays: Mapping[str, NDArray[Any]], schema_version: int = FIRST_SCHEMA
+) -> str:
     """SHA-256 over the schema version, the header and every array's name, type, shape and bytes."""
-    digest = hashlib.sha256(f"stepnet network {SCHEMA_VERSION}\n{header}\n".encode())
+    digest = hashlib.sha256(f"stepnet network {schema_version}\n{header}\n".encode())
     for name, array in sorted(arrays.items()):
         little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
         digest.update(f"{name} {little_endian.dtype.str} {array.shape}\n".encode())

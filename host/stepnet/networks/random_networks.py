@@ -5,12 +5,15 @@ Their neurons fire about half of the time, so that every bit of an answer is put
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stepnet.networks.convolution import Convolution
 from stepnet.networks.lut import TABLE_BITS, TABLE_INPUTS, Counts, LutLayer, LutNetwork
 from stepnet.networks.network import Layer, Network, Readout
 
@@ -43,14 +46,8 @@ def random_network(
     layers: list[Layer] = []
     for n_in, n_out in pairwise(sizes):
         bits = 1 if weight_bits is None else weight_bits[len(layers)]
-        if bits == 1:
-            weights = rng.choice([-1, 1], (n_out, n_in))
-        else:
-            weights = rng.integers(-(1 << bits - 1), 1 << bits - 1, (n_out, n_in))
-        middle = np.floor(weights.sum(axis=1) * (0.5 if layers else ink_part)).astype(np.int64)
-        reach = 1 + int(spread * np.abs(weights).max() * np.sqrt(n_in) / 2)
-        thresholds = middle + rng.integers(-reach, reach + 1, n_out)
-        layers.append(Layer(weights.astype(np.int8), thresholds.astype(np.int32), bits))
+        part = 0.5 if layers else ink_part
+        layers.append(_random_layer(rng, (n_out, n_in), bits, part, spread))
     if alphabet is None:
         codes = rng.permutation(256)[: sizes[-1]] if readout is Readout.NEAREST else range(128)
         alphabet = "".join(map(chr, codes))
@@ -66,6 +63,61 @@ def random_network(
         alphabet=alphabet,
         code_prefix=code_prefix,
     )
+
+
+def _random_layer(
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    bits: int,
+    ink_part: float,
+    spread: float = 1.0,
+    convolution: Convolution | None = None,
+) -> Layer:
+    """A layer of that shape, (neurons, fan_in), for inputs of which `ink_part` are 1."""
+    if bits == 1:
+        weights = rng.choice([-1, 1], shape)
+    else:
+        weights = rng.integers(-(1 << bits - 1), 1 << bits - 1, shape)
+    deviation = np.abs(weights).max() * np.sqrt(shape[1]) / 2
+    middle = np.floor(weights.sum(axis=1) * ink_part).astype(np.int64)
+    if convolution and convolution.pool:  # one of four is enough
+        middle += int(deviation)
+    reach = 1 + int(spread * deviation)
+    thresholds = middle + rng.integers(-reach, reach + 1, shape[0])
+    return Layer(weights.astype(np.int8), thresholds.astype(np.int32), bits, convolution)
+
+
+class RandomMap(NamedTuple):
+    """A convolution of a random network: its neurons, the bits of a weight, and as in `Convolution`
+    its kernel, stride, padding and pooling."""
+
+    neurons: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    pool: bool = False
+    weight_bits: int = 1
+
+
+def random_convolution_network(
+    rng: np.random.Generator, height: int, width: int, maps: Sequence[RandomMap], hidden: int = 0
+) -> Network:
+    """A network with readout bits, random weights and these convolutions, first to last.
+
+    hidden: neurons of a dense layer before the last one; 0 for none.
+    """
+    layers: list[Layer] = []
+    below = (height, width, 1)
+    for given in maps:
+        seen = Convolution(*below, given.kernel, given.stride, given.padding, given.pool)
+        weights = (given.neurons, seen.fan_in)
+        layers.append(_random_layer(rng, weights, given.weight_bits, 0.5, convolution=seen))
+        below = (seen.out_height, seen.out_width, given.neurons)
+    n_in = math.prod(below)
+    for neurons in (hidden, 7) if hidden else (7,):
+        layers.append(_random_layer(rng, (neurons, n_in), 1, 0.5))
+        n_in = neurons
+    return Network("random", tuple(layers), height, width, alphabet="".join(map(chr, range(128))))
 
 
 def random_images(rng: np.random.Generator, network: Network, count: int) -> NDArray[np.uint8]:

@@ -19,6 +19,9 @@ FLOAT32_EXACT = 1 << 24
 """The largest integer up to which float32 holds every one, so that products and partial sums stay
 exact as long as no sum can exceed it (IEEE 754 binary32: 24 bits of significand)."""
 
+MAPS_AT_ONCE = 256
+"""How many images' windows are held at a time: each pixel is in up to 49 of them."""
+
 
 def ink(grey: Any, ink_threshold: int | NDArray[np.uint8]) -> Any:
     """Which pixels are 1: those whose grey value, ink bright, is at least the ink threshold.
@@ -58,21 +61,33 @@ def binarise(network: CharacterNetwork[Any], images: NDArray[np.generic]) -> NDA
 def sums(
     layer: Layer, activations: NDArray[np.uint8], largest_activation: int = 1
 ) -> NDArray[np.floating]:
-    """`sum_i w[j, i] * a[i]` of every neuron: (N, n_out), integers held exactly in a float type.
+    """`sum_i w[j, i] * a[i]` of every neuron: (..., neurons), integers, exact in a float type.
 
-    activations: (N, n_in) of 0 to `largest_activation`. A sum is at most `n_in * max |w|` times
-    that; where it stays within `FLOAT32_EXACT` a float32 matrix product is exact whatever the order
-    of its additions.
+    activations: (..., fan_in) of 0 to `largest_activation`, what the neurons see: the layer below,
+    or the windows of a convolution. A sum is at most `fan_in * max |w|` times that; where it stays
+    within `FLOAT32_EXACT` a float32 matrix product is exact whatever the order of its additions.
     """
     largest_weight = int(np.abs(layer.weights.astype(np.int16)).max())
-    largest_sum = layer.n_in * largest_weight * largest_activation
+    largest_sum = layer.fan_in * largest_weight * largest_activation
     dtype = np.float32 if largest_sum <= FLOAT32_EXACT else np.float64
     return activations.astype(dtype) @ layer.weights.T.astype(dtype)
 
 
 def fires(layer: Layer, activations: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """`y[j] = 1 if sum_i w[j, i] * a[i] >= t[j] else 0`: (N, n_out) from (N, n_in)."""
-    return (sums(layer, activations) >= layer.thresholds).view(np.uint8)
+    """`y[j] = 1 if sum_i w[j, i] * a[i] >= t[j] else 0`: (N, n_out) from (N, n_in).
+
+    In a convolution `a` is each window in turn, and with pooling the answer is 1 if one of 2 x 2
+    neighbouring windows gives 1.
+    """
+    if layer.convolution is None:
+        return (sums(layer, activations) >= layer.thresholds).view(np.uint8)
+    answers = np.empty((len(activations), layer.n_out), dtype=np.uint8)
+    for start in range(0, len(activations), MAPS_AT_ONCE):
+        part = slice(start, start + MAPS_AT_ONCE)
+        windows = layer.convolution.windows(activations[part])
+        fired = (sums(layer, windows) >= layer.thresholds).view(np.uint8)
+        answers[part] = layer.convolution.pooled(fired).reshape(-1, layer.n_out)
+    return answers
 
 
 def excess(

@@ -262,11 +262,11 @@ def rewrite(path: Path, **changes):
 
 def test_a_newer_file_is_refused_by_its_version(tmp_path):
     path = network().save(tmp_path / "saved.npz")
-    rewrite(path, schema_version=np.array(2))
+    rewrite(path, schema_version=np.array(3))
     with pytest.raises(NetworkError) as caught:
         Network.load(path)
     assert str(caught.value) == (
-        f"The network file {str(path)!r} has schema version 2, but this stepnet reads up to 1; "
+        f"The network file {str(path)!r} has schema version 3, but this stepnet reads up to 2; "
         "upgrade stepnet."
     )
 
