@@ -204,10 +204,10 @@ def test_a_convolution_does_not_follow_a_dense_layer():
 
 def test_a_convolution_sees_the_map_that_the_layer_below_gives():
     other = Layer(np.ones((2, 9)), np.zeros(2), 1, Convolution(8, 4, 1, 3))
-    last = Layer(np.ones((7, 24)), np.zeros(7))
-    assert refusal(first_layer(), other, last) == (
+    assert refusal(first_layer(), other, Layer(np.ones((7, 24)), np.zeros(7))) == (
         "Layer 1 takes a map of 8 x 4 x 1, but layer 0 gives one of 4 x 4 x 2."
     )
-    assert refusal(Layer(np.ones((2, 9)), np.zeros(2), 1, Convolution(4, 8, 1, 3)), last) == (
-        "Layer 0 takes a map of 4 x 8 x 1, but the image gives one of 6 x 6 x 1."
+    other = Layer(np.ones((2, 9)), np.zeros(2), 1, Convolution(4, 9, 1, 3))
+    assert refusal(other, Layer(np.ones((7, 28)), np.zeros(7))) == (
+        "Layer 0 takes a map of 4 x 9 x 1, but the image gives one of 6 x 6 x 1."
     )
