@@ -5,6 +5,7 @@ checked against each other. Bit k of an integer is bit k of a memory word.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 
 from stepnet.cores.engine.shape import EngineShape
 
@@ -52,23 +53,41 @@ def run(parameters: bytes, weights: bytes, shape: EngineShape, image: bytes) -> 
         weight_bits = (row_header >> 10 & 7) + 1
         last_layer = row_header >> 13 & 1
         by_input = row_header >> 14 & 1
+        convolution = row_header >> 15 & 1
         readout = layer_header >> 12 & 3 if last_layer else BITS
         evaluated = (layer_header & (7 if readout == TREE else 0xFFF)) + 1
         neurons = (1 << evaluated) - 1 if readout == TREE else evaluated
-        if len(activations) != words_per_row:
-            raise ValueError(f"{len(activations)} words of inputs, but {words_per_row} of weights")
         position += 2
+        if convolution:
+            map_header = [word[0] for word in program[position : position + 5]]
+            position += len(map_header)
+            seen = _windows(activations, map_header, shape, in_image=position == 8)
+        else:
+            seen = [[activations]]
+        if any(len(window) != words_per_row for pool in seen for window in pool):
+            raise ValueError(f"not {words_per_row} words of inputs, as of weights")
         groups = -(-neurons // shape.pe)
         reads = shape.pe // shape.parameter_lanes
         thresholds = program[position : position + groups * reads]
         thresholds = in_lanes([value for word in thresholds for value in word], shape.pe)
         position += groups * reads
-        sums = _sums(activations, rows, groups, weight_bits, shape, by_input=by_input)
-        margins = [
-            [total - _signed(threshold, shape) for total, threshold in zip(*group, strict=True)]
-            for group in zip(sums, thresholds, strict=True)
-        ]
-        bits = [[int(margin >= 0) for margin in group] for group in margins]
+        layer_rows = list(islice(rows, groups * weight_bits * words_per_row))
+        answers = []
+        for pool in seen:
+            fired = [[0] * shape.pe for _ in range(groups)]
+            for window in pool:
+                sums = _sums(
+                    window, iter(layer_rows), groups, weight_bits, shape, by_input=by_input
+                )
+                margins = [
+                    [total - _signed(limit, shape) for total, limit in zip(*group, strict=True)]
+                    for group in zip(sums, thresholds, strict=True)
+                ]
+                fired = [
+                    [int(bit or margin >= 0) for bit, margin in zip(*group, strict=True)]
+                    for group in zip(fired, margins, strict=True)
+                ]
+            answers.append(fired)
         if last_layer:
             flat = [margin for group in margins for margin in group][:neurons]
             bits = [int(margin >= 0) for margin in flat]
@@ -77,7 +96,57 @@ def run(parameters: bytes, weights: bytes, shape: EngineShape, image: bytes) -> 
             if readout == TREE:
                 return _walk(bits, evaluated, prefix=layer_header >> 3 & 0xFF)
             return sum(bit << index for index, bit in enumerate(bits))
-        activations = gathered(bits, shape.simd // shape.pe, shape.simd)
+        activations = [
+            word for bits in answers for word in gathered(bits, shape.simd // shape.pe, shape.simd)
+        ]
+
+
+def _windows(
+    activations: list[int], header: list[int], shape: EngineShape, *, in_image: bool
+) -> list[list[list[int]]]:
+    """The words of every window: for each position of the map of answers, one window or, with
+    pooling, four."""
+    kernel, stride = (header[0] & 7) + 1, (header[0] >> 3 & 1) + 1
+    side, padding = (2 if header[0] >> 4 & 1 else 1), header[0] >> 5 & 7
+    words = (header[0] >> 8) + 1
+    width, height = (header[1] & 0xFF) + 1, (header[1] >> 8) + 1
+    across, down = (header[2] & 0xFF) + 1, (header[2] >> 8) + 1
+
+    def at(row: int, column: int) -> list[int]:
+        if not (0 <= row < height and 0 <= column < width):
+            return [0] * words
+        if in_image:
+            bit = row * width + column
+            word, place = divmod(bit, shape.simd)
+            return [activations[word] >> place + (header[4] if word == header[3] else 0) & 1]
+        first = row * header[3] + column * words
+        return activations[first : first + words]
+
+    def window(top: int, left: int) -> list[int]:
+        rows = range(top, top + kernel)
+        columns = range(left, left + kernel)
+        inputs = [word for row in rows for column in columns for word in at(row, column)]
+        if not in_image:
+            return inputs
+        grid = min(7, int(shape.simd**0.5))
+        place = {
+            (row, column): (grid - kernel + row) * grid + grid - kernel + column
+            for row in range(kernel)
+            for column in range(kernel)
+        }
+        return [sum(bit << place[divmod(n, kernel)] for n, bit in enumerate(inputs))]
+
+    return [
+        [
+            window(
+                stride * (side * row + below) - padding, stride * (side * column + beside) - padding
+            )
+            for below in range(side)
+            for beside in range(side)
+        ]
+        for row in range(down)
+        for column in range(across)
+    ]
 
 
 def _walk(bits: list[int], depth: int, prefix: int) -> int:

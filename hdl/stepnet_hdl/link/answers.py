@@ -6,7 +6,15 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.link.messages import ACKNOWLEDGE, IDENTITY, READING, REFUSAL, Answer, Layout
+from stepnet.link.messages import (
+    ACKNOWLEDGE,
+    IDENTITY,
+    MAPS_IDENTITY,
+    READING,
+    REFUSAL,
+    Answer,
+    Layout,
+)
 from stepnet_hdl.blocks.streams import PacketByte
 
 LAYOUTS: Mapping[Answer, Layout] = {
@@ -15,7 +23,7 @@ LAYOUTS: Mapping[Answer, Layout] = {
     Answer.READING: READING,
     Answer.REFUSAL: REFUSAL,
 }
-"""The fields of every answer that a board sends."""
+"""The fields of every answer that a board sends, unless its engine has convolutions."""
 
 _CONSTANT = 0
 """Stands for a field where the plan itself holds the byte."""
@@ -29,7 +37,8 @@ class AnswerWriter(wiring.Component):
     ones every `byte_cycles`. `kind` is transferred in the cycle after the last byte was: what waits
     for that lies far from the wire.
 
-    constants: values of the fields that never change, by name.
+    constants: values of the fields that never change, by name. With `map_words` IDENTITY has that
+        field, too.
     in_luts: the plan takes LUTs instead of the block RAM.
     """
 
@@ -55,9 +64,11 @@ class AnswerWriter(wiring.Component):
     def __init__(self, constants: Mapping[str, int], *, in_luts: bool = False) -> None:
         self.constants = constants
         self.in_luts = in_luts
+        has_maps = "map_words" in constants
+        self._layouts = {**LAYOUTS, **({Answer.IDENTITY: MAPS_IDENTITY} if has_maps else {})}
         self.field_bytes = {
             name: size
-            for layout in LAYOUTS.values()
+            for layout in self._layouts.values()
             for name, size in layout.fields.items()
             if name not in constants and name != "kind"
         }
@@ -128,7 +139,7 @@ class AnswerWriter(wiring.Component):
         """Return the words of the plan, all answers in turn, and where each answer starts."""
         words: list[dict[int | str, int]] = []
         first_word: dict[Answer, int] = {}
-        for kind, layout in LAYOUTS.items():
+        for kind, layout in self._layouts.items():
             first_word[kind] = len(words)
             for name, size in layout.fields.items():
                 value = kind if name == "kind" else self.constants.get(name)

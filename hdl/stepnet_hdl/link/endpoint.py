@@ -17,7 +17,7 @@ from stepnet_hdl.link.pixel_path import PIXEL_CYCLES, PixelPath
 from stepnet_hdl.link.requests import TARGET_BYTES, RequestHeader
 
 IDENTITY_CONSTANTS = ("core", *SHAPE_FIELDS, "clock_hz")
-"""Fields of IDENTITY that the maker of the chip has to give."""
+"""Fields of IDENTITY that the maker of the chip has to give; `map_words` may come on top."""
 
 
 class _Body(enum.Enum, shape=2):
@@ -30,8 +30,8 @@ class _Body(enum.Enum, shape=2):
 
 
 def check_identity(identity: Mapping[str, int]) -> None:
-    """Raise ValueError unless exactly `IDENTITY_CONSTANTS` are given."""
-    if set(identity) != set(IDENTITY_CONSTANTS):
+    """Raise ValueError unless exactly `IDENTITY_CONSTANTS` are given, and perhaps `map_words`."""
+    if set(identity) - {"map_words"} != set(IDENTITY_CONSTANTS):
         raise ValueError(
             f"The identity gives {', '.join(identity) or 'nothing'}; "
             f"give {', '.join(IDENTITY_CONSTANTS)}."

@@ -35,6 +35,7 @@ class Identity:
     digest: int
     image_bytes: int
     dropped_frames: int
+    map_words: int = 0
 
     @property
     def takes_loads(self) -> bool:
@@ -56,6 +57,7 @@ class Identity:
             parameter_lanes=self.parameter_lanes,
             max_sum_bits=self.sum_bits,
             overlap_neurons=self.overlap_neurons,
+            map_words=self.map_words,
         )
 
 
@@ -71,11 +73,13 @@ SHAPE_FIELDS = (
     "sum_bits",
     "overlap_neurons",
 )
-"""What IDENTITY says of an engine's shape; all are 0 for another core."""
+"""What every IDENTITY says of an engine's shape; all are 0 for another core. An engine that has
+convolutions says `map_words` as well, behind everything else."""
 
 
 def shape_fields(shape: EngineShape) -> dict[str, int]:
     """The fields of IDENTITY that an engine of `shape` has; the inverse of `Identity.shape`."""
+    maps = {"map_words": shape.map_words} if shape.map_words else {}
     return {
         "simd": shape.simd,
         "max_inputs": shape.max_inputs,
@@ -87,6 +91,7 @@ def shape_fields(shape: EngineShape) -> dict[str, int]:
         "parameter_lanes": shape.parameter_lanes,
         "sum_bits": shape.sum_bits,
         "overlap_neurons": shape.overlap_neurons,
+        **maps,
     }
 
 
@@ -106,7 +111,9 @@ def read_identity(answer: bytes, where: str) -> Identity:
             f"version {PROTOCOL_VERSION}; "
             + ("build its bitstream again." if older else "upgrade stepnet.")
         )
-    fields = protocol.IDENTITY.unpack(answer)
+    has_maps = len(answer) >= protocol.MAPS_IDENTITY.size
+    layout = protocol.MAPS_IDENTITY if has_maps else protocol.IDENTITY
+    fields = layout.unpack(answer)
     del fields["kind"], fields["sequence"]
     identity = Identity(**fields)
     if identity.core not in tuple(Core):

@@ -20,6 +20,7 @@ from stepnet.link.messages import (
     IDENTITY,
     INFER,
     LOAD,
+    MAPS_IDENTITY,
     PROTOCOL_VERSION,
     READING,
     REFUSAL,
@@ -97,7 +98,9 @@ class BoardModel:
         refusal: Refusal | None = None
         match request[0]:
             case Request.IDENTIFY if not body_bytes:
-                return IDENTITY.pack(**self.identity(sequence))
+                identity = self.identity(sequence)
+                layout = MAPS_IDENTITY if "map_words" in identity else IDENTITY
+                return layout.pack(**identity)
             case Request.CLEAR if not body_bytes:
                 self.start()
             case Request.LOAD if len(request) > LOAD.size:

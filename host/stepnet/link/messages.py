@@ -171,6 +171,9 @@ IDENTITY = Layout(
 that `parameter_words` of a `Core.PIPELINE_BENCH` is how many images it keeps.
 """
 
+MAPS_IDENTITY = Layout({**IDENTITY.fields, "map_words": 2})
+"""IDENTITY of an engine that has convolutions: what every board says, and the words of a map."""
+
 ACKNOWLEDGE = Layout(_HEADER)
 
 READING = Layout({**_HEADER, "code": 1, "margin": 4, "cycles": 4})

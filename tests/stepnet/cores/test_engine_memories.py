@@ -5,18 +5,29 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 import engine_memory
 from stepnet import Layer, Network, Readout
 from stepnet.cores.engine.cycles import cycles_per_image, most_cycles_per_image
-from stepnet.cores.engine.memory_image import check_fits, memory_image, stored_thresholds
+from stepnet.cores.engine.memory_image import (
+    check_fits,
+    enlarged,
+    memory_image,
+    stored_thresholds,
+)
 from stepnet.cores.engine.shape import EngineShape, popcount_latency_cycles
 from stepnet.errors import NetworkError
 from stepnet.link.messages import Space, pack_pixels
 from stepnet.networks import reference
-from stepnet.networks.random_networks import random_network
+from stepnet.networks.convolution import Convolution
+from stepnet.networks.random_networks import (
+    RandomMap,
+    random_convolution_network,
+    random_images,
+    random_network,
+)
 
 SMALL = EngineShape(simd=8, max_inputs=64, weight_words=1024, parameter_words=64)
 ALL_CODES = "".join(map(chr, range(128)))
@@ -356,3 +367,35 @@ def test_memory_with_a_single_port_is_one_neighbourhood():
     shape = EngineShape(64, max_inputs=64, pe=64, parameter_lanes=64, weight_memory="single_port")
     assert shape.neighbourhoods == (range(64),)
     assert shape.skew_cycles == 0
+
+
+@st.composite
+def convolution_networks(draw, largest_kernel):
+    """Networks of one to three convolutions of every geometry over small images."""
+    height, width = draw(st.integers(7, 12)), draw(st.integers(7, 12))
+    sides, maps = (height, width), []
+    for number in range(draw(st.integers(1, 3))):
+        kernel = draw(st.integers(1, min(*sides, 4 if number else largest_kernel)))
+        stride, padding = draw(st.sampled_from([1, 2])), draw(st.integers(0, kernel - 1))
+        seen = Convolution(*sides, 1, kernel, stride, padding)
+        pool = min(seen.windows_down, seen.windows_across) > 1 and draw(st.booleans())
+        seen = replace(seen, pool=pool)
+        sides = (seen.out_height, seen.out_width)
+        bits = draw(st.sampled_from([1, 1, 3]))
+        maps.append(RandomMap(draw(st.integers(1, 9)), kernel, stride, padding, pool, bits))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    return random_convolution_network(rng, height, width, maps, draw(st.sampled_from([0, 9])))
+
+
+@settings(max_examples=100, deadline=None)
+@given(shape=shapes(), data=st.data())
+def test_memories_hold_convolutions(shape, data):
+    network = data.draw(convolution_networks(shape.max_kernel))
+    try:
+        shape = enlarged(replace(shape, map_words=2), network)
+    except NetworkError:  # no engine is as large
+        reject()
+    images = random_images(np.random.default_rng(0), network, 3)
+    expected = reference.infer(network, images).tolist()
+    assert codes_from_memory(network, shape, images) == expected
+    assert cycles_per_image(network, shape) <= most_cycles_per_image(shape)

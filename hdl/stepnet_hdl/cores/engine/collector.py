@@ -22,13 +22,16 @@ class Collector(wiring.Component):
 
     decided: Decided
     """`Decided`, in: the datapath announces that a group is decided in the next cycle."""
+    next_completes: Signal
+    """1 bit, in, if the shape has convolutions: the group that `decided` announces is the last one
+    of its layer, or at its position of a map, and the next one starts a new word."""
     fires: Signal
     """`pe` bits, in: the activations of the group that `decided` announced in the cycle before, the
     first neuron lowest."""
     word: Signal
     """`simd` bits, out: the word of activations that is written while `write` is 1."""
     word_address: Signal
-    """`range(row_words)`, out: the place of `word` among the words of its layer."""
+    """`range(region_words)`, out: the place of `word` among the words of its layer."""
     write: Signal
     """1 bit, out: `word` is complete, and goes into the activation memory in this cycle."""
 
@@ -39,8 +42,9 @@ class Collector(wiring.Component):
                 "decided": In(DecidedSignature()),
                 "fires": In(shape.pe),
                 "word": Out(shape.simd),
-                "word_address": Out(range(shape.row_words)),
+                "word_address": Out(range(shape.region_words)),
                 "write": Out(1),
+                **({"next_completes": In(1)} if shape.map_words else {}),
             }
         )
 
@@ -59,7 +63,8 @@ class Collector(wiring.Component):
         # What happens is settled a cycle before, because it has a long way to go.
         group = Signal(range(groups))
         next_address = Signal.like(self.word_address)
-        completes = self.decided.next_last | (group == groups - 1)
+        ends_place = self.next_completes if self.shape.map_words else self.decided.next_last
+        completes = ends_place | (group == groups - 1)
         m.d.sync += [
             done.eq(self.decided.next_done),
             self.write.eq(self.decided.next_done & completes),

@@ -1,6 +1,7 @@
 """Computes a group of neurons: match, count, accumulate, compare."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
@@ -19,6 +20,17 @@ word of a bit plane; `subtract`, a word of the plane that counts negative; `end`
 all; `last`, the last word of the layer; `partial`, a word of a layer that is computed by input, so
 that its sums go on from where they were put aside; `first_group`, a word of the first group of such
 a layer."""
+
+MapStep = data.StructLayout({**Step.members, "pooled": 1, "completes": 1})
+"""A `Step` in an engine with convolutions: `pooled`, with `end`, the group is evaluated over one
+more window; `completes`, the last word of all groups at a position of a map, or of a dense layer.
+"""
+
+
+def step_layout(shape: EngineShape) -> data.StructLayout:
+    """Return what is told of a weight word in an engine of that shape: `Step` or `MapStep`."""
+    return MapStep if shape.map_words else Step
+
 
 NO_STEP = dict.fromkeys(Step.members, 0)
 """A `Step` when there is no weight word."""
@@ -44,6 +56,16 @@ class DecidedSignature(wiring.Signature):
         return Decided(self, path=tuple(path), src_loc_at=1 + src_loc_at)
 
 
+def _map_ports(shape: EngineShape) -> dict[str, Any]:
+    """Return the ports that a datapath has for convolutions."""
+    return {
+        "thresholds_again": Out(1),
+        "thresholds_restart": Out(1),
+        "next_completes": Out(1),
+        "fires": Out(shape.pe),
+    }
+
+
 class Datapath(wiring.Component):
     """Computes a group of `pe` neurons at a time: takes a weight word of each and one activation
     word every cycle, and gives their margins.
@@ -56,8 +78,11 @@ class Datapath(wiring.Component):
     While a layer is computed by input, every group takes one word before any takes the next, and
     its sums wait in a memory of their own meanwhile.
 
-    `margins`, `done` and `last` come `latency_cycles` after the group's last words reach the first
-    neighbourhood.
+    In a convolution a group may be evaluated over several windows, of which only the last decides
+    it. A neuron has fired if it did for one of them, which `fires` sums up.
+
+    `margins`, `fires`, `done` and `last` come `latency_cycles` after the group's last words reach
+    the first neighbourhood.
     """
 
     xnor: Signal
@@ -71,11 +96,17 @@ class Datapath(wiring.Component):
     """`simd` bits, in: the activations that meet the weights of the first neighbourhood in this
     cycle."""
     step: data.View
-    """`Step`, in: what the words that come `read_cycles - 1` cycles later are to their group; all
-    zeros when none come."""
+    """`step_layout`, in: what the words that come `read_cycles - 1` cycles later are to their
+    group; all zeros when none come."""
     need_thresholds: Signal
     """1 bit, out: the next word of `thresholds` has to be there `read_cycles` later. It is 1 once
     for each group, or in as many cycles in a row as a group has words of thresholds."""
+    thresholds_again: Signal
+    """1 bit, out, if the shape has convolutions: the group needs the same thresholds once more,
+    known with the last word of them that it needs."""
+    thresholds_restart: Signal
+    """1 bit, out, if the shape has convolutions: the group is the last one at a position that is
+    not the last, known with the last word of thresholds that it needs."""
     thresholds: data.View
     """`ArrayLayout(signed(sum_bits), parameter_lanes)`, in: thresholds of the group that is decided
     next, in the order of its neurons."""
@@ -87,6 +118,12 @@ class Datapath(wiring.Component):
     """1 bit, out: a group is decided in this cycle, and `margins` are those of its neurons."""
     last: Signal
     """1 bit, out: the group that is decided in this cycle is the last one of its layer."""
+    next_completes: Signal
+    """1 bit, out, if the shape has convolutions: the group that is decided in the next cycle is the
+    last one at its position of a map, or of a dense layer."""
+    fires: Signal
+    """`pe` bits, out: the activations of the group that is decided in this cycle, the first neuron
+    lowest."""
     margins: data.View
     """`ArrayLayout(signed(sum_bits + 1), pe)`, out: sum minus threshold of each neuron of the
     group, the first neuron lowest."""
@@ -102,7 +139,7 @@ class Datapath(wiring.Component):
                 "xnor": In(1),
                 "weights": In(shape.simd * shape.pe),
                 "activations": In(shape.simd),
-                "step": In(Step),
+                "step": In(step_layout(shape)),
                 "need_thresholds": Out(1),
                 "thresholds": In(data.ArrayLayout(signed(shape.sum_bits), shape.parameter_lanes)),
                 "soon_done": Out(1),
@@ -110,6 +147,7 @@ class Datapath(wiring.Component):
                 "done": Out(1),
                 "last": Out(1),
                 "margins": Out(data.ArrayLayout(signed(shape.sum_bits + 1), shape.pe)),
+                **(_map_ports(shape) if shape.map_words else {}),
             }
         )
 
@@ -121,7 +159,7 @@ class Datapath(wiring.Component):
         # other in each neighbourhood.
         steps = [self.step]
         for _ in range(self._count_cycles + shape.skew_cycles):
-            later = Signal(Step)
+            later = Signal(step_layout(shape))
             m.d.sync += later.eq(steps[-1])
             steps.append(later)
 
@@ -149,13 +187,38 @@ class Datapath(wiring.Component):
         ]
 
         m.d.comb += self.soon_done.eq(steps[-1].end)
+        decides = steps[-1].end
+        if shape.map_words:
+            decides &= ~steps[-1].pooled
+            self._pool(m, steps)
         m.d.sync += [
-            self.decided.next_done.eq(steps[-1].end),
+            self.decided.next_done.eq(decides),
             self.decided.next_last.eq(steps[-1].last),
             self.done.eq(self.decided.next_done),
             self.last.eq(self.decided.next_last),
         ]
         return m
+
+    def _pool(self, m: Module, steps: list[data.View]) -> None:
+        """Put together what a group answers over the windows that are pooled."""
+        fired = Signal.like(self.fires, reset_less=True)  # over one of the windows before
+        evaluated, pools = Signal(init=1), Signal()  # in this cycle
+        pooled = Signal()
+        latest = len(steps) - self._wait_cycles - 1  # the last word of its thresholds is needed
+        asks = steps[latest]
+        m.d.comb += [
+            self.fires.eq(fired | Cat(~margin[-1] for margin in self.margins)),
+            self.thresholds_again.eq(asks.end & asks.pooled),
+            self.thresholds_restart.eq(asks.completes & ~asks.last),
+        ]
+        m.d.sync += [
+            pooled.eq(steps[-1].pooled),
+            pools.eq(pooled),
+            evaluated.eq(self.decided.next_done | pooled),
+            self.next_completes.eq(steps[-1].completes),
+        ]
+        with m.If(evaluated):
+            m.d.sync += fired.eq(Mux(pools, self.fires, 0))
 
     def _totals(
         self, m: Module, lanes: range, xnor: Value, activations: Value, steps: list[data.View]

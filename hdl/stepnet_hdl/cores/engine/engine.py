@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, ResetInserter, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 
@@ -19,6 +19,7 @@ from stepnet_hdl.blocks.streams import PacketByte
 from stepnet_hdl.cores.engine.collector import Collector
 from stepnet_hdl.cores.engine.datapath import Datapath
 from stepnet_hdl.cores.engine.intake import Intake
+from stepnet_hdl.cores.engine.pixel_window import PixelWindow
 from stepnet_hdl.cores.engine.readout import Readout, ReadoutNumber
 from stepnet_hdl.cores.engine.sequencer import Region, Sequencer
 from stepnet_hdl.cores.engine.weight_memory import WeightMemory, check_filled_by_bitstream
@@ -99,6 +100,8 @@ class Engine(InferenceCore):
         wiring.connect(m, intake.images, sequencer.images)
         wiring.connect(m, sequencer.readout, readout.steering)
         wiring.connect(m, datapath.decided, collector.decided, sequencer.decided, readout.decided)
+        if shape.map_words:
+            m.d.comb += collector.next_completes.eq(datapath.next_completes)
         m.submodules.weights = weights = self._weights
         m.d.comb += [
             weights.write_address.eq(intake.writes.address),
@@ -114,7 +117,11 @@ class Engine(InferenceCore):
         m.d.comb += [
             datapath.xnor.eq(sequencer.xnor),
             datapath.step.eq(sequencer.step),
-            collector.fires.eq(Cat(~margin[-1] for margin in datapath.margins)),
+            collector.fires.eq(
+                datapath.fires
+                if shape.map_words
+                else Cat(~margin[-1] for margin in datapath.margins)
+            ),
             sequencer.fires.eq(collector.fires),
             readout.margins.eq(datapath.margins),
         ]
@@ -150,6 +157,11 @@ class Engine(InferenceCore):
             sequencer.parameters.value.eq(first),
             sequencer.parameters.need_thresholds.eq(datapath.need_thresholds),
         ]
+        if shape.map_words:
+            m.d.comb += [
+                sequencer.parameters.again.eq(datapath.thresholds_again),
+                sequencer.parameters.restart.eq(datapath.thresholds_restart),
+            ]
         for lane in range(shape.parameter_lanes):
             value = parameters.read_data.word_select(lane, shape.parameter_bits)
             m.d.comb += datapath.thresholds[lane].eq(value[: shape.sum_bits])
@@ -164,7 +176,8 @@ class Engine(InferenceCore):
         datapath: Datapath,
     ) -> None:
         shape = self.shape
-        regions_words = len(Region) << (shape.row_words - 1).bit_length()
+        word_bits = (shape.region_words - 1).bit_length()
+        regions_words = len(Region) << word_bits
         m.submodules.activations = activations = Ram(
             shape.simd, regions_words, read_cycles=shape.read_cycles
         )
@@ -173,16 +186,51 @@ class Engine(InferenceCore):
             intake.pixels_blocked.eq(datapath.soon_done),
             activations.write_enable.eq(collector.write | intake.write_pixels),
             activations.write_data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
-            activations.write_address.eq(Cat(intake.images.words, intake.image_buffer)),
+            activations.write_address.eq(
+                Cat(
+                    intake.images.words,
+                    C(0, word_bits - len(intake.images.words)),
+                    intake.image_buffer,
+                )
+            ),
             activations.read_address.eq(sequencer.activation_address),
             activations.read_enable.eq(1),
             datapath.activations.eq(activations.read_data),
         ]
+        if shape.map_words:
+            self._windows(m, sequencer, activations, datapath)
         with m.If(collector.write):
             m.d.comb += [
                 activations.write_data.eq(collector.word),
                 activations.write_address.eq(Cat(collector.word_address, sequencer.write_region)),
             ]
+
+    def _windows(
+        self, m: Module, sequencer: Sequencer, activations: Ram, datapath: Datapath
+    ) -> None:
+        """Give the datapath the windows of an image, and nothing beside a map."""
+        steering = sequencer.window
+        m.submodules.window = window = PixelWindow(self.shape)
+        m.d.comb += [
+            window.begin.eq(steering.begin),
+            window.header.eq(steering.header),
+            window.cancel.eq(sequencer.cancel),
+            window.taken.eq(steering.taken),
+            window.last_position.eq(steering.last_position),
+            window.below.eq(steering.below),
+            window.beside.eq(steering.beside),
+            window.read_data.eq(activations.read_data),
+            steering.read_address.eq(window.read_address),
+            steering.ready.eq(window.ready),
+        ]
+        is_there = ~delayed(m, steering.outside, self.shape.read_cycles - 1, "outside")
+        m.d.comb += datapath.activations.eq(
+            Mux(
+                steering.in_use,
+                window.word,
+                activations.read_data & is_there.replicate(self.shape.simd),
+            )
+        )
 
     def _result(
         self, m: Module, sequencer: Sequencer, readout: Readout, parameter: Signal, cancel: Value

@@ -11,11 +11,21 @@ from stepnet.cores.engine.shape import (
     TREE_HEADER,
     EngineShape,
 )
-from stepnet_hdl.cores.engine.datapath import Step
+from stepnet_hdl.cores.engine.datapath import step_layout
 from stepnet_hdl.cores.engine.readout import ReadoutNumber
 
 LayerHeader = data.StructLayout(LAYER_HEADER)
 TreeHeader = data.StructLayout(TREE_HEADER)
+
+_MAP_PORTS = {
+    "windows_left": In(1),
+    "positions_left": In(1),
+    "window_is_there": In(1),
+    "ends_plane": Out(1),
+    "ends_evaluation": Out(1),
+    "in_last_group": Out(1),
+}
+"""The ports by which a `MapWalk` says where a convolution stands."""
 
 
 class LayerWalk(wiring.Component):
@@ -25,7 +35,8 @@ class LayerWalk(wiring.Component):
     That is group by group: the words of the first bit plane of a group, those of its next plane,
     and so on. A layer by input has one plane and is walked word by word: every group takes the
     first word of its row before any takes its second. In a tree the walk stops after each row,
-    until `resume`.
+    until `resume`. In a convolution it goes on with the first group at the next position, and a
+    group is evaluated over every window that is pooled before the next group is.
 
     The first word of a group waits until its activations are there. It also keeps a distance to the
     group before where thresholds take longer to read than weights, and in the last layer, whose
@@ -71,9 +82,24 @@ class LayerWalk(wiring.Component):
     """1 bit, out: a weight word is issued in this cycle."""
     word: Signal
     """`range(row_words)`, out: which word of activations the issued weight word meets."""
+    windows_left: Signal
+    """1 bit, in, if the shape has convolutions: the issued word belongs to a window that is not the
+    last of those that are pooled."""
+    positions_left: Signal
+    """1 bit, in, if the shape has convolutions: the issued word belongs to a position that is not
+    the last one."""
+    window_is_there: Signal
+    """1 bit, in, if the shape has convolutions: the first word of a window may be issued."""
+    ends_plane: Signal
+    """1 bit, out, if the shape has convolutions: the issued word is the last one of a row."""
+    ends_evaluation: Signal
+    """1 bit, out, if the shape has convolutions: the issued word is the last one of a row, in all
+    bit planes."""
+    in_last_group: Signal
+    """1 bit, out, if the shape has convolutions: the issued word belongs to the last group."""
     step: data.View
-    """`Step`, out: what the weight word that was issued in the cycle before is to its group; all
-    zeros if none was."""
+    """`step_layout`, out: what the weight word that was issued in the cycle before is to its group;
+    all zeros if none was."""
     is_tree: Signal
     """1 bit, out: the layer is a tree, known from the cycle after `begin` on."""
     first_row: Signal
@@ -100,10 +126,11 @@ class LayerWalk(wiring.Component):
                 "image_word_comes": In(1),
                 "issue": Out(1),
                 "word": Out(range(shape.row_words)),
-                "step": Out(Step),
+                "step": Out(step_layout(shape)),
                 "is_tree": Out(1),
                 "first_row": Out(1),
                 "rows_left": Out(range(shape.max_inputs)),
+                **(_MAP_PORTS if shape.map_words else {}),
             }
         )
 
@@ -114,17 +141,29 @@ class LayerWalk(wiring.Component):
         plane = Signal.like(self.last_plane)  # counts down to the least significant
         in_last_group = Signal()
         last_of_row = in_last_word & (plane == 0)
+        ends_group, ends_layer = last_of_row, last_of_row & in_last_group
+        if self.shape.map_words:
+            ends_group = last_of_row & ~self.windows_left
+            ends_layer = ends_group & in_last_group & ~self.positions_left
 
-        step = Signal(Step)
+        step = Signal(step_layout(self.shape))
         m.d.comb += [
             step.start.eq((word == 0) & (plane == self.last_plane)),
             step.plane.eq(word == 0),
             step.subtract.eq((plane == self.last_plane) & ~self.xnor),
             step.end.eq(last_of_row),
-            step.last.eq(last_of_row & in_last_group),
+            step.last.eq(ends_layer),
             step.partial.eq(self.by_input),
             step.first_group.eq(self.first_row),
         ]
+        if self.shape.map_words:
+            m.d.comb += [
+                step.pooled.eq(last_of_row & self.windows_left),
+                step.completes.eq(ends_group & in_last_group),
+                self.ends_plane.eq(in_last_word),
+                self.ends_evaluation.eq(last_of_row),
+                self.in_last_group.eq(in_last_group),
+            ]
         m.d.sync += self.step.eq(0)
         with m.If(self.issue):
             m.d.sync += self.step.eq(step)
@@ -142,12 +181,12 @@ class LayerWalk(wiring.Component):
         may_issue = self._may_issue(m, next_word, last_of_row)
         m.d.comb += self.issue.eq(issuing & may_issue)
 
-        ends_group = self.by_input | last_of_row
-        with m.If(self.begin | (self.issue & ends_group)):
+        with m.If(self.begin | (self.issue & (self.by_input | last_of_row))):
             m.d.sync += plane.eq(self.last_plane)
         with m.Elif(self.issue & in_last_word):
             m.d.sync += plane.eq(plane - 1)
-        self._count_groups(m, self.issue & ends_group & ~step.last, in_last_group)
+        next_group = self.issue & (self.by_input | ends_group) & ~step.last
+        self._count_groups(m, next_group, in_last_group)
         return m
 
     def _count_words(self, m: Module, next_word: Signal, in_last_word: Signal) -> None:
@@ -194,6 +233,8 @@ class LayerWalk(wiring.Component):
             m.d.sync += distance.eq(distance - 1)
 
         is_there = self.all_words_are_there | (self.by_input & word_is_there)
+        if shape.map_words:
+            is_there &= self.window_is_there
         return ~begins_group | (is_there & (distance == 0))
 
     def _count_groups(self, m: Module, next_group: Value, in_last_group: Signal) -> None:

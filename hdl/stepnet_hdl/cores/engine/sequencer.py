@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.cores.engine.shape import ROW_HEADER, EngineShape
-from stepnet_hdl.cores.engine.datapath import Decided, DecidedSignature, Step
+from stepnet.cores.engine.cycles import MAP_HEADER_CYCLES
+from stepnet.cores.engine.shape import MAP_HEADERS, ROW_HEADER, EngineShape
+from stepnet_hdl.blocks.delay import delayed
+from stepnet_hdl.cores.engine.datapath import Decided, DecidedSignature, step_layout
 from stepnet_hdl.cores.engine.layer_walk import LayerHeader, LayerWalk, TreeHeader
+from stepnet_hdl.cores.engine.map_walk import MapHeader, MapWalk
 from stepnet_hdl.cores.engine.pixel_intake import ImageBuffers, ImageBuffersSignature
 from stepnet_hdl.cores.engine.readout import (
     ReadoutNumber,
@@ -41,6 +44,12 @@ class ParameterRead(wiring.PureInterface):
     """`parameter_bits` bits, in: the first value of the word, `read_cycles` after `enable`."""
     need_thresholds: Signal
     """1 bit, in: the datapath needs the next word `read_cycles` later."""
+    again: Signal
+    """1 bit, in, if the shape has convolutions: with the last word of thresholds of a group, the
+    same ones are needed next."""
+    restart: Signal
+    """1 bit, in, if the shape has convolutions: with the last word of thresholds of a group, those
+    of the first group are needed next."""
 
 
 class ParameterReadSignature(wiring.Signature):
@@ -53,11 +62,62 @@ class ParameterReadSignature(wiring.Signature):
                 "enable": Out(1),
                 "value": In(shape.parameter_bits),
                 "need_thresholds": In(1),
+                **({"again": In(1), "restart": In(1)} if shape.map_words else {}),
             }
         )
 
     def create(self, *, path: Iterable[str | int] = (), src_loc_at: int = 0) -> ParameterRead:
         return ParameterRead(self, path=tuple(path), src_loc_at=1 + src_loc_at)
+
+
+class WindowSteering(wiring.PureInterface):
+    """What a sequencer and a `PixelWindow` tell each other. Directions are those of the
+    sequencer."""
+
+    begin: Signal
+    """1 bit, out: a convolution over an image begins, whose pixels are there; `header` tells of it
+    from the next cycle on."""
+    header: data.View
+    """`MapHeader`, out: what the layer looks at; it stays until the layer is over."""
+    taken: Signal
+    """1 bit, out: the position is done with."""
+    last_position: Signal
+    """1 bit, out: the position is the last one."""
+    below: Signal
+    """1 bit, out: the window is one of the lower two that are pooled."""
+    beside: Signal
+    """1 bit, out: the window is one of the right two that are pooled."""
+    read_address: Signal
+    """`range(row_words)`, in: the word of pixels that the window needs."""
+    ready: Signal
+    """1 bit, in: the windows of a position are there."""
+    in_use: Signal
+    """1 bit, out: the activations are those of the window."""
+    outside: Signal
+    """1 bit, out: there are no activations in the place that was addressed in the cycle before."""
+
+
+class WindowSteeringSignature(wiring.Signature):
+    """The signature of `WindowSteering`."""
+
+    def __init__(self, shape: EngineShape) -> None:
+        super().__init__(
+            {
+                "begin": Out(1),
+                "header": Out(MapHeader),
+                "taken": Out(1),
+                "last_position": Out(1),
+                "below": Out(1),
+                "beside": Out(1),
+                "read_address": In(range(shape.row_words)),
+                "ready": In(1),
+                "in_use": Out(1),
+                "outside": Out(1),
+            }
+        )
+
+    def create(self, *, path: Iterable[str | int] = (), src_loc_at: int = 0) -> WindowSteering:
+        return WindowSteering(self, path=tuple(path), src_loc_at=1 + src_loc_at)
 
 
 class _State:
@@ -83,6 +143,12 @@ class _State:
         self.last_word = Signal.like(words.last_word)
         self.last_plane = Signal.like(words.last_plane)
         self.by_input = Signal()
+        self.convolution = Signal()
+        """The layer is a convolution; only in a shape that has them, as what follows."""
+        self.fetch_map = Signal()
+        """One of the other headers of a convolution is read in this cycle."""
+        self.window_is_there = Signal()
+        """A convolution may go on to the window that is next."""
 
 
 class Sequencer(wiring.Component):
@@ -97,6 +163,10 @@ class Sequencer(wiring.Component):
     first word of pixels came. Its first layer then waits for the others: for each in turn if it is
     computed by input, for all of them otherwise. The image is computed `result_cycles` after the
     readout has finished, with readout `nearest` `look_up_cycles` later.
+
+    The headers of a convolution take `map_header_cycles` more. Its weights and thresholds are read
+    again at every position of the map that it gives (see `MapWalk`). Over an image, whose pixels
+    all have to be there, it waits at each position for the windows that a `PixelWindow` gathers.
     """
 
     start_cycles = 2
@@ -123,16 +193,18 @@ class Sequencer(wiring.Component):
     """`ParameterRead`, out: reads headers and codes, and thresholds on behalf of the datapath."""
     weight_address: Signal
     """`range(weight_words)`, out: the weight word that is in the datapath `read_cycles` later."""
+    window: WindowSteering
+    """`WindowSteering`, out, if the shape has convolutions: moves the window over an image."""
     activation_address: Signal
-    """`(row_words - 1).bit_length() + 2` bits, out: the word of activations that meets this weight
-    word, with its `Region` in the top two bits."""
+    """`(region_words - 1).bit_length() + 2` bits, out: the word of activations that meets this
+    weight word, with its `Region` in the top two bits."""
     write_region: Signal
     """`Region`, out: where the activations of the current layer go."""
     xnor: Signal
     """1 bit, out: the current layer has 1-bit weights."""
     step: data.View
-    """`Step`, out: what the weight word addressed in the cycle before is to its group; all zeros if
-    there was none."""
+    """`step_layout`, out: what the weight word addressed in the cycle before is to its group; all
+    zeros if there was none."""
     decided: Decided
     """`Decided`, in: the datapath announces that a group is decided in the next cycle."""
     fires: Signal
@@ -153,7 +225,7 @@ class Sequencer(wiring.Component):
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
-        self._row_word_bits = (shape.row_words - 1).bit_length()
+        self._region_word_bits = (shape.region_words - 1).bit_length()
         super().__init__(
             {
                 "images": In(ImageBuffersSignature(shape)),
@@ -161,10 +233,10 @@ class Sequencer(wiring.Component):
                 "result_free": In(1),
                 "parameters": Out(ParameterReadSignature(shape)),
                 "weight_address": Out(range(shape.weight_words)),
-                "activation_address": Out(self._row_word_bits + 2),
+                "activation_address": Out(self._region_word_bits + 2),
                 "write_region": Out(Region),
                 "xnor": Out(1),
-                "step": Out(Step),
+                "step": Out(step_layout(shape)),
                 "decided": In(DecidedSignature()),
                 "fires": In(shape.pe),
                 "readout": Out(ReadoutSteeringSignature(shape)),
@@ -172,6 +244,7 @@ class Sequencer(wiring.Component):
                 "is_complete": Out(1),
                 "idle": Out(1),
                 "result": Out(1),
+                **({"window": Out(WindowSteeringSignature(shape))} if shape.map_words else {}),
             }
         )
 
@@ -180,6 +253,12 @@ class Sequencer(wiring.Component):
         """Cycles from the fetch of a layer's first header to its first weight word, if its
         activations are there."""
         return 2 + self.shape.read_cycles
+
+    @property
+    def map_header_cycles(self) -> int:
+        """Cycles that a convolution takes from the time at which a dense layer would issue its
+        first word to its own first word, over a map."""
+        return MAP_HEADER_CYCLES + self.shape.read_cycles
 
     @property
     def look_up_cycles(self) -> int:
@@ -192,8 +271,13 @@ class Sequencer(wiring.Component):
         m.submodules.walk = walk = TreeWalk(self.shape)
         state = _State(words)
         m.d.sync += [state.prepare.eq(0), state.jump.eq(walk.descend), self.result.eq(0)]
+        activation: Value = words.word
+        map_walk: MapWalk | None = None
+        if self.shape.map_words:
+            m.submodules.map = map_walk = MapWalk(self.shape)
+            activation = self._walk_map(m, state, words, map_walk)
         m.d.comb += [
-            self.activation_address.eq(Cat(words.word, state.read_region)),
+            self.activation_address.eq(Cat(activation, state.read_region)),
             self.step.eq(words.step),
             self.readout.rows_left.eq(words.rows_left),
             self.readout.lane.eq(walk.lane),
@@ -202,6 +286,8 @@ class Sequencer(wiring.Component):
         self._steer_walks(m, state, words, walk)
         self._watch_images(m, state, words)
         self._move_addresses(m, state, words, walk)
+        if map_walk is not None:
+            self._repeat_weights(m, state, words, map_walk)
         with m.FSM():
             self._begin_layer(m, state)
             self._compute(m, state, words, walk)
@@ -243,6 +329,95 @@ class Sequencer(wiring.Component):
             images.complete_next.bit_select(state.image_buffer, 1) | ~state.in_first_layer
         )
         m.d.comb += words.all_words_are_there.eq(all_words_are_there)
+
+    def _walk_map(self, m: Module, state: _State, words: LayerWalk, map_walk: MapWalk) -> Signal:
+        """Read the headers of a convolution and follow its windows; return which word of
+        activations the issued weight word meets."""
+        window = self.window
+        header_bits = MapHeader.size // len(MAP_HEADERS)
+        headers = Signal(MapHeader)
+        came: Value = delayed(m, state.fetch_map, self.shape.read_cycles, "map_header_comes")
+        with m.If(came):
+            taken_in = Cat(headers.as_value(), self.parameters.value[:header_bits])
+            m.d.sync += headers.eq(taken_in[header_bits:])
+        left = Signal(range(len(MAP_HEADERS) + 1))  # headers that are still to come
+        begin, begins, is_followed = Signal(), Signal(), Signal()
+        m.d.sync += [begins.eq(begin), is_followed.eq(is_followed | begins)]
+        m.d.comb += begin.eq(came & (left == 1))
+        with m.If(came):
+            m.d.sync += left.eq(left - 1)
+        with m.If(state.prepare):
+            m.d.sync += [left.eq(len(MAP_HEADERS)), is_followed.eq(0)]
+
+        in_image = state.in_first_layer
+        window_waits = Signal()  # for the pixels of the image
+        with m.If(begins & in_image):
+            m.d.sync += window_waits.eq(1)
+        with m.If(window.begin):
+            m.d.sync += window_waits.eq(0)
+        m.d.comb += [
+            map_walk.begin.eq(begin),
+            map_walk.header.eq(headers),
+            map_walk.issue.eq(words.issue & state.convolution),
+            map_walk.ends_plane.eq(words.ends_plane),
+            map_walk.ends_evaluation.eq(words.ends_evaluation),
+            map_walk.in_last_group.eq(words.in_last_group),
+            words.windows_left.eq(state.convolution & ~map_walk.last_window),
+            words.positions_left.eq(state.convolution & ~map_walk.last_position),
+            words.window_is_there.eq(~state.convolution | Mux(in_image, window.ready, is_followed)),
+            window.begin.eq(window_waits & words.all_words_are_there),
+            window.header.eq(headers),
+            window.taken.eq(
+                words.issue
+                & words.ends_evaluation
+                & map_walk.last_window
+                & words.in_last_group
+                & state.convolution
+                & in_image
+            ),
+            window.last_position.eq(map_walk.last_position),
+            window.below.eq(map_walk.below),
+            window.beside.eq(map_walk.beside),
+            window.in_use.eq(state.convolution & in_image),
+        ]
+        m.d.sync += window.outside.eq(state.convolution & ~in_image & map_walk.outside)
+        address = Signal(self._region_word_bits)
+        m.d.comb += address.eq(words.word)
+        with m.If(state.convolution):
+            m.d.comb += address.eq(Mux(in_image, window.read_address, map_walk.address))
+        return address
+
+    def _repeat_weights(
+        self, m: Module, state: _State, words: LayerWalk, map_walk: MapWalk
+    ) -> None:
+        """Go back to the weights of the same group, or to those of the first, and likewise to the
+        thresholds, which are read later."""
+        parameters = self.parameters
+        first_weights, group_weights = (
+            Signal.like(self.weight_address),
+            Signal.like(self.weight_address),
+        )
+        begins_group = Signal()  # the next word is the first one of a group
+        with m.If(words.issue):
+            m.d.sync += begins_group.eq(words.ends_evaluation & map_walk.last_window)
+        this_group = Mux(begins_group, self.weight_address, group_weights)
+        m.d.sync += group_weights.eq(this_group)
+        with m.If(state.prepare):
+            m.d.sync += [first_weights.eq(self.weight_address), begins_group.eq(1)]
+        with m.If(words.issue & words.ends_evaluation & state.convolution):
+            with m.If(~map_walk.last_window):
+                m.d.sync += self.weight_address.eq(this_group)
+            with m.Elif(words.in_last_group & ~map_walk.last_position):
+                m.d.sync += self.weight_address.eq(first_weights)
+
+        first_thresholds = Signal.like(parameters.address)
+        with m.If(state.fetch_map):
+            m.d.sync += first_thresholds.eq(parameters.address + 1)
+        with m.If(parameters.need_thresholds & parameters.again):
+            back = self.shape.parameter_reads - 1
+            m.d.sync += parameters.address.eq(parameters.address - back)
+        with m.If(parameters.need_thresholds & parameters.restart):
+            m.d.sync += parameters.address.eq(first_thresholds)
 
     def _move_addresses(self, m: Module, state: _State, words: LayerWalk, walk: TreeWalk) -> None:
         parameters, finished = self.parameters, self.readout.finished
@@ -296,6 +471,13 @@ class Sequencer(wiring.Component):
         with m.State("PREPARE"):
             m.d.sync += [self.readout.kind.eq(layer.readout), self.readout.prefix.eq(tree.prefix)]
             m.next = "COMPUTE"
+            if self.shape.map_words:
+                with m.If(state.convolution):
+                    m.next = f"MAP_HEADER_{len(MAP_HEADERS)}"
+        for left in range(len(MAP_HEADERS) if self.shape.map_words else 0, 0, -1):
+            with m.State(f"MAP_HEADER_{left}"):
+                m.d.comb += [state.fetch.eq(1), state.fetch_map.eq(1)]
+                m.next = f"MAP_HEADER_{left - 1}" if left > 1 else "COMPUTE"
 
     def _decode_row(self, m: Module, state: _State) -> None:
         row = data.View(RowHeader, self.parameters.value[: RowHeader.size])
@@ -309,6 +491,8 @@ class Sequencer(wiring.Component):
         ]
         if self.shape.overlap_neurons:
             m.d.sync += state.by_input.eq(row.by_input & is_binary)
+        if self.shape.map_words:
+            m.d.sync += state.convolution.eq(row.convolution)
 
     def _compute(self, m: Module, state: _State, words: LayerWalk, walk: TreeWalk) -> None:
         """Wait until a layer is decided, or go from row to row of a tree."""

@@ -15,7 +15,8 @@ from stepnet.cores.engine.memory_image import (
     rows_evaluated,
     words_per_row,
 )
-from stepnet.cores.engine.shape import CODE_BITS, EngineShape
+from stepnet.cores.engine.shape import CODE_BITS, MOST_MAP_SIDE, EngineShape
+from stepnet.networks.convolution import POOL, Convolution
 from stepnet.networks.network import Layer, Network, Readout
 
 WRITE_CYCLES = 2
@@ -35,6 +36,14 @@ accumulator and comparison. Memory and popcount come on top."""
 REGISTER_CYCLES = 4
 """Cycles from the last bit of a code to the character register."""
 
+MAP_HEADER_CYCLES = 6
+"""Cycles to fetch the other header words of a convolution and to prepare its walk, beside
+`EngineShape.read_cycles`."""
+
+WINDOW_CYCLES = 2
+"""Cycles from when a convolution over the image could issue its first word to the first move of its
+window."""
+
 TREE_TURN_CYCLES = 5
 """Cycles from one row of a tree to the next, beside memory and popcount: those of the datapath, and
 two to compute the address of the next row."""
@@ -52,9 +61,13 @@ def cycles_per_image(
     `DATAPATH_CYCLES`, the popcount's latency and the memory's twice, because it starts when the one
     before it has written its last activation. The last layer's neurons go into the code one per
     cycle, so that its groups are at least `pe` cycles apart.
+
+    A convolution issues its words again at every position, and takes `map_header_cycles` to begin.
+    Over an image it also takes a cycle for each pixel, padding included, up to the last that a
+    window sees (see `_image_map_cycles`).
     """
     if cycles_per_byte is None:
-        first = START_CYCLES + _header_cycles(shape)
+        first = START_CYCLES + _layer_header_cycles(network.layers[0], shape)
         first += _issue_cycles(network, network.layers[0], shape)
         return first + _cycles_after_issue(network, shape)
     end_cycle = image_bytes(network) * cycles_per_byte
@@ -69,10 +82,10 @@ def cycles_after(network: Network, shape: EngineShape, arrival_cycles: Sequence[
     word_ends = [*range(shape.weight_bytes - 1, last, shape.weight_bytes), last]
     there = [arrival_cycles[end] - arrival_cycles[last] + WRITE_CYCLES for end in word_ends]
     # The engine takes up the image with the first word.
-    ready = there[0] + START_CYCLES + _header_cycles(shape)
+    ready = there[0] + START_CYCLES + _layer_header_cycles(network.layers[0], shape)
     issue_cycles = _issue_cycles(network, network.layers[0], shape)
     if overlaps(network, shape):
-        groups = shape.groups(network.sizes[1])
+        groups = shape.groups(network.layers[0].neurons)
         for word_there in there[:-1]:
             ready = max(ready, word_there) + groups
         issue_cycles -= (len(there) - 1) * groups
@@ -101,11 +114,23 @@ def most_cycles_per_image(shape: EngineShape) -> int:
         + turns_into_first_group * shape.row_words * shape.max_weight_bits
     )
     readout_cycles = shape.pe + shape.read_cycles + REGISTER_CYCLES
-    return START_CYCLES + shape.weight_words + max(without_tree, with_tree) + readout_cycles
+    cycles = START_CYCLES + shape.weight_words + max(without_tree, with_tree) + readout_cycles
+    if not shape.map_words:
+        return cycles
+    # Every weight word and every threshold at every position, and the pixels of an image.
+    evaluations = POOL**2 * shape.map_words
+    repeated = shape.weight_words + shape.parameter_words
+    return cycles + evaluations * repeated + 2 * MOST_MAP_SIDE**2
 
 
 def _header_cycles(shape: EngineShape) -> int:
     return shape.read_cycles + HEADER_CYCLES
+
+
+def _layer_header_cycles(layer: Layer, shape: EngineShape) -> int:
+    """Cycles from the fetch of a layer's first header to when its first word could be issued."""
+    cycles = _header_cycles(shape)
+    return cycles + MAP_HEADER_CYCLES + shape.read_cycles if layer.convolution else cycles
 
 
 def _word_cycles(shape: EngineShape) -> int:
@@ -118,18 +143,23 @@ def _cycles_after_issue(network: Network, shape: EngineShape) -> int:
     decide_cycles = DATAPATH_CYCLES + _word_cycles(shape)
     cycles = len(network.layers) * decide_cycles
     for layer in network.layers[1:]:
-        cycles += _header_cycles(shape) + _issue_cycles(network, layer, shape)
+        cycles += _layer_header_cycles(layer, shape) + _issue_cycles(network, layer, shape)
     return cycles + _readout_cycles(network, shape) + REGISTER_CYCLES
 
 
 def _issue_cycles(network: Network, layer: Layer, shape: EngineShape) -> int:
     """Cycles from the first weight word of a layer to its last, both included."""
     words = words_per_row(network, layer, shape)
-    groups = shape.groups(layer.n_out)
+    groups = shape.groups(layer.neurons)
     if layer is network.layers[0] and overlaps(network, shape):
         # Thresholds are read with the last word only.
         return (words - 1) * groups + (groups - 1) * shape.parameter_reads + 1
     group_cycles = words * layer.weight_bits
+    if layer.convolution and layer is network.layers[0]:
+        return _image_map_cycles(network, layer.convolution, groups, group_cycles, shape)
+    if layer.convolution:
+        evaluations = layer.convolution.evaluations * groups
+        return (evaluations - 1) * max(group_cycles, shape.parameter_reads) + group_cycles
     if is_tree(network, layer):
         turn_cycles = TREE_TURN_CYCLES + _word_cycles(shape) + group_cycles
         return (rows_evaluated(network, layer) - 1) * max(turn_cycles, shape.pe) + group_cycles
@@ -138,9 +168,46 @@ def _issue_cycles(network: Network, layer: Layer, shape: EngineShape) -> int:
     return (groups - 1) * max(group_cycles, distance_cycles) + group_cycles
 
 
+def _image_map_cycles(
+    network: Network, seen: Convolution, groups: int, group_cycles: int, shape: EngineShape
+) -> int:
+    """Cycles of a convolution over the image, from when its first word could be issued if no
+    window were waited for.
+
+    A window moves on by one pixel per cycle, and `read_cycles` later where a pixel is the first of
+    its word. It stands still while the groups are evaluated over it, `pool_side` squared times.
+    """
+    evaluations = groups * seen.pool_side**2
+    distance = max(group_cycles, shape.parameter_reads)
+    end, earliest, steps = WINDOW_CYCLES, 0, 0
+    for position in range(seen.positions):
+        steps_here = _steps_to(network, seen, position, shape)
+        begin = max(end + steps_here - steps + 1, earliest)
+        last_begin = begin + (evaluations - 1) * distance
+        end, earliest, steps = last_begin + group_cycles - 1, last_begin + distance, steps_here
+    return end
+
+
+def _steps_to(network: Network, seen: Convolution, position: int, shape: EngineShape) -> int:
+    """Cycles in which the window over an image moves, or waits for pixels, before it stands at a
+    position."""
+    down, across = divmod(position, seen.out_width)
+    side, stride = seen.pool_side, seen.stride
+    last_row = stride * (side * down + side - 1) + seen.kernel - 1
+    last_column = stride * (side * across + side - 1) + seen.kernel - 1
+    steps = last_row * (seen.width + 2 * seen.padding) + last_column + 1
+    # The pixels of the image among them.
+    rows = min(max(last_row - seen.padding, 0), seen.height)
+    pixels = rows * seen.width
+    if 0 <= last_row - seen.padding < seen.height:
+        pixels += min(max(last_column - seen.padding + 1, 0), seen.width)
+    words = pixels // shape.simd + (pixels == 8 * image_bytes(network) and pixels % shape.simd > 0)
+    return 1 + steps + (1 + words) * shape.read_cycles
+
+
 def _readout_cycles(network: Network, shape: EngineShape) -> int:
     """Cycles from the last group of neurons to the last bit of the code."""
     if network.readout is Readout.TREE:
         return shape.pe - 1
-    cycles = (network.sizes[-1] - 1) % shape.pe
+    cycles = (network.layers[-1].neurons - 1) % shape.pe
     return cycles + (shape.read_cycles if network.readout is Readout.NEAREST else 0)

@@ -4,7 +4,8 @@
 two memories in order, from the first word to the last, once per image:
 
 - parameter memory, words of `parameter_lanes` values: the bytes of one image; then per layer two
-  header words (`engine.ROW_HEADER`, `engine.LAYER_HEADER`) and the thresholds of each group; with
+  header words (`shape.ROW_HEADER`, `shape.LAYER_HEADER`), of a convolution those of
+  `shape.MAP_HEADERS`, and the thresholds of each group; with
   readout `nearest` at the end one word per row with its character code. Headers and codes are the
   first value of their word;
 - weight memory, words of `pe` times `simd` weights: layer by layer, in it group by group, in that
@@ -17,6 +18,12 @@ inputs that are less than `simd`, they end at the top bit, so that a shift regis
 from the top needs no alignment. The unused low bits hold an activation of 0 and a weight that
 counts nothing. An image fills its last word in whole bytes: bits behind its last pixel are inputs
 of 0.
+
+A convolution goes through its weights and thresholds again at every position. Each position of a
+map starts with a new word of activations, so a window is rows of whole words; the next layer has a
+weight that counts nothing for each bit that stays unused. The window over an image is one word
+instead, a square of `EngineShape.max_kernel` bits from bit 0 up, row by row, in which a smaller
+kernel takes the last columns of the last rows.
 
 A layer with 1-bit weights counts matches: `sum w a = popcount(a XNOR b) - m` with `b = (w > 0)` and
 m the number of -1 in the row, so its stored threshold is `t + m`. With B bits the planes are added
@@ -36,7 +43,10 @@ from numpy.typing import NDArray
 
 from stepnet.cores.engine.shape import (
     LAYER_HEADER,
+    LEAST_IMAGE_WIDTH,
+    MAP_HEADERS,
     MIN_OVERLAP_GROUPS,
+    MOST_MAP_SIDE,
     READOUTS,
     ROW_HEADER,
     TREE_HEADER,
@@ -44,6 +54,7 @@ from stepnet.cores.engine.shape import (
 )
 from stepnet.errors import NetworkError
 from stepnet.link.messages import Space
+from stepnet.networks.convolution import Convolution
 from stepnet.networks.network import CharacterNetwork, Layer, Network, Readout
 
 
@@ -114,9 +125,14 @@ def check_fits(network: Network, shape: EngineShape) -> None:
     """Raise NetworkError, with layer and limit, if `shape` cannot hold `network`."""
     weight_words = 0
     for number, layer in enumerate(network.layers):
+        if layer.convolution:
+            _check_map(network, number, shape)
+        inputs = layer.fan_in
+        if below_is_map(network, layer):
+            inputs = words_per_row(network, layer, shape) * shape.simd
         limits = (
-            ("inputs", layer.n_in, shape.max_inputs),
-            ("neurons", layer.n_out, shape.max_inputs),
+            ("inputs", inputs, shape.max_inputs),
+            ("neurons", layer.neurons, shape.max_inputs),
             ("weight bits", layer.weight_bits, shape.max_weight_bits),
             ("bits in a sum", _sum_bits(layer), shape.sum_bits),
         )
@@ -136,38 +152,106 @@ def check_fits(network: Network, shape: EngineShape) -> None:
             )
     needed = parameter_words(network, shape)
     if needed > shape.parameter_words:
+        neurons = sum(layer.neurons for layer in network.layers)
         raise NetworkError(
             f"Network {network.name!r} does not fit the engine: its {len(network.layers)} layers "
-            f"and {sum(network.sizes[1:])} neurons need {needed} parameter words, the "
+            f"and {neurons} neurons need {needed} parameter words, the "
             f"engine has {shape.parameter_words}; use a smaller network or an engine of a larger "
             "shape."
         )
+
+
+def _check_map(network: Network, number: int, shape: EngineShape) -> None:
+    """Raise NetworkError, with layer and limit, if `shape` cannot walk the windows of a layer."""
+    layer = network.layers[number]
+    seen = layer.convolution
+    assert seen is not None
+    if not shape.map_words:
+        raise NetworkError(
+            f"Network {network.name!r} does not fit the engine: layer {number} is a convolution, "
+            "whose address arithmetic this engine was built without; build an engine with map "
+            "words, or use a network of dense layers."
+        )
+    padding = 0
+    if number == 0:
+        padding = 2 * seen.padding
+        if seen.kernel > shape.max_kernel:
+            raise NetworkError(
+                f"Network {network.name!r} does not fit the engine: layer 0 has a kernel of "
+                f"{seen.kernel} x {seen.kernel} over the image, and an engine of SIMD {shape.simd} "
+                f"takes up to {shape.max_kernel} x {shape.max_kernel}; use a smaller kernel or an "
+                f"engine of SIMD {-(-(seen.kernel**2) // 8) * 8} or more."
+            )
+        if seen.width + padding < LEAST_IMAGE_WIDTH:
+            raise NetworkError(
+                f"Network {network.name!r} does not fit the engine: layer 0 is a convolution over "
+                "an image of one column; use an image of two columns or more."
+            )
+    side = max(seen.width, seen.height) + padding
+    if side > MOST_MAP_SIDE:
+        raise NetworkError(
+            f"Network {network.name!r} does not fit the engine: layer {number} sees a map of "
+            f"{side} rows or columns, the engine walks up to {MOST_MAP_SIDE}; use a smaller map."
+        )
+    words = map_words(layer, shape)
+    if words > shape.map_words:
+        raise NetworkError(
+            f"Network {network.name!r} does not fit the engine: layer {number} gives a map of "
+            f"{words} words of {shape.simd} bits, the engine has {shape.map_words}; use a smaller "
+            "network or an engine of a larger shape."
+        )
+
+
+def map_words(layer: Layer, shape: EngineShape) -> int:
+    """How many words of activations the map of a convolution takes; 0 for a dense layer."""
+    positions = layer.convolution.positions if layer.convolution else 0
+    return positions * shape.activation_words(layer.neurons)
+
+
+def layer_below(network: Network, layer: Layer) -> Layer | None:
+    """The layer whose answers `layer` sees; None for the first, which sees the image."""
+    number = next(n for n, each in enumerate(network.layers) if each is layer)
+    return network.layers[number - 1] if number else None
+
+
+def below_is_map(network: Network, layer: Layer) -> bool:
+    """Whether `layer` sees the answers of a convolution."""
+    below = layer_below(network, layer)
+    return below is not None and below.convolution is not None
 
 
 def enlarged(shape: EngineShape, network: Network) -> EngineShape:
     """The engine of as many weights per cycle as `shape` that holds `network`: `shape` itself if it
     does, else one with larger memories, their depths powers of two.
 
-    Raises NetworkError if there is none: a layer has more inputs than any engine takes.
+    Raises NetworkError if there is none: a layer has more inputs than any engine takes, or a kernel
+    that is too large for its SIMD.
     """
     try:
         check_fits(network, shape)
         return shape
     except NetworkError:
         pass
-    widest = max(max(layer.n_in, layer.n_out) for layer in network.layers)
+    widest = max(
+        max(words_per_row(network, layer, shape) * shape.simd, layer.fan_in, layer.neurons)
+        for layer in network.layers
+    )
+    largest_map = max(map_words(layer, shape) for layer in network.layers)
     larger = replace(
         shape,
+        map_words=max(shape.map_words, _power_of_2(max(2, largest_map)) if largest_map else 0),
         max_inputs=max(shape.max_inputs, -(-widest // shape.simd) * shape.simd),
         max_weight_bits=max(shape.max_weight_bits, *(each.weight_bits for each in network.layers)),
         max_sum_bits=0,
     )
     weight_words = sum(layer_weight_words(network, each, larger) for each in network.layers)
-    return replace(
+    larger = replace(
         larger,
         weight_words=max(shape.weight_words, _power_of_2(weight_words)),
         parameter_words=max(shape.parameter_words, _power_of_2(parameter_words(network, larger))),
     )
+    check_fits(network, larger)
+    return larger
 
 
 def _power_of_2(count: int) -> int:
@@ -187,9 +271,11 @@ def memory_image(network: Network, shape: EngineShape) -> MemoryImage:
             "weight_bits_minus_1": layer.weight_bits - 1,
             "last_layer": int(layer is network.layers[-1]),
             "by_input": int(by_input),
+            "convolution": int(layer.convolution is not None),
         }
         parameters.append(_first_lane(pack_fields(ROW_HEADER, row_header), shape))
         parameters.append(_first_lane(_second_header(network, layer), shape))
+        parameters += [_first_lane(word, shape) for word in _map_headers(network, layer, shape)]
         parameters.append(_threshold_words(network, layer, shape))
         weights.append(_weight_words(network, layer, shape, by_input=by_input))
     if network.readout is Readout.NEAREST:
@@ -209,36 +295,51 @@ def overlaps(network: Network, shape: EngineShape) -> bool:
     return (
         len(network.layers) > 1
         and first.weight_bits == 1
-        and MIN_OVERLAP_GROUPS <= shape.groups(first.n_out) <= shape.overlap_groups
+        and first.convolution is None
+        and MIN_OVERLAP_GROUPS <= shape.groups(first.neurons) <= shape.overlap_groups
     )
 
 
 def words_per_row(network: Network, layer: Layer, shape: EngineShape) -> int:
     """How many weight words one bit plane of a group of `layer` takes."""
-    if layer is network.layers[0]:
-        return shape.image_words(image_bytes(network))
-    return shape.activation_words(layer.n_in)
+    below = layer_below(network, layer)
+    if below is None:
+        return 1 if layer.convolution else shape.image_words(image_bytes(network))
+    if below.convolution is None:
+        return shape.activation_words(layer.n_in)
+    return _positions_seen(layer, below.convolution) * shape.activation_words(below.neurons)
+
+
+def _positions_seen(layer: Layer, below: Convolution) -> int:
+    """How many positions of the map below a neuron sees: a window, or all."""
+    return layer.convolution.kernel**2 if layer.convolution else below.positions
 
 
 def layer_weight_words(network: Network, layer: Layer, shape: EngineShape) -> int:
     """How many words of weight memory `layer` takes."""
     words = words_per_row(network, layer, shape)
-    return shape.groups(layer.n_out) * layer.weight_bits * words
+    return shape.groups(layer.neurons) * layer.weight_bits * words
 
 
 def parameter_words(network: Network, shape: EngineShape) -> int:
     """How many words of parameter memory `network` takes."""
     words = 1
     for layer in network.layers:
-        words += 2 + shape.groups(layer.n_out) * shape.parameter_reads
+        words += header_words(layer) + shape.groups(layer.neurons) * shape.parameter_reads
     return words + (network.sizes[-1] if network.readout is Readout.NEAREST else 0)
 
 
+def header_words(layer: Layer) -> int:
+    """How many words of parameter memory say what a layer is."""
+    return 2 + (len(MAP_HEADERS) if layer.convolution else 0)
+
+
 def rows_evaluated(network: Network, layer: Layer) -> int:
-    """How many rows of `layer` are evaluated for one image: all, or in a tree one per bit."""
+    """How many rows of `layer` are evaluated, for one image or at one position of a map: all, or in
+    a tree one per bit."""
     if is_tree(network, layer):
-        return (layer.n_out + 1).bit_length() - 1
-    return layer.n_out
+        return (layer.neurons + 1).bit_length() - 1
+    return layer.neurons
 
 
 def is_tree(network: Network, layer: Layer) -> bool:
@@ -283,11 +384,40 @@ def _second_header(network: Network, layer: Layer) -> int:
     return pack_fields(LAYER_HEADER, {"rows_minus_1": rows - 1, "readout": readout})
 
 
+def _map_headers(network: Network, layer: Layer, shape: EngineShape) -> list[int]:
+    """The words of `MAP_HEADERS` of a convolution; none of a dense layer."""
+    seen = layer.convolution
+    if seen is None:
+        return []
+    below = layer_below(network, layer)
+    words = 1 if below is None else shape.activation_words(below.neurons)
+    if below is None:
+        pitch = shape.image_words(image_bytes(network)) - 1
+        origin = shape.simd - 8 * (image_bytes(network) - pitch * shape.weight_bytes)
+    else:
+        pitch = seen.width * words
+        origin = -seen.padding * (pitch + words)
+    values = (
+        {
+            "kernel_minus_1": seen.kernel - 1,
+            "stride_minus_1": seen.stride - 1,
+            "pool": int(seen.pool),
+            "padding": seen.padding,
+            "words_minus_1": words - 1,
+        },
+        {"width_minus_1": seen.width - 1, "height_minus_1": seen.height - 1},
+        {"across_minus_1": seen.out_width - 1, "down_minus_1": seen.out_height - 1},
+        {"pitch": pitch},
+        {"origin": origin},
+    )
+    return [pack_fields(fields, given) for fields, given in zip(MAP_HEADERS, values, strict=True)]
+
+
 def _threshold_words(network: Network, layer: Layer, shape: EngineShape) -> NDArray[np.int64]:
     """The thresholds of a layer, group by group, as values of parameter memory."""
     never_fires = (1 << shape.sum_bits - 1) - 1
-    values = np.full(shape.groups(layer.n_out) * shape.pe, never_fires, dtype=np.int64)
-    values[: layer.n_out] = _thresholds(network, layer, shape)
+    values = np.full(shape.groups(layer.neurons) * shape.pe, never_fires, dtype=np.int64)
+    values[: layer.neurons] = _thresholds(network, layer, shape)
     return values & (1 << shape.parameter_bits) - 1
 
 
@@ -314,7 +444,7 @@ def _minus_ones(layer: Layer) -> NDArray[np.int64]:
     For weights of one bit it is the number of -1 in the row; for others it is 0.
     """
     if layer.weight_bits > 1:
-        return np.zeros(layer.n_out, dtype=np.int64)
+        return np.zeros(layer.neurons, dtype=np.int64)
     return np.count_nonzero(layer.weights < 0, axis=1).astype(np.int64)
 
 
@@ -337,7 +467,7 @@ def _weight_words(
 ) -> NDArray[np.uint8]:
     """The weight words of a layer, in each of them lane by lane: (words * pe, simd / 8) uint8."""
     words = words_per_row(network, layer, shape)
-    groups = shape.groups(layer.n_out)
+    groups = shape.groups(layer.neurons)
     if layer.weight_bits == 1:
         planes = (layer.weights > 0)[:, np.newaxis, :]
         unused = True  # beside an activation of 0: no match
@@ -346,7 +476,7 @@ def _weight_words(
         planes = (layer.weights[:, np.newaxis, :] >> shifts[:, np.newaxis] & 1).astype(bool)
         unused = False
     rows = np.full((groups * shape.pe, layer.weight_bits, words * shape.simd), unused, dtype=bool)
-    rows[: layer.n_out, :, _input_positions(network, layer, shape)] = planes
+    rows[: layer.neurons, :, _input_positions(network, layer, shape)] = planes
     by_group = rows.reshape(groups, shape.pe, layer.weight_bits, words, shape.simd)
     order = (3, 0, 2, 1, 4) if by_input else (0, 2, 3, 1, 4)
     in_order = by_group.transpose(order).reshape(-1, shape.simd)
@@ -354,12 +484,31 @@ def _weight_words(
 
 
 def _input_positions(network: Network, layer: Layer, shape: EngineShape) -> NDArray[np.intp]:
-    """Where each input lies in the words of a row, counted in bits: (n_in,)."""
-    if layer is network.layers[0]:
-        slots, slots_per_word = 8 * image_bytes(network), shape.simd
-    else:
-        slots = shape.groups(layer.n_in) * shape.pe
-        slots_per_word = shape.groups_per_word * shape.pe
-    word, slot = np.divmod(np.arange(layer.n_in), slots_per_word)
+    """Where each input lies in the words of a row, counted in bits: (fan_in,)."""
+    below = layer_below(network, layer)
+    if below is None and layer.convolution:
+        kernel = layer.convolution.kernel
+        places = np.arange(shape.max_kernel - kernel, shape.max_kernel)
+        return (places[:, np.newaxis] * shape.max_kernel + places).ravel()
+    if below is None:
+        return _in_words(layer.n_in, 8 * image_bytes(network), shape.simd, shape)
+    slots_per_word = shape.groups_per_word * shape.pe
+    in_words = _in_words(
+        below.neurons, shape.groups(below.neurons) * shape.pe, slots_per_word, shape
+    )
+    if below.convolution is None:
+        return in_words
+    positions = np.arange(_positions_seen(layer, below.convolution))
+    words = positions * shape.activation_words(below.neurons)
+    return (words[:, np.newaxis] * shape.simd + in_words).ravel()
+
+
+def _in_words(count: int, slots: int, slots_per_word: int, shape: EngineShape) -> NDArray[np.intp]:
+    """Where `count` bits lie that fill words from bit 0 up, the last one up to its top: (count,).
+
+    slots: as how many bits they are written, which may be more.
+    slots_per_word: how many of them one word takes.
+    """
+    word, slot = np.divmod(np.arange(count), slots_per_word)
     in_word = np.minimum(slots_per_word, slots - word * slots_per_word)
     return word * shape.simd + shape.simd - in_word + slot

@@ -6,9 +6,11 @@ out for a shape, `cycles` says how long an image takes on it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from stepnet.errors import NetworkError
+from stepnet.networks.convolution import MOST_KERNEL
 from stepnet.networks.network import MAX_WEIGHT_BITS, Readout
 
 IMAGE_BYTES_BITS = 16
@@ -19,10 +21,11 @@ ROW_HEADER = {
     "weight_bits_minus_1": 3,
     "last_layer": 1,
     "by_input": 1,
+    "convolution": 1,
 }
 """The first header word of a layer: its fields and their widths in bits, from bit 0 up. With
 `by_input` the weights lie in the order of the inputs, so that a first layer can start before all
-pixels are there."""
+pixels are there. After the second header word of a `convolution` come those of `MAP_HEADERS`."""
 
 LAYER_HEADER = {"rows_minus_1": 12, "readout": 2}
 """The second header word of a layer: how many rows are evaluated, and the number of the readout in
@@ -31,6 +34,42 @@ LAYER_HEADER = {"rows_minus_1": 12, "readout": 2}
 TREE_HEADER = {"rows_minus_1": 3, "prefix": 8, "unused": 1, "readout": 2}
 """The second header word of a layer that is read as a tree: how many bits it decides, one row for
 each, and the `prefix` that stands above them in the code."""
+
+WINDOW_HEADER = {
+    "kernel_minus_1": 3,
+    "stride_minus_1": 1,
+    "pool": 1,
+    "padding": 3,
+    "words_minus_1": 8,
+}
+"""Where the neurons of a convolution look: as in `Convolution`, and how many words of activations a
+position takes (of the image one, which does not count)."""
+
+SIDES_HEADER = {"width_minus_1": 8, "height_minus_1": 8}
+"""The columns and rows of the map below."""
+
+POSITIONS_HEADER = {"across_minus_1": 8, "down_minus_1": 8}
+"""The columns and rows of the map of answers, after pooling."""
+
+PITCH_HEADER = {"pitch": 16}
+"""How many words a row of the map below takes; for the image the place of its last word."""
+
+ORIGIN_HEADER = {"origin": 16}
+"""The place of the first window's first word, which lies before the map where that is padded, as a
+number modulo the words of a map; for the image at which bit its last word begins."""
+
+MAP_HEADERS = (WINDOW_HEADER, SIDES_HEADER, POSITIONS_HEADER, PITCH_HEADER, ORIGIN_HEADER)
+"""The header words of a convolution that follow the two of every layer, in their order."""
+
+MOST_MAP_SIDE = 256
+"""The most rows or columns of a map that an engine walks; of the image, padding included."""
+
+MOST_MAP_WORDS = 4096
+"""The most words of activations that a map between two layers may take."""
+
+LEAST_IMAGE_WIDTH = 2
+"""The fewest columns of an image, padding included, on which a first convolution runs: the pixels
+above a column are written while those above the next one are read."""
 
 CODE_BITS = 8
 """Width of the character register, and of a code in parameter memory."""
@@ -80,6 +119,8 @@ class EngineShape:
     max_sum_bits: width of a signed sum; 0 becomes what the largest possible sum needs.
     overlap_neurons: how many neurons of a first layer with 1-bit weights can be computed while its
         pixels arrive; 0 for none.
+    map_words: how many words of activations a map between two layers may take; 0 for an engine
+        without the address arithmetic of convolutions.
 
     Raises NetworkError if such an engine cannot exist.
     """
@@ -94,6 +135,7 @@ class EngineShape:
     parameter_lanes: int = 1
     max_sum_bits: int = 0
     overlap_neurons: int = 0
+    map_words: int = 0
 
     def __post_init__(self) -> None:
         self._check_datapath()
@@ -111,6 +153,12 @@ class EngineShape:
             raise NetworkError(
                 f"An engine of {self.max_inputs} inputs cannot compute {self.overlap_neurons} "
                 f"neurons while pixels arrive; choose 0 to {self.max_inputs}."
+            )
+
+        if self.map_words and not 2 <= self.map_words <= MOST_MAP_WORDS:
+            raise NetworkError(
+                f"An engine cannot have maps of {self.map_words} words; choose 2 to "
+                f"{MOST_MAP_WORDS}, or 0 for none."
             )
 
     def _check_datapath(self) -> None:
@@ -228,6 +276,16 @@ class EngineShape:
     def row_words(self) -> int:
         """How many weight words one bit plane of the widest row takes."""
         return self.activation_words(self.max_inputs)
+
+    @property
+    def region_words(self) -> int:
+        """How many words of activations an image, or what a layer gives, may take."""
+        return max(self.row_words, self.map_words)
+
+    @property
+    def max_kernel(self) -> int:
+        """The largest kernel over an image: its window is one word."""
+        return min(MOST_KERNEL, math.isqrt(self.simd))
 
     @property
     def popcount_latency_cycles(self) -> int:

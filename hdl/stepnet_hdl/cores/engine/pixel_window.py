@@ -1,0 +1,228 @@
+"""Gathers the windows of a first convolution from the pixels of an image."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.cores.engine.shape import MOST_MAP_SIDE, EngineShape
+from stepnet_hdl.blocks.delay import delayed
+from stepnet_hdl.blocks.ram import Ram
+from stepnet_hdl.cores.engine.map_walk import PLACE_BITS, MapHeader
+
+MOST_STRIDE = 2
+
+
+class PixelWindow(wiring.Component):
+    """Moves a window over an image, pixel by pixel, and stops at every position of a convolution.
+
+    The image is read once, row by row with the pixels of its padding. The pixels above the one
+    that is read are kept for every column, so that a column of the window comes with each pixel.
+    The columns shift through a square that holds the windows that are pooled.
+
+    A step takes a cycle. The first step takes in a pixel alone, and reading a word of pixels takes
+    `read_cycles` more.
+    """
+
+    begin: Signal
+    """1 bit, in: an image is there from now on, and `header` tells from the next cycle on what is
+    looked at."""
+    header: data.View
+    """`MapHeader`, in: what the layer looks at; it stays until the layer is over."""
+    cancel: Signal
+    """1 bit, in: the windows of this image are not needed."""
+    taken: Signal
+    """1 bit, in: the position is done with, from the next cycle on."""
+    last_position: Signal
+    """1 bit, in: the position is the last one."""
+    below: Signal
+    """1 bit, in: the window is one of the lower two that are pooled."""
+    beside: Signal
+    """1 bit, in: the window is one of the right two that are pooled."""
+    read_address: Signal
+    """`range(row_words)`, out: the word of pixels that is needed."""
+    read_data: Signal
+    """`simd` bits, in: the word at the `read_address` of `read_cycles` cycles before."""
+    ready: Signal
+    """1 bit, out: the windows of a position are there."""
+    word: Signal
+    """`simd` bits, out: the window that `below` and `beside` told `read_cycles` cycles before, as
+    `memory_image` has it: a square of `max_kernel` bits."""
+
+    def __init__(self, shape: EngineShape) -> None:
+        self.shape = shape
+        super().__init__(
+            {
+                "begin": In(1),
+                "header": In(MapHeader),
+                "cancel": In(1),
+                "taken": In(1),
+                "last_position": In(1),
+                "below": In(1),
+                "beside": In(1),
+                "read_address": Out(range(shape.row_words)),
+                "read_data": In(shape.simd),
+                "ready": Out(1),
+                "word": Out(shape.simd),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        begins = Signal()  # `header` is there
+        m.d.sync += begins.eq(self.begin)
+        active = Signal()
+        waits = Signal(range(self.shape.read_cycles + 1))  # for a word of pixels
+        advance = Signal()
+        m.d.comb += advance.eq(active & ~self.ready & (waits == 0))
+        with m.If(active & ~self.ready & (waits != 0)):
+            m.d.sync += waits.eq(waits - 1)
+
+        pixel, places, ends_position = self._read_pixels(m, begins, advance, waits)
+        square = self._shift_columns(m, begins, advance, pixel, places)
+        with m.If(advance & ends_position):
+            m.d.sync += self.ready.eq(1)
+        with m.If(self.taken):
+            m.d.sync += [self.ready.eq(0), active.eq(~self.last_position)]
+        with m.If(begins):
+            m.d.sync += [active.eq(1), self.ready.eq(0), waits.eq(self.shape.read_cycles)]
+        with m.If(self.cancel):
+            m.d.sync += [active.eq(0), self.ready.eq(0)]
+        self._choose_window(m, square)
+        return m
+
+    def _read_pixels(
+        self, m: Module, begins: Signal, advance: Signal, waits: Signal
+    ) -> tuple[Signal, tuple[Signal, Signal], Signal]:
+        """Take in one pixel with every step; return it, the number of the next one's column and of
+        its own, and whether the windows of a position end with it."""
+        shape, header = self.shape, self.header
+        padding = header.window.padding
+        row, column = Signal(signed(PLACE_BITS)), Signal(signed(PLACE_BITS))
+        place = Signal(range(MOST_MAP_SIDE))  # of the column, from 0 up
+        bit = Signal(range(shape.simd))
+        inside = Signal()
+        # Not negative, and below the side.
+        m.d.comb += inside.eq(
+            ~row[-1]
+            & ~column[-1]
+            & (row <= header.sides.height_minus_1)
+            & (column <= header.sides.width_minus_1)
+        )
+        ends_row = Signal()
+        m.d.comb += ends_row.eq(column == header.sides.width_minus_1 + padding)
+        in_last_word = Signal()
+        m.d.comb += in_last_word.eq(self.read_address + 1 == header.pitch.pitch)
+
+        pixel, pixel_place, ends_position = Signal(), Signal.like(place), Signal()
+        with m.If(advance):
+            m.d.sync += [
+                pixel.eq(inside & self.read_data.bit_select(bit, 1)),
+                pixel_place.eq(place),
+                column.eq(Mux(ends_row, -padding, column + 1)),
+                place.eq(Mux(ends_row, 0, place + 1)),
+            ]
+            with m.If(ends_row):
+                m.d.sync += row.eq(row + 1)
+            with m.If(inside):
+                m.d.sync += bit.eq(bit + 1)
+                with m.If(bit == shape.simd - 1):
+                    m.d.sync += [
+                        bit.eq(Mux(in_last_word, header.origin.origin, 0)),
+                        self.read_address.eq(self.read_address + 1),
+                        waits.eq(shape.read_cycles),
+                    ]
+        with m.If(begins):
+            only_word = header.pitch.pitch == 0
+            m.d.sync += [
+                row.eq(-padding),
+                column.eq(-padding),
+                place.eq(0),
+                bit.eq(Mux(only_word, header.origin.origin, 0)),
+                self.read_address.eq(0),
+            ]
+
+        next_row = advance & ends_row
+        in_row = self._count_down(m, begins, next_row, "rows")
+        in_column = self._count_down(m, begins | next_row, advance, "columns")
+        with m.If(advance):
+            m.d.sync += ends_position.eq(in_row & in_column)
+        with m.If(begins):
+            m.d.sync += ends_position.eq(0)
+        return pixel, (place, pixel_place), ends_position
+
+    def _count_down(self, m: Module, restart: Value, step: Value, name: str) -> Value:
+        """Return whether the windows of some position end in this row, or in this column."""
+        window = self.header.window
+        # The first windows end when all of them have been seen.
+        between = Mux(window.stride_minus_1, 2, 1)
+        first = window.kernel_minus_1 + Mux(window.pool, between, 0)
+        left = Signal(range(16), name=f"{name}_left")
+        ends = left == 0
+        with m.If(step):
+            m.d.sync += left.eq(Mux(ends, Mux(window.pool, between << 1, between) - 1, left - 1))
+        with m.If(restart):
+            m.d.sync += left.eq(first)
+        return ends
+
+    def _shift_columns(
+        self,
+        m: Module,
+        begins: Signal,
+        advance: Signal,
+        pixel: Signal,
+        places: tuple[Signal, Signal],
+    ) -> list[Signal]:
+        """Put each pixel below those above it, as a new last column of the square; return its
+        columns, the last one last."""
+        side = self.shape.max_kernel + MOST_STRIDE
+        m.submodules.above = above = Ram(side - 1, MOST_MAP_SIDE)
+        is_there = Signal()  # `pixel` is one of this image
+        columns = [Signal(side, name=f"column_{number}", reset_less=True) for number in range(side)]
+        last = Cat(above.read_data, pixel)
+        next_place, pixel_place = places
+        with m.If(advance):
+            m.d.sync += is_there.eq(1)
+            m.d.sync += [
+                column.eq(beside)
+                for column, beside in zip(columns, [*columns[1:], last], strict=True)
+            ]
+        with m.If(begins):
+            m.d.sync += is_there.eq(0)
+        m.d.comb += [
+            above.read_enable.eq(advance),
+            above.read_address.eq(next_place),
+            above.write_enable.eq(advance & is_there),
+            above.write_address.eq(pixel_place),
+            above.write_data.eq(last[1:]),
+        ]
+        return columns
+
+    def _choose_window(self, m: Module, square: list[Signal]) -> None:
+        """Cut the window that is evaluated out of the square, and clear what a smaller kernel does
+        not see."""
+        window = self.header.window
+        stride = Mux(window.stride_minus_1, 2, 1)
+        # How far the window lies before the last column, and above the last row.
+        before, above = Signal(range(MOST_STRIDE + 1)), Signal(range(MOST_STRIDE + 1))
+        m.d.comb += [
+            before.eq(Mux(window.pool & ~self.beside, stride, 0)),
+            above.eq(Mux(window.pool & ~self.below, stride, 0)),
+        ]
+        kernel = self.shape.max_kernel
+        columns = [_choose(before, square[number:]) for number in range(kernel)]
+        is_seen = [window.kernel_minus_1 >= kernel - 1 - number for number in range(kernel)]
+        bits = [
+            _choose(above, [columns[across][row] for row in range(down, down + MOST_STRIDE + 1)])
+            & is_seen[across]
+            & is_seen[down]
+            for down in range(kernel)
+            for across in range(kernel)
+        ]
+        m.d.comb += self.word.eq(delayed(m, Cat(bits), self.shape.read_cycles, "window"))
+
+
+def _choose(distance: Signal, choices: Sequence[Value]) -> Value:
+    """Return which of the `choices`, the one that is so far before the last of three."""
+    return Mux(distance == 0, choices[2], Mux(distance == 1, choices[1], choices[0]))
