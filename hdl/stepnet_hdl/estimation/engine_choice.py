@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from stepnet.cores.engine.memory_image import (
+    largest_map_words,
     layer_weight_words,
     memory_image,
     overlaps,
     parameter_words,
+    widest_layer,
 )
 from stepnet.cores.engine.shape import ADDRESS_BITS, HEADER_BITS, EngineShape
 from stepnet.errors import BuildError, NetworkError
@@ -258,7 +260,7 @@ class _Search:
 
     @cached_property
     def _widest(self) -> int:
-        return max(self._network.sizes)
+        return max(max(layer.fan_in, layer.neurons) for layer in self._network.layers)
 
     @cached_property
     def _weight_bits(self) -> int:
@@ -279,14 +281,20 @@ class _Search:
 
     def _roomy(self, simd: int, pe: int = 1, lanes: int = 1) -> EngineShape:
         """An engine for layers as wide as the network's, with memory without end."""
-        return EngineShape(
+        narrow = EngineShape(
             simd=simd,
-            max_inputs=-(-self._widest // simd) * simd,
+            max_inputs=simd,
             weight_words=1 << ADDRESS_BITS - (pe - 1).bit_length(),
             parameter_words=MAX_PARAMETER_WORDS,
             max_weight_bits=self._weight_bits,
             pe=pe,
             parameter_lanes=lanes,
+        )
+        return dataclasses.replace(
+            narrow,
+            max_inputs=widest_layer(self._network, narrow),
+            max_sum_bits=0,
+            map_words=largest_map_words(self._network, narrow),
         )
 
     def _words_fit(self, simd: int, pe: int, memory: str) -> bool:
@@ -327,7 +335,7 @@ class _Search:
                 weight_words=self._weight_words(roomy, memory),
                 parameter_words=self._parameter_words(roomy),
                 max_sum_bits=self._sum_bits if self._sum_bits < roomy.sum_bits else 0,
-                overlap_neurons=self._network.sizes[1] if overlap else 0,
+                overlap_neurons=self._network.layers[0].neurons if overlap else 0,
             )
         except NetworkError:
             return None

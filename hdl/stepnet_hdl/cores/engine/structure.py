@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from stepnet.cores.engine.shape import EngineShape, popcount_latency_cycles
-from stepnet_hdl.cores.engine.datapath import Step
+from stepnet.cores.engine.shape import MOST_MAP_SIDE, EngineShape, popcount_latency_cycles
+from stepnet_hdl.cores.engine.datapath import step_layout
+from stepnet_hdl.cores.engine.pixel_window import MOST_STRIDE
 from stepnet_hdl.cores.engine.sequencer import Region
 from stepnet_hdl.fpga.family import Family
 from stepnet_hdl.fpga.parts import SPRAM_BITS, SPRAM_WORDS
@@ -126,7 +127,7 @@ def memories(
         ram = map_ram(family, width, depth)
         return Memory(width, lanes, ram, read_cycles, family.output_registers)
 
-    activation_words = len(Region) << (shape.row_words - 1).bit_length()
+    activation_words = len(Region) << (shape.region_words - 1).bit_length()
     found = [
         memory(8, 1, buffer_bytes),
         memory(shape.simd, 1, activation_words, shape.read_cycles),
@@ -134,6 +135,8 @@ def memories(
             shape.parameter_bits, shape.parameter_lanes, shape.parameter_words, shape.read_cycles
         ),
     ]
+    if shape.map_words:
+        found.append(memory(shape.max_kernel + MOST_STRIDE - 1, 1, MOST_MAP_SIDE))
     if shape.overlap_neurons:
         found += [
             memory(len(lanes) * shape.max_inputs.bit_length(), 1, shape.overlap_groups)
@@ -151,7 +154,7 @@ def skew_flip_flops(shape: EngineShape) -> int:
         return 0
     address_bits = (shape.weight_words - 1).bit_length()
     written = shape.simd + address_bits + shape.weight_lane_bits + 1
-    read = shape.simd + address_bits + Step.size
+    read = shape.simd + address_bits + step_layout(shape).size
     waiting = sum(
         len(lanes) * shape.sum_bits * (shape.skew_cycles - number)
         for number, lanes in enumerate(shape.neighbourhoods)

@@ -232,15 +232,10 @@ def enlarged(shape: EngineShape, network: Network) -> EngineShape:
         return shape
     except NetworkError:
         pass
-    widest = max(
-        max(words_per_row(network, layer, shape) * shape.simd, layer.fan_in, layer.neurons)
-        for layer in network.layers
-    )
-    largest_map = max(map_words(layer, shape) for layer in network.layers)
     larger = replace(
         shape,
-        map_words=max(shape.map_words, _power_of_2(max(2, largest_map)) if largest_map else 0),
-        max_inputs=max(shape.max_inputs, -(-widest // shape.simd) * shape.simd),
+        map_words=max(shape.map_words, largest_map_words(network, shape)),
+        max_inputs=max(shape.max_inputs, widest_layer(network, shape)),
         max_weight_bits=max(shape.max_weight_bits, *(each.weight_bits for each in network.layers)),
         max_sum_bits=0,
     )
@@ -252,6 +247,22 @@ def enlarged(shape: EngineShape, network: Network) -> EngineShape:
     )
     check_fits(network, larger)
     return larger
+
+
+def widest_layer(network: Network, shape: EngineShape) -> int:
+    """The least `max_inputs` with which an engine of as many weights per cycle takes each layer."""
+    widest = max(
+        max(words_per_row(network, layer, shape) * shape.simd, layer.fan_in, layer.neurons)
+        for layer in network.layers
+    )
+    return -(-widest // shape.simd) * shape.simd
+
+
+def largest_map_words(network: Network, shape: EngineShape) -> int:
+    """The least `map_words` with which such an engine takes each map, as a power of 2; 0 where no
+    layer is a convolution."""
+    largest = max(map_words(layer, shape) for layer in network.layers)
+    return _power_of_2(max(2, largest)) if largest else 0
 
 
 def _power_of_2(count: int) -> int:
