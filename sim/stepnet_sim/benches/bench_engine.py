@@ -1,5 +1,6 @@
 """The engine against the reference: characters, cycles, the character register, and loading."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import cocotb
@@ -7,8 +8,12 @@ import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from stepnet.link.messages import Refusal, Space
-from stepnet.networks.network import Readout
-from stepnet.networks.random_networks import random_network
+from stepnet.networks.network import Network, Readout
+from stepnet.networks.random_networks import (
+    RandomMap,
+    random_convolution_network,
+    random_network,
+)
 from stepnet_hdl.blocks.streams import PacketByte
 from stepnet_hdl.cores.engine.engine import Engine
 from stepnet_hdl.cores.interface import CoreReading
@@ -47,10 +52,32 @@ NETWORKS = {
         ((33, 26, 31), (1, 2), Readout.TREE),
         ((40, 30, 50), (1, 2), Readout.NEAREST),
     ),
+    "maps": (((20, 9, 7), (1, 2), Readout.BITS),),
 }
 """Layer sizes, weight bits and readout, per engine; most sizes are no multiple of its SIMD."""
 
+CONVOLUTIONS = {
+    "maps": (
+        (6, 5, [RandomMap(5, 2, pool=True), RandomMap(18, 2)]),
+        (5, 4, [RandomMap(4, 3, 2, 2, weight_bits=3)]),
+        (
+            5,
+            5,
+            [RandomMap(3, 2, padding=1), RandomMap(9, 3, padding=2, pool=True), RandomMap(2, 1)],
+        ),
+    )
+}
+"""Height, width and convolutions of further networks, per engine."""
+
 IMAGES = 4
+
+
+def networks(engine: str, rng: np.random.Generator) -> Iterator[Network]:
+    """The networks that an engine runs, with random weights."""
+    for sizes, weight_bits, readout in NETWORKS[engine]:
+        yield random_network(rng, sizes, weight_bits, readout)
+    for height, width, maps in CONVOLUTIONS.get(engine, ()):
+        yield random_convolution_network(rng, height, width, maps)
 
 
 class Pace(NamedTuple):
@@ -183,6 +210,12 @@ def cover_run(program: Program, back_to_back: bool, pace: Pace) -> None:
         cover("engine: weight bits", layer.weight_bits)
         partly = layer.n_in % program.shape.simd
         cover("engine: last word of a row", "partly filled" if partly else "full")
+        if layer.convolution:
+            seen = layer.convolution
+            cover("engine: convolution over", "a map" if seen.channels > 1 else "an image")
+            cover("engine: stride", seen.stride)
+            cover("engine: padding", "yes" if seen.padding else "no")
+            cover("engine: pooling", "yes" if seen.pool else "no")
     cover("engine: images", "back to back" if back_to_back else "one by one")
     pausing = [name for name, share in pace._asdict().items() if share]
     for name in pausing or ["nobody"]:
@@ -197,12 +230,13 @@ async def every_image_gets_its_character_in_time(
     bench = EngineBench(dut, engine, PACES[pace])
     numbers = np.random.default_rng(bench.rng.getrandbits(32))
     await bench.start(dut)
-    for sizes, weight_bits, readout in NETWORKS[engine]:
-        network = random_network(numbers, sizes, weight_bits, readout)
+    count = 0
+    for network in networks(engine, numbers):
+        count += 1
         program = Program(network, ENGINE_SHAPES[engine])
         cover_run(program, back_to_back, PACES[pace])
         await bench.loader.load_program(program)
-        assert bench.engine.image_bytes.value.to_unsigned() == -(-sizes[0] // 8)
+        assert bench.engine.image_bytes.value.to_unsigned() == -(-network.sizes[0] // 8)
 
         arrivals: list[list[int]] = []
         for image in program.random_images(numbers, IMAGES):
@@ -220,7 +254,7 @@ async def every_image_gets_its_character_in_time(
                 assert reading.offered - taken[-1] == cycles
                 assert CoreReading.from_bits(reading.payload).cycles == cycles
             idle_from = reading.taken
-    assert bench.scoreboard.checked == IMAGES * len(NETWORKS[engine])
+    assert bench.scoreboard.checked == IMAGES * count
     await bench.finish()
 
 
@@ -232,6 +266,8 @@ async def the_next_image_may_come_in_any_cycle_of_a_computation(dut: Any, engine
     await bench.start(dut)
     shape = ENGINE_SHAPES[engine]
     network = random_network(numbers, (shape.simd, 2 * shape.simd, 8), (1, 1))
+    if engine in CONVOLUTIONS:
+        network = random_convolution_network(numbers, 4, 4, [RandomMap(3, 2, pool=True)])
     program = Program(network, shape)
     await bench.loader.load_program(program)
     for delay_cycles in range(program.cycles):
@@ -255,7 +291,8 @@ async def a_bad_load_is_refused_and_a_half_image_forgotten(
     numbers = np.random.default_rng(bench.rng.getrandbits(32))
     await bench.start(dut)
     shape = ENGINE_SHAPES[engine]
-    program = Program(random_network(numbers, *NETWORKS[engine][-1]), shape)
+    *_, network = networks(engine, numbers)
+    program = Program(network, shape)
     await bench.loader.load_program(program)
 
     weight, parameter = bytes(shape.weight_bytes), bytes(shape.parameter_bytes)

@@ -45,6 +45,16 @@ ENGINE_SHAPES = {
         weight_memory="registered",
         overlap_neurons=64,
     ),
+    "maps": EngineShape(
+        16,
+        max_inputs=256,
+        weight_words=256,
+        parameter_words=64,
+        max_weight_bits=3,
+        pe=4,
+        parameter_lanes=2,
+        map_words=64,
+    ),
 }
 
 CHIP = Design(

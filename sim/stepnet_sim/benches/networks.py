@@ -42,19 +42,19 @@ class Program:
 
     def random_images(self, rng: np.random.Generator, count: int) -> list[bytes]:
         """Packed images of random pixels."""
-        bits = rng.integers(0, 2, (count, self.network.width), dtype=np.uint8)
+        bits = rng.integers(0, 2, (count, self.network.sizes[0]), dtype=np.uint8)
         return [pack_pixels(row) for row in bits]
 
     def code(self, image: bytes) -> int:
         """The character code of one packed image."""
-        bits: NDArray[np.uint8] = np.unpackbits(
-            np.frombuffer(image, np.uint8), bitorder="little", count=self.network.width
-        )
-        return int(reference.infer(self.network, bits.astype(bool).reshape(1, 1, -1))[0])
+        return int(reference.infer(self.network, self._unpacked(image))[0])
 
     def margin(self, image: bytes) -> int:
         """How far a sum may move before the code of one packed image changes."""
-        bits = np.unpackbits(
-            np.frombuffer(image, np.uint8), bitorder="little", count=self.network.width
-        )
-        return int(reference.margin(self.network, bits.astype(bool).reshape(1, 1, -1))[0])
+        return int(reference.margin(self.network, self._unpacked(image))[0])
+
+    def _unpacked(self, image: bytes) -> NDArray[np.bool_]:
+        network = self.network
+        packed = np.frombuffer(image, np.uint8)
+        bits = np.unpackbits(packed, bitorder="little", count=network.sizes[0])
+        return bits.astype(bool).reshape(1, network.height, network.width)

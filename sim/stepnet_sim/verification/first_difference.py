@@ -19,6 +19,7 @@ from stepnet.cores.engine.memory_image import Load, is_tree, memory_image, store
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.messages import pack_pixels
 from stepnet.networks import reference
+from stepnet.networks.convolution import Convolution
 from stepnet.networks.network import Layer, Network, Readout
 from stepnet_hdl.cores.engine.collector import Collector
 from stepnet_hdl.cores.engine.datapath import Datapath
@@ -104,7 +105,7 @@ def first_difference(
     """
     groups = iter(_decided(network, shape, image))
     group = None
-    for expected in decisions(network, image):
+    for expected in decisions(network, image, shape.pe):
         in_tree = is_tree(network, network.layers[expected.layer])
         lane = expected.neuron % shape.pe
         if group is None or in_tree or lane == 0:
@@ -119,12 +120,18 @@ def first_difference(
     return None
 
 
-def decisions(network: Network, image: NDArray[np.generic]) -> Iterator[Decision]:
+def decisions(network: Network, image: NDArray[np.generic], pe: int = 1) -> Iterator[Decision]:
     """The decisions that an engine has to take for one image, in their order. In a tree they are
-    those of the rows on the way from the root.
+    those of the rows on the way from the root. In a convolution they are those over every window,
+    and a neuron that fired over one of several windows goes on to do so over the others.
+
+    pe: how many neurons a group has, which matters in convolutions.
     """
     *inputs, _ = reference.activations(network, image[np.newaxis])
     for number, (layer, state) in enumerate(zip(network.layers, inputs, strict=True)):
+        if layer.convolution:
+            yield from _map_decisions(number, layer, layer.convolution, state, pe)
+            continue
         excess = _excess(network, layer, state[0])
         in_tree = is_tree(network, layer)
         neuron = 0
@@ -134,14 +141,39 @@ def decisions(network: Network, image: NDArray[np.generic]) -> Iterator[Decision
             neuron = 2 * neuron + 1 + fires if in_tree else neuron + 1
 
 
+def _map_decisions(
+    number: int, layer: Layer, seen: Convolution, state: NDArray[np.uint8], pe: int
+) -> Iterator[Decision]:
+    """The decisions of a convolution: position by position, in it group by group, and of each group
+    window by window."""
+    excess = reference.excess(layer, seen.windows(state))[0].astype(int) + _moved(layer)
+    side = seen.pool_side
+    tiles = excess[: seen.out_height * side, : seen.out_width * side]
+    tiles = tiles.reshape(seen.out_height, side, seen.out_width, side, layer.neurons)
+    windows = tiles.transpose(0, 2, 1, 3, 4).reshape(seen.positions, side * side, layer.neurons)
+    fires = np.maximum.accumulate(windows >= 0, axis=1)
+    for position in range(seen.positions):
+        for first in range(0, layer.neurons, pe):
+            for window in range(side * side):
+                for neuron in range(first, min(first + pe, layer.neurons)):
+                    at = position, window, neuron
+                    yield Decision(number, neuron, int(windows[at]), bool(fires[at]))
+
+
+def _moved(layer: Layer) -> NDArray[np.int64]:
+    """By how much the engine's thresholds lie below those of the layer: one that lies beyond all
+    sums becomes the nearest that acts alike."""
+    added = np.sum(layer.weights < 0, axis=1) if layer.weight_bits == 1 else 0
+    return layer.thresholds - (stored_thresholds(layer) - added)
+
+
 def _excess(network: Network, layer: Layer, state: NDArray[np.uint8]) -> list[int]:
     """By how much each sum exceeds its threshold as the engine stores it: a threshold beyond all
     sums becomes the nearest one that acts alike, except where the distance counts.
     """
     excess = reference.excess(layer, state[np.newaxis])[0].astype(int)
     if layer is not network.layers[-1] or network.readout is not Readout.NEAREST:
-        added = np.sum(layer.weights < 0, axis=1) if layer.weight_bits == 1 else 0
-        excess += layer.thresholds - (stored_thresholds(layer) - added)
+        excess += _moved(layer)
     return excess.tolist()
 
 
@@ -172,7 +204,9 @@ def _decided(network: Network, shape: EngineShape, image: NDArray[np.generic]) -
             await load(ctx, words)
         await send(ctx, engine.pixels, pixels)
         for cycle in range(1, cycles_per_image(network, shape) + SPARE_CYCLES):
-            if ctx.get(engine.datapath.done):
+            if ctx.get(engine.datapath.done) or (
+                shape.map_words and ctx.get(engine.datapath.pools)
+            ):
                 excess = [ctx.get(engine.datapath.margins[lane]) for lane in range(shape.pe)]
                 fires = ctx.get(engine.collector.fires)
                 each = [bool(fires >> lane & 1) for lane in range(shape.pe)]

@@ -38,7 +38,7 @@ class Issue:
 
 @dataclass(frozen=True)
 class Decision:
-    """A neuron that is decided.
+    """A neuron that is decided, in a convolution over one window.
 
     sum: `sum_i w[i] a[i]`, as in `reference.sums`.
     excess: by how much that exceeds the threshold as the engine stores it.
@@ -168,7 +168,7 @@ def _places(network: Network, shape: EngineShape) -> list[tuple[int, int, int, i
     places: list[tuple[int, int, int, int, bool]] = []
     for number, layer in enumerate(network.layers):
         words = words_per_row(network, layer, shape)
-        groups = shape.groups(layer.n_out)
+        groups = shape.groups(layer.neurons)
         for place in range(layer_weight_words(network, layer, shape)):
             if number == 0 and overlaps(network, shape):
                 word, group = divmod(place, groups)
@@ -193,11 +193,14 @@ def _decisions(
     excess = recording.numbers("engine.datapath.margins")
     matches_at_0 = [_matches_at_0(layer) for layer in network.layers]
     decisions: list[Decision] = []
-    for cycle in np.flatnonzero(recording.flags("engine.datapath.done")).tolist():
+    decided = recording.flags("engine.datapath.done")
+    if shape.map_words:  # a group is evaluated over each window that is pooled
+        decided = decided | recording.flags("engine.datapath.pools")
+    for cycle in np.flatnonzero(decided).tolist():
         issue = next(ended)
         for lane in range(shape.pe):
             neuron = issue.group * shape.pe + lane
-            if neuron >= network.layers[issue.layer].n_out:
+            if neuron >= network.layers[issue.layer].neurons:
                 break
             values, place, cycles_before = totals[lane]
             total = _signed(values[cycle - cycles_before], place, shape.sum_bits)
@@ -223,7 +226,7 @@ def _lane_totals(recording: Recording, shape: EngineShape) -> list[tuple[list[in
 def _matches_at_0(layer: Layer) -> NDArray[np.int64]:
     """How many matches each neuron has whose sum is 0: (n_out,)."""
     if layer.weight_bits > 1:
-        return np.zeros(layer.n_out, dtype=np.int64)
+        return np.zeros(layer.neurons, dtype=np.int64)
     return np.sum(layer.weights < 0, axis=1)
 
 

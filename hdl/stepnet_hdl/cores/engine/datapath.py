@@ -62,6 +62,7 @@ def _map_ports(shape: EngineShape) -> dict[str, Any]:
         "thresholds_again": Out(1),
         "thresholds_restart": Out(1),
         "next_completes": Out(1),
+        "pools": Out(1),
         "fires": Out(shape.pe),
     }
 
@@ -121,9 +122,12 @@ class Datapath(wiring.Component):
     next_completes: Signal
     """1 bit, out, if the shape has convolutions: the group that is decided in the next cycle is the
     last one at its position of a map, or of a dense layer."""
+    pools: Signal
+    """1 bit, out, if the shape has convolutions: a group is evaluated in this cycle over a window
+    that is not the last of those that are pooled, and `margins` are those of its neurons."""
     fires: Signal
-    """`pe` bits, out: the activations of the group that is decided in this cycle, the first neuron
-    lowest."""
+    """`pe` bits, out, if the shape has convolutions: the activations of the group that is decided
+    in this cycle, the first neuron lowest."""
     margins: data.View
     """`ArrayLayout(signed(sum_bits + 1), pe)`, out: sum minus threshold of each neuron of the
     group, the first neuron lowest."""
@@ -202,8 +206,7 @@ class Datapath(wiring.Component):
     def _pool(self, m: Module, steps: list[data.View]) -> None:
         """Put together what a group answers over the windows that are pooled."""
         fired = Signal.like(self.fires, reset_less=True)  # over one of the windows before
-        evaluated, pools = Signal(init=1), Signal()  # in this cycle
-        pooled = Signal()
+        evaluated, pooled = Signal(init=1), Signal()  # in this cycle, and in the next
         latest = len(steps) - self._wait_cycles - 1  # the last word of its thresholds is needed
         asks = steps[latest]
         m.d.comb += [
@@ -213,12 +216,12 @@ class Datapath(wiring.Component):
         ]
         m.d.sync += [
             pooled.eq(steps[-1].pooled),
-            pools.eq(pooled),
+            self.pools.eq(pooled),
             evaluated.eq(self.decided.next_done | pooled),
             self.next_completes.eq(steps[-1].completes),
         ]
         with m.If(evaluated):
-            m.d.sync += fired.eq(Mux(pools, self.fires, 0))
+            m.d.sync += fired.eq(Mux(self.pools, self.fires, 0))
 
     def _totals(
         self, m: Module, lanes: range, xnor: Value, activations: Value, steps: list[data.View]

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from stepnet.cores.engine.cycles import MAP_DISTANCE_CYCLES
 from stepnet.cores.engine.shape import (
     HEADER_BITS,
     LAYER_HEADER,
@@ -18,6 +19,7 @@ LayerHeader = data.StructLayout(LAYER_HEADER)
 TreeHeader = data.StructLayout(TREE_HEADER)
 
 _MAP_PORTS = {
+    "over_map": In(1),
     "windows_left": In(1),
     "positions_left": In(1),
     "window_is_there": In(1),
@@ -88,6 +90,8 @@ class LayerWalk(wiring.Component):
     positions_left: Signal
     """1 bit, in, if the shape has convolutions: the issued word belongs to a position that is not
     the last one."""
+    over_map: Signal
+    """1 bit, in, if the shape has convolutions: the layer is a convolution over a map."""
     window_is_there: Signal
     """1 bit, in, if the shape has convolutions: the first word of a window may be issued."""
     ends_plane: Signal
@@ -208,7 +212,7 @@ class LayerWalk(wiring.Component):
     def _may_issue(self, m: Module, next_word: Signal, last_of_row: Value) -> Value:
         """Return whether a word may be issued. The first word of a group waits for activations, and
         for its distance to the group before; the others follow it at once."""
-        shape = self.shape
+        shape, maps = self.shape, self.shape.map_words > 0
         at_row = Signal()  # the next word is the first of a row, unless `by_input`
         with m.If(self.begin):
             m.d.sync += at_row.eq(1)
@@ -222,13 +226,15 @@ class LayerWalk(wiring.Component):
         )
         m.d.sync += word_is_there.eq(self.image_word_comes | ~is_missing)
 
-        distance = Signal(range(max(shape.pe, shape.parameter_reads)))  # still to keep
+        farthest = max(shape.pe, shape.parameter_reads, MAP_DISTANCE_CYCLES if maps else 1)
+        distance = Signal(range(farthest))  # still to keep
         with m.If(self.begin):
             m.d.sync += distance.eq(0)
         with m.Elif(self.issue & begins_group & (~self.by_input | last_of_row)):
-            m.d.sync += distance.eq(
-                Mux(self.last_layer, shape.group_distance, shape.parameter_reads) - 1
-            )
+            apart: Value | int = shape.parameter_reads
+            if maps:
+                apart = Mux(self.over_map, max(apart, MAP_DISTANCE_CYCLES), apart)
+            m.d.sync += distance.eq(Mux(self.last_layer, shape.group_distance, apart) - 1)
         with m.Elif(distance != 0):
             m.d.sync += distance.eq(distance - 1)
 

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from stepnet.cores.engine.cycles import MAP_DISTANCE_CYCLES
 from stepnet.cores.engine.shape import (
     MAP_HEADERS,
     ORIGIN_HEADER,
@@ -40,8 +41,12 @@ class MapWalk(wiring.Component):
     beside it and the two below. In a window the words are taken row by row.
 
     `address`, `outside` and the flags are those of the next word to be issued, and change with
-    `issue`.
+    `issue`. What comes after a window is worked out beforehand, so that over a map the first words
+    of two windows are at least `distance_cycles` apart.
     """
+
+    distance_cycles = MAP_DISTANCE_CYCLES
+    """The fewest cycles from the first word of a window of a map to that of the next."""
 
     begin: Signal
     """1 bit, in: a layer begins, of which `header` tells from the next cycle on; its first word is
@@ -115,17 +120,16 @@ class MapWalk(wiring.Component):
             m.d.sync += [self.beside.eq(0), self.below.eq(0)]
 
         words = window.words_minus_1 + 1
-        padding = Signal(signed(PLACE_BITS))
-        m.d.comb += padding.eq(-window.padding)
         column_words = Mux(stride_2, words << 1, words)
         row_words = Mux(stride_2, pitch << 1, pitch)
         stride = Mux(stride_2, 2, 1)
         moves = (begins, next_window, next_position, next_row)
+        ends = (self.in_last_group, in_last_across)
         first = self._follow(
-            m, "address", self.header.origin.origin, column_words, row_words, moves
+            m, "address", self.header.origin.origin, column_words, row_words, moves, ends
         )
-        column = self._follow(m, "column", padding, stride, 0, moves)
-        row = self._follow(m, "row", padding, 0, stride, moves)
+        column = self._follow(m, "column", -window.padding, stride, 0, moves, ends)
+        row = self._follow(m, "row", -window.padding, 0, stride, moves, ends)
         self._walk_window(m, begins, first, column, row)
         return m
 
@@ -136,8 +140,9 @@ class MapWalk(wiring.Component):
         column, and whether it is in the last row."""
         positions = self.header.positions
         across, down = Signal(SIDE_BITS), Signal(SIDE_BITS)  # that follow
+        # A cycle late, which is before a position ends.
         in_last_across, in_last_down = Signal(), Signal()
-        m.d.comb += [in_last_across.eq(across == 0), in_last_down.eq(down == 0)]
+        m.d.sync += [in_last_across.eq(across == 0), in_last_down.eq(down == 0)]
         with m.If(next_position):
             m.d.sync += across.eq(across - 1)
             with m.If(in_last_across):
@@ -157,13 +162,15 @@ class MapWalk(wiring.Component):
         across: Value | int,
         down: Value | int,
         moves: tuple[Signal, Signal, Signal, Signal],
+        ends: tuple[Signal, Signal],
     ) -> tuple[Value, Value]:
         """Follow a number from window to window; return what it is for the window of the word that
-        is issued, and for the window of the next one if that word is the last over its window.
+        is issued, and for the next window, which is known a cycle after a window has begun.
 
         across, down: by how much it grows from a window to the one beside and below it.
         """
         begins, next_window, next_position, next_row = moves
+        in_last_group, in_last_across = ends
         pool = self.header.window.pool
         bits = self._address_bits if name == "address" else PLACE_BITS
         shape = bits if name == "address" else signed(bits)
@@ -173,14 +180,15 @@ class MapWalk(wiring.Component):
         step = Signal(bits, name=f"{name}_step")
         base = Signal(shape, name=f"{name}_base")
         following = Signal(shape, name=f"{name}_following")
-        m.d.comb += [base.eq(corner), step.eq(0), following.eq(base + step)]
+        m.d.comb += [base.eq(corner), step.eq(0)]
+        m.d.sync += following.eq(base + step)
         with m.If(~self.last_window & ~self.beside):
             m.d.comb += [base.eq(now), step.eq(across)]
         with m.Elif(~self.last_window):
             m.d.comb += step.eq(down)
-        with m.Elif(next_row):
+        with m.Elif(in_last_group & in_last_across):
             m.d.comb += [base.eq(row_start), step.eq(Mux(pool, down << 1, down))]
-        with m.Elif(next_position):
+        with m.Elif(in_last_group):
             m.d.comb += step.eq(Mux(pool, across << 1, across))
         with m.If(next_window):
             m.d.sync += now.eq(following)
@@ -204,6 +212,8 @@ class MapWalk(wiring.Component):
         header = self.header
         kernel_minus_1 = header.window.kernel_minus_1
         row_start = Signal.like(self.address)  # the first word of this row of the window
+        next_row_start = Signal.like(self.address)
+        m.d.sync += next_row_start.eq(row_start + header.pitch.pitch)
         word = Signal.like(header.window.words_minus_1)  # of its position
         seen_across = Signal.like(kernel_minus_1)  # positions of this row of the window before
         at_column, at_row = Signal(signed(PLACE_BITS)), Signal(signed(PLACE_BITS))
@@ -226,8 +236,8 @@ class MapWalk(wiring.Component):
                 ]
             with m.If(ends_row):
                 m.d.sync += [
-                    self.address.eq(row_start + header.pitch.pitch),
-                    row_start.eq(row_start + header.pitch.pitch),
+                    self.address.eq(next_row_start),
+                    row_start.eq(next_row_start),
                     seen_across.eq(0),
                     at_column.eq(column[0]),
                     at_row.eq(at_row + 1),

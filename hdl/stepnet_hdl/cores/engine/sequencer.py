@@ -364,6 +364,7 @@ class Sequencer(wiring.Component):
             map_walk.in_last_group.eq(words.in_last_group),
             words.windows_left.eq(state.convolution & ~map_walk.last_window),
             words.positions_left.eq(state.convolution & ~map_walk.last_position),
+            words.over_map.eq(state.convolution & ~in_image),
             words.window_is_there.eq(~state.convolution | Mux(in_image, window.ready, is_followed)),
             window.begin.eq(window_waits & words.all_words_are_there),
             window.header.eq(headers),

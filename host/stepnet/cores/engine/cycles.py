@@ -40,6 +40,9 @@ MAP_HEADER_CYCLES = 6
 """Cycles to fetch the other header words of a convolution and to prepare its walk, beside
 `EngineShape.read_cycles`."""
 
+MAP_DISTANCE_CYCLES = 2
+"""The fewest cycles from one window of a map to the next, so that its place can be worked out."""
+
 WINDOW_CYCLES = 2
 """Cycles from when a convolution over the image could issue its first word to the first move of its
 window."""
@@ -159,7 +162,8 @@ def _issue_cycles(network: Network, layer: Layer, shape: EngineShape) -> int:
         return _image_map_cycles(network, layer.convolution, groups, group_cycles, shape)
     if layer.convolution:
         evaluations = layer.convolution.evaluations * groups
-        return (evaluations - 1) * max(group_cycles, shape.parameter_reads) + group_cycles
+        distance = max(group_cycles, shape.parameter_reads, MAP_DISTANCE_CYCLES)
+        return (evaluations - 1) * distance + group_cycles
     if is_tree(network, layer):
         turn_cycles = TREE_TURN_CYCLES + _word_cycles(shape) + group_cycles
         return (rows_evaluated(network, layer) - 1) * max(turn_cycles, shape.pe) + group_cycles
