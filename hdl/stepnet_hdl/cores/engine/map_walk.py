@@ -104,7 +104,7 @@ class MapWalk(wiring.Component):
 
         # What happens with the word that is issued now.
         next_window, next_position, next_row = Signal(), Signal(), Signal()
-        in_last_across, in_last_down = self._count_positions(m, begins, next_position)
+        ends_row, in_last_across, in_last_down = self._count_positions(m, begins, next_position)
         m.d.comb += [
             next_window.eq(self.issue & self.ends_evaluation),
             next_position.eq(next_window & self.last_window & self.in_last_group),
@@ -124,7 +124,7 @@ class MapWalk(wiring.Component):
         row_words = Mux(stride_2, pitch << 1, pitch)
         stride = Mux(stride_2, 2, 1)
         moves = (begins, next_window, next_position, next_row)
-        ends = (self.in_last_group, in_last_across)
+        ends = (self.in_last_group, ends_row)
         first = self._follow(
             m, "address", self.header.origin.origin, column_words, row_words, moves, ends
         )
@@ -135,14 +135,15 @@ class MapWalk(wiring.Component):
 
     def _count_positions(
         self, m: Module, begins: Signal, next_position: Signal
-    ) -> tuple[Signal, Signal]:
+    ) -> tuple[Value, Signal, Signal]:
         """Count the positions of the map of answers; return whether the position is in the last
-        column, and whether it is in the last row."""
+        column, the same a cycle later, and whether it is in the last row."""
         positions = self.header.positions
         across, down = Signal(SIDE_BITS), Signal(SIDE_BITS)  # that follow
         # A cycle late, which is before a position ends.
         in_last_across, in_last_down = Signal(), Signal()
-        m.d.sync += [in_last_across.eq(across == 0), in_last_down.eq(down == 0)]
+        ends_row = across == 0
+        m.d.sync += [in_last_across.eq(ends_row), in_last_down.eq(down == 0)]
         with m.If(next_position):
             m.d.sync += across.eq(across - 1)
             with m.If(in_last_across):
@@ -152,7 +153,7 @@ class MapWalk(wiring.Component):
                 across.eq(positions.across_minus_1),
                 down.eq(positions.down_minus_1),
             ]
-        return in_last_across, in_last_down
+        return ends_row, in_last_across, in_last_down
 
     def _follow(
         self,
@@ -162,7 +163,7 @@ class MapWalk(wiring.Component):
         across: Value | int,
         down: Value | int,
         moves: tuple[Signal, Signal, Signal, Signal],
-        ends: tuple[Signal, Signal],
+        ends: tuple[Value, Value],
     ) -> tuple[Value, Value]:
         """Follow a number from window to window; return what it is for the window of the word that
         is issued, and for the next window, which is known a cycle after a window has begun.

@@ -102,29 +102,34 @@ class PixelWindow(wiring.Component):
         row, column = Signal(signed(PLACE_BITS)), Signal(signed(PLACE_BITS))
         place = Signal(range(MOST_MAP_SIDE))  # of the column, from 0 up
         bit = Signal(range(shape.simd))
-        inside = Signal()
-        # Not negative, and below the side.
-        m.d.comb += inside.eq(
-            ~row[-1]
-            & ~column[-1]
-            & (row <= header.sides.height_minus_1)
-            & (column <= header.sides.width_minus_1)
-        )
-        ends_row = Signal()
-        m.d.comb += ends_row.eq(column == header.sides.width_minus_1 + padding)
+        # What is constant in a layer, and what the next pixel will be, is worked out beforehand.
+        last_column = Signal.like(column)
+        in_rows, in_columns = Signal(), Signal()
         in_last_word = Signal()
-        m.d.comb += in_last_word.eq(self.read_address + 1 == header.pitch.pitch)
+        next_row, next_column = Signal.like(row), Signal.like(column)
+        ends_row = Signal()
+        inside = in_rows & in_columns
+        m.d.sync += [
+            last_column.eq(header.sides.width_minus_1 + padding),
+            in_last_word.eq(self.read_address + 1 == header.pitch.pitch),
+        ]
+        m.d.comb += [
+            ends_row.eq(column == last_column),
+            next_column.eq(Mux(ends_row, -padding, column + 1)),
+            next_row.eq(Mux(ends_row, row + 1, row)),
+        ]
 
         pixel, pixel_place, ends_position = Signal(), Signal.like(place), Signal()
         with m.If(advance):
             m.d.sync += [
                 pixel.eq(inside & self.read_data.bit_select(bit, 1)),
                 pixel_place.eq(place),
-                column.eq(Mux(ends_row, -padding, column + 1)),
+                column.eq(next_column),
+                row.eq(next_row),
+                in_columns.eq(~next_column[-1] & (next_column <= header.sides.width_minus_1)),
+                in_rows.eq(~next_row[-1] & (next_row <= header.sides.height_minus_1)),
                 place.eq(Mux(ends_row, 0, place + 1)),
             ]
-            with m.If(ends_row):
-                m.d.sync += row.eq(row + 1)
             with m.If(inside):
                 m.d.sync += bit.eq(bit + 1)
                 with m.If(bit == shape.simd - 1):
@@ -138,14 +143,16 @@ class PixelWindow(wiring.Component):
             m.d.sync += [
                 row.eq(-padding),
                 column.eq(-padding),
+                in_rows.eq(padding == 0),
+                in_columns.eq(padding == 0),
                 place.eq(0),
                 bit.eq(Mux(only_word, header.origin.origin, 0)),
                 self.read_address.eq(0),
             ]
 
-        next_row = advance & ends_row
-        in_row = self._count_down(m, begins, next_row, "rows")
-        in_column = self._count_down(m, begins | next_row, advance, "columns")
+        new_row = advance & ends_row
+        in_row = self._count_down(m, begins, new_row, "rows")
+        in_column = self._count_down(m, begins | new_row, advance, "columns")
         with m.If(advance):
             m.d.sync += ends_position.eq(in_row & in_column)
         with m.If(begins):

@@ -341,8 +341,8 @@ class Sequencer(wiring.Component):
             taken_in = Cat(headers.as_value(), self.parameters.value[:header_bits])
             m.d.sync += headers.eq(taken_in[header_bits:])
         left = Signal(range(len(MAP_HEADERS) + 1))  # headers that are still to come
-        begin, begins, is_followed = Signal(), Signal(), Signal()
-        m.d.sync += [begins.eq(begin), is_followed.eq(is_followed | begins)]
+        begin, begins, followed, is_followed = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [begins.eq(begin), followed.eq(begins), is_followed.eq(is_followed | followed)]
         m.d.comb += begin.eq(came & (left == 1))
         with m.If(came):
             m.d.sync += left.eq(left - 1)
@@ -351,7 +351,7 @@ class Sequencer(wiring.Component):
 
         in_image = state.in_first_layer
         window_waits = Signal()  # for the pixels of the image
-        with m.If(begins & in_image):
+        with m.If(followed & in_image):
             m.d.sync += window_waits.eq(1)
         with m.If(window.begin):
             m.d.sync += window_waits.eq(0)

@@ -36,7 +36,7 @@ accumulator and comparison. Memory and popcount come on top."""
 REGISTER_CYCLES = 4
 """Cycles from the last bit of a code to the character register."""
 
-MAP_HEADER_CYCLES = 6
+MAP_HEADER_CYCLES = 7
 """Cycles to fetch the other header words of a convolution and to prepare its walk, beside
 `EngineShape.read_cycles`."""
 

@@ -36,6 +36,11 @@ NETWORKS = {
     "stride and padding": (9, 7, [RandomMap(3, 2, 2, 1), RandomMap(5, 3, 2, 2)]),
     "pooling": (9, 8, [RandomMap(5, 2, pool=True), RandomMap(18, 2, padding=1, pool=True)]),
     "pooling with stride": (11, 10, [RandomMap(4, 2, 2, 1, pool=True, weight_bits=2)]),
+    "windows of one word": (
+        5,
+        5,
+        [RandomMap(3, 2, padding=1), RandomMap(9, 3, padding=2, pool=True), RandomMap(2, 1)],
+    ),
     "three maps": (
         7,
         9,
@@ -71,7 +76,7 @@ def expected(network, images, shape, cycles_per_byte):
     ("on", "name"),
     [
         ("16x4", "one pixel"),
-        ("16x4", "three maps"),
+        ("16x4", "windows of one word"),
         ("64", "pooling with stride"),
         ("64", "stride and padding"),
         ("8x4", "pooling with stride"),
