@@ -47,7 +47,14 @@ CASES = (
     Case("ascii-lut", "LFE5U-85F", 250_000_000),
 )
 
-PART_OPTIONS = {"LFE5U-25F": ("--25k",), "LFE5U-85F": ("--85k", "--router", "router2")}
+CLOCK_PIN = 'LOCATE COMP "clk" SITE "G2";\n'
+"""The clock pin of a ULX3S: on the large part nextpnr may choose one from which no way leads to the
+clock network."""
+
+PART_OPTIONS = {
+    "LFE5U-25F": ("--25k",),
+    "LFE5U-85F": ("--85k", "--router", "router2", "--lpf", "clock.lpf"),
+}
 OPTIONS = ("--lpf-allow-unconstrained", "--package", "CABGA381", "--speed", "6")
 SYNTHESIS = (
     "read_rtlil top.il; synth_ecp5 -top top -nowidelut -run :map_ffs; "
@@ -102,6 +109,7 @@ def results(case: Case, seeds: range) -> Iterator[dict[str, Any]]:
         folder = Path(name)
         platform = SimpleNamespace(device=case.part)
         top = BetweenRegisters(network)
+        (folder / "clock.lpf").write_text(CLOCK_PIN)
         (folder / "top.il").write_text(to_rtlil(top, "top", platform))
         _run([find_flow_tool("yosys").path, "-q", "-p", SYNTHESIS], folder)
         for seed in seeds:

@@ -26,13 +26,21 @@ def ports_of(class_, signature_class):
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__":
             if len(call.args) != 1 or not isinstance(call.args[0], ast.Dict):
                 return None
-            ports = {}
-            for name, member in zip(call.args[0].keys, call.args[0].values, strict=True):
-                if not (isinstance(name, ast.Constant) and isinstance(member, ast.Call)):
-                    return None
-                ports[name.value] = ast.unparse(member.func).lower()
-            return ports
+            return ports_in(call.args[0])
     return None
+
+
+def ports_in(members):
+    """The ports of a dictionary, and of those in it that are there for some shapes only."""
+    ports = {}
+    for name, member in zip(members.keys, members.values, strict=True):
+        if name is None and isinstance(member, ast.IfExp) and isinstance(member.body, ast.Dict):
+            ports |= ports_in(member.body) or {}
+        elif isinstance(name, ast.Constant) and isinstance(member, ast.Call):
+            ports[name.value] = ast.unparse(member.func).lower()
+        else:
+            return None
+    return ports
 
 
 def documented_in(class_):

@@ -23,7 +23,7 @@ class Collector(wiring.Component):
     decided: Decided
     """`Decided`, in: the datapath announces that a group is decided in the next cycle."""
     next_completes: Signal
-    """1 bit, in, if the shape has convolutions: the group that `decided` announces is the last one
+    """1 bit, in: with `map_words`, the group that `decided` announces is the last one
     of its layer, or at its position of a map, and the next one starts a new word."""
     fires: Signal
     """`pe` bits, in: the activations of the group that `decided` announced in the cycle before, the

@@ -1,7 +1,6 @@
 """Computes a group of neurons: match, count, accumulate, compare."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
@@ -56,17 +55,6 @@ class DecidedSignature(wiring.Signature):
         return Decided(self, path=tuple(path), src_loc_at=1 + src_loc_at)
 
 
-def _map_ports(shape: EngineShape) -> dict[str, Any]:
-    """Return the ports that a datapath has for convolutions."""
-    return {
-        "thresholds_again": Out(1),
-        "thresholds_restart": Out(1),
-        "next_completes": Out(1),
-        "pools": Out(1),
-        "fires": Out(shape.pe),
-    }
-
-
 class Datapath(wiring.Component):
     """Computes a group of `pe` neurons at a time: takes a weight word of each and one activation
     word every cycle, and gives their margins.
@@ -103,10 +91,10 @@ class Datapath(wiring.Component):
     """1 bit, out: the next word of `thresholds` has to be there `read_cycles` later. It is 1 once
     for each group, or in as many cycles in a row as a group has words of thresholds."""
     thresholds_again: Signal
-    """1 bit, out, if the shape has convolutions: the group needs the same thresholds once more,
+    """1 bit, out: with `map_words`, the group needs the same thresholds once more,
     known with the last word of them that it needs."""
     thresholds_restart: Signal
-    """1 bit, out, if the shape has convolutions: the group is the last one at a position that is
+    """1 bit, out: with `map_words`, the group is the last one at a position that is
     not the last, known with the last word of thresholds that it needs."""
     thresholds: data.View
     """`ArrayLayout(signed(sum_bits), parameter_lanes)`, in: thresholds of the group that is decided
@@ -120,13 +108,13 @@ class Datapath(wiring.Component):
     last: Signal
     """1 bit, out: the group that is decided in this cycle is the last one of its layer."""
     next_completes: Signal
-    """1 bit, out, if the shape has convolutions: the group that is decided in the next cycle is the
+    """1 bit, out: with `map_words`, the group that is decided in the next cycle is the
     last one at its position of a map, or of a dense layer."""
     pools: Signal
-    """1 bit, out, if the shape has convolutions: a group is evaluated in this cycle over a window
+    """1 bit, out: with `map_words`, a group is evaluated in this cycle over a window
     that is not the last of those that are pooled, and `margins` are those of its neurons."""
     fires: Signal
-    """`pe` bits, out, if the shape has convolutions: the activations of the group that is decided
+    """`pe` bits, out: with `map_words`, the activations of the group that is decided
     in this cycle, the first neuron lowest."""
     margins: data.View
     """`ArrayLayout(signed(sum_bits + 1), pe)`, out: sum minus threshold of each neuron of the
@@ -151,7 +139,17 @@ class Datapath(wiring.Component):
                 "done": Out(1),
                 "last": Out(1),
                 "margins": Out(data.ArrayLayout(signed(shape.sum_bits + 1), shape.pe)),
-                **(_map_ports(shape) if shape.map_words else {}),
+                **(
+                    {
+                        "thresholds_again": Out(1),
+                        "thresholds_restart": Out(1),
+                        "next_completes": Out(1),
+                        "pools": Out(1),
+                        "fires": Out(shape.pe),
+                    }
+                    if shape.map_words
+                    else {}
+                ),
             }
         )
 

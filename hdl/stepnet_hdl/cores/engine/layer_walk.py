@@ -18,17 +18,6 @@ from stepnet_hdl.cores.engine.readout import ReadoutNumber
 LayerHeader = data.StructLayout(LAYER_HEADER)
 TreeHeader = data.StructLayout(TREE_HEADER)
 
-_MAP_PORTS = {
-    "over_map": In(1),
-    "windows_left": In(1),
-    "positions_left": In(1),
-    "window_is_there": In(1),
-    "ends_plane": Out(1),
-    "ends_evaluation": Out(1),
-    "in_last_group": Out(1),
-}
-"""The ports by which a `MapWalk` says where a convolution stands."""
-
 
 class LayerWalk(wiring.Component):
     """Issues the weight words of a layer, one per cycle, in the order in which they lie in the
@@ -85,22 +74,22 @@ class LayerWalk(wiring.Component):
     word: Signal
     """`range(row_words)`, out: which word of activations the issued weight word meets."""
     windows_left: Signal
-    """1 bit, in, if the shape has convolutions: the issued word belongs to a window that is not the
+    """1 bit, in: with `map_words`, the issued word belongs to a window that is not the
     last of those that are pooled."""
     positions_left: Signal
-    """1 bit, in, if the shape has convolutions: the issued word belongs to a position that is not
+    """1 bit, in: with `map_words`, the issued word belongs to a position that is not
     the last one."""
     over_map: Signal
-    """1 bit, in, if the shape has convolutions: the layer is a convolution over a map."""
+    """1 bit, in: with `map_words`, the layer is a convolution over a map."""
     window_is_there: Signal
-    """1 bit, in, if the shape has convolutions: the first word of a window may be issued."""
+    """1 bit, in: with `map_words`, the first word of a window may be issued."""
     ends_plane: Signal
-    """1 bit, out, if the shape has convolutions: the issued word is the last one of a row."""
+    """1 bit, out: with `map_words`, the issued word is the last one of a row."""
     ends_evaluation: Signal
-    """1 bit, out, if the shape has convolutions: the issued word is the last one of a row, in all
+    """1 bit, out: with `map_words`, the issued word is the last one of a row, in all
     bit planes."""
     in_last_group: Signal
-    """1 bit, out, if the shape has convolutions: the issued word belongs to the last group."""
+    """1 bit, out: with `map_words`, the issued word belongs to the last group."""
     step: data.View
     """`step_layout`, out: what the weight word that was issued in the cycle before is to its group;
     all zeros if none was."""
@@ -134,7 +123,19 @@ class LayerWalk(wiring.Component):
                 "is_tree": Out(1),
                 "first_row": Out(1),
                 "rows_left": Out(range(shape.max_inputs)),
-                **(_MAP_PORTS if shape.map_words else {}),
+                **(
+                    {
+                        "over_map": In(1),
+                        "windows_left": In(1),
+                        "positions_left": In(1),
+                        "window_is_there": In(1),
+                        "ends_plane": Out(1),
+                        "ends_evaluation": Out(1),
+                        "in_last_group": Out(1),
+                    }
+                    if shape.map_words
+                    else {}
+                ),
             }
         )
 

@@ -45,10 +45,10 @@ class ParameterRead(wiring.PureInterface):
     need_thresholds: Signal
     """1 bit, in: the datapath needs the next word `read_cycles` later."""
     again: Signal
-    """1 bit, in, if the shape has convolutions: with the last word of thresholds of a group, the
+    """1 bit, in: with `map_words`, with the last word of thresholds of a group, the
     same ones are needed next."""
     restart: Signal
-    """1 bit, in, if the shape has convolutions: with the last word of thresholds of a group, those
+    """1 bit, in: with `map_words`, with the last word of thresholds of a group, those
     of the first group are needed next."""
 
 
@@ -194,7 +194,7 @@ class Sequencer(wiring.Component):
     weight_address: Signal
     """`range(weight_words)`, out: the weight word that is in the datapath `read_cycles` later."""
     window: WindowSteering
-    """`WindowSteering`, out, if the shape has convolutions: moves the window over an image."""
+    """`WindowSteering`, out: with `map_words`, moves the window over an image."""
     activation_address: Signal
     """`(region_words - 1).bit_length() + 2` bits, out: the word of activations that meets this
     weight word, with its `Region` in the top two bits."""

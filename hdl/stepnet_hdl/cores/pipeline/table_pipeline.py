@@ -7,20 +7,16 @@ from amaranth.lib.wiring import In, Out
 from stepnet.cores.engine.shape import CODE_BITS
 from stepnet.networks.lut import LutNetwork
 from stepnet_hdl.cores.pipeline.code_readout import CodeReadout, readout_latency_cycles
-from stepnet_hdl.cores.pipeline.districts import Districts
 from stepnet_hdl.cores.pipeline.group_counts import GroupCounts, counts_latency_cycles
 from stepnet_hdl.cores.pipeline.table_layer import TableLayer
 
 
-def table_latency_cycles(
-    network: LutNetwork, *, registered: bool = True, districts: int = 1
-) -> int:
+def table_latency_cycles(network: LutNetwork, *, registered: bool = True) -> int:
     """Cycles from an image to its character in a `TablePipeline`."""
     if not registered:
         return 1
     stages = counts_latency_cycles(network.counts) + readout_latency_cycles(network)
-    relays = districts if districts > 1 else 0
-    return relays + len(network.layers) + stages + 1
+    return len(network.layers) + stages + 1
 
 
 class TablePipeline(wiring.Component):
@@ -29,10 +25,6 @@ class TablePipeline(wiring.Component):
     network: which network it is.
     registered: registers behind each layer and in the counts and the readout; otherwise there are
     none but the character register itself, which is smaller, and the clock slow.
-    districts: with more than one the pixels go from district to district, a cycle each, see
-    `districts`: for networks that fill a large part.
-
-    Raises ValueError if there are not as many rows as districts, or several without registers.
     """
 
     pixels: Signal
@@ -47,18 +39,12 @@ class TablePipeline(wiring.Component):
     character_valid: Signal
     """1 bit, out: `character` is new in this cycle."""
 
-    def __init__(self, network: LutNetwork, *, registered: bool = True, districts: int = 1) -> None:
-        if not 1 <= districts <= (network.rows if registered else 1):
-            raise ValueError(
-                f"A pipeline of {network.rows} rows, {'with' if registered else 'without'} "
-                f"registers, cannot have {districts} districts; give 1."
-            )
+    def __init__(self, network: LutNetwork, *, registered: bool = True) -> None:
         self.network = network
-        self.districts = districts
-        self.registered = registered
-        self.latency_cycles = table_latency_cycles(
-            network, registered=registered, districts=districts
-        )
+        self._layers = [TableLayer(layer, registered=registered) for layer in network.layers]
+        self._counts = GroupCounts(network.counts, registered=registered)
+        self._readout = CodeReadout(network, registered=registered)
+        self.latency_cycles = table_latency_cycles(network, registered=registered)
         super().__init__(
             {
                 "pixels": In(network.height * network.width),
@@ -71,21 +57,14 @@ class TablePipeline(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        if self.districts > 1:
-            m.submodules.counts = counts = Districts(self.network, self.districts)
-            m.d.comb += counts.pixels.eq(self.pixels)
-        else:
-            bits = self.pixels
-            for number, layer in enumerate(self.network.layers):
-                tables = TableLayer(layer, registered=self.registered)
-                m.submodules[f"layer_{number}"] = tables
-                m.d.comb += tables.bits.eq(bits)
-                bits = tables.answers
-            counts = GroupCounts(self.network.counts, registered=self.registered)
-            m.submodules.counts = counts
-            m.d.comb += counts.answers.eq(bits)
-        m.submodules.readout = readout = CodeReadout(self.network, registered=self.registered)
-        m.d.comb += readout.sums.eq(counts.sums)
+        bits = self.pixels
+        for number, layer in enumerate(self._layers):
+            m.submodules[f"layer_{number}"] = layer
+            m.d.comb += layer.bits.eq(bits)
+            bits = layer.answers
+        m.submodules.counts = counts = self._counts
+        m.submodules.readout = readout = self._readout
+        m.d.comb += [counts.answers.eq(bits), readout.sums.eq(counts.sums)]
         # Whether there is an image goes beside it; this alone is ever reset.
         valid = self.valid & ~self.cancel
         for cycle in range(1, self.latency_cycles):

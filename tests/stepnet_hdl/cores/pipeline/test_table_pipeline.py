@@ -1,7 +1,5 @@
 """The pipeline and its stages against the reference, back to back, with gaps and cancelled."""
 
-import re
-
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
@@ -74,13 +72,9 @@ def run(pipeline, offers):
     return found
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"registered": False}, {"districts": 2}, {"districts": 7}],
-    ids=["registered", "at once", "two districts", "seven districts"],
-)
+@pytest.mark.parametrize("registered", [True, False], ids=["registered", "at once"])
 @pytest.mark.parametrize("readout", READOUTS)
-def test_images_in_every_cycle_and_with_gaps(readout, options):
+def test_images_in_every_cycle_and_with_gaps(readout, registered):
     network = random_tables(readout)
     images = random_images(24)
     gaps = np.random.default_rng(6).integers(0, 3, len(images)).tolist()
@@ -91,7 +85,7 @@ def test_images_in_every_cycle_and_with_gaps(readout, options):
         offers += [(None, False)] * gap
         given_at.append(len(offers))
         offers.append((image, False))
-    pipeline = TablePipeline(network, **options)
+    pipeline = TablePipeline(network, registered=registered)
     expected = lut.infer(network, images).tolist()
     assert len(set(expected)) > 3
     assert run(pipeline, offers) == [
@@ -111,24 +105,6 @@ def test_what_is_cancelled_gives_no_character():
     # What would be there before the end of that cycle is, and what comes after it.
     kept = [cycle for cycle in range(12) if cycle + latency <= cancel_at or cycle > cancel_at]
     assert run(pipeline, offers) == [(cycle + latency, expected[cycle]) for cycle in kept]
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (
-            {"districts": 9},
-            "A pipeline of 7 rows, with registers, cannot have 9 districts; give 1.",
-        ),
-        (
-            {"districts": 2, "registered": False},
-            "A pipeline of 7 rows, without registers, cannot have 2 districts; give 1.",
-        ),
-    ],
-)
-def test_districts_that_cannot_be_are_refused(options, sentence):
-    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
-        TablePipeline(random_tables(Readout.BITS), **options)
 
 
 def test_tables_keep_the_wires_on_which_they_depend():
