@@ -138,6 +138,7 @@ function lostBoard(sentence) {
   page.board = null;
   showSerial();
   say('board', sentence);
+  read(); // by itself
 }
 
 function showSerial(under = '') {
@@ -158,15 +159,17 @@ async function read(penUpAt = performance.now()) {
     showNothing();
     return;
   }
-  const isDone = await attempt(async () => {
+  try {
     const found = served ? await askServer(network) : await askHere(network);
-    if (turn === page.turn && found) {
-      show(found.readings, found.text, penUpAt);
-      showSteps(found.steps);
-    }
-    return true;
-  });
-  if (!isDone && turn === page.turn) showNothing(); // rather than what was read before
+    if (turn !== page.turn || !found) return;
+    say('last', '');
+    show(found.readings, found.text, penUpAt);
+    showSteps(found.steps);
+  } catch (error) {
+    if (turn !== page.turn) return; // something else is being read
+    say('last', error.message);
+    showNothing(); // rather than what was read before
+  }
 }
 
 function askHere(network) {
