@@ -13,6 +13,7 @@ from PIL import Image
 from browser import as_files, chromium, draw, needs_chromium, shown, tab, wait_until_read
 from page_server import bomb
 from stepnet.networks.shipped import load_board_network
+from stepnet.pictures.paper import find_ink
 from stepnet.pictures.picture import grey_values
 from stepnet.samples import sample_pictures
 
@@ -74,6 +75,26 @@ def test_pictures_of_every_kind_give_the_same(shared, compared):
         assert compared.in_the_page(shared, what, network, picture) == expected, kind
         read += bool(expected.images)
     assert read >= 10
+
+
+INK = """async ([packed, width, height]) => {
+    const { findInk } = await import('./js/pictures/paper.js');
+    const { bytesOf } = await import('./js/network.js');
+    const grey = { width, height, data: Float32Array.from(bytesOf(packed)) };
+    return Array.from(findInk(grey).strength.data);
+}"""
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("box of a form", 6), ("dotted", 3)])
+def test_frames_dots_and_specks_leave_the_ink(shared, compared, kind, seed):
+    """Whether they are gone is seen in the ink; a network may not mind them."""
+    small = compared.Ranges(digit_side=(70, 100), margin=(25, 45))
+    picture = compared.picture_on(kind, "picture", small, compared.shipped_digits(), [seed])
+    grey, _ = grey_values(picture)
+    height, width = grey.shape
+    packed = base64.b64encode(grey.astype(np.uint8).tobytes()).decode()
+    found = np.array(shared.evaluate(INK, [packed, width, height])).reshape(height, width)
+    np.testing.assert_allclose(found, find_ink(grey).strength, atol=1e-3)
 
 
 def sheet(height, width, paper=255):
