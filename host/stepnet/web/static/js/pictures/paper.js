@@ -63,14 +63,13 @@ export function findInk(grey) {
   return { grey, paper: ink.paper, strength, reduction };
 }
 
-/** The ink of a drawing, black on white and nothing else, as `drawn_ink` takes it. */
+/** {grey, strength} of a drawing, black on white and nothing else, as `drawn_ink` takes it. */
 export function drawnInk(grey) {
   const strength = mapped(grey, (value) => f32(255 - value));
   if (maximum(strength.data) < MIN_CONTRAST) {
     throw new ImageError('The picture is blank; draw something.');
   }
-  const paper = mapped(grey, () => 255);
-  return { grey, paper, strength: withoutSpecks(strength), reduction: 1 };
+  return { grey, strength: withoutSpecks(strength) };
 }
 
 /** Everything that differs from the paper, specks too, and by how much grey changes where the

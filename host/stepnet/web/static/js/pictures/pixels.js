@@ -10,7 +10,11 @@ export function picture(width, height, data = new Float32Array(width * height)) 
 export const maskLike = ({ width, height }) => picture(width, height, new Uint8Array(width * height));
 
 /** A picture of the same size and kind, each value through `change`. */
-export const mapped = ({ width, height, data }, change) => picture(width, height, data.map(change));
+export function mapped({ width, height, data }, change) {
+  const changed = new data.constructor(data.length);
+  for (let i = 0; i < data.length; i++) changed[i] = change(data[i], i);
+  return picture(width, height, changed);
+}
 
 /** Grey values as whole levels from 0 to 255. */
 export function levels({ width, height, data }) {
@@ -66,9 +70,12 @@ export function border({ width, height, data }) {
 
 /** For each row whether any of its pixels is set. */
 export function rowsWith({ width, height, data }) {
-  return Array.from({ length: height }, (_, y) =>
-    data.subarray(y * width, (y + 1) * width).some(Boolean),
-  );
+  const found = new Array(height).fill(false);
+  for (let y = 0; y < height; y++) {
+    const end = (y + 1) * width;
+    for (let i = y * width; i < end && !found[y]; i++) found[y] = data[i] !== 0;
+  }
+  return found;
 }
 
 /** [start, end] of each run of true values, the end just outside. */
