@@ -61,7 +61,7 @@ def compared():
 
 
 def test_pictures_of_every_kind_give_the_same(shared, compared):
-    """The benchmark's thousand are all the same; here is a small one of each kind, and lines."""
+    """Those of the benchmark are all the same; here is a small one of each kind, and lines."""
     small = compared.Ranges(digit_side=(70, 100), margin=(25, 45))
     short = compared.Ranges(digit_side=(40, 70), margin=(8, 20))
     digits = compared.shipped_digits()
