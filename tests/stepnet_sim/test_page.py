@@ -200,10 +200,7 @@ def test_a_click_opens_a_neuron(page, server):
     assert not violations(page)
 
 
-PIXELS = """async () => {
-    const { placeDrawing, binarise } = await import('/js/placing.js');
-    const { readNetwork } = await import('/js/network.js');
-    const network = readNetwork(await (await fetch('networks/ascii.json')).json());
+PIXELS = """() => {
     const pad = document.getElementById('layers').querySelector('canvas');
     const { data, width } = pad.getContext('2d').getImageData(0, 0, pad.width, pad.height);
     const cell = width / 28;

@@ -142,7 +142,7 @@ def test_a_drawing_is_placed_as_in_python(page):
         found = page.evaluate(
             """async ([strokes, files]) => {
                 const { readNetwork } = await import('/js/network.js');
-                const { placeDrawing } = await import('/js/placing.js');
+                const { prepareDrawing } = await import('/js/pictures/preparing.js');
                 const canvas = new OffscreenCanvas(328, 328);
                 const context = canvas.getContext('2d', { willReadFrequently: true });
                 context.fillStyle = '#fff';
@@ -157,6 +157,7 @@ def test_a_drawing_is_placed_as_in_python(page):
                 }
                 const { data } = context.getImageData(0, 0, 328, 328);
                 const grey = data.filter((value, i) => i % 4 === 0);
+                const drawn = { width: 328, height: 328, data: Float32Array.from(grey) };
                 window.networks ??= await Promise.all(files.map(async (file) =>
                     readNetwork(await (await fetch(`networks/${file}.json`)).json())));
                 const text = (bytes) => btoa(String.fromCharCode(...bytes));
@@ -167,7 +168,7 @@ def test_a_drawing_is_placed_as_in_python(page):
                 return {
                     grey: btoa(packed),
                     placed: window.networks.map(
-                        (network) => text(placeDrawing(network, grey, 328, 328))),
+                        (network) => text(prepareDrawing(network, drawn).images[0])),
                 };
             }""",
             [drawing, names],
@@ -362,6 +363,5 @@ def test_a_board_through_web_serial(browser, site):
         assert page.locator("#notice").inner_text() == (
             "The connection to the board broke (The device has been lost.); connect it again."
         )
-        page.locator("#clear").click()
-        draw(page, "7")
         page.locator("#by", has_text="this page").wait_for()
+        assert shown(page) == "7"

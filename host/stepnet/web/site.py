@@ -1,5 +1,5 @@
-"""The page as files, for a server of one's own: it reads with its own reference, or with a board
-that it reaches through Web Serial."""
+"""The page as files, for a server of one's own: it prepares drawings, lines and pictures by itself
+and reads them with its own reference, or with a board that it reaches through Web Serial."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SiteError(StepnetError):
 
 
 def write_site(folder: str | os.PathLike[str], networks: Sequence[BoardNetwork]) -> list[Path]:
-    """Write the page and networks as JSON into a folder; the files, sorted.
+    """Write the page and networks as JSON into a folder; the files that were written, sorted.
 
     networks: the first is the one that the page begins with.
 
@@ -35,17 +35,18 @@ def write_site(folder: str | os.PathLike[str], networks: Sequence[BoardNetwork])
     home = Path(folder)
     try:
         shutil.copytree(STATIC, home, dirs_exist_ok=True)
+        written = [home / path.relative_to(STATIC) for path in STATIC.rglob("*") if path.is_file()]
         index = home / "index.html"
         write_text(index, index.read_text(encoding="utf-8").replace(SERVED, ALONE))
         (home / "networks").mkdir(exist_ok=True)
         files = network_files(network.name for network in networks)
-        write_text(home / "networks" / "index.json", json.dumps({"networks": files}))
-        for network in networks:
-            content = json.dumps(network_json(network))
-            write_text(home / "networks" / files[network.name], content)
+        contents = {files[network.name]: network_json(network) for network in networks}
+        for name, content in {"index.json": {"networks": files}, **contents}.items():
+            write_text(home / "networks" / name, json.dumps(content))
+            written.append(home / "networks" / name)
     except OSError as error:
         raise SiteError(
             f"The page cannot be written to {str(folder)!r} ({error.strerror or error}); name a "
             "folder that you may write."
         ) from error
-    return sorted(path for path in home.rglob("*") if path.is_file())
+    return sorted(written)

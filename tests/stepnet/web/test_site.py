@@ -28,8 +28,11 @@ def test_the_page_and_its_networks_become_files(tmp_path):
     index = (home / "index.html").read_text()
     assert ALONE in index
     assert SERVED not in index
-    # Again, over the same folder.
+    assert files == sorted(path for path in home.rglob("*") if path.is_file())
+    # Again, over the same folder, in which there is something else.
+    (home / "mine.txt").touch()
     assert write_site(home, networks) == files
+    assert (home / "mine.txt").exists()
 
 
 def test_a_folder_that_is_none(tmp_path):

@@ -92,10 +92,10 @@ export function showNothing() {
   showKeep();
 }
 
-/** The steps of a picture, a PNG in base64; none takes them away. */
+/** The steps of a picture, the URL of one; none takes them away. */
 export function showSteps(steps) {
   $('steps-card').hidden = !steps;
-  if (steps) $('steps').src = `data:image/png;base64,${steps}`;
+  if (steps) $('steps').src = steps;
 }
 
 /** Whether it is asked what the drawing was. */

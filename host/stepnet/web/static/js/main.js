@@ -7,7 +7,8 @@ import { readNetwork } from './network.js';
 import { attempt, say } from './notices.js';
 import { Pad } from './pad.js';
 import { $, isBlank, page, served } from './page.js';
-import { readByServer, readHere, readOnBoard } from './reading.js';
+import { ImageError } from './pictures/image_error.js';
+import { readAlone, readByServer, readHere } from './reading.js';
 import { connectBoard, whyNoSerial } from './serial_board.js';
 import { fetchFile, server } from './server.js';
 
@@ -137,6 +138,7 @@ function lostBoard(sentence) {
   page.board = null;
   showSerial();
   say('board', sentence);
+  read(); // by itself
 }
 
 function showSerial(under = '') {
@@ -157,20 +159,22 @@ async function read(penUpAt = performance.now()) {
     showNothing();
     return;
   }
-  await attempt(async () => {
+  try {
     const found = served ? await askServer(network) : await askHere(network);
     if (turn !== page.turn || !found) return;
+    say('last', '');
     show(found.readings, found.text, penUpAt);
     showSteps(found.steps);
-  });
+  } catch (error) {
+    if (turn !== page.turn) return; // something else is being read
+    say('last', error.message);
+    showNothing(); // rather than what was read before
+  }
 }
 
-async function askHere(network) {
-  const raster = page.pad.raster();
-  const reading = page.board
-    ? await readOnBoard(network, page.board, raster)
-    : readHere(network, raster);
-  return reading && { readings: [reading] };
+function askHere(network) {
+  const source = page.picture ?? page.pad.raster();
+  return readAlone(network, page.board, kindNow(), source, page.asking.signal);
 }
 
 async function askServer(network) {
@@ -182,7 +186,8 @@ async function askServer(network) {
     return null;
   }
   const readings = answer.characters.map((each) => readByServer(network, each));
-  return { readings, text: answer.text, steps: answer.steps };
+  const steps = answer.steps && `data:image/png;base64,${answer.steps}`;
+  return { readings, text: answer.text, steps };
 }
 
 const kindNow = () => (page.line ? 'line' : page.picture ? 'picture' : 'drawing');
@@ -198,8 +203,11 @@ function pictureNow() {
 function preview() {
   previewed = performance.now();
   if (!page.isMoving || page.line || !page.network) return;
-  const reading = readHere(page.network, page.pad.raster());
-  if (reading) showOne(reading);
+  try {
+    showOne(readHere(page.network, page.pad.raster()));
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error; // nothing is on the paper yet
+  }
 }
 
 function drawn(how) {
@@ -220,10 +228,6 @@ function drawn(how) {
 async function given(files) {
   const [picture] = files;
   if (!picture) return;
-  if (!served) {
-    say('last', 'This page reads drawings alone; `stepnet web` reads pictures and photos too.');
-    return;
-  }
   if (picture.size > MOST_PICTURE_BYTES) {
     say('last', 'The upload has more than 16 MiB; scale the picture down first.');
     return;
@@ -302,7 +306,7 @@ async function start() {
   if (served) {
     await poll();
   } else {
-    for (const id of ['board-choice', 'line', 'picture-choice', 'drop-help']) $(id).hidden = true;
+    $('board-choice').hidden = true;
     await attempt(async () => {
       page.files = (await fetchFile('networks/index.json')).networks;
       const names = Object.keys(page.files);

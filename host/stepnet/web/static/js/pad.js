@@ -56,8 +56,8 @@ export class Pad {
     this.#finish();
   }
 
-  /** {grey, width, height}: 255 for paper, 0 for ink, with a margin around; and the canvas that it
-   *  lies on. */
+  /** {width, height, data}: levels of 255 for paper, 0 for ink, with a margin around; and the canvas
+   *  that it lies on. */
   raster() {
     const [width, height] = this.#size.map((side) => side + 2 * MARGIN);
     const canvas = document.createElement('canvas');
@@ -73,10 +73,10 @@ export class Pad {
     context.translate(MARGIN, MARGIN);
     for (const stroke of this.#all()) drawStroke(context, stroke, '#000');
     context.restore();
-    const { data } = context.getImageData(0, 0, width, height);
-    const grey = new Uint8Array(width * height);
-    for (let i = 0; i < grey.length; i++) grey[i] = data[4 * i];
-    return { grey, width, height, canvas };
+    const colours = context.getImageData(0, 0, width, height).data;
+    const data = new Uint8Array(width * height);
+    for (let i = 0; i < data.length; i++) data[i] = colours[4 * i];
+    return { width, height, data, canvas };
   }
 
   #all() {
