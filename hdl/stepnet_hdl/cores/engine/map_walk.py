@@ -166,7 +166,7 @@ class MapWalk(wiring.Component):
         ends: tuple[Value, Value],
     ) -> tuple[Value, Value]:
         """Follow a number from window to window; return what it is for the window of the word that
-        is issued, and for the next window, which is known a cycle after a window has begun.
+        is issued, and for the next window, which is known two cycles after a window has begun.
 
         across, down: by how much it grows from a window to the one beside and below it.
         """
@@ -178,19 +178,19 @@ class MapWalk(wiring.Component):
         now = Signal(shape, name=f"{name}_of_window")
         corner = Signal(shape, name=f"{name}_of_position")
         row_start = Signal(shape, name=f"{name}_of_row")
+        # Two registers: which number, and how much comes on top of it; then their sum.
         step = Signal(bits, name=f"{name}_step")
         base = Signal(shape, name=f"{name}_base")
         following = Signal(shape, name=f"{name}_following")
-        m.d.comb += [base.eq(corner), step.eq(0)]
-        m.d.sync += following.eq(base + step)
+        m.d.sync += [base.eq(corner), step.eq(0), following.eq(base + step)]
         with m.If(~self.last_window & ~self.beside):
-            m.d.comb += [base.eq(now), step.eq(across)]
+            m.d.sync += [base.eq(now), step.eq(across)]
         with m.Elif(~self.last_window):
-            m.d.comb += step.eq(down)
+            m.d.sync += step.eq(down)
         with m.Elif(in_last_group & in_last_across):
-            m.d.comb += [base.eq(row_start), step.eq(Mux(pool, down << 1, down))]
+            m.d.sync += [base.eq(row_start), step.eq(Mux(pool, down << 1, down))]
         with m.Elif(in_last_group):
-            m.d.comb += step.eq(Mux(pool, across << 1, across))
+            m.d.sync += step.eq(Mux(pool, across << 1, across))
         with m.If(next_window):
             m.d.sync += now.eq(following)
         with m.If(next_position):

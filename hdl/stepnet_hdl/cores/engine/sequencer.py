@@ -6,9 +6,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.cores.engine.cycles import MAP_HEADER_CYCLES
+from stepnet.cores.engine.cycles import MAP_DISTANCE_CYCLES, MAP_HEADER_CYCLES
 from stepnet.cores.engine.shape import MAP_HEADERS, ROW_HEADER, EngineShape
-from stepnet_hdl.blocks.delay import delayed
 from stepnet_hdl.cores.engine.datapath import Decided, DecidedSignature, step_layout
 from stepnet_hdl.cores.engine.layer_walk import LayerHeader, LayerWalk, TreeHeader
 from stepnet_hdl.cores.engine.map_walk import MapHeader, MapWalk
@@ -336,13 +335,15 @@ class Sequencer(wiring.Component):
         window = self.window
         header_bits = MapHeader.size // len(MAP_HEADERS)
         headers = Signal(MapHeader)
-        came: Value = delayed(m, state.fetch_map, self.shape.read_cycles, "map_header_comes")
+        came = _later(m, state.fetch_map, self.shape.read_cycles)
         with m.If(came):
             taken_in = Cat(headers.as_value(), self.parameters.value[:header_bits])
             m.d.sync += headers.eq(taken_in[header_bits:])
         left = Signal(range(len(MAP_HEADERS) + 1))  # headers that are still to come
-        begin, begins, followed, is_followed = Signal(), Signal(), Signal(), Signal()
-        m.d.sync += [begins.eq(begin), followed.eq(begins), is_followed.eq(is_followed | followed)]
+        begin, is_followed = Signal(), Signal()
+        # So long it takes to know what follows the first window.
+        followed = _later(m, begin, MAP_DISTANCE_CYCLES)
+        m.d.sync += is_followed.eq(is_followed | followed)
         m.d.comb += begin.eq(came & (left == 1))
         with m.If(came):
             m.d.sync += left.eq(left - 1)
@@ -551,3 +552,12 @@ class Sequencer(wiring.Component):
     def _end(self, m: Module) -> None:
         m.d.sync += self.result.eq(1)
         m.next = "RESULT"
+
+
+def _later(m: Module, event: Signal, cycles: int) -> Signal:
+    """Return an event so many cycles later, unless the image is dropped before."""
+    for _ in range(cycles):
+        later = Signal()
+        m.d.sync += later.eq(event)
+        event = later
+    return event

@@ -36,11 +36,11 @@ accumulator and comparison. Memory and popcount come on top."""
 REGISTER_CYCLES = 4
 """Cycles from the last bit of a code to the character register."""
 
-MAP_HEADER_CYCLES = 7
+MAP_HEADER_CYCLES = 8
 """Cycles to fetch the other header words of a convolution and to prepare its walk, beside
 `EngineShape.read_cycles`."""
 
-MAP_DISTANCE_CYCLES = 2
+MAP_DISTANCE_CYCLES = 3
 """The fewest cycles from one window of a map to the next, so that its place can be worked out."""
 
 WINDOW_CYCLES = 2
