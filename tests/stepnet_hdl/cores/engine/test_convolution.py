@@ -17,6 +17,7 @@ from stepnet.networks.random_networks import (
     random_network,
 )
 from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.cores.interface import CANCEL_CYCLES
 
 
 def shape_of(simd, **fields):
@@ -122,7 +123,7 @@ def test_an_image_that_is_dropped_leaves_nothing_behind():
     async def drive(ctx):
         await load_network(ctx, engine, network)
         dropped, whole = packed(network, images)
-        for wait in range(1, cycles, 9):
+        for wait in range(1, cycles - CANCEL_CYCLES - 1, 9):  # later its reading is offered
             await send_pixels(ctx, engine, dropped)
             await ctx.tick().repeat(wait)
             ctx.set(engine.cancel, 1)
