@@ -15,7 +15,7 @@ def random_model(sizes, weight_bits, readout=Readout.BITS, alphabet="0123456789"
     generator = torch.Generator().manual_seed(seed)
     n_in, *hidden = sizes
     config = Config(hidden=tuple(hidden), weight_bits=weight_bits, readout=readout)
-    model = step_model.StepModel(config, n_in, alphabet, generator)
+    model = step_model.StepModel(config, 1, n_in, alphabet, generator)
     with torch.no_grad():
         for layer in model.layers:
             if isinstance(layer, step_model.ScoreLayer):

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from stepnet.errors import TrainingError
+from stepnet.learning.convolution_sizes import (
+    ConvolutionSize,
+    read_convolutions,
+    write_convolutions,
+)
 from stepnet.learning.settings import (
     TERNARY,
     Setting,
@@ -42,6 +47,9 @@ TABLE_INPUTS = (4, 7, 10, 13, 16)
 
 SURROGATES = ("straight-through", "hard-tanh", "sigmoid", "arctan", "triangle")
 """The names of what may stand for the slope of a step; see `stepnet.learning.surrogates`."""
+
+DEVICES = ("cpu", "cuda")
+"""Where torch may learn."""
 
 DELTA_WEIGHT_BITS = range(4, MAX_WEIGHT_BITS + 1)
 """Bits per weight that the delta rule can move: with fewer, a step of 1 is too large."""
@@ -116,6 +124,19 @@ class Config:
         ),
     ] = (128, 64)
     """Empty for a network of one layer."""
+
+    convolutions: Annotated[
+        tuple[ConvolutionSize, ...],
+        Setting(
+            "Convolutions before the hidden layers, first to last, like 5x5x32p,3x3x64: kernel and "
+            "channels, then s2 for stride 2, +1 for a border of one position, p for pooling of 2 x "
+            "2 positions.",
+            rules=("surrogate",),
+            read=read_convolutions,
+            write=write_convolutions,
+        ),
+    ] = ()
+    """Empty for a network of dense layers alone."""
 
     weight_bits: Annotated[
         int | str | tuple[int | str, ...] | None,
@@ -257,6 +278,17 @@ class Config:
         ),
     ] = None
 
+    device: Annotated[
+        str,
+        Setting(
+            "Where torch learns: cpu, or cuda for a GPU of NVIDIA.",
+            called="device",
+            choices=DEVICES,
+            rules=("surrogate",),
+        ),
+    ] = "cpu"
+    """On another device torch adds up in another order too."""
+
     threads: Annotated[int, Setting("Threads of torch; they decide rounding.", least=1)] = 1
     """With another number of threads, torch adds up in another order."""
 
@@ -389,7 +421,7 @@ class Config:
     @property
     def layer_count(self) -> int:
         """How many layers the network has, the last one included."""
-        return len(self.hidden) + 1
+        return len(self.convolutions) + len(self.hidden) + 1
 
     @property
     def passes(self) -> int:
