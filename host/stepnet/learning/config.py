@@ -304,6 +304,7 @@ class Config:
         object.__setattr__(self, "readout", Readout(self.readout))
         object.__setattr__(self, "batch_size", self.step_images)
         object.__setattr__(self, "learning_rate", self.peak_rate)
+        self._check_convolutions()
         self._check_hidden()
         self._check_weights()
         self._check_numbers()
@@ -334,6 +335,18 @@ class Config:
             raise TrainingError(
                 f"The hidden layers {self.hidden} hold one of more than {MAX_HIDDEN} neurons; "
                 "give fewer."
+            )
+
+    def _check_convolutions(self) -> None:
+        channels = [size.channels for size in self.convolutions]
+        told = write_convolutions(self.convolutions)
+        if any(count < 1 for count in channels):
+            raise TrainingError(
+                f"The convolutions {told} hold one without channels; give at least 1 for each."
+            )
+        if any(count > MAX_HIDDEN for count in channels):
+            raise TrainingError(
+                f"The convolutions {told} hold one of more than {MAX_HIDDEN} channels; give fewer."
             )
 
     def _check_weights(self) -> None:
@@ -414,8 +427,8 @@ class Config:
             if not known and value != default_of(self, name, setting):
                 called = f"{name} (--{setting.option})" if setting.option else name
                 raise TrainingError(
-                    f"The rule {self.rule} knows no setting {called}, but it is {value}; "
-                    f"leave it out, or choose rule {setting.rules[0]}."
+                    f"The rule {self.rule} knows no setting {called}, but it is "
+                    f"{setting.write(value)}; leave it out, or choose rule {setting.rules[0]}."
                 )
 
     @property
