@@ -22,7 +22,7 @@ from stepnet.networks.network import Readout
 
 pytestmark = pytest.mark.slow
 
-SHAPES = ["3x3x5p", "5x5x6s2,3x3x7+1", "2x2x3+1p,4x4x5s2+3p,1x1x4", "3x3x4s2p,2x2x3"]
+SHAPES = ["3x3x5p", "5x5x6s2,3x3x7+1", "2x2x7+1p,4x4x5s2+3p,1x1x4", "3x3x4s2p,2x2x3"]
 
 SMALL = Config(
     convolutions=read_convolutions("3x3x16p"),
@@ -73,9 +73,10 @@ def test_every_activation_is_the_same_after_export(shape, kind, readout):
     for ours, theirs in zip(trained[:-1], exported[:-1], strict=True):
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(trained[-1], exported[-1][:, model.lesson.targets.trained_rows])
-    assert 0.02 < exported[0].mean() < 0.98
+    assert 0.02 < exported[0].std()
 
 
+@torch.no_grad()
 def test_the_statistics_are_those_of_the_sums_that_count():
     """With batches of one image as with all at once: sums are integers."""
     model = random_model(((9, 9), 8), (1, 1, 1), convolutions=read_convolutions("3x3x4p"))
