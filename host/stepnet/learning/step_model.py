@@ -263,6 +263,7 @@ class StepModel:
 
     config: says the convolutions, the hidden layers, the weights, the readout and the surrogate.
     height, width: of an image in pixels.
+    features: how many activations the last layer sees.
 
     Raises NetworkError if the convolutions do not fit the image.
     """
