@@ -214,7 +214,7 @@ BENCHMARKS = (
         _imports,
     ),
     Benchmark(
-        "shipped step networks through a QONNX file and back, bit for bit",
+        "shipped dense step networks through a QONNX file and back, bit for bit",
         "all",
         script("import_networks"),
         lambda result: (

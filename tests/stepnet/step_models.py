@@ -10,12 +10,20 @@ from stepnet.networks.network import Readout
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
-def random_model(sizes, weight_bits, readout=Readout.BITS, alphabet="0123456789", seed=0):
-    """A model as training might leave it, with scales of both signs and some of 0."""
+def random_model(
+    sizes, weight_bits, readout=Readout.BITS, alphabet="0123456789", seed=0, convolutions=()
+):
+    """A model as training might leave it, with scales of both signs and some of 0.
+
+    sizes: inputs, or height and width of the image as a pair, and then the hidden layers.
+    """
     generator = torch.Generator().manual_seed(seed)
     n_in, *hidden = sizes
-    config = Config(hidden=tuple(hidden), weight_bits=weight_bits, readout=readout)
-    model = step_model.StepModel(config, n_in, alphabet, generator)
+    height, width = n_in if isinstance(n_in, tuple) else (1, n_in)
+    config = Config(
+        convolutions=convolutions, hidden=tuple(hidden), weight_bits=weight_bits, readout=readout
+    )
+    model = step_model.StepModel(config, height, width, alphabet, generator)
     with torch.no_grad():
         for layer in model.layers:
             if isinstance(layer, step_model.ScoreLayer):

@@ -43,7 +43,8 @@ LARGEST = np.iinfo(np.int32).max
 def write_c(network: Network, path: str | os.PathLike[str]) -> Path:
     """Write the network as a C file, whole or not at all; returns its path.
 
-    Raises FormatError if the file cannot be written.
+    Raises FormatError if the file cannot be written, and NetworkError if the network has
+    convolutions.
     """
     try:
         return write_text(path, c_source(network))
@@ -55,7 +56,8 @@ def write_c(network: Network, path: str | os.PathLike[str]) -> Path:
 
 
 def c_source(network: Network) -> str:
-    """The network as the text of a C file."""
+    """The network as the text of a C file; NetworkError if it has convolutions."""
+    network.check_dense("the export to C")
     return "\n".join([_heading(network), *_code(network), _reading(network), c_text.MAIN])
 
 

@@ -52,7 +52,8 @@ def write_qonnx(network: Network, path: str | os.PathLike[str], batch: int = 1) 
     batch: images that the graph takes at a time; 0 for any number, which qonnx does not run.
 
     Raises FormatError if a threshold is larger than float32 holds exactly or the file cannot be
-    written, ModuleNotFoundError without the package onnx.
+    written, NetworkError if the network has convolutions, ModuleNotFoundError without the package
+    onnx.
     """
     content: bytes = qonnx_model(network, batch).SerializeToString()
     try:
@@ -66,6 +67,7 @@ def write_qonnx(network: Network, path: str | os.PathLike[str], batch: int = 1) 
 
 def qonnx_model(network: Network, batch: int = 1) -> Any:
     """The network as an `onnx.ModelProto`; see `write_qonnx`."""
+    network.check_dense("the export to QONNX")
     return _Writer(network, batch).model()
 
 

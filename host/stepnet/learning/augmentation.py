@@ -35,6 +35,7 @@ def warp(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     images: (N, height, width) float from 0 to 255; so is the result, with 0 where it shows what
     lies outside of the image.
     strength: factor on all amounts.
+    generator: one of the CPU, so that the same numbers are drawn wherever the images lie.
 
     Rotation, shear, shift and the logarithms of the scale in x and y and of the gain are uniform
     within their limits; the bending is a smooth normal displacement field (after Simard, Steinkraus
@@ -44,20 +45,22 @@ def warp(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     count, height, width = images.shape
 
     def uniform(limit: float) -> Tensor:
-        return (2 * torch.rand(count, 1, generator=generator) - 1) * limit * strength
+        drawn = torch.rand(count, 1, generator=generator).to(images.device)
+        return (2 * drawn - 1) * limit * strength
 
     # Positions are in half image sides from the centre, so a pixel is 2 / side.
-    side = torch.linspace(-1, 1, CONTROL_POINTS)
+    side = torch.linspace(-1, 1, CONTROL_POINTS, device=images.device)
     y, x = torch.meshgrid(side * (1 - 1 / height), side * (1 - 1 / width), indexing="ij")
     x, y = x.reshape(1, -1), y.reshape(1, -1)
     angle, shear = uniform(ROTATION_RAD), uniform(SHEAR)
     x, y = x * torch.exp(uniform(SCALE)) + y * shear, y * torch.exp(uniform(SCALE))
     x, y = x * angle.cos() - y * angle.sin(), x * angle.sin() + y * angle.cos()
-    bend = torch.randn(2, *x.shape, generator=generator) * BEND_PIXELS * strength
+    bend = torch.randn(2, *x.shape, generator=generator).to(images.device)
+    bend = bend * BEND_PIXELS * strength
     x = x + (uniform(SHIFT_PIXELS) + bend[0]) * (2 / width)
     y = y + (uniform(SHIFT_PIXELS) + bend[1]) * (2 / height)
     # Linear interpolation keeps the affine part exact, so only control points need computing.
-    sources = torch.stack([x, y], dim=1) @ _interpolation(height, width)
+    sources = torch.stack([x, y], dim=1) @ _interpolation(height, width).to(images.device)
     grid = sources.reshape(count, 2, height, width).permute(0, 2, 3, 1)
     warped = functional.grid_sample(images[:, None], grid, mode="bilinear", align_corners=False)
     return (warped[:, 0] * torch.exp(uniform(STROKE_LOG_GAIN))[:, :, None]).clamp(max=255)

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from stepnet.errors import TrainingError
+from stepnet.learning.convolution_sizes import (
+    ConvolutionSize,
+    read_convolutions,
+    write_convolutions,
+)
 from stepnet.learning.settings import (
     TERNARY,
     Setting,
@@ -42,6 +47,9 @@ TABLE_INPUTS = (4, 7, 10, 13, 16)
 
 SURROGATES = ("straight-through", "hard-tanh", "sigmoid", "arctan", "triangle")
 """The names of what may stand for the slope of a step; see `stepnet.learning.surrogates`."""
+
+DEVICES = ("cpu", "cuda")
+"""Where torch may learn."""
 
 DELTA_WEIGHT_BITS = range(4, MAX_WEIGHT_BITS + 1)
 """Bits per weight that the delta rule can move: with fewer, a step of 1 is too large."""
@@ -116,6 +124,19 @@ class Config:
         ),
     ] = (128, 64)
     """Empty for a network of one layer."""
+
+    convolutions: Annotated[
+        tuple[ConvolutionSize, ...],
+        Setting(
+            "Convolutions before the hidden layers, first to last, like 5x5x32p,3x3x64: kernel and "
+            "channels, then s2 for stride 2, +1 for a border of one position, p for pooling of 2 x "
+            "2 positions.",
+            rules=("surrogate",),
+            read=read_convolutions,
+            write=write_convolutions,
+        ),
+    ] = ()
+    """Empty for a network of dense layers alone."""
 
     weight_bits: Annotated[
         int | str | tuple[int | str, ...] | None,
@@ -257,6 +278,17 @@ class Config:
         ),
     ] = None
 
+    device: Annotated[
+        str,
+        Setting(
+            "Where torch learns: cpu, or cuda for a GPU of NVIDIA.",
+            called="device",
+            choices=DEVICES,
+            rules=("surrogate",),
+        ),
+    ] = "cpu"
+    """On another device torch adds up in another order too."""
+
     threads: Annotated[int, Setting("Threads of torch; they decide rounding.", least=1)] = 1
     """With another number of threads, torch adds up in another order."""
 
@@ -272,6 +304,7 @@ class Config:
         object.__setattr__(self, "readout", Readout(self.readout))
         object.__setattr__(self, "batch_size", self.step_images)
         object.__setattr__(self, "learning_rate", self.peak_rate)
+        self._check_convolutions()
         self._check_hidden()
         self._check_weights()
         self._check_numbers()
@@ -302,6 +335,18 @@ class Config:
             raise TrainingError(
                 f"The hidden layers {self.hidden} hold one of more than {MAX_HIDDEN} neurons; "
                 "give fewer."
+            )
+
+    def _check_convolutions(self) -> None:
+        channels = [size.channels for size in self.convolutions]
+        told = write_convolutions(self.convolutions)
+        if any(count < 1 for count in channels):
+            raise TrainingError(
+                f"The convolutions {told} hold one without channels; give at least 1 for each."
+            )
+        if any(count > MAX_HIDDEN for count in channels):
+            raise TrainingError(
+                f"The convolutions {told} hold one of more than {MAX_HIDDEN} channels; give fewer."
             )
 
     def _check_weights(self) -> None:
@@ -382,14 +427,14 @@ class Config:
             if not known and value != default_of(self, name, setting):
                 called = f"{name} (--{setting.option})" if setting.option else name
                 raise TrainingError(
-                    f"The rule {self.rule} knows no setting {called}, but it is {value}; "
-                    f"leave it out, or choose rule {setting.rules[0]}."
+                    f"The rule {self.rule} knows no setting {called}, but it is "
+                    f"{setting.write(value)}; leave it out, or choose rule {setting.rules[0]}."
                 )
 
     @property
     def layer_count(self) -> int:
         """How many layers the network has, the last one included."""
-        return len(self.hidden) + 1
+        return len(self.convolutions) + len(self.hidden) + 1
 
     @property
     def passes(self) -> int:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stepnet.data.sets import Dataset
 from stepnet.errors import TrainingError
 from stepnet.learning.config import Config, Progress
+from stepnet.learning.convolution_sizes import over_image
 from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.lut import TABLE_BITS
 from stepnet.networks.network_file import MOST_BYTES, fits_a_file
@@ -79,8 +80,14 @@ def weight_count(config: Config, dataset: Dataset) -> int:
     _, height, width = dataset.images.shape
     if config.rule == "lut":
         return config.tables * config.table_inputs * (height * width + TABLE_BITS)
-    sizes = (height * width, *config.hidden, MOST_OUTPUTS)
-    return sum(inputs * outputs for inputs, outputs in itertools.pairwise(sizes))
+    weights, n_in = 0, height * width
+    for over, size in zip(
+        over_image(config.convolutions, height, width), config.convolutions, strict=True
+    ):
+        weights += over.fan_in * size.channels
+        n_in = over.positions * size.channels
+    sizes = (n_in, *config.hidden, MOST_OUTPUTS)
+    return weights + sum(inputs * outputs for inputs, outputs in itertools.pairwise(sizes))
 
 
 def check_size(config: Config, dataset: Dataset) -> None:
@@ -92,7 +99,8 @@ def check_size(config: Config, dataset: Dataset) -> None:
         return
     weight_bytes = np.dtype(np.float32 if config.rule == "sigmoid" else np.int8).itemsize
     weights = weight_count(config, dataset)
-    if not fits_a_file(weights * weight_bytes, sum(config.hidden) + MOST_OUTPUTS):
+    channels = sum(size.channels for size in config.convolutions)
+    if not fits_a_file(weights * weight_bytes, channels + sum(config.hidden) + MOST_OUTPUTS):
         raise TrainingError(
             f"The network would have {weights:,} weights, and a network file holds at most "
             f"{MOST_BYTES // weight_bytes:,}; give fewer --hidden neurons."

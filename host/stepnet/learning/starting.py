@@ -14,6 +14,7 @@ import numpy as np
 from stepnet.data.sets import Dataset
 from stepnet.errors import TrainingError
 from stepnet.learning.config import SETTINGS, Config
+from stepnet.learning.convolution_sizes import ConvolutionSize
 from stepnet.learning.settings import TERNARY, default_of
 from stepnet.learning.targets import Targets
 from stepnet.networks.network import Layer, Network, Readout
@@ -36,7 +37,14 @@ def config_from(network: Network, config: Config) -> Config:
     """
     own: dict[str, Any] = {
         "readout": network.readout,
-        "hidden": network.sizes[1:-1],
+        "convolutions": tuple(
+            ConvolutionSize.of(layer.convolution, layer.neurons)
+            for layer in network.layers
+            if layer.convolution
+        ),
+        "hidden": tuple(
+            layer.neurons for layer in network.layers[:-1] if layer.convolution is None
+        ),
         "weight_bits": tuple(map(_kind, network.layers)),
         "ink_threshold": network.ink_threshold,
     }

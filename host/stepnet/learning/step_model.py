@@ -11,6 +11,7 @@ which a neuron fires, so it becomes the neuron's integer threshold: see `StepLay
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import torch
@@ -18,8 +19,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from stepnet.learning.config import Config
+from stepnet.learning.convolution_sizes import over_image
 from stepnet.learning.lesson import Lesson
 from stepnet.learning.surrogates import largest, quantise, round_through, step
+from stepnet.learning.torch_state import move_tensors
+from stepnet.networks.convolution import Convolution
 from stepnet.networks.network import Layer, Readout
 
 INITIAL_LATENT = 0.1
@@ -29,8 +33,9 @@ easily. Weights of more bits start within 1: this near to 0 all would be quantis
 EPSILON = 1e-5
 """Added to a variance before dividing by its root."""
 
-STATISTICS_BATCH = 8192
-"""How many images' sums are held at a time; the statistics depend on it by rounding alone."""
+STATISTICS_ACTIVATIONS = 1 << 23
+"""How many activations of the widest layer are held as numbers at a time; the statistics do not
+depend on it, because sums are integers."""
 
 
 class StepLayer:
@@ -60,9 +65,21 @@ class StepLayer:
 
     def excess(self, activations: Tensor) -> Tensor:
         """The sums, normalised over this batch, for training; a neuron fires where that is >= 0."""
-        return functional.batch_norm(
-            self.sums(activations), None, None, self.scale, self.shift, training=True, eps=EPSILON
+        return self._as_map(
+            functional.batch_norm(
+                self.sums(activations),
+                None,
+                None,
+                self.scale,
+                self.shift,
+                training=True,
+                eps=EPSILON,
+            )
         )
+
+    def _as_map(self, answers: Tensor) -> Tensor:
+        """What the layer above sees of (rows of sums, n_out) answers: here the same."""
+        return answers
 
     @torch.no_grad()
     def clip(self) -> None:
@@ -82,21 +99,24 @@ class StepLayer:
         return (sums.double() - self.mean) * factor + self.shift.double()
 
     def set_statistics(self, batches: list[Tensor]) -> None:
-        """Take mean and variance of every neuron's sums over all activations in `batches`."""
-        count = sum(len(batch) for batch in batches)
+        """Take mean and variance of every neuron's sums over all activations in `batches`, each
+        (N, inputs) bool.
+        """
+        count = 0
         # Sums are integers, so both totals are exact whatever the order.
         total = torch.zeros_like(self.mean)
         squares = torch.zeros_like(self.mean)
         for batch in batches:
-            sums = self.sums(batch).double()
+            sums = self.sums(batch.float()).double()
+            count += len(sums)
             total += sums.sum(dim=0)
             squares += (sums * sums).sum(dim=0)
         self.mean = total / count
         self.variance = (squares / count - self.mean**2).clamp(min=0)
 
     def fires(self, activations: Tensor) -> Tensor:
-        """What the trained neurons answer: (N, n_out) float of 0 and 1."""
-        return (self.normalise(self.sums(activations)) >= 0).float()
+        """What the trained neurons answer: (N, answers) float of 0 and 1."""
+        return self._as_map(self.normalise(self.sums(activations)) >= 0).float()
 
     def export(self) -> Layer:
         """The layer in integers, whose neurons fire for exactly the same inputs.
@@ -115,7 +135,70 @@ class StepLayer:
             reached = self.normalise(middle * sign) >= 0
             firing = torch.where(reached, middle, firing)
             silent = torch.where(reached, silent, middle)
-        return Layer(weights.numpy(), firing.numpy(), _stored_bits(self.kind))
+        return Layer(weights.cpu().numpy(), firing.cpu().numpy(), _stored_bits(self.kind))
+
+
+class ConvolutionLayer(StepLayer):
+    """The same neurons at every position of a map, whose sums are normalised over all positions.
+
+    Of 2 x 2 sums that are pooled only the largest counts: where a neuron's answer never falls as
+    its sum grows, which is where the scale is not negative, the OR of the answers is the answer to
+    the largest sum. So there are four times fewer sums to normalise, and a gradient goes to the
+    window that decides.
+
+    convolution: where the neurons look.
+    latent: (neurons, fan_in), the inputs in the order of `convolution`.
+    """
+
+    def __init__(
+        self,
+        convolution: Convolution,
+        neurons: int,
+        kind: int | str,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__(convolution.fan_in, neurons, kind, generator)
+        self.convolution = convolution
+
+    def sums(self, activations: Tensor) -> Tensor:
+        """The sums that count: (N * positions, neurons) integers, exact in float32.
+
+        activations: (N, inputs), the maps row by row, position by position, channel by channel.
+        """
+        over = self.convolution
+        maps = activations.reshape(-1, over.height, over.width, over.channels)
+        kernels = quantise(self.latent, self.kind)
+        kernels = kernels.reshape(-1, over.kernel, over.kernel, over.channels)
+        # torch wants the channels second, and is fastest where they still lie last in memory.
+        sums = functional.conv2d(
+            _channels_second(maps),
+            _channels_second(kernels),
+            stride=over.stride,
+            padding=over.padding,
+        )
+        if over.pool:
+            sums = functional.max_pool2d(sums, over.pool_side)
+        return sums.permute(0, 2, 3, 1).reshape(-1, sums.shape[1])
+
+    def _as_map(self, answers: Tensor) -> Tensor:
+        """(N, positions * neurons) from (N * positions, neurons)."""
+        return answers.reshape(-1, self.convolution.positions * answers.shape[1])
+
+    @torch.no_grad()
+    def clip(self) -> None:
+        """As for all step neurons; and what is pooled keeps a scale that is not negative."""
+        super().clip()
+        if self.convolution.pool:
+            self.scale.clamp_(min=0)
+
+    def export(self) -> Layer:
+        """The layer in integers, whose neurons fire for exactly the same windows."""
+        return dataclasses.replace(super().export(), convolution=self.convolution)
+
+
+def _channels_second(maps: Tensor) -> Tensor:
+    """A view (N, channels, height, width) of maps whose channels are last."""
+    return maps.permute(0, 3, 1, 2)
 
 
 class ScoreLayer:
@@ -168,7 +251,8 @@ class ScoreLayer:
     def export(self) -> Layer:
         """The layer in integers, whose rows have exactly the same scores."""
         weights = quantise(self.latent, self.kind).to(torch.int8)
-        return Layer(weights.numpy(), self.thresholds().numpy(), _stored_bits(self.kind))
+        thresholds = self.thresholds().cpu().numpy()
+        return Layer(weights.cpu().numpy(), thresholds, _stored_bits(self.kind))
 
 
 class StepModel:
@@ -177,26 +261,37 @@ class StepModel:
     Rows of the last layer that have the same answer for every character are not trained: `export`
     adds neurons that always or never fire.
 
-    config: says the hidden layers, the weights, the readout and the surrogate.
-    n_in: how many pixels an image has.
+    config: says the convolutions, the hidden layers, the weights, the readout and the surrogate.
+    height, width: of an image in pixels.
+    features: how many activations the last layer sees.
+
+    Raises NetworkError if the convolutions do not fit the image.
     """
 
     def __init__(
-        self, config: Config, n_in: int, alphabet: str, generator: torch.Generator
+        self, config: Config, height: int, width: int, alphabet: str, generator: torch.Generator
     ) -> None:
         self.surrogate = config.surrogate
         self.lesson = Lesson(config.readout, alphabet)
+        kinds = iter(config.weights_per_layer)
+        n_in = height * width
+        self.layers: list[StepLayer | ScoreLayer] = []
+        for size, over in zip(
+            config.convolutions, over_image(config.convolutions, height, width), strict=True
+        ):
+            self.layers.append(ConvolutionLayer(over, size.channels, next(kinds), generator))
+            n_in = over.positions * size.channels
+        for neurons in config.hidden:
+            self.layers.append(StepLayer(n_in, neurons, next(kinds), generator))
+            n_in = neurons
         last_kind = ScoreLayer if config.readout is Readout.NEAREST else StepLayer
-        self.layers: list[StepLayer | ScoreLayer] = [
-            layer_class(inputs, outputs, kind, generator)
-            for layer_class, inputs, outputs, kind in zip(
-                (*[StepLayer] * len(config.hidden), last_kind),
-                (n_in, *config.hidden),
-                (*config.hidden, self.lesson.rows),
-                config.weights_per_layer,
-                strict=True,
-            )
-        ]
+        self.layers.append(last_kind(n_in, self.lesson.rows, next(kinds), generator))
+        self.features = n_in
+
+    def to(self, device: torch.device) -> None:
+        """Let everything lie on `device`; called before an optimiser knows the parameters."""
+        for owner in (*self.layers, self.lesson):
+            move_tensors(owner, device)
 
     def parameters(self) -> dict[str, Tensor]:
         """What the optimiser moves, by name."""
@@ -218,6 +313,14 @@ class StepModel:
             activations = step(layer.excess(activations), self.surrogate)
         return activations, last.excess(activations)
 
+    def batches(self, pixels: Tensor) -> list[Tensor]:
+        """Parts of `pixels`, (N, inputs), so small that every layer's sums fit the memory."""
+        widest = max(
+            pixels.shape[1],
+            *(layer.latent.shape[0] * _evaluations(layer) for layer in self.layers),
+        )
+        return list(pixels.split(max(1, STATISTICS_ACTIVATIONS // widest)))
+
     def clip(self) -> None:
         """Move what has limits back into them; called after every step of the optimiser."""
         for layer in self.layers:
@@ -229,10 +332,10 @@ class StepModel:
 
         pixels: (N, inputs) bool.
         """
-        batches = [batch.float() for batch in pixels.split(STATISTICS_BATCH)]
+        batches = self.batches(pixels)
         for layer in self.layers:
             layer.set_statistics(batches)
-            batches = [layer.fires(batch) for batch in batches]
+            batches = [layer.fires(batch.float()).bool() for batch in batches]
 
     @torch.no_grad()
     def activations(self, pixels: Tensor) -> list[Tensor]:
@@ -249,6 +352,11 @@ class StepModel:
         """Integer layers that fire exactly where `activations` says."""
         *hidden, last = [layer.export() for layer in self.layers]
         return (*hidden, self.lesson.targets.complete(last))
+
+
+def _evaluations(layer: StepLayer | ScoreLayer) -> int:
+    """How often each neuron is evaluated for one image."""
+    return layer.convolution.evaluations if isinstance(layer, ConvolutionLayer) else 1
 
 
 def _initial_latent(n_in: int, n_out: int, kind: int | str, generator: torch.Generator) -> Tensor:

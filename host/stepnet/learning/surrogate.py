@@ -31,6 +31,7 @@ from stepnet.learning.step_model import StepModel
 from stepnet.learning.taking_up import take_up
 from stepnet.learning.teacher import Teacher
 from stepnet.learning.torch_state import (
+    device_of,
     optimiser_state,
     restore_optimiser,
     restore_tensors,
@@ -60,18 +61,23 @@ class SurrogateLearner:
     def __init__(self, config: Config, dataset: Dataset, start: Network | None = None) -> None:
         self.config = config
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.images = torch.tensor(dataset.images)
+        device = device_of(config.device)
+        self.images = torch.tensor(dataset.images).to(device)
         height, width = self.images.shape[1:]
         self.alphabet = start.alphabet if start else dataset.alphabet
-        self.model = StepModel(config, height * width, self.alphabet, self.generator)
+        self.model = StepModel(config, height, width, self.alphabet, self.generator)
+        self.model.to(device)
         if start:
             take_up(self.model, start, self._binarise(self.images))
-        self.indices = torch.from_numpy(self.model.lesson.targets.indices(dataset.labels))
+        indices = self.model.lesson.targets.indices(dataset.labels)
+        self.indices = torch.from_numpy(indices).to(device)
         self.teacher = (
             Teacher(height, width, len(self.alphabet), self.generator)
             if config.distillation
             else None
         )
+        if self.teacher:
+            self.teacher.network.to(device)
         self.answers: Tensor | None = None
         self.detectors = self._new_detectors() if config.auxiliary else {}
         self.optimiser = torch.optim.Adam(
@@ -84,12 +90,12 @@ class SurrogateLearner:
         self.batches = max(1, len(self.images) // config.step_images)
 
     def _new_detectors(self) -> dict[str, Tensor]:
-        n_in = self.config.hidden[-1] if self.config.hidden else self.images[0].numel()
+        n_in = self.model.features
         shape = (len(self.alphabet), n_in)
         weights = torch.randn(shape, generator=self.generator) / n_in**0.5
         return {
-            "weights": weights.requires_grad_(),
-            "biases": torch.zeros(len(self.alphabet), requires_grad=True),
+            "weights": weights.to(self.images.device).requires_grad_(),
+            "biases": torch.zeros(shape[0], device=self.images.device, requires_grad=True),
         }
 
     def learn(self, epoch: int) -> Iterator[Progress]:

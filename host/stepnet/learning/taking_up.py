@@ -15,7 +15,7 @@ import math
 import torch
 from torch import Tensor
 
-from stepnet.learning.step_model import EPSILON, STATISTICS_BATCH, StepLayer, StepModel
+from stepnet.learning.step_model import EPSILON, StepLayer, StepModel
 from stepnet.learning.surrogates import largest
 from stepnet.networks.network import Network
 
@@ -40,13 +40,13 @@ def take_up(model: StepModel, network: Network, pixels: Tensor) -> None:
 
     Weights that training cannot have, the lowest of 3 and more bits, become the next ones.
     """
-    batches = [batch.float() for batch in pixels.split(STATISTICS_BATCH)]
+    batches = model.batches(pixels)
     trained = model.lesson.targets.trained_rows
     for layer, given in zip(model.layers, network.layers, strict=True):
         is_last = layer is model.layers[-1]
         rows = trained if is_last else slice(None)
         layer.latent.copy_(_latent(torch.tensor(given.weights[rows]).float(), layer.kind))
-        thresholds = torch.tensor(given.thresholds[rows]).double()
+        thresholds = torch.tensor(given.thresholds[rows]).to(layer.latent.device).double()
         if isinstance(layer, StepLayer):
             layer.set_statistics(batches)
             layer.scale.fill_(LAST_GAIN if is_last else 1.0)
@@ -56,7 +56,7 @@ def take_up(model: StepModel, network: Network, pixels: Tensor) -> None:
         else:
             layer.offset.copy_(thresholds / layer.unit)
             layer.log_gain.fill_(math.log(LAST_GAIN))
-        batches = [layer.fires(batch) for batch in batches]
+        batches = [layer.fires(batch.float()).bool() for batch in batches]
 
 
 def _latent(weights: Tensor, kind: int | str) -> Tensor:

@@ -436,6 +436,14 @@ class Network(CharacterNetwork[Layer]):
         """Whether some layer is a convolution."""
         return any(layer.convolution for layer in self.layers)
 
+    def check_dense(self, what: str) -> None:
+        """Raise NetworkError if some layer is a convolution, which `what` does not offer."""
+        if self.convolves:
+            raise NetworkError(
+                f"The network {self.name!r} has convolutions, which {what} does not offer; take "
+                "one of dense layers alone."
+            )
+
     @property
     def schema_version(self) -> int:
         """The version of the file's schema: the first that has all that this network is made of."""

@@ -26,7 +26,8 @@ from stepnet.plots.drawing import (
 
 
 def first_layer(network: Network, path: str | os.PathLike[str], neurons: int | None = None) -> Path:
-    """Draw the weights of each neuron of the first layer as an image; returns the path.
+    """Draw the weights of each neuron of the first layer as an image; returns the path. Those of a
+    convolution see no more than their window.
 
     The images stand row by row, the smoothest first, by the correlation between neighbouring
     weights (P. A. P. Moran, Biometrika 37, 1950).
@@ -38,7 +39,9 @@ def first_layer(network: Network, path: str | os.PathLike[str], neurons: int | N
     """
     check(path)
     layer = network.layers[0]
-    images = layer.weights.reshape(layer.n_out, network.height, network.width).astype(np.float64)
+    seen = layer.convolution
+    height, width = (seen.kernel, seen.kernel) if seen else (network.height, network.width)
+    images = layer.weights.reshape(layer.neurons, height, width).astype(np.float64)
     order = np.argsort(-_smoothness(images), kind="stable")[:neurons]
     images = images[order]
     mosaic = _mosaic(images, _columns(len(images)))
@@ -52,10 +55,10 @@ def first_layer(network: Network, path: str | os.PathLike[str], neurons: int | N
         bottom=0.15,
         top=0.5,
     )
-    shown = f"{len(images)} of {layer.n_out}" if len(images) < layer.n_out else f"{layer.n_out}"
+    shown = f"{len(images)} of {layer.neurons}" if len(images) < layer.neurons else layer.neurons
     write_title(
         page.figure,
-        f"{network.name}: first layer, {shown} neurons, {network.height} x {network.width} weights "
+        f"{network.name}: first layer, {shown} neurons, {height} x {width} weights "
         f"of {layer.weight_bits} bit{'s' if layer.weight_bits > 1 else ''}, smoothest first",
     )
     _draw_mosaic(page, mosaic, np.abs(images), binary=layer.weight_bits == 1)

@@ -17,12 +17,17 @@ from numpy.typing import NDArray
 
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutLayer, LutNetwork
-from stepnet.networks.network import Layer
+from stepnet.networks.network import Layer, Network
 from stepnet.networks.placing import Placing, placing_of
 
 
 def network_json(network: BoardNetwork) -> dict[str, Any]:
-    """Everything that a network computes with, and its card, ready for `json.dumps`."""
+    """Everything that a network computes with, and its card, ready for `json.dumps`.
+
+    Raises NetworkError if it has convolutions, which the page's reference does not know.
+    """
+    if isinstance(network, Network):
+        network.check_dense("the page")
     content: dict[str, Any] = {
         "name": network.name,
         "kind": network.kind,

@@ -233,7 +233,7 @@ def test_fewer_tables_than_counts_are_refused():
         ({"tables": 0}, "The setting tables is 0; give at least 1."),
         (
             {"hidden": (5,)},
-            "The rule lut knows no setting hidden, but it is (5,); leave it out, or choose rule "
+            "The rule lut knows no setting hidden, but it is 5; leave it out, or choose rule "
             "surrogate.",
         ),
         (

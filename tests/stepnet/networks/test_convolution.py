@@ -7,6 +7,8 @@ import pytest
 
 from stepnet import Layer, Network
 from stepnet.errors import NetworkError
+from stepnet.formats.c_export import c_source
+from stepnet.formats.qonnx_export import qonnx_model
 from stepnet.networks import reference
 from stepnet.networks.convolution import Convolution
 from stepnet.networks.random_networks import (
@@ -15,6 +17,7 @@ from stepnet.networks.random_networks import (
     random_images,
     random_network,
 )
+from stepnet.web.network_json import network_json
 
 GEOMETRIES = [
     {"kernel": kernel, "stride": stride, "padding": padding, "pool": pool}
@@ -95,6 +98,23 @@ def test_a_saved_network_comes_back_whole(tmp_path):
     assert [layer.convolution for layer in loaded.layers] == [
         layer.convolution for layer in network.layers
     ]
+
+
+@pytest.mark.parametrize(
+    ("use", "what"),
+    [
+        (c_source, "the export to C"),
+        (qonnx_model, "the export to QONNX"),
+        (network_json, "the page"),
+    ],
+)
+def test_who_does_not_convolve_says_so(use, what):
+    with pytest.raises(NetworkError) as caught:
+        use(small_network())
+    assert str(caught.value) == (
+        f"The network 'random' has convolutions, which {what} does not offer; take one of dense "
+        "layers alone."
+    )
 
 
 def test_only_a_network_with_convolutions_needs_the_newer_schema(tmp_path):

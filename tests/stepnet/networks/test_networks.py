@@ -51,6 +51,9 @@ SHIPPED = {
     "ascii-nearest": Shipped(
         (784, 576, 512, 256, 94), (1, 1, 1, 4), "nearest", PRINTABLE, "unipen", 0.72
     ),
+    "digits-conv": Shipped(
+        (784, 7744, 1600, 96, 10), (1, 1, 1, 4), "nearest", DIGITS, "mnist", 0.989
+    ),
     "letters": Shipped((784, 576, 512, 256, 127), (1, 1, 1, 4), "tree", LETTERS, "unipen", 0.68),
 }
 

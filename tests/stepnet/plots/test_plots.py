@@ -8,6 +8,7 @@ from PIL import Image, ImageColor
 
 from stepnet import Counts, Layer, LutLayer, LutNetwork, Network, plots
 from stepnet.errors import MissingToolError
+from stepnet.networks.convolution import Convolution
 from stepnet.plots import drawing
 from stepnet.plots.table_wires import influences
 
@@ -233,6 +234,18 @@ def test_every_weight_is_a_square_and_smooth_neurons_come_first(tmp_path):
         plots.first_layer(network, tmp_path / "one.png", neurons=1), 4, 6, columns=1
     )
     np.testing.assert_array_equal(first, colours[:, :6])
+
+
+def test_a_convolution_shows_its_kernels(tmp_path):
+    kernels = np.array([[1, 1, -1, -1] * 2, [1, -1] * 4])[:, :4]
+    maps = Layer(kernels, [0, 0], 1, Convolution(4, 6, 1, 2))
+    network = Network("maps", (maps, Layer(np.ones((7, 30)), np.zeros(7))), 4, 6)
+    colours = drawn_weights(plots.first_layer(network, tmp_path / "all.png"), 2, 2, columns=2)
+    orange = (colours == ImageColor.getrgb(plots.ORANGE)).all(axis=2)
+    assert orange[:, [0, 1, 3, 4]].tolist() == [
+        [True, True, True, False],
+        [False, False, True, False],
+    ]
 
 
 def test_weights_of_several_bits_are_shades(tmp_path):
