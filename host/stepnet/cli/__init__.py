@@ -23,6 +23,7 @@ from stepnet.cli import (
     import_network,
     infer,
     networks,
+    serve,
     share,
     train,
     web,
@@ -138,6 +139,7 @@ def make_app() -> typer.Typer:
         networks.networks,
         weights.weights,
         share.share,
+        serve.serve,
         web.web,
         bench.bench,
     ):
