@@ -49,7 +49,7 @@ INSTALLING = ("pip install", "make ")
 LEFT_OUT = {"verify": "takes half an hour in all, and each of its levels has tests of its own"}
 """Commands by name, and why they do not run here."""
 
-SERVING = {"sim", "share", "web"}
+SERVING = {"sim", "share", "web", "serve"}
 READY = "Ctrl-C ends it"
 
 pytestmark = [
@@ -146,7 +146,9 @@ def serving(command, **environment):
     )
     try:
         process.said = process.stdout.readline()
-        assert READY in process.said, command
+        while READY not in process.said:
+            assert (line := process.stdout.readline()), (command, process.said)
+            process.said += line
         yield process
     finally:
         process.send_signal(signal.SIGINT)

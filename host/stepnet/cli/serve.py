@@ -73,10 +73,11 @@ def _serve(options: ServeOptions) -> None:
         from stepnet.service.app import Limits, make_app
         from stepnet.web.serving import make_server
     except ModuleNotFoundError as error:
-        if error.name not in PACKAGES:
+        package = (error.name or "").partition(".")[0]
+        if package not in PACKAGES:
             raise
         raise MissingToolError(
-            f"This needs the package {error.name}, which is not installed; install it with: pip "
+            f"This needs the package {package}, which is not installed; install it with: pip "
             'install "stepnet[serve]".'
         ) from None
     from stepnet.boards.pool import open_pool

@@ -9,21 +9,28 @@ import pytest
 
 from peer import Peer, serving
 from service_client import ask
+from small_networks import small_network
 from stepnet.link.share import listen
 
 STEPNET = (sys.executable, "-m", "stepnet", "serve", "--listen", "127.0.0.1:0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
-def test_boards_are_served_until_they_are_stopped(stop, code):
+def test_boards_are_served_until_they_are_stopped(tmp_path, stop, code):
+    small_network().save(tmp_path / "small.npz")
     with (
         serving(Peer()) as where,
-        subprocess.Popen([*STEPNET, "--boards", where], stdout=subprocess.PIPE, text=True) as serve,
+        subprocess.Popen(
+            [*STEPNET, "--boards", where, "--network", str(tmp_path / "small.npz")],
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as serve,
     ):
         said = [serve.stdout.readline(), serve.stdout.readline()]
         assert f"The board at {where} reads.\n" in said
         port = re.search(
-            r"The network digits reads at http://127\.0\.0\.1:(\d+); Ctrl-C ends it\.\n",
+            r"The network small reads at http://127\.0\.0\.1:(\d+); Ctrl-C ends it\.\n",
             "".join(said),
         )[1]
         assert ask(int(port), "/health")[0] == 200
@@ -31,6 +38,7 @@ def test_boards_are_served_until_they_are_stopped(stop, code):
         assert serve.wait(30) == code
 
 
+@pytest.mark.slow
 def test_a_public_service_has_a_token():
     with subprocess.Popen(
         [*STEPNET, "--boards", "/dev/nowhere", "--public"], stdout=subprocess.PIPE, text=True
@@ -51,7 +59,8 @@ def test_a_public_service_has_a_token():
     [
         (
             ["--boards", "sim,,sim"],
-            "a name is missing in 'sim,,sim'; give boards with single commas between.",
+            "Invalid value for --boards: a name is missing in 'sim,,sim'; give boards with single "
+            "commas between.",
         ),
         (["--listen", "8080"], "One cannot listen at '8080'; give host:port, such as "),
         (["--network", "nothing"], "There is no network 'nothing'; choose one of "),

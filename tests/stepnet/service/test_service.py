@@ -1,6 +1,5 @@
 """What the service answers to good requests and to bad ones, with boards of Python."""
 
-import asyncio
 import json
 import re
 import threading
@@ -221,6 +220,7 @@ def test_requests_that_are_too_large():
         )
 
 
+@pytest.mark.slow
 def test_a_request_that_never_ends(service, monkeypatch):
     monkeypatch.setattr(uploads, "BODY_S", 0.2)
 
@@ -289,6 +289,7 @@ def test_without_a_board_requests_are_refused_with_the_cause():
         assert board["problem"]
 
 
+@pytest.mark.slow
 def test_a_board_that_comes_back_reads_again(monkeypatch):
     monkeypatch.setattr(pools, "RETRY_S", 0.05)
     falling = Falling(Request.INFER)
@@ -308,6 +309,7 @@ def test_a_board_that_comes_back_reads_again(monkeypatch):
         assert "There is no port '/dev/nowhere'" in nowhere["problem"]
 
 
+@pytest.mark.slow
 def test_the_images_of_a_lost_board_are_read_by_the_other():
     class LeavingInTheMiddle(Peer):
         def answer(self, payload):
@@ -389,10 +391,8 @@ def test_answers_are_as_described(service):
     for name, (_, _, told) in answers.items():
         schema(service.port, name).validate(told)
     assert not schema(service.port, "Readings").is_valid({"readings": [{"code": 300}]})
-    # Nothing is answered that is not described.
-    paths = {route for route in document["paths"]}
-    for path in paths:
-        assert ask(service.port, path, method="OPTIONS")[0] == 405
+    for path in document["paths"]:
+        assert ask(service.port, path, method="OPTIONS")[0] == 405  # there is such a path
 
 
 def test_the_description_of_a_batch_says_how_many(service):
@@ -408,12 +408,3 @@ def test_a_token_is_asked_for():
         assert ask(served.port, "/boards")[0] == 401
         assert ask(served.port, "/boards", authorization="Bearer secret")[0] == 200
         assert ask(served.port, "/health")[0] == 200
-
-
-def test_memory_does_not_grow_with_requests_that_are_refused(service):
-    # What a refusal holds on to shows in the places that it leaves.
-    for _ in range(50):
-        ask(service.port, "/read", b"no picture", **PNG)
-    figures = ask(service.port, "/metrics")[2]
-    assert re.search(rb"\nstepnet_requests_now 0\.0\n", figures)
-    assert asyncio.new_event_loop  # the service's loop is its own thread's
