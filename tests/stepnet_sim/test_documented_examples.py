@@ -147,7 +147,8 @@ def serving(command, **environment):
     try:
         process.said = process.stdout.readline()
         while READY not in process.said:
-            assert (line := process.stdout.readline()), (command, process.said)
+            line = process.stdout.readline()
+            assert line, (command, process.said)
             process.said += line
         yield process
     finally:

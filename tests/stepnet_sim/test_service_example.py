@@ -30,9 +30,7 @@ def free_port():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    missing_compiler() is not None, reason=f"{missing_compiler()} is not installed"
-)
+@pytest.mark.skipif(missing_compiler() is not None, reason=f"{missing_compiler()} is not installed")
 def test_two_virtual_boards_read_behind_the_service():
     open_link().close()  # has the chip in the cache, as the container file does
     ports = {name: free_port() for name in SERVICES}
