@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 SWEEPS_FOLDER = "sweeps"
 """Where the folders of sweeps lie that nobody named."""
 
-GIVEN: Mapping[str, tuple[str, ...]] = {
-    "train": ("--name", "{name}", "--output", "{name}.npz", "--run", "run", "--json"),
+GIVEN: Mapping[str, Sequence[str]] = {
+    "train": ("--output", "network.npz", "--run", "run", "--json"),
     "evaluate": ("--json",),
     "build": ("--output", "build", "--json"),
     "estimate": ("--json",),
@@ -194,8 +194,7 @@ def task_of(point: Point, folder: Path) -> Task:
 
     settings = {name: _found(value, folder) for name, value in point.settings.items()}
     resolved = Point(point.command, settings, str(_found(point.argument, folder)))
-    given = [word.format(name=point.name) for word in GIVEN[point.command]]
-    return Task(point.name, [*resolved.words, *given])
+    return Task(point.name, [*resolved.words, *GIVEN[point.command]])
 
 
 def _found(value: Any, folder: Path) -> Any:
@@ -209,8 +208,9 @@ def _found(value: Any, folder: Path) -> Any:
 
 def _workers(options: SweepOptions, journal: Journal, show: _Table) -> Workers:
     if options.scheduler is not None:
-        from stepnet.sweeps.cluster import Cluster
+        from stepnet.sweeps.cluster import Cluster, be_quiet
 
+        be_quiet()  # what it logs of a lost connection is said in a sentence
         return Cluster(options.scheduler, options.wait_s, show.say)
     from stepnet.sweeps.local_workers import LocalWorkers
 

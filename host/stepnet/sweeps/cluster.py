@@ -7,6 +7,7 @@ scheduler is gone, it is sought for a while, and what was under way is handed to
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -217,6 +218,15 @@ class Cluster:
                 f"The scheduler at {self._address!r} has had no workers for {self._wait_s:g} s; "
                 f"start some with `dask worker {self._address}`, and the same command goes on."
             )
+
+
+def be_quiet() -> None:
+    """Have distributed log nothing that is no disaster, in this process."""
+    with suppress(ModuleNotFoundError):
+        import_module("distributed")
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def run_on_worker(task: Task) -> Outcome:

@@ -150,9 +150,10 @@ class Journal:
             self._file.truncate(len(whole))
         lines = whole.splitlines()
         if not lines:
-            if (strangers := sorted(path.name for path in self.folder.iterdir())) != [JOURNAL]:
+            others = [path.name for path in self.folder.iterdir() if path.name != JOURNAL]
+            if others and not content:  # else its first line was cut off
                 self._path.unlink()
-                other = next(name for name in strangers if name != JOURNAL)
+                other = min(others)
                 raise SweepError(
                     f"The folder {str(self.folder)!r} holds a {other} that no sweep has made; name "
                     "another one with --output."

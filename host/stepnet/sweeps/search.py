@@ -145,13 +145,16 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         storage = self._search.storage or f"sqlite:///{folder.resolve() / DATABASE}"
         try:
-            return optuna.create_study(
+            study = optuna.create_study(
                 study_name=self._plan.name,
                 storage=storage,
-                sampler=optuna.samplers.TPESampler(seed=self._search.seed),
                 direction="maximize" if self._search.direction == "maximize" else "minimize",
                 load_if_exists=True,
             )
+            # The same seed would draw the same points again.
+            drawn = len(study.get_trials(deepcopy=False))
+            study.sampler = optuna.samplers.TPESampler(seed=self._search.seed + drawn)
+            return study
         except Exception as error:
             # SQLAlchemy, its drivers and Optuna fail in many ways.
             raise SweepError(
