@@ -46,6 +46,7 @@ def test_commands_and_their_options_exist(page):
         ("sim", "runtime.md"),
         ("web", "web.md"),
         ("serve", "serving.md"),
+        ("sweep", "sweeps.md"),
     ],
 )
 def test_every_option_is_on_some_page(command, page):

@@ -40,7 +40,7 @@ from stepnet_sim.chips.verilated import missing_compiler
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
-MARKS = {"needs-board", "needs-internet", "takes-hours"}
+MARKS = {"needs-board", "needs-internet", "needs-machines", "needs-service", "takes-hours"}
 """Why a block may be left out."""
 
 INSTALLING = ("pip install", "make ")
@@ -179,6 +179,8 @@ def folder(tmp_path, monkeypatch, sample_data, made_once):
     for name in ("my.npz", "mine.npz"):
         load_network("digits").save(name)
     write_qonnx(load_network("digits"), "network.onnx")
+    (sweep, *_) = [block.text for block in BLOCKS if block.page == "sweeps.md"]
+    Path("capacity.toml").write_text(sweep)
     Path("examples").symlink_to(REPOSITORY / "examples")
     return tmp_path
 
@@ -197,7 +199,8 @@ def free_port():
 )
 def test_commands(block, port):
     for line in commands_of(block):
-        run(line.replace("/dev/ttyUSB1", port).replace(":4000", f":{free_port()}"))
+        line = re.sub(r":(4000|808\d)\b", lambda _: f":{free_port()}", line)
+        run(line.replace("/dev/ttyUSB1", port))
 
 
 def run(line):

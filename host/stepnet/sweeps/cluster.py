@@ -45,14 +45,20 @@ class Cluster:
     address: of the scheduler, such as tcp://lab:8786.
     wait_s: how long is waited for a scheduler that is gone, or for the first worker.
     say: is told, in a sentence without a full stop, what is waited for.
+    run: what a worker does with a task; `run_on_worker` if None.
 
     Raises WorkersError if the scheduler is not there, or it or a worker has another version;
     MissingToolError if distributed is not installed here.
     """
 
     def __init__(
-        self, address: str, wait_s: float, say: Callable[[str], None] = lambda message: None
+        self,
+        address: str,
+        wait_s: float,
+        say: Callable[[str], None] = lambda message: None,
+        run: Callable[[Task], Outcome] | None = None,
     ) -> None:
+        self._run = run or run_on_worker
         self._address = address
         self._wait_s = wait_s
         self._say = say
@@ -140,7 +146,7 @@ class Cluster:
     def _hand_out(self, task: Task) -> None:
         with suppress(Exception):  # a scheduler that is gone is sought by the next `finished`
             self._futures[task.name] = self._client.submit(
-                run_on_worker, task, key=f"{task.name}-{time.monotonic_ns()}", pure=False
+                self._run, task, key=f"{task.name}-{time.monotonic_ns()}", pure=False
             )
 
     def _come_back_if_lost(self) -> None:
