@@ -168,7 +168,7 @@ def _commands() -> dict[str, Any]:
 
 def check_points(plan: SweepPlan) -> None:
     """Refuse, before anything runs, a point whose options the command does not take as they are."""
-    from stepnet.cli.usage import UsageError
+    from stepnet.cli.usage import UsageError, usage_sentence
     from stepnet.sweeps.errors import SweepError
 
     command = _commands()[plan.command]
@@ -177,10 +177,8 @@ def check_points(plan: SweepPlan) -> None:
             with command.make_context(f"stepnet {plan.command}", point.words[1:]):
                 pass
         except UsageError as error:
-            reason: str = getattr(error, "message", str(error))
             raise SweepError(
-                f"The point {point.text!r} makes no sense ({reason.removesuffix('.')}); see "
-                f"stepnet {plan.command} --help."
+                f"The point {point.text!r} makes no sense. {usage_sentence(error, point.words)}"
             ) from None
 
 

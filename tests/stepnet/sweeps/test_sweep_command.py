@@ -151,8 +151,9 @@ def test_dry_run_prints_the_commands(folder, stepnet):
             "epochs = 2",
             'epochs = "many"',
             "The point 'stepnet train --data tiny.npz --epochs many --hidden 6 --readout bits "
-            "--rule delta --seed 0' makes no sense (Input should be a valid integer, unable to "
-            "parse string as an integer); see stepnet train --help.",
+            "--rule delta --seed 0' makes no sense. Invalid value 'many' for --epochs: Input "
+            "should be a valid integer, unable to parse string as an integer; see stepnet train "
+            "--help.",
         ),
         (
             'command = "train"',
