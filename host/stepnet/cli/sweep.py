@@ -91,6 +91,12 @@ def _sweep(options: SweepOptions) -> None:
     from stepnet.sweeps.search import Search
     from stepnet.sweeps.sweep_file import read_sweep
 
+    if options.jobs is not None and options.scheduler is not None:
+        raise typer.BadParameter(
+            "it is for this machine, and a scheduler has workers of its own; leave one of them "
+            "out.",
+            param_hint="--jobs",
+        )
     commands = sweepable()
     plan = read_sweep(options.file, commands)
     check_points(plan)
@@ -262,6 +268,7 @@ class _Table:
     def __init__(self, name: str) -> None:
         self._name = name
         self._live: Live | None = None
+        self._begun = False
         self._told = 0
 
     def __call__(self, progress: Progress) -> None:
@@ -269,6 +276,9 @@ class _Table:
         if self._live is not None:
             self._live.update(self._drawn(progress))
             return
+        if not self._begun:
+            self._begun = True
+            self.say(f"Running with {progress.where}")
         ended = progress.done + progress.failed
         if ended > self._told:
             self._told = ended

@@ -88,7 +88,9 @@ def results(path):
 def test_points_are_as_if_run_one_by_one_and_none_is_run_twice(folder, stepnet):
     code, out, err = stepnet("sweep", "four.toml", "--jobs", 2)
     assert (code, out) == (0, "4 points done: sweeps/four/results.csv\n")
-    assert err.splitlines()[-1].startswith("4/4 train-")
+    first, *_, last = err.splitlines()
+    assert first == "Running with 2 processes on this machine."
+    assert last.startswith("4/4 train-")
     table = results(folder / "sweeps" / "four" / "results.csv")
     assert len(table) == 4
     command, told = list(table.items())[2]
@@ -172,6 +174,15 @@ def test_a_file_that_makes_no_sense(folder, stepnet, before, after, sentence):
     else:
         assert err == f"stepnet: {sentence}\n"
     assert not (folder / "sweeps").exists()
+
+
+def test_jobs_of_a_cluster(folder, stepnet):
+    assert stepnet("sweep", "four.toml", "--jobs", 2, "--scheduler", "tcp://lab:8786") == (
+        2,
+        "",
+        "stepnet: Invalid value for --jobs: it is for this machine, and a scheduler has workers of "
+        "its own; leave one of them out.\n",
+    )
 
 
 def free_port():
