@@ -57,8 +57,8 @@ name = "scaling"
 [fixed]
 data = "scaling.npz"
 rule = "delta"
-hidden = "256"
-epochs = 4
+hidden = "128"
+epochs = 2
 
 [grid]
 seed = {seeds}
