@@ -155,7 +155,9 @@ def _papers(result: dict[str, Any]) -> str:
 
 def _service(result: dict[str, Any]) -> str:
     return (
-        f"{result['ratio']:.1%} at a load of {result['load_before']:g} before; {result['wrong']}, "
+        f"{result['ratio']:.1%} at a load of {result['load_before']:g} before, in CPU time "
+        f"{result['direct_cpu_us_per_image'] / result['service_cpu_us_per_image']:.1%}; "
+        f"{result['wrong']}, "
         f"{result['unanswered']}, {result['grown_mib']:g} MiB in {result['requests']:,} requests "
         f"with {result['boards_killed']} boards killed, {sum(result['refused'].values())} refused"
     )
