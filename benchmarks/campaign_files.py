@@ -37,7 +37,7 @@ SLEEPING_BUILD = """
 import sys
 from pathlib import Path
 from stepnet_hdl.flow.cache import Cache
-from stepnet_hdl.flow.programs import run_program
+from stepnet.programs import run_program
 
 def fill(folder):
     run_program(["sh", "-c", f"echo $$ > {sys.argv[2]}; exec sleep 1000"])

@@ -1,4 +1,4 @@
-"""docs/learning.md and its plot, from the run folders of benchmarks/learning_grid.py.
+"""docs/learning.md and its plot, from the results of benchmarks/learning_grid.py.
 
     python benchmarks/learning_report.py RUNS
 
@@ -9,7 +9,7 @@ figure in it comes from the runs.
 from __future__ import annotations
 
 import argparse
-import json
+import csv
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +23,10 @@ HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 READOUTS = ("bits", "tree", "nearest")
 DATA = ("mnist", "unipen")
+COLUMNS = tuple(
+    f"result.{name}" for name in ("accuracy", "float_accuracy", "seconds", "weight_bits_total")
+)
+"""Of the table of results that are read."""
 
 ROWS = {
     "surrogate-1+8": "surrogate, 1 bit, last layer 8",
@@ -79,9 +83,16 @@ class Figure:
 def read_runs(runs: Path) -> dict[str, Figure]:
     """The finished runs of a folder, those that differ in their seed together, by name."""
     results: dict[str, list[dict[str, float]]] = {}
-    for path in sorted(runs.glob("*/result.json")):
-        name = path.parent.name.rpartition("-")[0]
-        results.setdefault(name, []).append(json.loads(path.read_text()))
+    with (runs / "results.csv").open(newline="") as file:
+        for row in sorted(csv.DictReader(file), key=lambda row: row["point"]):
+            name = row["point"].rpartition("-")[0]
+            told = {
+                column.removeprefix("result."): float(row[column])
+                for column in COLUMNS
+                if row.get(column)
+            }
+            if not row["error"]:
+                results.setdefault(name, []).append(told)
     return {
         name: Figure(
             tuple(result["accuracy"] for result in found),

@@ -153,6 +153,28 @@ def _papers(result: dict[str, Any]) -> str:
     return f"{', '.join(parts)} of {count:,}"
 
 
+def _service(result: dict[str, Any]) -> str:
+    return (
+        f"{result['ratio']:.1%} at a load of {result['load_before']:g} before, in CPU time "
+        f"{result['direct_cpu_us_per_image'] / result['service_cpu_us_per_image']:.1%}; "
+        f"{result['wrong']}, "
+        f"{result['unanswered']}, {result['grown_mib']:g} MiB in {result['requests']:,} requests "
+        f"with {result['boards_killed']} boards killed, {sum(result['refused'].values())} refused"
+    )
+
+
+def _sweep(result: dict[str, Any]) -> str:
+    compared = result["two_against_one"]
+    (played,) = [
+        each for each in result["simulated"] if (each["workers"], each["mean_s"]) == (100, 60)
+    ]
+    same = "the same" if compared["same_to_the_bit"] else "not the same"
+    return (
+        f"{compared['speedup']:g} times at a load of {compared['load_before']:g} before, {same} to "
+        f"the bit; {played['efficiency']:.1%} busy for {played['hours']:g} h"
+    )
+
+
 BENCHMARKS = (
     accuracy("digits", "95 %"),
     accuracy("digits-medium", "97 %"),
@@ -324,6 +346,20 @@ BENCHMARKS = (
         "in 10,000 files",
         script("fault_campaign"),
         _faults,
+    ),
+    Benchmark(
+        "`stepnet serve`, two virtual boards: its rate in parts of theirs; requests while boards "
+        "die and come back: wrong, unanswered, growth of memory",
+        "95 %; 0, 0, none in 10,000",
+        script("service_load"),
+        _service,
+    ),
+    Benchmark(
+        "`stepnet sweep`, 16 trainings by two processes against one; 10,000 points of 60 s by 100 "
+        "workers, simulated",
+        "1.8 times as fast, the same to the bit; busy",
+        script("sweep_scaling"),
+        _sweep,
     ),
 )
 

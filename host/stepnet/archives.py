@@ -86,6 +86,22 @@ def read_arrays(
             raise ArchiveError(f"{type(error).__name__}: {error}") from error
 
 
+def read_array(content: bytes) -> NDArray[Any]:
+    """The array in the bytes of one .npy file; it cannot be written to.
+
+    Raises ArchiveError if they are none.
+    """
+    try:
+        header_bytes, shape, columns_first, dtype = _read_header(io.BytesIO(content), len(content))
+    except ArchiveError:
+        raise
+    except Exception as error:
+        # numpy answers damage with errors of several kinds.
+        raise ArchiveError(f"{type(error).__name__}: {error}") from error
+    order = "F" if columns_first else "C"
+    return np.ndarray(shape, dtype, content, header_bytes, order=order)
+
+
 def most_unpacked_bytes(path: str | os.PathLike[str], at_least: int, ratio: int) -> int:
     """What a file may become when it is unpacked: `at_least`, or `ratio` times its size.
 

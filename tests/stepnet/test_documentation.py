@@ -45,6 +45,8 @@ def test_commands_and_their_options_exist(page):
         ("share", "runtime.md"),
         ("sim", "runtime.md"),
         ("web", "web.md"),
+        ("serve", "serving.md"),
+        ("sweep", "sweeps.md"),
     ],
 )
 def test_every_option_is_on_some_page(command, page):

@@ -40,7 +40,7 @@ from stepnet_sim.chips.verilated import missing_compiler
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
-MARKS = {"needs-board", "needs-internet", "takes-hours"}
+MARKS = {"needs-board", "needs-internet", "needs-machines", "needs-service", "takes-hours"}
 """Why a block may be left out."""
 
 INSTALLING = ("pip install", "make ")
@@ -49,7 +49,7 @@ INSTALLING = ("pip install", "make ")
 LEFT_OUT = {"verify": "takes half an hour in all, and each of its levels has tests of its own"}
 """Commands by name, and why they do not run here."""
 
-SERVING = {"sim", "share", "web"}
+SERVING = {"sim", "share", "web", "serve"}
 READY = "Ctrl-C ends it"
 
 pytestmark = [
@@ -146,7 +146,10 @@ def serving(command, **environment):
     )
     try:
         process.said = process.stdout.readline()
-        assert READY in process.said, command
+        while READY not in process.said:
+            line = process.stdout.readline()
+            assert line, (command, process.said)
+            process.said += line
         yield process
     finally:
         process.send_signal(signal.SIGINT)
@@ -176,6 +179,8 @@ def folder(tmp_path, monkeypatch, sample_data, made_once):
     for name in ("my.npz", "mine.npz"):
         load_network("digits").save(name)
     write_qonnx(load_network("digits"), "network.onnx")
+    (sweep, *_) = [block.text for block in BLOCKS if block.page == "sweeps.md"]
+    Path("capacity.toml").write_text(sweep)
     Path("examples").symlink_to(REPOSITORY / "examples")
     return tmp_path
 
@@ -194,7 +199,8 @@ def free_port():
 )
 def test_commands(block, port):
     for line in commands_of(block):
-        run(line.replace("/dev/ttyUSB1", port).replace(":4000", f":{free_port()}"))
+        line = re.sub(r":(4000|808\d)\b", lambda _: f":{free_port()}", line)
+        run(line.replace("/dev/ttyUSB1", port))
 
 
 def run(line):

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from stepnet.errors import BuildError
+from stepnet.programs import run_program
 from stepnet_hdl.flow.build_plan import Plan
-from stepnet_hdl.flow.programs import run_program
 from stepnet_hdl.flow.report import Timing, slowest_clock
 from stepnet_hdl.flow.tools import Tool
 

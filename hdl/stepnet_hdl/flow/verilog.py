@@ -4,8 +4,8 @@ from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] -
 from amaranth.hdl import Elaboratable
 
 from stepnet.errors import BuildError
+from stepnet.programs import run_program
 from stepnet.temporary import temporary_folder
-from stepnet_hdl.flow.programs import run_program
 from stepnet_hdl.flow.tools import find_tool
 
 

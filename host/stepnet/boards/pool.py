@@ -16,12 +16,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from stepnet.boards.board import Board, ImageLike, Reading, open_board
 from stepnet.boards.packing import Told
 from stepnet.cores.engine.memory_image import image_bytes
-from stepnet.errors import BoardError, NetworkError
+from stepnet.errors import BoardError, NetworkError, StepnetError
 from stepnet.link.frames import window
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tokens import without_token
@@ -33,6 +34,9 @@ from stepnet.networks.shipped import load_board_network
 WINDOWS_AHEAD = 2
 """How far images are taken from a stream ahead of their readings, in windows of each board: one
 window is in flight, and one follows at once."""
+
+RETRY_S = 1.0
+"""How long a pool whose boards come back waits before it seeks a board again."""
 
 READINGS_KEPT = 4096
 """The most images of one stream between the next reading to give and the last image taken: so far
@@ -47,12 +51,16 @@ class BoardStatistics:
     images: how many images it answered.
     busy_s: for how many seconds it had images to infer.
     failure: what took it out of the pool; None while it works.
+    failures: how many times it was taken out.
+    works: whether it is there and infers.
     """
 
     where: str
     images: int
     busy_s: float
     failure: Exception | None
+    failures: int = 0
+    works: bool = True
 
     @property
     def images_per_s(self) -> float:
@@ -86,12 +94,16 @@ class _Stream:
 
 
 class _Worker:
-    """A board and its thread; the figures are guarded by the lock of the pool."""
+    """A board and its thread; the figures are guarded by the lock of the pool.
 
-    def __init__(self, where: str, board: Board) -> None:
+    board: None while it is not there.
+    """
+
+    def __init__(self, where: str, board: Board | None) -> None:
         self.where = where
         self.board = board
         self.images = 0
+        self.failures = 0
         self.busy_s = 0.0
         self.busy_since_s: float | None = None
         self.failure: Exception | None = None
@@ -104,39 +116,64 @@ class _Worker:
 
     def statistics(self) -> BoardStatistics:
         running_s = 0.0 if self.busy_since_s is None else time.perf_counter() - self.busy_since_s
-        return BoardStatistics(self.where, self.images, self.busy_s + running_s, self.failure)
+        return BoardStatistics(
+            where=self.where,
+            images=self.images,
+            busy_s=self.busy_s + running_s,
+            failure=self.failure,
+            failures=self.failures,
+            works=self.board is not None and self.failure is None,
+        )
 
 
 class Pool:
     """Boards that share the work. A context manager; any number of threads may use it at once.
 
     Each board has a thread of its own, and takes images as fast as it answers them. When a board
-    fails, the images that it has not answered go to the others, and it takes no more part. One
-    whose link broke keeps its images while it tries to come back; see `Board.infer_many`.
+    fails, the images that it has not answered go to the others, and it takes no more part, unless
+    there is a `reopen`. One whose link broke keeps its images while it tries to come back; see
+    `Board.infer_many`.
 
     boards: at least one, each with how it is named in statistics and errors, and all with the same
-    network; they belong to the pool from now on and are closed with it.
+        network; they belong to the pool from now on and are closed with it. None stands for one
+        that is not there yet.
+    network: what the boards infer; that of the first if None.
+    reopen: opens the board of this number, counted from 0, with `network`, or raises StepnetError;
+        it is called in the board's thread. With it a board that failed, or is not there yet, is
+        sought every `RETRY_S` and takes part again. What is asked before the first one is there
+        waits until it is, or until all were sought in vain.
+    changed: is told when a board has come back or is lost, in the board's thread.
 
     Raises BoardError if there is no board.
     """
 
-    def __init__(self, boards: Iterable[tuple[str, Board]]) -> None:
+    def __init__(
+        self,
+        boards: Iterable[tuple[str, Board | None]],
+        *,
+        network: BoardNetwork | None = None,
+        reopen: Callable[[int], Board] | None = None,
+        changed: Callable[[BoardStatistics], None] = lambda statistics: None,
+    ) -> None:
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
+        self._closing = threading.Condition(self._lock)
         self._waiting: deque[_Task] = deque()
         self._streams: set[_Stream] = set()
         self._closed = False
         self._workers = [_Worker(where, board) for where, board in boards]
         if not self._workers:
             raise BoardError("A pool needs boards; name at least one.")
-        self._network = self._workers[0].board.network
-        self._ahead = WINDOWS_AHEAD * sum(
-            window(worker.board.identity.buffer_bytes, image_bytes(self._network))
-            for worker in self._workers
-        )
+        if network is None:
+            assert self._workers[0].board is not None
+            network = self._workers[0].board.network
+        self._network = network
+        self._reopen = reopen
+        self._changed = changed
+        self._ahead = self._images_ahead()
         self._threads = [
-            threading.Thread(target=self._run, args=(worker,), daemon=True)
-            for worker in self._workers
+            threading.Thread(target=self._run, args=(number, worker), daemon=True)
+            for number, worker in enumerate(self._workers)
         ]
         for thread in self._threads:
             thread.start()
@@ -203,8 +240,8 @@ class Pool:
         with self._lock:
             self._closed = True
             self._work.notify_all()
-            for stream in self._streams:
-                stream.progress.notify()
+            self._closing.notify_all()
+            self._wake_streams()
         for thread in self._threads:
             thread.join()
 
@@ -215,6 +252,15 @@ class Pool:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _images_ahead(self) -> int:
+        """How many images of a stream may be unanswered, by the boards that are there."""
+        windows = [
+            window(worker.board.identity.buffer_bytes, image_bytes(self._network))
+            for worker in self._workers
+            if worker.board is not None
+        ]
+        return max(1, WINDOWS_AHEAD * sum(windows))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -262,25 +308,69 @@ class Pool:
 
     # What a worker does, in its own thread:
 
-    def _run(self, worker: _Worker) -> None:
+    def _run(self, number: int, worker: _Worker) -> None:
+        """Infer what is waiting until the pool closes or the board fails for good."""
+        while True:
+            board = worker.board or self._seek(number, worker)
+            if board is None:
+                return
+            try:
+                self._infer_waiting(worker, board)
+            finally:
+                board.close()
+            with self._lock:
+                if self._closed:
+                    return
+                worker.board = None
+                self._ahead = self._images_ahead()
+            self._changed(worker.statistics())
+            if self._reopen is None:
+                return
+
+    def _seek(self, number: int, worker: _Worker) -> Board | None:
+        """Open the board, again and again until it is there; None once the pool is closed."""
+        if self._reopen is None:
+            return None
+        while True:
+            with self._lock:
+                if self._closed:
+                    return None
+            try:
+                board = self._reopen(number)
+            except (StepnetError, OSError) as error:
+                with self._lock:
+                    was_known = worker.failure is not None
+                    worker.failure = error
+                    self._wake_streams()
+                if not was_known:
+                    self._changed(worker.statistics())
+                with self._lock:
+                    self._closing.wait_for(lambda: self._closed, RETRY_S)
+                continue
+            with self._lock:
+                worker.board, worker.failure = board, None
+                self._ahead = self._images_ahead()
+                self._wake_streams()
+            self._changed(worker.statistics())
+            return board
+
+    def _infer_waiting(self, worker: _Worker, board: Board) -> None:
         """Infer what is waiting until the pool closes or the board fails."""
         held: deque[_Task] = deque()
         try:
             while (task := self._next_task(worker)) is not None:
                 held.append(task)
                 try:
-                    for reading in worker.board.infer_told(self._images(held)):
+                    for reading in board.infer_told(self._images(held)):
                         self._finish(worker, held, reading, None)
                 except BoardError:
                     raise
                 except NetworkError as error:
-                    raise _another_board(worker, error) from error
+                    raise _another_board(worker, board, error) from error
                 except Exception:
-                    self._infer_singly(worker, held)
+                    self._infer_singly(worker, board, held)
         except BoardError as error:
             self._fail(worker, held, error)
-        finally:
-            worker.board.close()
 
     def _images(self, held: deque[_Task]) -> Iterator[ImageLike | Told]:
         """The image of the one task held, then whatever waits; each is held until its answer.
@@ -296,11 +386,11 @@ class Pool:
             held.append(task)
             yield task.told
 
-    def _infer_singly(self, worker: _Worker, held: deque[_Task]) -> None:
+    def _infer_singly(self, worker: _Worker, board: Board, held: deque[_Task]) -> None:
         """Find which image the board could not take; BoardError if it is the board's fault."""
         while held:
             try:
-                reading = worker.board.infer(held[0].image, placed=held[0].placed)
+                reading = board.infer(held[0].image, placed=held[0].placed)
             except BoardError:
                 raise
             except Exception as error:
@@ -338,17 +428,22 @@ class Pool:
         with self._lock:
             worker.rest()
             worker.failure = error
+            worker.failures += 1
             self._waiting.extendleft(
                 task for task in reversed(held) if task.stream in self._streams
             )
             self._work.notify_all()
-            for stream in self._streams:
-                stream.progress.notify()
+            self._wake_streams()
+
+    def _wake_streams(self) -> None:
+        """Have every stream look again at what it waits for."""
+        for stream in self._streams:
+            stream.progress.notify()
 
 
-def _another_board(worker: _Worker, error: NetworkError) -> BoardError:
+def _another_board(worker: _Worker, board: Board, error: NetworkError) -> BoardError:
     """What a worker fails with whose board came back after a break as one that is too small."""
-    network = worker.board.network.name
+    network = board.network.name
     return BoardError(
         f"The board at {worker.where!r} is another one since it came back, and cannot infer "
         f"network {network!r} ({str(error).removesuffix('.')}); connect the one that was there, or "
@@ -374,36 +469,38 @@ def open_pool(
     baud: int = DEFAULT_BAUD,
     uart: bool = False,
     progress: Callable[[str], None] = lambda message: None,
+    come_back: bool = False,
+    changed: Callable[[BoardStatistics], None] = lambda statistics: None,
 ) -> Pool:
     """Open boards, one after the other, and see that each holds the network.
 
     wheres: each as `where` of `open_board`; "sim" more than once gives as many virtual boards.
+    come_back: boards may come and go: none has to be there at the start, and one that fails is
+        sought until it is back; see `reopen` of `Pool`. All are opened at once, in the background.
+    changed: is told when a board has come back or is lost, in the board's thread.
     Other arguments: as in `open_board`, for each board.
 
     Raises what `open_board` raises, for the first board that cannot be opened; then none stays
-    open. Raises BoardError if `wheres` is not several but the name of one.
+    open. Raises BoardError if `wheres` is not several but the name of one, NetworkError if there is
+    no such network.
     """
     if isinstance(wheres, str):  # whose letters are strings, too
         raise BoardError(f"A pool takes a list of boards; give [{wheres!r}] for that one.")
     if not isinstance(network, Network | LutNetwork):
         network = load_board_network(network)
+    open_it = partial(
+        open_board, network=network, timeout_s=timeout_s, baud=baud, uart=uart, progress=progress
+    )
+    if come_back:
+        places = list(wheres)
+        return Pool(
+            [(without_token(where), None) for where in places],
+            network=network,
+            reopen=lambda number: open_it(places[number]),
+            changed=changed,
+        )
     with ExitStack() as opened:
-        boards = [
-            (
-                without_token(where),
-                opened.enter_context(
-                    open_board(
-                        where,
-                        network,
-                        timeout_s=timeout_s,
-                        baud=baud,
-                        uart=uart,
-                        progress=progress,
-                    )
-                ),
-            )
-            for where in wheres
-        ]
-        pool = Pool(boards)
+        boards = [(without_token(where), opened.enter_context(open_it(where))) for where in wheres]
+        pool = Pool(boards, changed=changed)
         opened.pop_all()
     return pool

@@ -23,7 +23,9 @@ from stepnet.cli import (
     import_network,
     infer,
     networks,
+    serve,
     share,
+    sweep,
     train,
     web,
     weights,
@@ -138,6 +140,8 @@ def make_app() -> typer.Typer:
         networks.networks,
         weights.weights,
         share.share,
+        sweep.sweep,
+        serve.serve,
         web.web,
         bench.bench,
     ):

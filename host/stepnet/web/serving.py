@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from stepnet.link.share import listen
 
@@ -59,9 +60,19 @@ def serve(app: Starlette, listener: socket.socket, ready: Callable[[], None]) ->
     make_server(app, ready).run([listener])
 
 
-def make_server(app: Starlette, ready: Callable[[], None]) -> uvicorn.Server:
+def make_server(
+    app: ASGIApp,
+    ready: Callable[[], None],
+    *,
+    most_connections: int = MOST_REQUESTS,
+    stop_s: int = STOP_S,
+) -> uvicorn.Server:
     """The server of `serve`, for whoever runs it in a thread of their own and ends it with
-    `should_exit`."""
+    `should_exit`.
+
+    most_connections: at once, idle ones too.
+    stop_s: how long requests that are being answered may take at the end.
+    """
     config = uvicorn.Config(
         app,
         log_level="error",
@@ -69,8 +80,8 @@ def make_server(app: Starlette, ready: Callable[[], None]) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         ws="none",
-        limit_concurrency=MOST_REQUESTS,
-        timeout_graceful_shutdown=STOP_S,
+        limit_concurrency=most_connections,
+        timeout_graceful_shutdown=stop_s,
     )
     return _Server(config, ready)
 

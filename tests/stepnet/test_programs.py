@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stepnet_hdl.flow.programs import run_program
+from stepnet.programs import run_program
 
 TIMEOUT_S = 20.0
 
@@ -31,7 +31,7 @@ def test_a_program_that_does_not_start():
 
 STARTER = """
 import sys
-from stepnet_hdl.flow.programs import run_program
+from stepnet.programs import run_program
 run_program(["sh", "-c", f"sleep 1000 & echo $! > {sys.argv[1]}; echo $$ >> {sys.argv[1]}; wait"])
 """
 
