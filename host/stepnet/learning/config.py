@@ -213,6 +213,16 @@ class Config:
     ] = 6
     """Passes of the teacher over the training images; without a teacher it means nothing."""
 
+    analogue: Annotated[
+        str | None,
+        Setting(
+            "Learn for arrays of this analogue memory, such as pcm: every step sees the sums of "
+            "another programming; exact sums if not given.",
+            rules=("surrogate",),
+        ),
+    ] = None
+    """The kind of memory by its name; see `stepnet.analogue`."""
+
     tables: Annotated[
         int,
         Setting(
