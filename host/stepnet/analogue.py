@@ -137,10 +137,19 @@ class AnalogueMemory(Protocol):
         ...
 
     def deviations(
-        self, layer: Layer, settings: ArraySettings, seconds: float, random: np.random.Generator
+        self,
+        layer: Layer,
+        settings: ArraySettings,
+        seconds: float,
+        random: np.random.Generator,
+        *,
+        compared: bool = False,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """By how much weights and thresholds differ from what they should be, in one programming
         of `layer`, read after `seconds`. The settings have thresholds in rows.
+
+        compared: whether the neurons are compared with each other, as those of the last layer are
+        under readout nearest.
 
         Returns (n_out, n_in) and (n_out,), in units of one weight; the factor by which all cells
         have faded together is made up for.

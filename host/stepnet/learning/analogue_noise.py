@@ -50,14 +50,14 @@ class AnalogueNoise:
         self.steps += 1
 
     def deviations(
-        self, number: int, layer: Layer
+        self, number: int, layer: Layer, compared: bool
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """By how much weights, (n_out, n_in), and thresholds, (n_out,), of layer `number` are off;
         see `stepnet.analogue.AnalogueMemory.deviations`.
         """
         if number not in self.programmed:
             self.programmed[number] = self.memory.deviations(
-                layer, self.settings, self.seconds, self.random
+                layer, self.settings, self.seconds, self.random, compared=compared
             )
         return self.programmed[number]
 

@@ -32,7 +32,7 @@ from stepnet.learning.augmentation import warp
 from stepnet.learning.config import Config, Progress
 from stepnet.learning.learner import State
 from stepnet.learning.schedule import rate
-from stepnet.learning.step_model import Imperfection, StepModel
+from stepnet.learning.step_model import Imperfection, ScoreLayer, StepModel
 from stepnet.learning.taking_up import take_up
 from stepnet.learning.teacher import Teacher
 from stepnet.learning.torch_state import (
@@ -181,8 +181,8 @@ class SurrogateLearner:
             return None
         self.noise.start_step()
         return [
-            functools.partial(_in_arrays, self.noise, number)
-            for number in range(len(self.model.layers))
+            functools.partial(_in_arrays, self.noise, number, isinstance(layer, ScoreLayer))
+            for number, layer in enumerate(self.model.layers)
         ]
 
     def _binarise(self, images: Tensor) -> Tensor:
@@ -237,7 +237,12 @@ class SurrogateLearner:
         )
 
 
-def _in_arrays(noise: AnalogueNoise, number: int, layer: Layer, activations: Tensor) -> Tensor:
-    """The imperfection of the arrays that hold layer `number`; see `Imperfection`."""
-    weights, thresholds = map(torch.from_numpy, noise.deviations(number, layer))
+def _in_arrays(
+    noise: AnalogueNoise, number: int, compared: bool, layer: Layer, activations: Tensor
+) -> Tensor:
+    """The imperfection of the arrays that hold layer `number`; see `Imperfection`.
+
+    compared: whether its neurons are compared with each other.
+    """
+    weights, thresholds = map(torch.from_numpy, noise.deviations(number, layer, compared))
     return functional.linear(activations, weights, -thresholds)

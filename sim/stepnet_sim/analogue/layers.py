@@ -6,6 +6,7 @@ that are no integers any more, and a comparator or a converter at the end of eac
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from stepnet.errors import AnalogueError
 from stepnet.networks.network import Layer
 from stepnet_sim.analogue import pcm
 from stepnet_sim.analogue.pairs import to_conductances, to_weights
-from stepnet_sim.analogue.rows import Rows, limits, rows_with_thresholds, weight_rows
+from stepnet_sim.analogue.rows import Rows
 from stepnet_sim.analogue.wires import counted
 
 RANGE_DEVIATIONS = 3
@@ -27,19 +28,25 @@ sum is taken to be one of random signs in which a quarter of the inputs are 1.""
 class ProgrammedLayer:
     """The cells of a layer after programming.
 
+    compared: whether its neurons are compared with each other, and make no steps.
     number: the place of the layer in its network, for the sentence if it does not fit.
 
     Raises AnalogueError if the layer is larger than an array and must not be spread over several.
     """
 
     def __init__(
-        self, layer: Layer, number: int, settings: ArraySettings, random: np.random.Generator
+        self,
+        layer: Layer,
+        settings: ArraySettings,
+        random: np.random.Generator,
+        *,
+        compared: bool = False,
+        number: int = 0,
     ) -> None:
-        self.layer = layer
         self.settings = settings
         in_rows = settings.thresholds is Thresholds.ROWS
-        self.rows = rows_with_thresholds(layer) if in_rows else weight_rows(layer)
-        self.tiles = _tiles(self.rows, number, settings)
+        self.rows = (Rows.with_thresholds if in_rows else Rows.of_weights)(layer, compared)
+        self.row_tiles, self.column_tiles = _tiles(self.rows, number, settings)
         target_us = to_conductances(self.rows)
         self.programmed_us = pcm.program(target_us, random)
         self.exponents = pcm.drift_exponents(target_us, random)
@@ -47,34 +54,29 @@ class ProgrammedLayer:
     def read(self, seconds: float, random: np.random.Generator) -> ReadLayer:
         """The layer as it is `seconds` after programming."""
         weights = self._weights_after(seconds, random)
-        if self.settings.thresholds is Thresholds.ROWS:
-            limit = np.zeros(self.layer.n_out, dtype=np.float32)
-        else:
-            limit = limits(self.layer) * self._calibration(seconds, random)
+        limits = self.rows.limits
+        if self.settings.thresholds is Thresholds.FIXED:
+            limits = limits * self._calibration(seconds, random)
         return ReadLayer(
             weights=weights,
             inputs=self.rows.inputs,
-            row_tiles=[rows for rows, _ in self.tiles[:: self._column_tiles]],
-            limits=limit,
+            row_tiles=self.row_tiles,
+            limits=limits,
             adc_bits=self.settings.adc_bits,
-            full_scales=[self._full_scale(rows) for rows, _ in self.tiles[:: self._column_tiles]],
+            full_scales=[self._full_scale(rows) for rows in self.row_tiles],
         )
 
     def _full_scale(self, rows: slice) -> float:
         """The range of the ADCs of one array; see `RANGE_DEVIATIONS`."""
         weights = self.rows.weights[rows]
         deviation = np.sqrt((weights.astype(np.float64) ** 2).mean() * len(weights) / 4)
-        limit = np.abs(limits(self.layer)).max() * len(weights) / len(self.rows.weights)
+        limit = self.rows.farthest_limit * len(weights) / len(self.rows.weights)
         return float(limit + RANGE_DEVIATIONS * deviation)
-
-    @property
-    def _column_tiles(self) -> int:
-        return len({columns.start for _, columns in self.tiles})
 
     def _weights_after(self, seconds: float, random: np.random.Generator) -> NDArray[np.float32]:
         """As which weights the cells count: (rows, n_out)."""
         now_us = pcm.read(self.programmed_us, self.exponents, seconds, random)
-        for tile in self.tiles:
+        for tile in itertools.product(self.row_tiles, self.column_tiles):
             now_us[tile] = counted(now_us[tile], self.settings.wire_ohm)
         return to_weights(now_us, self.rows.largest)
 
@@ -135,8 +137,8 @@ def _converted(sums: NDArray[np.float32], adc_bits: int, full_scale: float) -> N
     return (np.floor(sums / step).clip(-half, half - 1) + np.float32(0.5)) * step
 
 
-def _tiles(rows: Rows, number: int, settings: ArraySettings) -> list[tuple[slice, slice]]:
-    """The rows and the columns of each array, array by array along the columns first."""
+def _tiles(rows: Rows, number: int, settings: ArraySettings) -> tuple[list[slice], list[slice]]:
+    """The rows and the columns that share an array."""
     row_count, column_count = len(rows.weights), 2 * rows.weights.shape[1]
     # The two columns of a neuron stay together.
     columns_each = settings.tile_columns // 2 * 2
@@ -147,8 +149,9 @@ def _tiles(rows: Rows, number: int, settings: ArraySettings) -> list[tuple[slice
             f"one has {settings.tile_rows} x {settings.tile_columns}; allow tiling, or larger "
             "arrays."
         )
-    return [
-        (slice(row, row + settings.tile_rows), slice(column, column + columns_each))
-        for row in range(0, row_count, settings.tile_rows)
-        for column in range(0, column_count, columns_each)
-    ]
+    return _cut(row_count, settings.tile_rows), _cut(column_count, columns_each)
+
+
+def _cut(length: int, most: int) -> list[slice]:
+    """Pieces of at most `most`, one behind the other."""
+    return [slice(start, start + most) for start in range(0, length, most)]

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.analogue import ArraySettings, check_time
-from stepnet.networks.network import Layer, Network
+from stepnet.networks.network import Layer, Network, Readout
 from stepnet.networks.reference import binarise, read_out
 from stepnet_sim.analogue.layers import ProgrammedLayer, ReadLayer, fading
-from stepnet_sim.analogue.rows import rows_with_thresholds
 
 
 class PcmReader:
@@ -51,18 +50,31 @@ class PcmMemory:
         self, network: Network, settings: ArraySettings, random: np.random.Generator
     ) -> PcmNetwork:
         """See `stepnet.analogue.AnalogueMemory.program`."""
+        last = len(network.layers) - 1
         layers = [
-            ProgrammedLayer(layer, number, settings, random)
+            ProgrammedLayer(
+                layer,
+                settings,
+                random,
+                compared=network.readout is Readout.NEAREST and number == last,
+                number=number,
+            )
             for number, layer in enumerate(network.layers)
         ]
         return PcmNetwork(network, layers)
 
     def deviations(
-        self, layer: Layer, settings: ArraySettings, seconds: float, random: np.random.Generator
+        self,
+        layer: Layer,
+        settings: ArraySettings,
+        seconds: float,
+        random: np.random.Generator,
+        *,
+        compared: bool = False,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See `stepnet.analogue.AnalogueMemory.deviations`."""
-        found = ProgrammedLayer(layer, 0, settings, random).read(seconds, random)
-        wanted = rows_with_thresholds(layer)
+        programmed = ProgrammedLayer(layer, settings, random, compared=compared)
+        found, wanted = programmed.read(seconds, random), programmed.rows
         faded = fading(found.weights, wanted.weights)
         difference = found.weights / faded - wanted.weights
         always_on = wanted.inputs == layer.n_in
