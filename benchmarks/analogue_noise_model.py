@@ -99,7 +99,8 @@ def main() -> int:
         print("target   after         mean, theirs        deviation, theirs     (microsiemens)")
         for row in rows:
             print(
-                f"{row.target_us:6.1f}   {row.after:12}  {row.mean_us:8.4f} {row.their_mean_us:8.4f}"
+                f"{row.target_us:6.1f}   {row.after:12}"
+                f"  {row.mean_us:8.4f} {row.their_mean_us:8.4f}"
                 f"    {row.deviation_us:8.4f} {row.their_deviation_us:8.4f}"
             )
         print(f"At most {farthest:.1f} standard errors apart, of {CELLS:,} cells each.")

@@ -24,7 +24,8 @@ from stepnet.networks.network import Layer, Network
 MEMORIES_GROUP = "stepnet.analogue"
 """Entry points of kinds of analogue memory, by name. Each is an `AnalogueMemory`."""
 
-MOST_ADC_BITS = 16
+MOST_CONVERTER_BITS = 16
+"""Of an ADC or a DAC."""
 
 SECONDS = {
     "s": 1.0,
@@ -57,6 +58,8 @@ class ArraySettings:
     thresholds: where the thresholds are kept.
     adc_bits: how many bits the converter at the end of each column has; None for a comparator in
     its place.
+    dac_bits: how many bits the converter has that gives a fixed threshold to its comparator; None
+    for one that is exact.
     tile_rows, tile_columns: the size of the largest array that can be made. A neuron has two
     columns, one for each conductance of its pairs.
     tiling: whether a layer that is larger is spread over several arrays.
@@ -70,6 +73,7 @@ class ArraySettings:
 
     thresholds: Thresholds = Thresholds.ROWS
     adc_bits: int | None = None
+    dac_bits: int | None = None
     tile_rows: int = 256
     tile_columns: int = 256
     tiling: bool = True
@@ -77,11 +81,7 @@ class ArraySettings:
     calibrated_after_s: float | None = None
 
     def __post_init__(self) -> None:
-        if self.adc_bits is not None and not 1 <= self.adc_bits <= MOST_ADC_BITS:
-            raise AnalogueError(
-                f"An ADC of {self.adc_bits} bits cannot be made; give 1 to {MOST_ADC_BITS}, or "
-                "none for comparators alone."
-            )
+        self._check_converters()
         if self.tile_rows < 1 or self.tile_columns < 2:
             raise AnalogueError(
                 f"An array of {self.tile_rows} x {self.tile_columns} cells holds no weight, which "
@@ -99,6 +99,22 @@ class ArraySettings:
                     "Thresholds in rows of the array fade as the weights do and need no "
                     "calibration; leave it out, or keep the thresholds fixed."
                 )
+
+    def _check_converters(self) -> None:
+        for kind, bits in (("An ADC", self.adc_bits), ("A DAC", self.dac_bits)):
+            if bits is not None and not 1 <= bits <= MOST_CONVERTER_BITS:
+                raise AnalogueError(
+                    f"{kind} of {bits} bits cannot be made; give 1 to {MOST_CONVERTER_BITS}, or "
+                    "leave it out."
+                )
+        if self.dac_bits is not None and (
+            self.thresholds is Thresholds.ROWS or self.adc_bits is not None
+        ):
+            where = "rows of the array" if self.adc_bits is None else "numbers behind the ADC"
+            raise AnalogueError(
+                f"A DAC gives fixed thresholds to comparators, but thresholds are {where} here; "
+                "leave it out."
+            )
 
 
 class ArrayReader(Protocol):

@@ -50,11 +50,25 @@ def test_times_before_programming_are_refused(text, seconds):
     [
         (
             {"adc_bits": 0},
-            "An ADC of 0 bits cannot be made; give 1 to 16, or none for comparators alone.",
+            "An ADC of 0 bits cannot be made; give 1 to 16, or leave it out.",
         ),
         (
             {"adc_bits": 17},
-            "An ADC of 17 bits cannot be made; give 1 to 16, or none for comparators alone.",
+            "An ADC of 17 bits cannot be made; give 1 to 16, or leave it out.",
+        ),
+        (
+            {"dac_bits": 0, "thresholds": Thresholds.FIXED},
+            "A DAC of 0 bits cannot be made; give 1 to 16, or leave it out.",
+        ),
+        (
+            {"dac_bits": 8},
+            "A DAC gives fixed thresholds to comparators, but thresholds are rows of the array "
+            "here; leave it out.",
+        ),
+        (
+            {"dac_bits": 8, "adc_bits": 8, "thresholds": Thresholds.FIXED},
+            "A DAC gives fixed thresholds to comparators, but thresholds are numbers behind the "
+            "ADC here; leave it out.",
         ),
         (
             {"tile_columns": 1},

@@ -51,6 +51,13 @@ class ArrayOptions:
         int | None,
         typer.Option(help="Bits of an ADC for each column; comparators alone if not given."),
     ] = DEFAULTS.adc_bits
+    dac_bits: Annotated[
+        int | None,
+        typer.Option(
+            help="Bits of the DAC that gives a fixed threshold to its comparator; exact if not "
+            "given."
+        ),
+    ] = DEFAULTS.dac_bits
     calibrated_after: Annotated[
         str | None,
         typer.Option(
@@ -100,6 +107,7 @@ class ArrayOptions:
         return ArraySettings(
             thresholds=self.thresholds,
             adc_bits=self.adc_bits,
+            dac_bits=self.dac_bits,
             tile_rows=int(rows),
             tile_columns=int(columns),
             tiling=not self.no_tiling,

@@ -56,7 +56,7 @@ class ProgrammedLayer:
         weights = self._weights_after(seconds, random)
         limits = self.rows.limits
         if self.settings.thresholds is Thresholds.FIXED:
-            limits = limits * self._calibration(seconds, random)
+            limits = self._from_dac(limits * self._calibration(seconds, random))
         return ReadLayer(
             weights=weights,
             inputs=self.rows.inputs,
@@ -72,6 +72,16 @@ class ProgrammedLayer:
         deviation = np.sqrt((weights.astype(np.float64) ** 2).mean() * len(weights) / 4)
         limit = self.rows.farthest_limit * len(weights) / len(self.rows.weights)
         return float(limit + RANGE_DEVIATIONS * deviation)
+
+    def _from_dac(self, limits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What comparators get for these limits: the nearest of as many steps as the DAC has, which
+        reach as far as the limits of a layer that is not faded.
+        """
+        if self.settings.dac_bits is None or not self.rows.farthest_limit:
+            return limits
+        steps = 2**self.settings.dac_bits - 1
+        reach = np.float32(self.rows.farthest_limit)
+        return (np.rint((limits / reach + 1) / 2 * steps) / steps * 2 - 1) * reach
 
     def _weights_after(self, seconds: float, random: np.random.Generator) -> NDArray[np.float32]:
         """As which weights the cells count: (rows, n_out)."""

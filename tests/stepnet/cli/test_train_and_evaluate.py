@@ -427,7 +427,7 @@ def test_a_network_learns_for_arrays_and_is_measured_in_them(bars):
     [
         (
             ("--adc-bits", "0"),
-            "An ADC of 0 bits cannot be made; give 1 to 16, or none for comparators alone.",
+            "An ADC of 0 bits cannot be made; give 1 to 16, or leave it out.",
         ),
         (
             ("--after", "-1day"),

@@ -116,6 +116,15 @@ def test_an_adc_gives_the_middle_of_the_step_in_which_a_sum_lies(exact_cells):
     )
 
 
+def test_a_dac_gives_the_nearest_of_its_steps(exact_cells):
+    layer = Layer(np.ones((5, 12)), [3, 10, 2, 6, 8], 1)
+    settings = dataclasses.replace(EXACT_WIRES, thresholds=Thresholds.FIXED, dac_bits=2)
+    read = ProgrammedLayer(layer, settings, generator()).read(0, generator())
+    # Four steps from -9.5 to 9.5, for 2.5, 9.5, 1.5, 5.5 and 7.5.
+    third = 19 / 6
+    assert read.limits.tolist() == pytest.approx([third, 9.5, third, third, 9.5])
+
+
 def test_an_adc_of_few_bits_costs_accuracy_and_one_of_many_none(exact_cells):
     network = small_network(sizes=(30, 40, 7))
     images = images_for(network, 300)
