@@ -6,6 +6,7 @@ import pytest
 
 from stepnet.analogue import ArraySettings, Thresholds, memory, read_time
 from stepnet.errors import AnalogueError
+from stepnet.learning import Config
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,8 @@ def test_arrays_that_cannot_be_are_refused(settings, sentence):
         ArraySettings(**settings)
 
 
-def test_memory_that_nobody_offers_is_refused():
+@pytest.mark.parametrize("asked", [memory, lambda name: Config(analogue=name)])
+def test_memory_that_nobody_offers_is_refused(asked):
     with pytest.raises(AnalogueError) as caught:
-        memory("magnets")
+        asked("magnets")
     assert str(caught.value) == "There is no analogue memory 'magnets'; choose one of: pcm."

@@ -18,10 +18,8 @@ EARLIEST_S, LATEST_S = 1.0, SECONDS["year"]
 """The times after programming that are drawn, evenly on a logarithmic scale: cells fade with powers
 of time."""
 
-
 STEPS_PER_PROGRAMMING = 4
-"""How many steps of the rule see the same programming: drawing one takes as long as some steps, and
-a network learns as well from fewer."""
+"""How many steps of the rule see the same programming: to draw one takes as long as some steps."""
 
 
 class AnalogueNoise:

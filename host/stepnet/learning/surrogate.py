@@ -12,8 +12,8 @@ last hidden layer, one for each character, and what they have to learn adds to t
 layer has to tell all characters apart before it has to spell them. A teacher, trained first, gives
 each image a lesson softer than its label.
 
-For analogue arrays, every step sees the sums of another programming of them; gradients pass as if
-the weights were the integers.
+For analogue arrays, every few steps see the sums of another programming of them; gradients reach
+the weights as if they were the integers.
 """
 
 from __future__ import annotations
