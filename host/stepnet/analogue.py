@@ -77,7 +77,7 @@ class ArraySettings:
     tile_rows: int = 256
     tile_columns: int = 256
     tiling: bool = True
-    wire_ohm: float = 0.35
+    wire_ohm: float = 0.15
     calibrated_after_s: float | None = None
 
     def __post_init__(self) -> None:
