@@ -31,6 +31,10 @@ class TrainingError(StepnetError):
     """A training run cannot start or cannot go on."""
 
 
+class AnalogueError(StepnetError):
+    """Analogue arrays cannot be as they are described, or cannot hold a network."""
+
+
 class PictureError(StepnetError):
     """A picture of results cannot be drawn, or its file cannot be written."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import statistics
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepnet.cli import declared
+from stepnet.cli.arrays import ArrayOptions, ArrayResult, measure_in_arrays
 from stepnet.cli.options import (
     CleanOption,
     DataDirOption,
@@ -57,6 +59,7 @@ class EvaluateOptions:
     table: Annotated[
         bool, typer.Option("--table", help="Add a table of all characters to the text.")
     ] = False
+    arrays: ArrayOptions = dataclasses.field(default_factory=ArrayOptions)
     json_output: JsonOption = False
 
 
@@ -68,6 +71,7 @@ def _evaluate(options: EvaluateOptions) -> None:
     from stepnet.networks.sigmoid import SigmoidNetwork
     from stepnet.pictures.data_sets import placed_for
 
+    options.arrays.check()
     network = load_any_network(options.network)
     if options.confusion is not None:
         from stepnet import plots
@@ -84,15 +88,18 @@ def _evaluate(options: EvaluateOptions) -> None:
         dataset = placed_for(network, dataset, options.placed.known, progress)
     result = score(network, dataset)
     before = float_accuracy(network, dataset) if isinstance(network, SigmoidNetwork) else None
+    in_arrays = measure_in_arrays(options.arrays, network, dataset)
     if options.confusion is not None:
         _draw_confusion(options.confusion, options, part, network.name, result)
     if options.json_output:
-        about = _as_json(options, part, network, result, before)
+        about = _as_json(options, part, network, result, before, in_arrays)
         print(json.dumps(about | {"images_in_data": in_file}))
         return
     _show(network.name, f"{options.data}, {_in_words(part, options.clean)}", result, in_file)
     if before is not None:
         print(f"Exactly right before its weights were rounded to 8 bits: {before:.2%}")
+    if in_arrays is not None:
+        print(in_arrays)
     if options.table:
         _show_table(result)
     if options.confusion is not None:
@@ -131,6 +138,7 @@ def _as_json(
     network: AnyNetwork,
     result: Score,
     float_accuracy: float | None,
+    in_arrays: ArrayResult | None,
 ) -> dict[str, object]:
     return {
         "network": network.name,
@@ -151,6 +159,7 @@ def _as_json(
         "confusion": result.confusion.tolist(),
         "missing": result.missing,
         "float_accuracy": float_accuracy,
+        "in_arrays": None if in_arrays is None else in_arrays.as_json(),
     }
 
 

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +93,7 @@ def score(network: AnyNetwork, dataset: Dataset) -> Score:
     network takes.
     """
     known = _known(network, dataset)
-    codes = _read(kinds.infer, network, known)
+    codes = _read(functools.partial(kinds.infer, network), known)
     right = codes == known.labels
     unknown = ~np.isin(codes, network.codes)
     code_bits = max(7, int(max(codes.max(), known.labels.max())).bit_length())
@@ -120,8 +120,20 @@ def float_accuracy(network: SigmoidNetwork, dataset: Dataset) -> float:
 
     It counts the same images as `score`, and raises what that raises.
     """
+    return accuracy(network, dataset, functools.partial(sigmoid.infer_float, network))
+
+
+def accuracy(
+    network: AnyNetwork,
+    dataset: Dataset,
+    infer: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+) -> float:
+    """The part of the images, 0 to 1, of which `infer` gives exactly the right code.
+
+    It counts the same images as `score`, and raises what that raises.
+    """
     known = _known(network, dataset)
-    return float((_read(sigmoid.infer_float, network, known) == known.labels).mean())
+    return float((_read(infer, known) == known.labels).mean())
 
 
 def _known(network: AnyNetwork, dataset: Dataset) -> Dataset:
@@ -136,13 +148,11 @@ def _known(network: AnyNetwork, dataset: Dataset) -> Dataset:
 
 
 def _read(
-    infer: Callable[[Any, NDArray[np.uint8]], NDArray[np.uint8]], network: Any, dataset: Dataset
+    infer: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], dataset: Dataset
 ) -> NDArray[np.uint8]:
     """The codes of all images, some thousands at a time."""
     starts = range(0, len(dataset), _BATCH)
-    return np.concatenate(
-        [infer(network, dataset.images[start : start + _BATCH]) for start in starts]
-    )
+    return np.concatenate([infer(dataset.images[start : start + _BATCH]) for start in starts])
 
 
 def _confusion(

@@ -69,7 +69,8 @@ class Config:
     The same settings, data, versions and processor give the same network. With rule delta,
     processor and `threads` do not matter.
 
-    Raises TrainingError if a value is out of its range, or given for a rule that does not know it.
+    Raises TrainingError if a value is out of its range, or given for a rule that does not know it,
+    and AnalogueError if nobody offers the analogue memory.
     """
 
     rule: Annotated[
@@ -234,6 +235,16 @@ class Config:
     ] = 6
     """Passes of the teacher over the training images; without a teacher it means nothing."""
 
+    analogue: Annotated[
+        str | None,
+        Setting(
+            "Learn for arrays of this analogue memory, such as pcm: every few steps see the sums "
+            "of another programming; exact sums if not given.",
+            rules=("surrogate",),
+        ),
+    ] = None
+    """The kind of memory by its name; see `stepnet.analogue`."""
+
     tables: Annotated[
         int,
         Setting(
@@ -309,6 +320,7 @@ class Config:
         self._check_weights()
         self._check_numbers()
         self._check_tables()
+        self._check_analogue()
         self._check_foreign_settings()
 
     def _match_kind_and_rule(self) -> None:
@@ -418,6 +430,18 @@ class Config:
             raise TrainingError(
                 f"The temperature is {self.temperature}; give a finite number greater than 0."
             )
+
+    def _check_analogue(self) -> None:
+        """Raise AnalogueError if there is no such memory."""
+        if self.analogue is not None:
+            from stepnet.analogue import memory
+
+            memory(self.analogue)
+            if self.convolutions:
+                raise TrainingError(
+                    f"Arrays of {self.analogue} hold no convolutions, but there are "
+                    f"{write_convolutions(self.convolutions)}; leave out convolutions or analogue."
+                )
 
     def _check_foreign_settings(self) -> None:
         """Refuse settings that would silently do nothing."""

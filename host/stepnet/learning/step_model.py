@@ -7,12 +7,16 @@ weights and activations in {0, 1}. Backward, `stepnet.learning.surrogates` stand
 
 Batch normalisation sits between sum and step while training. Afterwards it only moves the point at
 which a neuron fires, so it becomes the neuron's integer threshold: see `StepLayer.export`.
+
+For analogue arrays, the sums are off by what one programming of the integers would make of them.
+The normalisation does not see that: afterwards it is a threshold, which no array adapts either.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -29,6 +33,10 @@ from stepnet.networks.network import Layer, Readout
 INITIAL_LATENT = 0.1
 """Latent weights of one bit start uniformly within this limit of 0, where they change their sign
 easily. Weights of more bits start within 1: this near to 0 all would be quantised to the same."""
+
+Imperfection = Callable[[Layer, Tensor], Tensor]
+"""By how much `sum - threshold` of each neuron is off where a layer of integers is made of
+something inexact: (N, n_out), from the layer and its activations, (N, n_in)."""
 
 EPSILON = 1e-5
 """Added to a variance before dividing by its root."""
@@ -63,19 +71,31 @@ class StepLayer:
         """The sums of weights whose input is 1: (N, n_out) integers, exact in float32."""
         return functional.linear(activations, quantise(self.latent, self.kind))
 
-    def excess(self, activations: Tensor) -> Tensor:
-        """The sums, normalised over this batch, for training; a neuron fires where that is >= 0."""
-        return self._as_map(
-            functional.batch_norm(
-                self.sums(activations),
-                None,
-                None,
-                self.scale,
-                self.shift,
-                training=True,
-                eps=EPSILON,
-            )
+    def excess(self, activations: Tensor, imperfection: Imperfection | None = None) -> Tensor:
+        """The sums, normalised over this batch, for training; a neuron fires where that is >= 0.
+
+        imperfection: of what the layer will be made of; None for exact sums. A convolution knows
+        none.
+        """
+        sums = self.sums(activations)
+        excess = functional.batch_norm(
+            sums, None, None, self.scale, self.shift, training=True, eps=EPSILON
         )
+        if imperfection is None:
+            return self._as_map(excess)
+        self._take_statistics(sums)
+        deviations = imperfection(self.export(), activations) * self._sign()
+        return excess + deviations * self.scale / torch.sqrt(self.variance.float() + EPSILON)
+
+    @torch.no_grad()
+    def _take_statistics(self, sums: Tensor) -> None:
+        """Let the statistics be those of one batch, which decide its thresholds."""
+        self.mean = sums.double().mean(dim=0)
+        self.variance = sums.double().var(dim=0, correction=0)
+
+    def _sign(self) -> Tensor:
+        """-1 for neurons that fire below their threshold while training, else 1: (n_out,) int64."""
+        return torch.where(self.scale < 0, -1, 1)
 
     def _as_map(self, answers: Tensor) -> Tensor:
         """What the layer above sees of (rows of sums, n_out) answers: here the same."""
@@ -118,6 +138,7 @@ class StepLayer:
         """What the trained neurons answer: (N, answers) float of 0 and 1."""
         return self._as_map(self.normalise(self.sums(activations)) >= 0).float()
 
+    @torch.no_grad()
     def export(self) -> Layer:
         """The layer in integers, whose neurons fire for exactly the same inputs.
 
@@ -126,7 +147,7 @@ class StepLayer:
         that the row can reach asks `normalise` itself, so no rounding can come between.
         """
         weights = quantise(self.latent, self.kind).to(torch.int64)
-        sign = torch.where(self.scale < 0, -1, 1)
+        sign = self._sign()
         weights = weights * sign[:, None]
         silent = weights.clamp(max=0).sum(dim=1) - 1
         firing = weights.clamp(min=0).sum(dim=1) + 1
@@ -232,9 +253,15 @@ class ScoreLayer:
         """`sum - threshold` of every row: (N, n_out) integers."""
         return functional.linear(activations, quantise(self.latent, self.kind)) - self.thresholds()
 
-    def excess(self, activations: Tensor) -> Tensor:
-        """The scores on the scale of logits: (N, n_out)."""
-        return self.scores(activations) * (self.log_gain.exp() / self.unit)
+    def excess(self, activations: Tensor, imperfection: Imperfection | None = None) -> Tensor:
+        """The scores on the scale of logits: (N, n_out).
+
+        imperfection: of what the layer will be made of; None for exact scores.
+        """
+        scores = self.scores(activations)
+        if imperfection is not None:
+            scores = scores + imperfection(self.export(), activations)
+        return scores * (self.log_gain.exp() / self.unit)
 
     @torch.no_grad()
     def clip(self) -> None:
@@ -248,6 +275,7 @@ class ScoreLayer:
         """1 where a neuron's score is not negative, and 0 elsewhere: (N, n_out) float."""
         return (self.scores(activations) >= 0).float()
 
+    @torch.no_grad()
     def export(self) -> Layer:
         """The layer in integers, whose rows have exactly the same scores."""
         weights = quantise(self.latent, self.kind).to(torch.int8)
@@ -301,17 +329,21 @@ class StepModel:
             for name, tensor in layer.parameters().items()
         }
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, pixels: Tensor, imperfections: Sequence[Imperfection | None] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The last hidden layer's activations, (N, neurons) of 0 and 1, and the excess of the
         trained rows, (N, rows).
 
         pixels: (N, inputs) of 0 and 1.
+        imperfections: of each layer, first to last; None for exact sums.
         """
         *hidden, last = self.layers
+        *of_hidden, of_last = imperfections or [None] * len(self.layers)
         activations = pixels
-        for layer in hidden:
-            activations = step(layer.excess(activations), self.surrogate)
-        return activations, last.excess(activations)
+        for layer, imperfection in zip(hidden, of_hidden, strict=True):
+            activations = step(layer.excess(activations, imperfection), self.surrogate)
+        return activations, last.excess(activations, of_last)
 
     def batches(self, pixels: Tensor) -> list[Tensor]:
         """Parts of `pixels`, (N, inputs), so small that every layer's sums fit the memory."""

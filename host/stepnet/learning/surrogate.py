@@ -11,10 +11,14 @@ Two helpers may join in, and both are gone when the network is exported. Class d
 last hidden layer, one for each character, and what they have to learn adds to the loss; so the
 layer has to tell all characters apart before it has to spell them. A teacher, trained first, gives
 each image a lesson softer than its label.
+
+For analogue arrays, every few steps see the sums of another programming of them; gradients reach
+the weights as if they were the integers.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import torch
@@ -23,11 +27,12 @@ from torch.nn import functional
 
 from stepnet.data.sets import Dataset
 from stepnet.errors import TrainingError
+from stepnet.learning.analogue_noise import AnalogueNoise
 from stepnet.learning.augmentation import warp
 from stepnet.learning.config import Config, Progress
 from stepnet.learning.learner import State
 from stepnet.learning.schedule import rate
-from stepnet.learning.step_model import StepModel
+from stepnet.learning.step_model import Imperfection, ScoreLayer, StepModel
 from stepnet.learning.taking_up import take_up
 from stepnet.learning.teacher import Teacher
 from stepnet.learning.torch_state import (
@@ -39,7 +44,7 @@ from stepnet.learning.torch_state import (
     threads,
 )
 from stepnet.networks import reference
-from stepnet.networks.network import Network
+from stepnet.networks.network import Layer, Network
 
 DETECTOR_RATE = 0.1
 """The learning rate of the class detectors, in parts of that of the network: their weights are real
@@ -79,6 +84,7 @@ class SurrogateLearner:
         if self.teacher:
             self.teacher.network.to(device)
         self.answers: Tensor | None = None
+        self.noise = AnalogueNoise(config.analogue, config.seed) if config.analogue else None
         self.detectors = self._new_detectors() if config.auxiliary else {}
         self.optimiser = torch.optim.Adam(
             [
@@ -106,6 +112,8 @@ class SurrogateLearner:
         steps = (teacher_epochs if teaching else self.config.epochs) * self.batches
         step = (epoch - first) * self.batches
         loss_sum, right, seen = 0.0, 0, 0
+        if self.noise:
+            self.noise.start_pass()
         order = torch.randperm(len(self.images), generator=self.generator)
         for batch in order.tensor_split(self.batches):
             factor = rate(step, steps)
@@ -157,7 +165,8 @@ class SurrogateLearner:
     ) -> tuple[Tensor, Tensor]:
         """One step on one batch; returns its loss and which codes were right before it."""
         lesson = self.model.lesson
-        features, excess = self.model.forward(self._binarise(images).float())
+        pixels = self._binarise(images).float()
+        features, excess = self.model.forward(pixels, self._imperfections())
         loss = lesson.loss(excess, chances)
         if self.detectors:
             scores = functional.linear(
@@ -171,6 +180,16 @@ class SurrogateLearner:
         self.optimiser.step()
         self.model.clip()
         return loss.detach(), lesson.right(excess, indices)
+
+    def _imperfections(self) -> list[Imperfection] | None:
+        """Those of the arrays that this step sees, layer by layer; None without arrays."""
+        if self.noise is None:
+            return None
+        self.noise.start_step()
+        return [
+            functools.partial(_in_arrays, self.noise, number, isinstance(layer, ScoreLayer))
+            for number, layer in enumerate(self.model.layers)
+        ]
 
     def _binarise(self, images: Tensor) -> Tensor:
         """Input bits as the reference has them: (N, pixels) bool."""
@@ -191,6 +210,8 @@ class SurrogateLearner:
         state |= optimiser_state(self.optimiser, "optimiser_")
         if self.teacher:
             state |= optimiser_state(self.teacher.optimiser, "teacher_optimiser_")
+        if self.noise:
+            state["noise"] = self.noise.state()
         return {**state, "generator": self.generator.get_state().numpy()}
 
     def restore(self, state: State) -> None:
@@ -199,6 +220,8 @@ class SurrogateLearner:
         restore_optimiser(self.optimiser, state, "optimiser_")
         if self.teacher:
             restore_optimiser(self.teacher.optimiser, state, "teacher_optimiser_")
+        if self.noise:
+            self.noise.restore(state["noise"])
         self.answers = None
         self.generator.set_state(torch.from_numpy(state["generator"].copy()))
 
@@ -218,3 +241,14 @@ class SurrogateLearner:
             alphabet=self.alphabet,
             code_prefix=self.model.lesson.targets.code_prefix,
         )
+
+
+def _in_arrays(
+    noise: AnalogueNoise, number: int, compared: bool, layer: Layer, activations: Tensor
+) -> Tensor:
+    """The imperfection of the arrays that hold layer `number`; see `Imperfection`.
+
+    compared: whether its neurons are compared with each other.
+    """
+    weights, thresholds = map(torch.from_numpy, noise.deviations(number, layer, compared))
+    return functional.linear(activations, weights, -thresholds)

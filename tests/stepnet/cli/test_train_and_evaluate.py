@@ -10,10 +10,10 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from stepnet import Network
+from stepnet import Layer, Network
 from stepnet.cli.evaluate import evaluate
 from stepnet.cli.train import train
-from stepnet.errors import DataError, NetworkError, TrainingError
+from stepnet.errors import AnalogueError, DataError, NetworkError, TrainingError
 from stepnet.learning.delta import DeltaLearner
 from stepnet.samples import sample_pictures
 
@@ -394,3 +394,80 @@ def test_the_card_keeps_how_characters_lay(shifted, tmp_path, placed, placing):
     words = ("train", "--data", shifted, "--rule", "delta", "--hidden", "8", "--epochs", "1")
     run(*words, "--placed", placed, "--output", path)
     assert Network.load(path).card.get("placing") == placing
+
+
+def test_a_network_learns_for_arrays_and_is_measured_in_them(bars):
+    words = small_training(bars, "--analogue", "pcm", "--output", "made.npz")
+    assert json.loads(run(*words, "--json"))["accuracy"] == 1.0
+    assert "--analogue pcm" in Network.load("made.npz").card["command"]
+    words = ("evaluate", "made.npz", "--data", bars, "--part", "test", "--analogue", "pcm")
+    words = (*words, "--after", "1year", "--programmings", "4")
+    measured = json.loads(run(*words, "--json"))
+    assert measured["accuracy"] == 1.0
+    in_arrays = measured["in_arrays"]
+    assert (in_arrays["memory"], in_arrays["after_seconds"]) == ("pcm", 31_557_600)
+    accuracies = in_arrays["accuracies"]
+    assert len(accuracies) == 4
+    assert in_arrays["mean"] == pytest.approx(np.mean(accuracies))
+    assert in_arrays["standard_deviation"] == pytest.approx(np.std(accuracies, ddof=1))
+    assert in_arrays["mean"] > 0.9
+    assert json.loads(run(*words, "--json"))["in_arrays"] == in_arrays
+    assert run(*words).splitlines()[-1] == (
+        f"In arrays of pcm, 1year after programming: {in_arrays['mean']:.2%} exactly right, "
+        f"standard deviation {in_arrays['standard_deviation']:.2%}, from {min(accuracies):.2%} to "
+        f"{max(accuracies):.2%} in 4 programmings"
+    )
+    options = ("--thresholds", "fixed", "--adc-bits", "1", "--wire-ohm", "200")
+    worse = run(*words, *options, "--largest-array", "64x64", "--seed", "3", "--json")
+    assert json.loads(worse)["in_arrays"]["mean"] < in_arrays["mean"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ("--adc-bits", "0"),
+            "An ADC of 0 bits cannot be made; give 1 to 16, or leave it out.",
+        ),
+        (
+            ("--after", "-1day"),
+            "A time of -86400 s is not after programming; give 0 or a finite time above.",
+        ),
+        (
+            ("--no-tiling",),
+            "Layer 0 takes an array of 794 x 64 cells, and the largest one has 256 x 256; allow "
+            "tiling, or larger arrays.",
+        ),
+        (
+            ("--largest-array", "many"),
+            "The size 'many' is not understood; give rows and columns of cells, such as 256x256.",
+        ),
+    ],
+)
+def test_arrays_that_cannot_be_are_refused(words, sentence):
+    """Layer 0 has 784 rows of weights, and 10 of thresholds."""
+    weights = np.ones((32, 784))
+    last = Layer(np.ones((7, 32)), np.full(7, 5))
+    network = Network("wide", (Layer(weights, np.full(32, 10)), last))
+    network.save("wide.npz")
+    images = np.zeros((5, 28, 28), np.uint8)
+    np.savez("empty.npz", images=images, labels=np.full(5, ord("1"), np.uint8))
+    with pytest.raises(AnalogueError) as caught:
+        run("evaluate", "wide.npz", "--data", "empty.npz", "--analogue", "pcm", *words)
+    assert str(caught.value) == sentence
+
+
+def test_options_of_arrays_need_arrays(bars):
+    result = CliRunner().invoke(APP, ["evaluate", "digits", "--after", "1day"])
+    assert result.exit_code == 2
+    assert "it is about analogue arrays; give --analogue too." in result.output
+
+
+def test_only_step_networks_stand_in_arrays(bars):
+    run("train", "--data", bars, "--rule", "sigmoid", "--hidden", "8", "--epochs", "1")
+    with pytest.raises(AnalogueError) as caught:
+        run("evaluate", "bars-network.npz", "--data", bars, "--analogue", "pcm")
+    assert str(caught.value) == (
+        "Arrays of step neurons do not hold the network 'bars-network', which has neurons of "
+        "another kind; name a step network."
+    )

@@ -22,6 +22,7 @@ CONFIGS = {
     "surrogate": {"hidden": (12, 8), "batch_size": 100},
     "nearest": {"hidden": (12,), "readout": "nearest", "batch_size": 100},
     "helpers": {"hidden": (12,), "batch_size": 100, "auxiliary": 0.5, "distillation": 0.7},
+    "analogue": {"hidden": (12,), "batch_size": 100, "analogue": "pcm"},
     "sigmoid": {"rule": "sigmoid", "hidden": (12,), "batch_size": 100},
 }
 

@@ -143,3 +143,36 @@ def test_weights_take_all_values_of_their_kind(kind, stored_bits, values):
     assert isinstance(hidden, Layer)
     assert (hidden.weight_bits, last.weight_bits) == (stored_bits, stored_bits)
     assert set(hidden.weights.flatten().tolist()) == values
+
+
+@pytest.mark.parametrize("weight_bits", [(1, 1), (8, 4)])
+def test_an_imperfection_moves_the_sums_of_the_integers(weight_bits):
+    """A neuron fires while training where the integer sum, moved, still exceeds the threshold."""
+    layer = random_model((30, 24), weight_bits).layers[0]
+    pixels = (torch.rand(400, 30, generator=torch.Generator().manual_seed(1)) < 0.5).float()
+    exact = layer.excess(pixels)
+    farthest = 9 if weight_bits[0] == 1 else 900
+    steps = torch.linspace(-farthest, farthest, 24)
+    asked = []
+
+    def moved(integers, activations):
+        asked.append(integers)
+        torch.testing.assert_close(activations, pixels)
+        return steps.expand(len(activations), -1)
+
+    found = layer.excess(pixels, moved)
+    (integers,) = asked
+    sums = reference.sums(integers, pixels.numpy().astype(np.uint8))
+    beyond = sums - (integers.thresholds - 0.5) + steps.numpy()
+    sure = (np.abs(beyond) > 1) & (layer.scale.detach().numpy() != 0)
+    np.testing.assert_array_equal((found.detach().numpy() >= 0)[sure], (beyond > 0)[sure])
+    assert ((found >= 0) != (exact >= 0)).float().mean() > 0.05
+    torch.testing.assert_close(layer.excess(pixels, lambda *_: torch.zeros(400, 24)), exact)
+
+
+def test_an_imperfection_moves_scores():
+    layer = random_model((30, 24), (1, 4), Readout.NEAREST).layers[-1]
+    pixels = torch.ones(3, 24)
+    moved = layer.excess(pixels, lambda integers, activations: torch.full((3, 10), 5.0))
+    gain = layer.log_gain.exp() / layer.unit
+    torch.testing.assert_close(moved, layer.excess(pixels) + 5 * gain)

@@ -1,0 +1,181 @@
+"""What an image costs in energy on an iCE40UP5K: constants from published measurements, and bounds.
+
+    python benchmarks/energy.py [--json]
+
+There is no open power model of this part. Two currents were measured by others on designs of the
+open tools, both at the 1.2 V core of Lattice's breakout board:
+
+- tinyVision.ai, github.com/tinyvision-ai-inc/ice40_power, with a Joulescope JS110: counters of
+  several widths and clocks, and an 8 x 8 multiplication in every cycle, in a DSP block or in LUTs.
+- Symbiotic EDA, MARLANN, github.com/SymbioticEDA/MARLANN, power-test, with an uncalibrated
+  multimeter: a whole accelerator with eight DSP blocks and all single-port RAMs, idle and at work.
+
+From three rows of the first come three constants: what flows with the clock halted, and per cycle
+of the clock what one cell more costs and what is left without cells. All other rows check them.
+
+For a design whose nets nobody has measured they are a lower bound: its clock and its cells, with no
+net but the counter's toggling and no memory read. The accelerator at work is an upper bound for an
+engine on the same part that keeps neither multipliers nor as many cells busy. The energy of an
+image lies between both, per cycle, times its cycles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stepnet.cores.engine.cycles import cycles_per_image
+from stepnet.networks.shipped import load_network
+from stepnet_hdl.shipping.manifest import Manifest, read_manifest, shipped_folder
+
+CORE_V = 1.219
+
+
+class Row(NamedTuple):
+    """A published measurement.
+
+    clock_hz: 0 for a halted clock. cells: logic cells of the design, as published.
+    current_a: into the core.
+    """
+
+    name: str
+    clock_hz: float
+    cells: int
+    current_a: float
+
+    @property
+    def power_w(self) -> float:
+        """What the core takes."""
+        return self.current_a * CORE_V
+
+
+HALTED = Row("clock halted, counter of 24 bits", 0, 28, 92.1e-6)
+NARROW = Row("12 MHz from outside, counter of 28 bits", 12e6, 32, 613.5e-6)
+WIDE = Row("12 MHz from outside, counter of 8 x 28 bits", 12e6, 228, 641.3e-6)
+FITTED = (HALTED, NARROW, WIDE)
+
+CHECKED = (
+    Row("12 MHz from outside, counter of 2 x 28 bits", 12e6, 60, 616.65e-6),
+    Row("12 MHz from outside, counter of 4 x 28 bits", 12e6, 116, 624.2e-6),
+    Row("6 MHz from the oscillator, counter of 24 bits", 6e6, 28, 388.4e-6),
+    Row("12 MHz from the oscillator, counter of 24 bits", 12e6, 28, 645e-6),
+    Row("24 MHz from the oscillator, counter of 24 bits", 24e6, 28, 1162e-6),
+    Row("48 MHz from the oscillator, counter of 24 bits", 48e6, 28, 2184e-6),
+)
+
+OSCILLATOR = CHECKED[3]
+MULTIPLIED = {
+    "8 x 8 multiplication in LUTs": Row("12 MHz, multiplication in LUTs", 12e6, 208, 996e-6),
+    "8 x 8 multiplication in a DSP block": Row("12 MHz, multiplication in a DSP", 12e6, 72, 882e-6),
+}
+
+MARLANN_J = {
+    "idle, 12 MHz": 2.9e-3 * 1.218 / 12e6,
+    "at work, 12 MHz": 8.7e-3 * 1.216 / 12e6,
+    "at work, 20 MHz": 14e-3 * 1.214 / 20e6,
+}
+"""Energy per cycle of the accelerator."""
+
+MARLANN_CELLS = 5_280
+"""All cells of the part; how many it has is not published with the measurement, and fewer make what
+is left to nets and memories larger."""
+
+NETWORKS = ("digits", "digits-medium", "ascii")
+
+
+class Constants(NamedTuple):
+    """What the three fitted rows say.
+
+    static_w: with the clock halted. clock_j: per cycle of a design without cells. cell_j: per cycle
+    and cell.
+    """
+
+    static_w: float
+    clock_j: float
+    cell_j: float
+
+    def power_w(self, clock_hz: float, cells: int) -> float:
+        """What the core of a nearly still design takes."""
+        return self.static_w + clock_hz * (self.clock_j + cells * self.cell_j)
+
+
+def fit() -> Constants:
+    """The constants that the fitted rows determine."""
+    table = [[1.0, row.clock_hz, row.clock_hz * row.cells] for row in FITTED]
+    found = np.linalg.solve(np.array(table), np.array([row.power_w for row in FITTED]))
+    return Constants(*map(float, found))
+
+
+def image_bounds_j(constants: Constants, network: str, manifest: Manifest) -> dict[str, Any]:
+    """The bounds for one image in the engine of a shipped bitstream, at full clock."""
+    cycles = cycles_per_image(load_network(network), manifest.shape)
+    cells = manifest.utilisation["LUTs"][0]
+    static_j = constants.static_w / manifest.clock_hz
+    low_j = static_j + constants.clock_j + cells * constants.cell_j
+    high_j = max(MARLANN_J.values())
+    return {
+        "network": network,
+        "cycles": cycles,
+        "cells": cells,
+        "low_j_per_cycle": low_j,
+        "high_j_per_cycle": high_j,
+        "low_j": cycles * low_j,
+        "high_j": cycles * high_j,
+    }
+
+
+def report() -> dict[str, Any]:
+    """Constants, how far the other measurements are from them, and the bounds."""
+    constants = fit()
+    manifest = read_manifest(shipped_folder("icebreaker"))
+    checks = {
+        row.name: constants.power_w(row.clock_hz, row.cells) / row.power_w - 1 for row in CHECKED
+    }
+    multiplications = {
+        name: (row.power_w - OSCILLATOR.power_w) / row.clock_hz for name, row in MULTIPLIED.items()
+    }
+    return {
+        "constants": constants._asdict(),
+        "errors": checks,
+        "multiplication_j": multiplications,
+        "marlann_j_per_cycle": MARLANN_J,
+        "marlann_idle_over_model": MARLANN_J["idle, 12 MHz"]
+        / (constants.power_w(12e6, MARLANN_CELLS) / 12e6),
+        "images": [image_bounds_j(constants, name, manifest) for name in NETWORKS],
+    }
+
+
+def main() -> None:
+    """Print the report."""
+    parser = argparse.ArgumentParser(description="Energy of an image on an iCE40UP5K.")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    found = report()
+    if arguments.json:
+        print(json.dumps(found))
+        return
+    constants = Constants(**found["constants"])
+    print(
+        f"halted {1e3 * constants.static_w:.3f} mW; per cycle {1e12 * constants.clock_j:.1f} pJ, "
+        f"and {1e15 * constants.cell_j:.1f} fJ for each cell"
+    )
+    for name, error in found["errors"].items():
+        print(f"  {name}: predicted {error:+.1%} beside what was measured")
+    for name, joules in found["multiplication_j"].items():
+        print(f"{name}, operands counted: {1e12 * joules:.1f} pJ")
+    for name, joules in MARLANN_J.items():
+        print(f"MARLANN {name}: {1e9 * joules:.2f} nJ per cycle")
+    print(f"MARLANN idle over clock and cells alone: {found['marlann_idle_over_model']:.1f}")
+    for image in found["images"]:
+        print(
+            f"{image['network']}: {image['cycles']:,} cycles, "
+            f"{1e9 * image['low_j_per_cycle']:.2f} to {1e9 * image['high_j_per_cycle']:.2f} nJ per "
+            f"cycle, {1e6 * image['low_j']:.2f} to {1e6 * image['high_j']:.2f} uJ"
+        )
+
+
+if __name__ == "__main__":
+    main()

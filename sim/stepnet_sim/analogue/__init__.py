@@ -1,0 +1,1 @@
+"""Networks in arrays of analogue memory, simulated: cells, pairs, wires, converters."""
