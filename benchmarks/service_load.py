@@ -208,6 +208,7 @@ class Tally:
     refused: Counter[int] = field(default_factory=Counter[int])
     refused_without_a_reason: int = 0
     kills: int = 0
+    not_restarted: list[str] = field(default_factory=list[str])
     settled_kib: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -228,7 +229,10 @@ def storm(
         while not over.wait(draw.uniform(0.5, 1.5) * KILL_EVERY_S):
             # Now and then both, so that there is nobody who could answer.
             for board in boards if draw.random() < 0.2 else [draw.choice(boards)]:
-                board.restart()
+                try:
+                    board.restart()
+                except (OSError, RuntimeError) as error:
+                    tally.not_restarted.append(str(error))
                 tally.kills += 1
 
     def client(seed: int) -> None:
@@ -320,6 +324,7 @@ def measure(images: int, requests: int, seed: int) -> dict[str, object]:
         "wrong": tally.wrong,
         "unanswered": tally.unanswered,
         "boards_killed": tally.kills,
+        "boards_not_restarted": tally.not_restarted,
         "grown_mib": round(grown_kib / 1024, 2),
         "seconds": round(storm_s, 1),
     }
