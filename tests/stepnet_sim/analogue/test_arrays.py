@@ -155,7 +155,7 @@ def test_an_array_keeps_its_cells_and_another_programming_has_others():
 def test_wires_take_most_from_the_far_end_of_a_large_array():
     layer = Layer(np.ones((4, 300)), np.full(4, 10), 1)
     for tile_rows, far in ((1000, 0.75), (30, 0.99)):
-        settings = ArraySettings(tile_rows=tile_rows)
+        settings = ArraySettings(wire_ohm=0.35, tile_rows=tile_rows)
         read = ProgrammedLayer(layer, settings, generator()).read(0, generator())
         weights = read.weights[read.inputs < 300]
         assert weights[-10:].mean() / weights[:10].mean() == pytest.approx(far, abs=0.06)
