@@ -399,3 +399,48 @@ def test_memories_hold_convolutions(shape, data):
     expected = reference.infer(network, images).tolist()
     assert codes_from_memory(network, shape, images) == expected
     assert cycles_per_image(network, shape) <= most_cycles_per_image(shape)
+
+
+def map_refusal(shape, height, width, *maps):
+    network = random_convolution_network(np.random.default_rng(0), height, width, maps)
+    with pytest.raises(NetworkError) as caught:
+        check_fits(network, shape)
+    return str(caught.value)
+
+
+def test_convolutions_that_an_engine_cannot_walk_are_refused():
+    shape = EngineShape(16, max_inputs=256, weight_words=1024, parameter_words=256, map_words=64)
+    assert map_refusal(replace(shape, map_words=0), 9, 9, RandomMap(4, 3)) == (
+        "Network 'random' does not fit the engine: layer 0 is a convolution, whose address "
+        "arithmetic this engine was built without; build an engine with map words, or use a "
+        "network of dense layers."
+    )
+    assert map_refusal(shape, 9, 9, RandomMap(4, 5)) == (
+        "Network 'random' does not fit the engine: layer 0 has a kernel of 5 x 5 over the image, "
+        "and an engine of SIMD 16 takes up to 4 x 4; use a smaller kernel or an engine of SIMD 32 "
+        "or more."
+    )
+    assert map_refusal(shape, 9, 1, RandomMap(4, 1)) == (
+        "Network 'random' does not fit the engine: layer 0 is a convolution over an image of one "
+        "column; use an image of two columns or more."
+    )
+    assert map_refusal(shape, 255, 4, RandomMap(4, 3, padding=1)) == (
+        "Network 'random' does not fit the engine: layer 0 sees a map of 257 rows or columns, the "
+        "engine walks up to 256; use a smaller map."
+    )
+    assert map_refusal(shape, 10, 10, RandomMap(17, 2)) == (
+        "Network 'random' does not fit the engine: layer 0 gives a map of 162 words of 16 bits, "
+        "the engine has 64; use a smaller network or an engine of a larger shape."
+    )
+    assert map_refusal(shape, 9, 9, RandomMap(20, 2, 2), RandomMap(3, 4)) == (
+        "Network 'random' does not fit the engine: layer 1 has 512 inputs, the engine takes up to "
+        "256; use a smaller network or an engine of a larger shape."
+    )
+
+
+def test_no_engine_has_maps_of_one_word():
+    with pytest.raises(NetworkError) as caught:
+        EngineShape(map_words=1)
+    assert str(caught.value) == (
+        "An engine cannot have maps of 1 words; choose 2 to 4096, or 0 for none."
+    )

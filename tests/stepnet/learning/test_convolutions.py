@@ -234,3 +234,13 @@ def test_everything_lies_on_the_device(readout):
         assert tensor.device == device
         assert tensor.grad is not None
         assert tensor.grad.device == device
+
+
+def test_arrays_hold_no_convolutions():
+    sizes = read_convolutions("3x3x4p")
+    with pytest.raises(TrainingError) as caught:
+        Config(hidden=(), convolutions=sizes, analogue="pcm")
+    assert str(caught.value) == (
+        "Arrays of pcm hold no convolutions, but there are 3x3x4p; leave out convolutions or "
+        "analogue."
+    )

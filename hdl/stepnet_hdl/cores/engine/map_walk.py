@@ -123,7 +123,10 @@ class MapWalk(wiring.Component):
         column_words = Mux(stride_2, words << 1, words)
         row_words = Mux(stride_2, pitch << 1, pitch)
         stride = Mux(stride_2, 2, 1)
-        moves = (begins, next_window, next_position, next_row)
+        # Where the position and its row begin, nobody needs at once.
+        was_position, was_row = Signal(), Signal()
+        m.d.sync += [was_position.eq(next_position), was_row.eq(next_row)]
+        moves = (begins, next_window, was_position, was_row)
         ends = (self.in_last_group, ends_row)
         first = self._follow(
             m, "address", self.header.origin.origin, column_words, row_words, moves, ends
@@ -166,11 +169,11 @@ class MapWalk(wiring.Component):
         ends: tuple[Value, Value],
     ) -> tuple[Value, Value]:
         """Follow a number from window to window; return what it is for the window of the word that
-        is issued, and for the next window, which is known two cycles after a window has begun.
+        is issued, and for the next window, which is known `distance_cycles` after a window begins.
 
         across, down: by how much it grows from a window to the one beside and below it.
         """
-        begins, next_window, next_position, next_row = moves
+        begins, next_window, was_position, was_row = moves
         in_last_group, in_last_across = ends
         pool = self.header.window.pool
         bits = self._address_bits if name == "address" else PLACE_BITS
@@ -193,9 +196,9 @@ class MapWalk(wiring.Component):
             m.d.sync += step.eq(Mux(pool, across << 1, across))
         with m.If(next_window):
             m.d.sync += now.eq(following)
-        with m.If(next_position):
+        with m.If(was_position):
             m.d.sync += corner.eq(following)
-        with m.If(next_row):
+        with m.If(was_row):
             m.d.sync += row_start.eq(following)
         with m.If(begins):
             m.d.sync += [now.eq(origin), corner.eq(origin), row_start.eq(origin)]

@@ -218,18 +218,23 @@ class PixelWindow(wiring.Component):
             above.eq(Mux(window.pool & ~self.below, stride, 0)),
         ]
         kernel = self.shape.max_kernel
-        columns = [_choose(before, square[number:]) for number in range(kernel)]
+        columns: list[Value] = [_choose(before, square[number:]) for number in range(kernel)]
+        between = self.shape.read_cycles - 1  # the first register, if there are two
+        columns = [
+            delayed(m, column, between, f"chosen_{number}") for number, column in enumerate(columns)
+        ]
+        late_above = delayed(m, above, between, "above")
         is_seen = [window.kernel_minus_1 >= kernel - 1 - number for number in range(kernel)]
         bits = [
-            _choose(above, [columns[across][row] for row in range(down, down + MOST_STRIDE + 1)])
+            _choose(late_above, [columns[across][down + row] for row in range(MOST_STRIDE + 1)])
             & is_seen[across]
             & is_seen[down]
             for down in range(kernel)
             for across in range(kernel)
         ]
-        m.d.comb += self.word.eq(delayed(m, Cat(bits), self.shape.read_cycles, "window"))
+        m.d.comb += self.word.eq(delayed(m, Cat(bits), 1, "window"))
 
 
-def _choose(distance: Signal, choices: Sequence[Value]) -> Value:
+def _choose(distance: Value, choices: Sequence[Value]) -> Value:
     """Return which of the `choices`, the one that is so far before the last of three."""
     return Mux(distance == 0, choices[2], Mux(distance == 1, choices[1], choices[0]))

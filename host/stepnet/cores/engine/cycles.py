@@ -36,12 +36,12 @@ accumulator and comparison. Memory and popcount come on top."""
 REGISTER_CYCLES = 4
 """Cycles from the last bit of a code to the character register."""
 
-MAP_HEADER_CYCLES = 8
+MAP_DISTANCE_CYCLES = 4
+"""The fewest cycles from one window of a map to the next, so that its place can be worked out."""
+
+MAP_HEADER_CYCLES = 5 + MAP_DISTANCE_CYCLES
 """Cycles to fetch the other header words of a convolution and to prepare its walk, beside
 `EngineShape.read_cycles`."""
-
-MAP_DISTANCE_CYCLES = 3
-"""The fewest cycles from one window of a map to the next, so that its place can be worked out."""
 
 WINDOW_CYCLES = 2
 """Cycles from when a convolution over the image could issue its first word to the first move of its
