@@ -54,6 +54,9 @@ SHIPPED = {
     "digits-conv": Shipped(
         (784, 7744, 1600, 96, 10), (1, 1, 1, 4), "nearest", DIGITS, "mnist", 0.989
     ),
+    "ascii-conv-nearest": Shipped(
+        (784, 4608, 1600, 1728, 384, 94), (1, 1, 1, 1, 4), "nearest", PRINTABLE, "unipen", 0.81
+    ),
     "letters": Shipped((784, 576, 512, 256, 127), (1, 1, 1, 4), "tree", LETTERS, "unipen", 0.68),
 }
 
