@@ -40,13 +40,9 @@ LINK_PART = 0.56
 """Part of `LutCosts.chip` that link, pins and clock take: 1,096 of 1,940 in the chip for the
 iCE40LP8K, by the names of the placed cells. Of other families it is taken to be the same."""
 
-MAPS_LUTS = 640
-"""What the address arithmetic of convolutions and the window over an image take: the ULX3S 25F's
-chip of SIMD 32 and PE 32 came out so much larger than its estimate without them."""
-
 MAPS_PERIOD = 1.3
-"""By how much they make the period longer: 138.9 MHz became 108.5 on that chip, and 46.7 became
-33.6 to 38.3 on UP5Ks."""
+"""By how much convolutions make the period longer: 138.9 MHz became 108.5 in a ULX3S 25F's chip of
+SIMD 32 and PE 32, and 46.7 became 33.6 to 38.3 in an iCEBreaker's of SIMD 16 and PE 4."""
 
 CHIP_FLIP_FLOPS = 900
 """What does not grow with the engine takes so many: link, endpoint, sequencer, readout."""
@@ -151,7 +147,7 @@ def _luts(shape: EngineShape, family: Family, found: Sequence[Memory]) -> float:
         neuron += per.waiting_bit * shape.sum_bits
     return (
         per.chip
-        + (MAPS_LUTS if shape.map_words else 0)
+        + (per.maps if shape.map_words else 0)
         + per.word_bit * shape.simd
         + shape.pe * neuron
         + per.delay

@@ -101,6 +101,7 @@ class LutCosts:
         readout.
     partial_bit: a bit of a neuron whose sum waits in memory between words.
     mux_bit: a bit of the muxes behind banked memories.
+    maps: the address arithmetic of convolutions, and the window over an image.
     """
 
     chip: float
@@ -112,6 +113,7 @@ class LutCosts:
     waiting_bit: float
     partial_bit: float
     mux_bit: float
+    maps: float
 
 
 @dataclass(frozen=True)

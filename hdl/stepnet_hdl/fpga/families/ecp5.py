@@ -137,6 +137,7 @@ ECP5 = Family(
         waiting_bit=1,
         partial_bit=1,
         mux_bit=0.67,
+        maps=640,
     ),
     table_costs=TableCosts(
         registered=True,

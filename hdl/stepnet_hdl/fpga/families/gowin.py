@@ -254,6 +254,7 @@ GW1N = Family(
         waiting_bit=1,
         partial_bit=1,
         mux_bit=0.67,
+        maps=1250,  # not built yet; taken to be like iCE40
     ),
     table_costs=TableCosts(
         registered=False,

@@ -146,6 +146,7 @@ ICE40 = Family(
         waiting_bit=1,
         partial_bit=1,
         mux_bit=0.67,
+        maps=1250,
     ),
     table_costs=TableCosts(
         registered=False,
