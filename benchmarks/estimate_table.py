@@ -77,8 +77,8 @@ serialisers, muxes behind banks of RAM, and a constant for link, endpoint and se
 | LUTs of the engine alone | those of the chip without the part of its constant that link, pins \
 and clock take, 1,096 of 1,940 in the iCE40LP8K's chip by the names of its placed cells; other \
 families are taken to be alike | one chip was counted |
-| convolutions | LUTs and a longer period on top, from one chip of iCE40 and one of ECP5 | these two \
-chips alone; Gowin is taken to be like iCE40 |
+| convolutions | LUTs and a longer period on top, from one chip of iCE40 and one of ECP5 | these \
+two chips alone; Gowin is taken to be like iCE40 |
 | flip-flops | counted in the same way | within 15 % over the table below |
 | frequency | a line through a few routed chips per family, over the logarithm of SIMD x PE, and \
 what a second register behind the memories gives or a mux behind banks takes | within a tenth of \

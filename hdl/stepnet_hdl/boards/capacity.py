@@ -56,6 +56,11 @@ def check_network(network: Network, board: str, shapes: Iterable[tuple[str, Engi
     """
     by_board = dict(shapes)
     reason = _misfit(network, board, by_board[board])
+    if reason is not None and network.convolves and not by_board[board].map_words:
+        raise BuildError(
+            f"{reason}; `stepnet estimate --board {board} --network {network.name}` tells which "
+            "engine to build for it."
+        )
     if reason is not None:
         holds = ", ".join(fitting_networks(by_board[board])) or "no shipped network"
         others = [name for name, shape in by_board.items() if fits(network, shape)]
@@ -117,9 +122,12 @@ def check_built_in(network: Network, board: BoardType) -> None:
     if shape.weight_memory == "single_port":
         others = [name for name, other in shapes.items() if fits(network, other)]
         elsewhere = f", or build for {', '.join(others)}" if others else ""
+        wish = ""
+        if network.convolves:
+            wish = f" but with --goal images --engine-for {network.name}"
         raise BuildError(
             f"No network can be built into {board.name}, because its weights are in single-port "
-            "RAM, which a bitstream cannot fill; build without --network and load "
+            f"RAM, which a bitstream cannot fill; build without --network{wish} and load "
             f"{network.name!r} over the link{elsewhere}."
         )
     check_network(network, board.name, {**shapes, board.name: shape}.items())

@@ -10,7 +10,7 @@ from stepnet.cores.engine.memory_image import memory_image
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
 from stepnet.networks.shipped import load_network, lut_names
-from stepnet_hdl.boards.capacity import check_network
+from stepnet_hdl.boards.capacity import check_built_in, check_network
 from stepnet_hdl.boards.catalogue import all_boards, find_board
 from stepnet_hdl.boards.facts import board_facts
 from stepnet_hdl.boards.settings import SETTINGS
@@ -118,6 +118,24 @@ def test_network_too_wide_for_a_board():
     assert str(caught.value) == (
         "Network 'digits-large' does not fit the engine: layer 0 has 784 inputs, the engine takes "
         "up to 512; icebreaker holds no shipped network, and 'digits-large' fits no board."
+    )
+
+
+def test_a_network_with_convolutions_asks_for_an_engine_of_its_own():
+    shapes = [("ulx3s-25f", find_board("ulx3s-25f").settings.shape)]
+    with pytest.raises(BuildError) as caught:
+        check_network(load_network("digits-conv"), "ulx3s-25f", shapes)
+    assert str(caught.value) == (
+        "Network 'digits-conv' does not fit the engine: layer 0 is a convolution, whose address "
+        "arithmetic this engine was built without; `stepnet estimate --board ulx3s-25f --network "
+        "digits-conv` tells which engine to build for it."
+    )
+    with pytest.raises(BuildError) as caught:
+        check_built_in(load_network("digits-conv"), find_board("icebreaker"))
+    assert str(caught.value) == (
+        "No network can be built into icebreaker, because its weights are in single-port RAM, "
+        "which a bitstream cannot fill; build without --network but with --goal images "
+        "--engine-for digits-conv and load 'digits-conv' over the link."
     )
 
 

@@ -108,10 +108,8 @@ def test_build_with_a_network_and_single_port_memory(run, tmp_path):
 @pytest.mark.usefixtures("fake_flow")
 def test_build_with_a_network_that_is_too_large(run, tmp_path):
     shape = find_board("tangnano9k").settings.shape
-    needed = sum(
-        layer_weight_words(load_network("letters"), layer, shape)
-        for layer in load_network("letters").layers
-    )
+    letters = load_network("letters")
+    needed = sum(layer_weight_words(letters, layer, shape) for layer in letters.layers)
     with pytest.raises(BuildError) as caught:
         run(f"build --board tangnano9k --network letters --output '{tmp_path / 'out'}'")
     assert str(caught.value) == (

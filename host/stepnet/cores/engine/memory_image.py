@@ -210,7 +210,7 @@ def map_words(layer: Layer, shape: EngineShape) -> int:
 
 def layer_below(network: Network, layer: Layer) -> Layer | None:
     """The layer whose answers `layer` sees; None for the first, which sees the image."""
-    number = next(n for n, each in enumerate(network.layers) if each is layer)
+    number = network.layers.index(layer)
     return network.layers[number - 1] if number else None
 
 
