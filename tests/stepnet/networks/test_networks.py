@@ -57,6 +57,9 @@ SHIPPED = {
     "ascii-conv-nearest": Shipped(
         (784, 4608, 1600, 1728, 384, 94), (1, 1, 1, 1, 4), "nearest", PRINTABLE, "unipen", 0.81
     ),
+    "ascii-conv": Shipped(
+        (784, 4608, 1600, 1728, 384, 127), (1, 1, 1, 1, 4), "tree", PRINTABLE, "unipen", 0.79
+    ),
     "letters": Shipped((784, 576, 512, 256, 127), (1, 1, 1, 4), "tree", LETTERS, "unipen", 0.68),
 }
 
