@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,12 @@ class Comparison:
     def agrees(self) -> bool:
         """Whether the board's code is the one that numpy computes."""
         return self.reading.code == self.numpy_code
+
+    def unless_below(self, min_margin: int) -> Comparison:
+        """The same, with a reading whose margin is smaller as unknown."""
+        if self.reading.margin >= min_margin:
+            return self
+        return replace(self, reading=replace(self.reading, character=None, known=False))
 
     def as_json(self) -> dict[str, object]:
         """The entries of one image in the commands' JSON."""

@@ -74,6 +74,15 @@ class InferOptions:
         Format, typer.Option("--format", help="A line for each picture: text, jsonl or csv.")
     ] = Format.TEXT
     json_output: JsonOption = False
+    min_margin: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="MARGIN",
+            help="A reading whose margin is smaller counts as unknown; docs/margins.md says what a "
+            "margin means for which network.",
+        ),
+    ] = 0
     steps: Annotated[
         Path | None,
         typer.Option(help="Draw how the one picture becomes network input, as a PNG file."),
@@ -122,6 +131,7 @@ def _infer(options: InferOptions) -> None:
         refused.append(error)
         print(f"stepnet: {printable(str(error))}", file=sys.stderr, flush=True)
 
+    _check_margin(options.min_margin, network)
     paths = list(find_pictures(options.images, refuse))
     _check_outputs(options, paths)
     _check_steps(options.steps, paths)
@@ -143,7 +153,8 @@ def _infer(options: InferOptions) -> None:
     counted = sys.stderr.isatty() and (options.json_output or not sys.stdout.isatty())
     disagree = False
     with board, _counting(len(paths), counted) as count, write as write_result:
-        for result in _results(board, itertools.chain([first], batches)):
+        batches = itertools.chain([first], batches)
+        for result in _results(board, batches, options.min_margin):
             disagree |= not result.agrees
             write_result(result)
             count(len(refused))
@@ -208,11 +219,26 @@ def _batches(pictures: Iterator[ReadyPicture]) -> Iterator[list[ReadyPicture]]:
         yield batch
 
 
-def _results(board: Board, batches: Iterable[Sequence[ReadyPicture]]) -> Iterator[Result]:
+def _check_margin(min_margin: int, network: BoardNetwork) -> None:
+    """Refuse, before anything is inferred, a margin that no reading has."""
+    from stepnet.networks.network import Network
+
+    if min_margin and not isinstance(network, Network):
+        raise typer.BadParameter(
+            f"boards tell no margin for networks of look-up tables such as {network.name!r}; leave "
+            "it out.",
+            param_hint="--min-margin",
+        )
+
+
+def _results(
+    board: Board, batches: Iterable[Sequence[ReadyPicture]], min_margin: int
+) -> Iterator[Result]:
     from stepnet.cli.comparison import compare
 
     for batch in batches:
-        comparisons = compare(board, [image for picture in batch for image in picture.images])
+        images = [image for picture in batch for image in picture.images]
+        comparisons = (found.unless_below(min_margin) for found in compare(board, images))
         for picture in batch:
             yield Result(picture, list(itertools.islice(comparisons, len(picture.images))))
 

@@ -163,6 +163,23 @@ def test_json_lines(infer, folder):
     ]
 
 
+def test_a_reading_with_too_small_a_margin_is_unknown(infer, folder):
+    path = folder / "b.png"
+    unsure = line(path).replace(repr(chr(code(path))), "unknown")
+    assert infer(path, "--min-margin", MARGIN) == (0, line(path), "")
+    assert infer(path, "--min-margin", MARGIN + 1) == (0, unsure, "")
+    assert "unknown" in unsure
+
+
+def test_pipelines_tell_no_margin(infer, folder):
+    exit_code, out, err = infer(folder, "--network", "digits-lut", "--min-margin", 3)
+    assert (exit_code, out) == (2, "")
+    assert err == (
+        "stepnet: Invalid value for --min-margin: boards tell no margin for networks of look-up "
+        "tables such as 'digits-lut'; leave it out.\n"
+    )
+
+
 def test_csv(infer, folder):
     exit_code, out, _ = infer(folder, "--format", "csv")
     assert exit_code == 0
