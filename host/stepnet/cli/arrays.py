@@ -179,6 +179,11 @@ def measure_in_arrays(
             f"Arrays of step neurons do not hold the network {network.name!r}, which has neurons "
             "of another kind; name a step network."
         )
+    if network.convolves:
+        raise AnalogueError(
+            f"Network {network.name!r} has convolutions, which arrays here do not hold; name a "
+            "network of dense layers."
+        )
     offered, settings, seconds = (
         memory(options.analogue),
         options.settings,

@@ -463,6 +463,17 @@ def test_options_of_arrays_need_arrays(bars):
     assert "it is about analogue arrays; give --analogue too." in result.output
 
 
+def test_convolutions_do_not_stand_in_arrays():
+    images = np.zeros((5, 28, 28), np.uint8)
+    np.savez("empty.npz", images=images, labels=np.full(5, ord("1"), np.uint8))
+    with pytest.raises(AnalogueError) as caught:
+        run("evaluate", "digits-conv", "--data", "empty.npz", "--analogue", "pcm")
+    assert str(caught.value) == (
+        "Network 'digits-conv' has convolutions, which arrays here do not hold; name a network of "
+        "dense layers."
+    )
+
+
 def test_only_step_networks_stand_in_arrays(bars):
     run("train", "--data", bars, "--rule", "sigmoid", "--hidden", "8", "--epochs", "1")
     with pytest.raises(AnalogueError) as caught:
