@@ -37,5 +37,5 @@ def weights(
         return
     loaded = load_network(network)
     path = plots.first_layer(loaded, output, neurons)
-    count = loaded.layers[0].n_out
+    count = loaded.layers[0].neurons
     print(f"{path}: {min(neurons or count, count)} of {count} neurons")

@@ -465,9 +465,10 @@ def test_options_of_arrays_need_arrays(bars):
 
 def test_convolutions_do_not_stand_in_arrays():
     images = np.zeros((5, 28, 28), np.uint8)
-    np.savez("empty.npz", images=images, labels=np.full(5, ord("1"), np.uint8))
+    images[:, 4:24, 13:15] = 255
+    np.savez("ones.npz", images=images, labels=np.full(5, ord("1"), np.uint8))
     with pytest.raises(AnalogueError) as caught:
-        run("evaluate", "digits-conv", "--data", "empty.npz", "--analogue", "pcm")
+        run("evaluate", "digits-conv", "--data", "ones.npz", "--analogue", "pcm")
     assert str(caught.value) == (
         "Network 'digits-conv' has convolutions, which arrays here do not hold; name a network of "
         "dense layers."
