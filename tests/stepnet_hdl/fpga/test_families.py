@@ -89,7 +89,7 @@ def new_family(monkeypatch):
         ICE40,
         name="New",
         synthesis_target=("-device", "u"),
-        lut_costs=LutCosts(1000, 1, 1, 1, 1, 1, 1, 1, 1),
+        lut_costs=LutCosts(1000, 1, 1, 1, 1, 1, 1, 1, 1, 1),
         speeds={"New-*": Speed(base_ns=10, doubling_ns=0)},
     )
     part = Part("New-1", family, luts=9_999, block_rams=40)
