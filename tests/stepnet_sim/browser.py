@@ -103,7 +103,7 @@ def tab(browser, url, **options):
     options = {"viewport": {"width": 1280, "height": 900}, **options}
     with closing(browser.new_context(**options)) as context:
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(120_000)  # a board may have to be compiled first
         complaints = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(url)
