@@ -11,14 +11,14 @@ from __future__ import annotations
 import hmac
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from stepnet.web.guard import LOOPBACK_NAMES, sending
 
 OPEN_PATHS = ("/health", "/openapi.json")
 """What needs no token: whether boards are there, and how to ask."""
-
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 SCHEME = "Bearer "
 
@@ -46,19 +46,15 @@ class Access:
             await self._app(scope, receive, send)
             return
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
-            await send(message)
-
+        send = sending(HEADERS, send)
         refusal = self._refusal(scope["path"], Headers(scope=scope))
         if refusal is None:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive, send)
             return
         status, sentence = refusal
         headers = {"www-authenticate": "Bearer"} if status == UNAUTHORIZED else None
         response = JSONResponse({"error": sentence}, status_code=status, headers=headers)
-        await response(scope, receive, send_with_headers)
+        await response(scope, receive, send)
 
     def _refusal(self, path: str, headers: Headers) -> tuple[int, str] | None:
         """The status and the sentence with which a request is turned away; None if it is not."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import socket
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -40,6 +41,21 @@ HEADERS = {
 """Sent with every answer."""
 
 
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
+"""The names under which a machine asks itself."""
+
+
+def sending(headers: Mapping[str, str], send: Send) -> Send:
+    """What sends an answer through `send`, with these headers in it."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(headers)
+        await send(message)
+
+    return send_with_headers
+
+
 class Guard:
     """ASGI middleware around `app`.
 
@@ -62,18 +78,14 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
-            await send(message)
-
+        send = sending(HEADERS, send)
         headers = Headers(scope=scope)
         refusal = self._refusal(scope["method"], scope["path"], headers)
         if refusal is None:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive, send)
         else:
             response = JSONResponse({"error": refusal}, status_code=403)
-            await response(scope, receive, send_with_headers)
+            await response(scope, receive, send)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> str | None:
         """Why a request is turned away; None if it is not."""
@@ -110,7 +122,7 @@ class Guard:
         if port != self._port or asked.username is not None:
             return False
         if not self._public:
-            return name in ("127.0.0.1", "localhost", "::1")
+            return name in LOOPBACK_NAMES
         return name in ("localhost", *own_names()) or _is_address(name)
 
 
