@@ -11,8 +11,10 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGES = ("stepnet", "stepnet_hdl", "stepnet_sim")
 """The packages within which imports are followed; the caller adds the versions of all others."""
@@ -25,7 +27,7 @@ def source_digest(*modules: str) -> str:
     """
     digest = hashlib.sha256()
     for name, path in sorted(source_files(*modules).items()):
-        digest.update(f"{name}\0{ast.dump(ast.parse(path.read_text(encoding='utf-8')))}\0".encode())
+        digest.update(f"{name}\0{_parsed(path.read_bytes()).dump}\0".encode())
     return digest.hexdigest()
 
 
@@ -47,8 +49,22 @@ def source_files(*modules: str) -> dict[str, Path]:
         found[name] = path
         # Python runs the packages around a module before the module itself.
         waiting.extend(_enclosing_packages(name))
-        waiting.extend(_imported_names(ast.parse(path.read_bytes())))
+        waiting.extend(_parsed(path.read_bytes()).imports)
     return found
+
+
+class _Parsed(NamedTuple):
+    """What counts of a module: its syntax tree in words, and the names that it may import."""
+
+    dump: str
+    imports: tuple[str, ...]
+
+
+@cache
+def _parsed(content: bytes) -> _Parsed:
+    """The module of that content; several digests share most of their modules."""
+    tree = ast.parse(content)
+    return _Parsed(ast.dump(tree), tuple(_imported_names(tree)))
 
 
 def _module_file(name: str) -> Path | None:
