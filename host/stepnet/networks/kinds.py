@@ -8,13 +8,14 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.networks import lut, reference, sigmoid
+from stepnet.networks import lut, reference, sigmoid, spiking
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 from stepnet.networks.network_file import read_content
 from stepnet.networks.sigmoid import WEIGHT_BITS, SigmoidNetwork
+from stepnet.networks.spiking import SpikingNetwork
 
-AnyNetwork: TypeAlias = Network | LutNetwork | SigmoidNetwork
+AnyNetwork: TypeAlias = Network | LutNetwork | SigmoidNetwork | SpikingNetwork
 
 BoardNetwork: TypeAlias = Network | LutNetwork
 """Networks that boards run."""
@@ -23,7 +24,7 @@ BoardNetwork: TypeAlias = Network | LutNetwork
 def load(path: str | os.PathLike[str]) -> AnyNetwork:
     """Read a network of any kind. Raises NetworkError as `Network.load` does."""
     content = read_content(path)
-    for kind in (LutNetwork, SigmoidNetwork):
+    for kind in (LutNetwork, SigmoidNetwork, SpikingNetwork):
         if content.kind == kind.kind:
             return kind.from_content(content, path)
     return Network.from_content(content, path)
@@ -47,6 +48,8 @@ def infer(network: AnyNetwork, images: NDArray[np.generic]) -> NDArray[np.uint8]
             return lut.infer(network, images)
         case SigmoidNetwork():
             return sigmoid.infer(network, images)
+        case SpikingNetwork():
+            return spiking.infer(network, images)
         case Network():
             return reference.infer(network, images)
 
@@ -58,5 +61,7 @@ def bits_per_layer(network: AnyNetwork) -> list[int]:
             return []
         case SigmoidNetwork():
             return [WEIGHT_BITS] * len(network.layers)
+        case SpikingNetwork():
+            return [layer.step.weight_bits for layer in network.layers]
         case Network():
             return [layer.weight_bits for layer in network.layers]

@@ -423,6 +423,8 @@ class Network(CharacterNetwork[Layer]):
     other_kinds: ClassVar[Mapping[str, str]] = {
         "sigmoid": "which boards do not run; measure it with `stepnet evaluate`, or name a step "
         "network.",
+        "spiking": "which no board runs yet; measure it with `stepnet evaluate`, or name a step "
+        "network.",
         "lut": "whose tables are no weights that an engine loads; name a step network.",
     }
 
