@@ -185,8 +185,8 @@ def random_spiking_network(
             number % 3
         ]
         leaks = rng.integers(-2, 3, n_out)
-        step = Layer(weights, thresholds, weight_bits)
-        layers.append(SpikingLayer(step, leaks, decay_shift, reset, floor))
+        step = Layer(weights.astype(np.int8), thresholds.astype(np.int32), weight_bits)
+        layers.append(SpikingLayer(step, leaks.astype(np.int32), decay_shift, reset, floor))
     return SpikingNetwork(
         "random",
         tuple(layers),

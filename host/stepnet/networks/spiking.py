@@ -304,7 +304,7 @@ def simulate(
             reads = network.asked is Rows.POTENTIALS and layer is network.layers[-1]
             fired = (potential >= layer.step.thresholds) & (not reads)
             potentials[number] = layer.after(potential, fired)
-            below = spikes[number][:, tick] = fired
+            below = spikes[number][:, tick] = fired.view(np.uint8)
     if network.asked is Rows.POTENTIALS:
         return spikes, potentials[-1]
     return spikes, spikes[-1].sum(axis=1, dtype=np.int64)
