@@ -180,7 +180,8 @@ def random_spiking_network(
         weights = rng.integers(low, -low, (n_out, n_in))
         if weight_bits == 1:
             weights = rng.choice([-1, 1], (n_out, n_in))
-        thresholds = rng.integers(1, 2 + n_in // 2 * weight_bits, n_out)
+        usual = 1 + int(math.sqrt(n_in) * 2.0 ** (weight_bits - 3))
+        thresholds = rng.integers(usual, usual + 3, n_out)
         decay_shift, reset, floor = ((3, None, -200), (None, 0, -50), (0, None, -(1 << 20)))[
             number % 3
         ]
