@@ -424,6 +424,7 @@ class Network(CharacterNetwork[Layer]):
         "sigmoid": "which boards do not run; measure it with `stepnet evaluate`, or name a step "
         "network.",
         "lut": "whose tables are no weights that an engine loads; name a step network.",
+        "relu": "whose neurons are no steps; name a step network.",
     }
 
     @property
