@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from stepnet.errors import NetworkError
 from stepnet.networks import lut, reference, relu, sigmoid
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
@@ -37,6 +38,20 @@ def load_for_board(path: str | os.PathLike[str]) -> BoardNetwork:
         if content.kind == kind.kind:
             return kind.from_content(content, path)
     return Network.from_content(content, path)
+
+
+def step_network(network: Network | ReluNetwork, what: str) -> Network:
+    """The network, if it is of step neurons.
+
+    what: for which it has to be one, such as "the page", for the NetworkError that is raised for
+        another one.
+    """
+    if isinstance(network, ReluNetwork):
+        raise NetworkError(
+            f"The network {network.name!r} multiplies 8-bit weights and activations, which {what} "
+            "does not offer; name a step network."
+        )
+    return network
 
 
 def infer(network: AnyNetwork, images: NDArray[np.generic]) -> NDArray[np.uint8]:

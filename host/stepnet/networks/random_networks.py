@@ -175,14 +175,16 @@ def random_relu_network(
     layers: list[ReluLayer] = []
     state = rng.integers(0, 2, (256, sizes[0])).astype(np.uint8)
     for n_in, n_out in pairwise(sizes):
-        weights = rng.integers(-127, 127, (n_out, n_in), endpoint=True)
-        sums = relu.layer_sums(ReluLayer(weights, np.zeros(n_out)), state)
+        weights = rng.integers(-127, 127, (n_out, n_in), dtype=np.int8, endpoint=True)
+        sums = relu.layer_sums(ReluLayer(weights, np.zeros(n_out, np.int32)), state)
         biases = -sums.mean(axis=0).astype(np.int64)
         spread = max(4, int((sums + biases).std()))
         biases += rng.integers(-spread, spread, n_out, endpoint=True)
         # Twice the spread is nearly the largest activation, and more than that saturates.
         shift = max(1, (spread * 2).bit_length())
-        layers.append(ReluLayer(weights, biases, int(rng.integers(160, 256)), shift))
+        layers.append(
+            ReluLayer(weights, biases.astype(np.int32), int(rng.integers(160, 256)), shift)
+        )
         state = relu.requantised(layers[-1], sums + biases)
     return ReluNetwork(
         "random",
