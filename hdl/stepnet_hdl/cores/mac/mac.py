@@ -163,8 +163,9 @@ class Mac(InferenceCore):
             largest.restart.eq(captures[-1] & sequencer.first_group),
             sequencer.best.eq(largest.index),
             sequencer.drained.eq(drains & (left == 0)),
-            sequencer.settled.eq(~(Cat(captures).any() | drains | Cat(hidden).any())),
         ]
+        # A register, because what it is made of lies far apart.
+        m.d.sync += sequencer.settled.eq(~(Cat(captures).any() | drains | Cat(hidden).any()))
         with m.If(hidden[-1]):
             m.d.sync += answer.eq(answer + 1)
             m.d.comb += [

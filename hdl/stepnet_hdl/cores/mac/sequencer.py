@@ -121,8 +121,6 @@ class MacSequencer(wiring.Component):
             self.address.eq(place),
             self.reads.eq(reading & (self.is_wide | self.upper)),
             self.code.eq(self.word.word_select(self.best[: shape.lane_bits], 8)),
-            self.is_input.eq(inputs_left != 0),
-            self.is_one.eq(steps_left == 0),
         ]
         with m.If(reading):
             m.d.sync += self.upper.eq(~self.reads)
@@ -151,6 +149,8 @@ class MacSequencer(wiring.Component):
                     groups_left.eq(fetched.groups_minus_1),
                     steps_left.eq(fetched.steps_minus_1),
                     inputs_left.eq(fetched.inputs),
+                    self.is_input.eq(1),
+                    self.is_one.eq(0),
                     self.index.eq(0),
                     group_is_first.eq(1),
                 ]
@@ -162,12 +162,14 @@ class MacSequencer(wiring.Component):
             with m.State("STEPS"):
                 m.d.comb += [reading.eq(1), self.multiplies.eq(self.reads)]
                 with m.If(self.reads):
+                    # What is compared is there a step early, so that no comparison is in the way.
                     m.d.sync += [
                         steps_left.eq(steps_left - 1),
+                        inputs_left.eq(inputs_left - 1),
                         self.index.eq(self.index + 1),
+                        self.is_input.eq(self.is_input & (inputs_left != 1)),
+                        self.is_one.eq(steps_left == 1),
                     ]
-                    with m.If(self.is_input):
-                        m.d.sync += inputs_left.eq(inputs_left - 1)
                     with m.If(self.is_one):
                         m.next = "CAPTURE"
             with m.State("CAPTURE"):
@@ -186,6 +188,8 @@ class MacSequencer(wiring.Component):
                     group_is_first.eq(0),
                     steps_left.eq(layer.steps_minus_1),
                     inputs_left.eq(layer.inputs),
+                    self.is_input.eq(1),
+                    self.is_one.eq(0),
                     self.index.eq(0),
                 ]
                 m.next = "STEPS"

@@ -14,7 +14,7 @@ from stepnet.networks.relu import ReluNetwork
 HEADER_CYCLES = 2
 """Cycles from having read a layer's header to its first step."""
 
-SETTLING_CYCLES = 8
+SETTLING_CYCLES = 9
 """Cycles that a layer waits which settles, beside one for each neuron below and without the reads
 of its header."""
 
