@@ -172,6 +172,9 @@ class MacSequencer(wiring.Component):
                     ]
                     with m.If(self.is_one):
                         m.next = "CAPTURE"
+                with m.If(beyond):
+                    m.d.sync += self.overrun.eq(1)
+                    m.next = "COMPUTED"
             with m.State("CAPTURE"):
                 m.d.comb += self.captures.eq(1)
                 is_last_group = groups_left == 0
