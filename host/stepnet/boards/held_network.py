@@ -7,10 +7,13 @@ from typing import Any
 
 from stepnet.boards.identity import Identity
 from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.mac.layout import weight_image
 from stepnet.errors import BoardError, NetworkError
+from stepnet.link.messages import Core
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import CharacterNetwork
+from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.shipped import load_board_network, lut_names, names
 
 
@@ -63,6 +66,10 @@ def _digest(network: BoardNetwork, identity: Identity) -> int | None:
     if isinstance(network, LutNetwork):
         return None
     try:
+        if isinstance(network, ReluNetwork) != (identity.core == Core.MAC):
+            return None
+        if isinstance(network, ReluNetwork):
+            return weight_image(network, identity.mac_shape).digest
         return memory_image(network, identity.shape).digest
     except NetworkError:
         return None

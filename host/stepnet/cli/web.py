@@ -49,9 +49,13 @@ def web(
     With --public a token is made up and shown if none is given. Nothing is encrypted: beyond a
     network that you trust, use ssh -L or a VPN.
     """
+    from stepnet.networks.kinds import step_network
+    from stepnet.networks.lut import LutNetwork
     from stepnet.networks.shipped import load_board_network
 
     loaded = load_board_network(network)
+    if not isinstance(loaded, LutNetwork):
+        step_network(loaded, "the page")
     if export is not None:
         _export(export, loaded)
         return

@@ -30,13 +30,13 @@ from stepnet.learning.settings import (
 )
 from stepnet.networks.readout import MAX_WEIGHT_BITS, Readout
 
-RULES = ("surrogate", "delta", "sigmoid", "lut")
+RULES = ("surrogate", "delta", "sigmoid", "sgd", "lut")
 """The learning rules, each with a module of its name beside this one."""
 
-STEP_RULES = ("surrogate", "delta", "sigmoid")
+STEP_RULES = ("surrogate", "delta", "sigmoid", "sgd")
 """The rules that change weights; rule lut changes tables and wires."""
 
-GRADIENT_RULES = ("surrogate", "sigmoid", "lut")
+GRADIENT_RULES = ("surrogate", "sigmoid", "sgd", "lut")
 """The rules that go down a gradient, with torch."""
 
 KINDS = ("step", "lut")
@@ -76,8 +76,8 @@ class Config:
     rule: Annotated[
         str,
         Setting(
-            "Learning rule: surrogate, sigmoid (both need torch), or delta; lut makes networks of "
-            "look-up tables.",
+            "Learning rule: surrogate, sigmoid (both need torch), or delta; sgd makes ordinary "
+            "networks for the multiply-accumulate core, lut networks of look-up tables.",
             called="learning rule",
             choices=RULES,
             on_card=True,
@@ -143,9 +143,9 @@ class Config:
         int | str | tuple[int | str, ...] | None,
         Setting(
             "Bits per weight, 1 to 8 or ternary (rule delta: 4 to 8): for all layers, or one "
-            "for each; 1 if not given (rule delta and sigmoid: 8).",
+            "for each; 1 if not given (rules delta, sigmoid and sgd: 8).",
             rules=STEP_RULES,
-            usual={"surrogate": 1, "delta": 8, "sigmoid": 8, "lut": None},
+            usual={"surrogate": 1, "delta": 8, "sigmoid": 8, "sgd": 8, "lut": None},
             on_card=True,
             read=read_weight_bits,
             write=write_weight_bits,
@@ -170,7 +170,7 @@ class Config:
             "Images per step; the rule's usual if not given.",
             least=2,
             rules=GRADIENT_RULES,
-            usual={"surrogate": 256, "delta": 32, "sigmoid": 32, "lut": 256},
+            usual={"surrogate": 256, "delta": 32, "sigmoid": 32, "sgd": 32, "lut": 256},
             usual_from=32,
         ),
     ] = None
@@ -180,7 +180,7 @@ class Config:
         Setting(
             "At its peak; the rule's usual if not given.",
             rules=GRADIENT_RULES,
-            usual={"surrogate": 0.03, "delta": 1.0, "sigmoid": 1.0, "lut": 0.02},
+            usual={"surrogate": 0.03, "delta": 1.0, "sigmoid": 1.0, "sgd": 0.1, "lut": 0.02},
             usual_from=0.01,
         ),
     ] = None
@@ -312,7 +312,7 @@ class Config:
                     f"choose one of {', '.join(setting.choices)}."
                 )
         self._match_kind_and_rule()
-        object.__setattr__(self, "readout", Readout(self.readout))
+        self._match_readout_and_rule()
         object.__setattr__(self, "batch_size", self.step_images)
         object.__setattr__(self, "learning_rate", self.peak_rate)
         self._check_convolutions()
@@ -336,6 +336,18 @@ class Config:
         if "lut" in (self.kind, self.rule):
             object.__setattr__(self, "kind", "lut")
             object.__setattr__(self, "rule", "lut")
+
+    def _match_readout_and_rule(self) -> None:
+        """Rule sgd makes networks that read nearest, and no others; its default is that."""
+        readout = Readout(self.readout)
+        if self.rule == "sgd" and readout is Readout.BITS:
+            readout = Readout.NEAREST
+        if self.rule == "sgd" and readout is not Readout.NEAREST:
+            raise TrainingError(
+                f"The rule sgd makes networks that read nearest, but the readout is {readout}; "
+                "leave it out, or choose rule sigmoid."
+            )
+        object.__setattr__(self, "readout", readout)
 
     def _check_hidden(self) -> None:
         if any(neurons < 1 for neurons in self.hidden):
@@ -381,9 +393,9 @@ class Config:
                     f"{DELTA_WEIGHT_BITS[-1]} bits, but the weight bits are {bits}; "
                     "give more, or choose rule surrogate."
                 )
-            if self.rule == "sigmoid" and bits != MAX_WEIGHT_BITS:
+            if self.rule in ("sigmoid", "sgd") and bits != MAX_WEIGHT_BITS:
                 raise TrainingError(
-                    f"The rule sigmoid rounds its weights to {MAX_WEIGHT_BITS} bits, but the "
+                    f"The rule {self.rule} rounds its weights to {MAX_WEIGHT_BITS} bits, but the "
                     f"weight bits are {bits}; give {MAX_WEIGHT_BITS} or none, or choose rule "
                     "surrogate."
                 )

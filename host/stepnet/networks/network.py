@@ -426,6 +426,7 @@ class Network(CharacterNetwork[Layer]):
         "spiking": "which no board runs yet; measure it with `stepnet evaluate`, or name a step "
         "network.",
         "lut": "whose tables are no weights that an engine loads; name a step network.",
+        "relu": "whose neurons are no steps; name a step network.",
     }
 
     @property

@@ -13,9 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stepnet.networks import relu
 from stepnet.networks.convolution import Convolution
 from stepnet.networks.lut import TABLE_BITS, TABLE_INPUTS, Counts, LutLayer, LutNetwork
 from stepnet.networks.network import Layer, Network, Readout
+from stepnet.networks.relu import ReluLayer, ReluNetwork
 from stepnet.networks.spiking import Coding, Rows, SpikingLayer, SpikingNetwork
 
 
@@ -160,6 +162,38 @@ def random_lut_network(
         readout=readout,
         code_prefix=code_prefix,
         counts=Counts(groups, thresholds),
+    )
+
+
+def random_relu_network(
+    rng: np.random.Generator, sizes: Sequence[int], height: int = 1
+) -> ReluNetwork:
+    """A ReLU network of random weights, whose sums spread around 0 for random pixels.
+
+    sizes: the pixels of an image, then the neurons of each layer.
+    height: of the image, by which the pixels can be divided.
+    """
+    layers: list[ReluLayer] = []
+    state = rng.integers(0, 2, (256, sizes[0])).astype(np.uint8)
+    for n_in, n_out in pairwise(sizes):
+        weights = rng.integers(-127, 127, (n_out, n_in), dtype=np.int8, endpoint=True)
+        sums = relu.layer_sums(ReluLayer(weights, np.zeros(n_out, np.int32)), state)
+        biases = -sums.mean(axis=0).astype(np.int64)
+        spread = max(4, int((sums + biases).std()))
+        biases += rng.integers(-spread, spread, n_out, endpoint=True)
+        # Twice the spread is nearly the largest activation, and more than that saturates.
+        shift = max(1, (spread * 2).bit_length())
+        layers.append(
+            ReluLayer(weights, biases.astype(np.int32), int(rng.integers(160, 256)), shift)
+        )
+        state = relu.requantised(layers[-1], sums + biases)
+    return ReluNetwork(
+        "random",
+        tuple(layers),
+        height=height,
+        width=sizes[0] // height,
+        readout=Readout.NEAREST,
+        alphabet="".join(map(chr, range(ord("a"), ord("a") + sizes[-1]))),
     )
 
 

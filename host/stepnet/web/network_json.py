@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import BoardNetwork, step_network
 from stepnet.networks.lut import LutLayer, LutNetwork
 from stepnet.networks.network import Layer
 from stepnet.networks.placing import Placing, placing_of
@@ -45,7 +45,8 @@ def network_json(network: BoardNetwork) -> dict[str, Any]:
             "thresholds": base64_of(network.counts.thresholds, "<i4"),
         }
     else:
-        content["layers"] = [_step_layer(layer) for layer in network.layers]
+        steps = step_network(network, "the page")
+        content["layers"] = [_step_layer(layer) for layer in steps.layers]
     return content
 
 

@@ -8,19 +8,26 @@ from dataclasses import dataclass, field, replace
 
 from stepnet.cores.engine.memory_image import enlarged
 from stepnet.cores.engine.shape import EngineShape
+from stepnet.cores.mac.layout import check_fits
 from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.errors import NetworkError
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
+from stepnet.networks.network import Network
+from stepnet.networks.relu import ReluNetwork
 from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.boards.chip_clocks import clock_hz_for
+from stepnet_hdl.boards.mac_chips import MAC_CHIPS, MacChip, mac_chip
 from stepnet_hdl.boards.settings import SETTINGS
-from stepnet_hdl.boards.table_chips import check_bench, check_tables, clock_hz_for
+from stepnet_hdl.boards.table_chips import check_bench, check_tables
 from stepnet_hdl.chip.chip import Chip, SerialChip, engine_for, table_core
 from stepnet_hdl.cores.interface import InferenceCore
+from stepnet_hdl.cores.mac.mac import Mac
 from stepnet_hdl.cores.pipeline.pipeline_bench import PipelineBench
 
 ICEBREAKER = SETTINGS["iCE40UP5K"]
+MAC_ICEBREAKER = MAC_CHIPS["iCE40UP5K"]
 
 WIDTHS = re.compile(r"(?P<simd>\d{1,9})x(?P<pe>\d{1,9})")
 """How an engine of any widths is named in the place of a board: SIMD, an x, PE."""
@@ -54,7 +61,7 @@ class Design:
     buffer_bytes: int = ICEBREAKER.buffer_bytes
     uart: bool = False
     baud: int = DEFAULT_BAUD
-    network: BoardNetwork | None = field(default=None, repr=False)
+    network: Network | LutNetwork | None = field(default=None, repr=False)
     core: OtherCore | None = None
 
     def component(self) -> Chip | SerialChip:
@@ -86,7 +93,8 @@ def design_for(
 
     network: the network that it has to hold, if known. Where the engine of the iCEBreaker is too
         small for it, the chip has one with larger memories; a network of look-up tables is
-        built in. With `StoredImages` the chip measures itself.
+        built in, and a ReLU network gets a multiply-accumulate core. With `StoredImages` the chip
+        measures itself.
     like: the name of a board whose chip it is, whether its engine holds the network or not; or
         SIMD and PE of the engine, such as "32x4", which is otherwise the iCEBreaker's; "" for that.
     uart, baud: as in `Design`.
@@ -96,6 +104,8 @@ def design_for(
     """
     if isinstance(network, StoredImages):
         return _bench_design(network, like, uart=uart, baud=baud)
+    if isinstance(network, ReluNetwork):
+        return _mac_design(network, like, uart=uart, baud=baud)
     if widths := WIDTHS.fullmatch(like):
         if isinstance(network, LutNetwork):
             raise NetworkError(
@@ -136,6 +146,33 @@ def _bench_design(stored: StoredImages, like: str, *, uart: bool, baud: int) -> 
     made = design_for(stored.network, like, uart=uart, baud=baud)
     bench = OtherCore(f"bench {stored.digest}", lambda: PipelineBench(stored))
     return replace(made, network=None, core=bench)
+
+
+def _mac_design(network: ReluNetwork, like: str, *, uart: bool, baud: int) -> Design:
+    """The chip with a multiply-accumulate core of the board `like`, which any network that fits can
+    be loaded into."""
+    if WIDTHS.fullmatch(like):
+        raise NetworkError(
+            f"The network {network.name!r} multiplies 8-bit weights and runs on no engine; leave "
+            "its SIMD and PE out."
+        )
+    chip, clock_hz = MAC_ICEBREAKER, MAC_ICEBREAKER.clock_hz
+    if like:
+        board = find_board(like)
+        chip, clock_hz = mac_chip(network, board), clock_hz_for(network, board, baud)
+    else:
+        check_fits(network, chip.shape)
+    return Design(
+        clock_hz=clock_hz,
+        buffer_bytes=chip.buffer_bytes,
+        uart=uart,
+        baud=baud,
+        core=_mac_of(chip),
+    )
+
+
+def _mac_of(chip: MacChip) -> OtherCore:
+    return OtherCore(f"multiply-accumulate {chip.shape}", lambda: Mac(chip.shape))
 
 
 def engine_shape(simd: int, pe: int) -> EngineShape:
