@@ -19,7 +19,7 @@ from stepnet.networks.spiking import SpikingNetwork
 
 AnyNetwork: TypeAlias = Network | LutNetwork | SigmoidNetwork | ReluNetwork | SpikingNetwork
 
-BoardNetwork: TypeAlias = Network | LutNetwork | ReluNetwork
+BoardNetwork: TypeAlias = Network | LutNetwork | ReluNetwork | SpikingNetwork
 """Networks that boards run."""
 
 
@@ -35,13 +35,13 @@ def load(path: str | os.PathLike[str]) -> AnyNetwork:
 def load_for_board(path: str | os.PathLike[str]) -> BoardNetwork:
     """Read a network of a kind that boards run; NetworkError for others, as `Network.load` says."""
     content = read_content(path)
-    for kind in (LutNetwork, ReluNetwork):
+    for kind in (LutNetwork, ReluNetwork, SpikingNetwork):
         if content.kind == kind.kind:
             return kind.from_content(content, path)
     return Network.from_content(content, path)
 
 
-def step_network(network: Network | ReluNetwork, what: str) -> Network:
+def step_network(network: Network | ReluNetwork | SpikingNetwork, what: str) -> Network:
     """The network, if it is of step neurons.
 
     what: for which it has to be one, such as "the page", for the NetworkError that is raised for
@@ -51,6 +51,11 @@ def step_network(network: Network | ReluNetwork, what: str) -> Network:
         raise NetworkError(
             f"The network {network.name!r} multiplies 8-bit weights and activations, which {what} "
             "does not offer; name a step network."
+        )
+    if isinstance(network, SpikingNetwork):
+        raise NetworkError(
+            f"The network {network.name!r} spikes for {network.ticks} ticks, which {what} does not "
+            "offer; name a step network."
         )
     return network
 

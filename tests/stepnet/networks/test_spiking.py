@@ -7,7 +7,7 @@ import pytest
 
 from stepnet.errors import NetworkError
 from stepnet.networks import kinds, reference, spiking
-from stepnet.networks.network import Layer
+from stepnet.networks.network import Layer, Network
 from stepnet.networks.random_networks import random_images, random_network, random_spiking_network
 from stepnet.networks.spiking import Coding, Rows, SpikingLayer, SpikingNetwork, encode, from_step
 
@@ -114,10 +114,10 @@ def test_its_file(tmp_path):
     images = random_images(np.random.default_rng(2), network, 50)
     np.testing.assert_array_equal(kinds.infer(read, images), spiking.infer(network, images))
     with pytest.raises(NetworkError) as caught:
-        kinds.load_for_board(path)
+        Network.load(path)
     assert str(caught.value) == (
-        f"The file {str(path)!r} holds a spiking network, which no board runs yet; measure it with "
-        "`stepnet evaluate`, or name a step network."
+        f"The file {str(path)!r} holds a spiking network, whose neurons spike tick by tick; name a "
+        "step network."
     )
 
 

@@ -93,18 +93,18 @@ class Potentials(wiring.Component):
         # What was stored in the cycle in which it was read is not what was read.
         adding, adding_to = Signal(), Signal.like(self.group)
         again = Signal()
-        sums = Signal(group_layout)
+        sums = [Signal(potential, name=f"sum_{lane}") for lane in lanes]
         before = Signal(group_layout, reset_less=True)
         m.d.sync += [
             adding.eq(self.adds),
             adding_to.eq(self.group),
             again.eq(self.adds & adding & (self.group == adding_to)),
-            before.eq(sums),
+            before.as_value().eq(Cat(sums)),
         ]
         for lane in lanes:
             weight = self._weight(self.weights[lane])
-            held = Mux(again, before[lane], stored[lane])
-            m.d.comb += sums[lane].eq(held + Mux(self.counts, weight, 0))
+            of_lane = Mux(again, before[lane], stored[lane])
+            m.d.comb += sums[lane].eq(of_lane + Mux(self.counts, weight, 0))
 
         # A group that is compared goes through three stages.
         comparing, clearing, ending = Signal(2), Signal(2), Signal(2)
@@ -134,17 +134,17 @@ class Potentials(wiring.Component):
             m.d.sync += kept[lane].eq(self._after(lane, held[lane]))
         leak_layout = data.ArrayLayout(signed(max(1, shape.leak_bits)), shape.lanes)
         leak = data.View(leak_layout, kept_leaks[1]) if shape.leak_bits else None
-        stored_next = Signal(group_layout)
+        following = [Signal(potential, name=f"following_{lane}") for lane in lanes]
         for lane in lanes:
             added = leak[lane] if leak is not None else C(0, 1)
             decayed = self._decayed(kept[lane])
-            m.d.comb += stored_next[lane].eq(
+            m.d.comb += following[lane].eq(
                 Mux(stores_last, kept[lane], Mux(stores_cleared, 0, decayed) + added)
             )
         m.d.comb += [
             memory.write_enable.eq(adding | storing),
             memory.write_address.eq(Mux(storing, groups[2], adding_to)),
-            memory.write_data.eq(Mux(storing, stored_next, sums)),
+            memory.write_data.eq(Mux(storing, Cat(following), Cat(sums))),
         ]
         return m
 

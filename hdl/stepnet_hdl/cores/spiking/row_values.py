@@ -1,6 +1,8 @@
 """The rows of the readout: spikes that are counted, or potentials over their thresholds."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -65,24 +67,25 @@ class RowValues(wiring.Component):
         m = Module()
         shape = self.shape
         rows = Signal(data.ArrayLayout(signed(self.width), shape.lanes))
-        taken = Signal.like(rows)
+        taken = [Signal(signed(self.width), name=f"taken_{lane}") for lane in range(shape.lanes)]
         if self.network.asked is Rows.POTENTIALS:
-            m.d.comb += [taken[lane].eq(self.excesses[lane]) for lane in range(shape.lanes)]
+            m.d.comb += [each.eq(self.excesses[lane]) for lane, each in enumerate(taken)]
         else:
             self._count(m, taken)
         m.d.comb += self.excess.eq(rows[0])
         with m.If(self.takes):
-            m.d.sync += rows.eq(taken)
+            m.d.sync += rows.as_value().eq(Cat(taken))
         with m.Elif(self.shifts):
             m.d.sync += rows.as_value().eq(rows.as_value()[self.width :])
         return m
 
-    def _count(self, m: Module, taken: data.View) -> None:
+    def _count(self, m: Module, taken: Sequence[Signal]) -> None:
         shape = self.shape
         layout = data.ArrayLayout(shape.ticks.bit_length(), shape.lanes)
         groups = shape.layers[-1].groups
         m.submodules.memory = memory = Ram(layout.size, groups)
-        before, now = data.View(layout, memory.read_data), Signal(layout)
+        before = data.View(layout, memory.read_data)
+        now = [Signal(layout.elem_shape, name=f"now_{lane}") for lane in range(shape.lanes)]
         (needed,) = set(self.network.row_thresholds.tolist())
         m.d.comb += [
             # While a group is counted, the count of the next one is read.
@@ -90,7 +93,7 @@ class RowValues(wiring.Component):
             memory.read_enable.eq(self.reads | self.counting),
             memory.write_address.eq(self.counted),
             memory.write_enable.eq(self.counts),
-            memory.write_data.eq(now),
+            memory.write_data.eq(Cat(now)),
         ]
         for lane in range(shape.lanes):
             start = Mux(self.is_first_tick, 0, before[lane])
