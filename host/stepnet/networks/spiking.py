@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from stepnet.errors import NetworkError
 from stepnet.networks.network import CharacterNetwork, Layer, Network, whole_numbers
-from stepnet.networks.reference import binarise, margin_of, read_out, sums
+from stepnet.networks.reference import binarise, ink, margin_of, read_out, sums
 
 MOST_TICKS = 64
 MOST_DECAY_SHIFT = 15
@@ -266,23 +266,33 @@ def encode(network: SpikingNetwork, images: NDArray[np.generic]) -> NDArray[np.u
     images: as in `stepnet.networks.reference.binarise`; of bool images each pixel that is set has
     the grey value 255.
     """
-    inked = binarise(network, images).astype(bool)
+    inked = binarise(network, images)
     images = np.asarray(images)
-    grey = images.reshape(inked.shape).astype(np.int64)
     if images.dtype == np.bool_:
-        grey *= 255
-    ticks = network.ticks
+        grey = inked.astype(np.int64) * 255
+    else:
+        grey = images.reshape(inked.shape).astype(np.int64)
+    return coded_spikes(grey, network.coding, network.ticks, network.ink_threshold)
+
+
+def coded_spikes(
+    grey: NDArray[np.int64], coding: Coding, ticks: int, ink_threshold: int
+) -> NDArray[np.uint8]:
+    """The spikes that grey values are coded as: (N, ticks, inputs) uint8 of 0 and 1.
+
+    grey: (N, inputs) of 0 to 255, ink bright.
+    """
+    levels = grey[:, np.newaxis]
     times = np.arange(ticks)[:, np.newaxis]
-    match network.coding:
+    match coding:
         case Coding.ONCE:
-            spikes = np.broadcast_to(times == 0, (ticks, inked.shape[1]))
+            spikes = times == 0
         case Coding.RATE:
-            levels = grey[:, np.newaxis] + 1
-            spikes = (times + 1) * levels >> 8 > times * levels >> 8
+            spikes = (times + 1) * (levels + 1) >> 8 > times * (levels + 1) >> 8
         case Coding.LATENCY:
-            darkest = max(network.ink_threshold, 1)
-            spikes = (255 - grey[:, np.newaxis]) * ticks // (256 - darkest) == times
-    return (spikes & inked[:, np.newaxis]).astype(np.uint8)
+            darkest = max(ink_threshold, 1)
+            spikes = (255 - levels) * ticks // (256 - darkest) == times
+    return (spikes & ink(levels, ink_threshold)).astype(np.uint8)
 
 
 def simulate(
