@@ -5,7 +5,8 @@
 `stepnet.learning.train` uses it for `rule="spiking"`. Forward, every tick is that of
 `stepnet.networks.spiking`, in whole numbers. Backward, the gradient goes back through all ticks: a
 surrogate stands for the slope of a spike (Neftci, Mostafa and Zenke, arXiv:1901.09948), roundings
-pass it on, and what a spike takes from its own potential is left out.
+pass it on, and that a spike resets its own potential is left out. A reset is one to 0, and the rows
+of the readout are the potentials of the last layer, so that NIR can say what was learned.
 
 Weights are made of latent values as in rule surrogate. Thresholds and leaks are latent too, in
 units of how far the sums of a layer usually spread; they are rounded as weights are.
@@ -64,13 +65,14 @@ class SpikingLearner:
         for number, (n_in, n_out) in enumerate(pairwise(sizes)):
             latent = 2 * torch.rand(n_out, n_in, generator=self.generator) - 1
             self.parameters[f"latent_{number}"] = latent.requires_grad_()
-            start = 1.0 if number < len(config.hidden) else 0.0
-            thresholds = torch.full((n_out,), start)
-            self.parameters[f"thresholds_{number}"] = thresholds.requires_grad_()
+            is_last = number == len(config.hidden)
+            thresholds = torch.full((n_out,), 0.0 if is_last else 1.0)
+            self.parameters[f"thresholds_{number}"] = thresholds.requires_grad_(not is_last)
             self.parameters[f"leaks_{number}"] = torch.zeros(n_out, requires_grad=True)
             usual_weight = largest(self.kinds[number]) / (1 if self.kinds[number] == 1 else 3**0.5)
             self.units.append(usual_weight * math.sqrt(USUAL_INPUTS * n_in))
-        self.optimiser = torch.optim.Adam(self.parameters.values(), lr=config.peak_rate)
+        learned = [tensor for tensor in self.parameters.values() if tensor.requires_grad]
+        self.optimiser = torch.optim.Adam(learned, lr=config.peak_rate)
 
     def learn(self, epoch: int) -> Iterator[Progress]:
         """Make pass `epoch`; yields after every batch."""
@@ -131,11 +133,11 @@ class SpikingLearner:
                     continue
                 threshold = self._threshold(number)
                 below = step((potential - threshold) / unit, self.config.surrogate)
-                potentials[number] = potential - (below * threshold).detach()
-        return (potentials[-1] - self._threshold(-1)) / self.units[-1]
+                potentials[number] = potential * (1 - below.detach())
+        return potentials[-1] / self.units[-1]
 
     def _threshold(self, number: int) -> Tensor:
-        number %= len(self.units)
+        """The thresholds of a layer; those of the last one stay 0, because its leaks do as well."""
         return round_through(self.parameters[f"thresholds_{number}"] * self.units[number])
 
     def state(self) -> State:
@@ -182,6 +184,7 @@ class SpikingLearner:
             Layer(weights.astype(np.int8), thresholds.astype(np.int32), bits),
             leaks.astype(np.int32),
             self.config.decay_shift,
+            reset=0,
         )
 
     def _complete(self, trained: SpikingLayer) -> SpikingLayer:
@@ -195,7 +198,7 @@ class SpikingLearner:
         never[targets.trained_rows] = False
         thresholds[never] = self.config.ticks * last.n_in + 1
         return SpikingLayer(
-            Layer(last.weights, thresholds, last.weight_bits), leaks, trained.decay_shift
+            Layer(last.weights, thresholds, last.weight_bits), leaks, trained.decay_shift, reset=0
         )
 
     def _spikes(self, batch: Tensor) -> Tensor:
