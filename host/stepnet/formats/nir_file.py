@@ -53,7 +53,7 @@ def read_nir(
     path: str | os.PathLike[str],
     *,
     ticks: int,
-    coding: Coding = Coding.RATE,
+    coding: Coding | str = Coding.RATE,
     dt_s: float = DT_S,
     image_size: tuple[int, int] | None = None,
     alphabet: str = "",
@@ -97,7 +97,7 @@ def read_nir(
         readout=Readout.NEAREST,
         alphabet=alphabet or "".join(chr(ord("0") + number) for number in range(n_out)),
         ticks=ticks,
-        coding=coding,
+        coding=Coding(coding),
         asked=Rows.POTENTIALS if reads_potentials else Rows.SPIKES,
     )
 
