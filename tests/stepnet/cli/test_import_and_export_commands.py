@@ -135,7 +135,7 @@ def test_options_of_the_import(stepnet, boards, tmp_path):
         ),
         (
             ("export", "digits", "--to", "tarot"),
-            "Invalid value: There is no format 'tarot'; choose one of qonnx, c, verilog.",
+            "Invalid value: There is no format 'tarot'; choose one of qonnx, c, nir, verilog.",
         ),
         (
             ("export", "digits", "--to", "c", "--batch", "3"),
