@@ -140,6 +140,14 @@ def clock_hz_for(network: BoardNetwork | None, board: BoardType, baud: int) -> i
     return board.clock_hz_for(baud)
 
 
+def baud_for(network: BoardNetwork | None, board: BoardType) -> int:
+    """The rate of the serial line of the chip for `network` on `board`, or of an engine without
+    one; BuildError if no engine fits."""
+    if isinstance(network, LutNetwork):
+        return board.baud_up_to(table_chip(network, board.part).limit_hz)
+    return board.baud
+
+
 def _chips(network: LutNetwork, part: Part) -> Iterator[TableChip]:
     family, costs = part.family, part.family.table_costs
     few = part.block_rams <= FEW_BLOCK_RAMS
