@@ -1,5 +1,6 @@
 """Bytes over two wires: 8 data bits, least significant first, no parity, one stop bit."""
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -149,7 +150,7 @@ class UartTransmitter(wiring.Component):
 
 def _intervals(cycles: Sequence[int]) -> list[int]:
     """From each number to the next one."""
-    return [after - before for before, after in zip(cycles, cycles[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(cycles)]
 
 
 def _chosen(lengths: Sequence[int], number: Signal) -> Value:

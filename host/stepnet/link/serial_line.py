@@ -67,9 +67,7 @@ def sample_cycles(divisor: Fraction | int) -> list[int]:
     before the middle by the chip's count is in the middle on the line, to half a cycle. How much
     that leaves for errors says `spare_cycles`.
     """
-    return [
-        math.ceil((bit + Fraction(1, 2)) * divisor) - 1 for bit in range(BITS_PER_BYTE)
-    ]
+    return [math.ceil((bit + Fraction(1, 2)) * divisor) - 1 for bit in range(BITS_PER_BYTE)]
 
 
 def spare_cycles(divisor: Fraction | int, error: float) -> float:

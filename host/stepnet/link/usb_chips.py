@@ -7,12 +7,17 @@ Host and gateware take a board's rates from here.
 from __future__ import annotations
 
 import math
+import os
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from stepnet.errors import StepnetError
 from stepnet.link.serial_line import CHOSEN_BAUD_ERROR, DEFAULT_BAUD
+
+if TYPE_CHECKING:
+    from serial.tools.list_ports_common import ListPortInfo
 
 _MOST_EIGHTHS = 8 * (1 << 14) - 1
 """The divider of an FTDI chip has 14 bits, and three more behind the point."""
@@ -23,8 +28,8 @@ class UsbChip:
     """A USB chip with a serial line whose rate FTDI's dividers make.
 
     name: as people call it.
-    base_baud: what it divides: by 1, 1.5, or any multiple of an eighth from 2 on. The line's rate is
-        no other (FTDI AN_120, "Aliasing VCP Baud Rates", section 3).
+    base_baud: what it divides by 1, by 1.5, or by any multiple of an eighth from 2 on, for the rate
+        of the line (FTDI AN_120, "Aliasing VCP Baud Rates", section 3).
     fastest_baud: the highest rate.
     board_bauds: the rates that boards with it are built for, the highest first. They are tried in
         this order where a board's rate is not known.
@@ -110,20 +115,21 @@ UNKNOWN_BAUDS = (DEFAULT_BAUD, 3_000_000, 12_000_000, 8_000_000, 2_000_000)
 """The rates to try at a port of which nothing is known."""
 
 
-def chip_of(usb_id: tuple[int, int] | None, product: str | None) -> UsbChip | None:
-    """The chip with these numbers of vendor and product and this product string; None if it is not
-    known here."""
-    for chip in USB_CHIPS:
-        if usb_id in chip.usb_ids and re.match(chip.product, product or ""):
-            return chip
-    return None
-
-
-def chip_at(port: str) -> UsbChip | None:
-    """The USB chip of one of this machine's serial ports, by its name; None if it is not known."""
+def listed_port(where: str) -> ListPortInfo | None:
+    """What this machine knows of one of its serial ports, by the port's name or a link to it; None
+    if it is none of them."""
+    if "://" in where:
+        return None
     from serial.tools.list_ports import comports
 
-    for found in comports():
-        if port == found.device and found.vid is not None and found.pid is not None:
-            return chip_of((found.vid, found.pid), found.product)
+    # macOS has two names for each port, of which one is listed.
+    device = os.path.realpath(where).replace("/dev/tty.", "/dev/cu.")
+    return next((port for port in comports() if port.device == device), None)
+
+
+def chip_of(port: ListPortInfo) -> UsbChip | None:
+    """The USB chip of a serial port; None if it has none that is known here."""
+    for chip in USB_CHIPS:
+        if (port.vid, port.pid) in chip.usb_ids and re.match(chip.product, port.product or ""):
+            return chip
     return None

@@ -10,16 +10,16 @@ from stepnet.cores.engine.memory_image import enlarged
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.errors import NetworkError
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.settings import SETTINGS
-from stepnet_hdl.boards.table_chips import check_bench, check_tables, clock_hz_for
+from stepnet_hdl.boards.table_chips import baud_for, check_bench, check_tables, clock_hz_for
 from stepnet_hdl.chip.chip import Chip, SerialChip, engine_for, table_core
 from stepnet_hdl.cores.interface import InferenceCore
 from stepnet_hdl.cores.pipeline.pipeline_bench import PipelineBench
 
+USUAL_BOARD = "icebreaker"
 ICEBREAKER = SETTINGS["iCE40UP5K"]
 
 WIDTHS = re.compile(r"(?P<simd>\d{1,9})x(?P<pe>\d{1,9})")
@@ -53,7 +53,7 @@ class Design:
     clock_hz: int = ICEBREAKER.clock_hz
     buffer_bytes: int = ICEBREAKER.buffer_bytes
     uart: bool = False
-    baud: int = DEFAULT_BAUD
+    baud: int = field(default_factory=lambda: find_board(USUAL_BOARD).baud)
     network: BoardNetwork | None = field(default=None, repr=False)
     core: OtherCore | None = None
 
@@ -80,7 +80,7 @@ def design_for(
     like: str = "",
     *,
     uart: bool = False,
-    baud: int = DEFAULT_BAUD,
+    baud: int | None = None,
 ) -> Design:
     """The chip that a virtual board is.
 
@@ -89,13 +89,17 @@ def design_for(
         built in. With `StoredImages` the chip measures itself.
     like: the name of a board whose chip it is, whether its engine holds the network or not; or
         SIMD and PE of the engine, such as "32x4", which is otherwise the iCEBreaker's; "" for that.
-    uart, baud: as in `Design`.
+    uart: as in `Design`.
+    baud: of the serial pins; None for the rate of the board that it is like.
 
     Raises BuildError if there is no such board, no engine fits it or a network of look-up tables
     does not, NetworkError if no engine holds the network, or none has these widths.
     """
     if isinstance(network, StoredImages):
         return _bench_design(network, like, uart=uart, baud=baud)
+    board = find_board(like) if like and not WIDTHS.fullmatch(like) else None
+    if baud is None:
+        baud = find_board(USUAL_BOARD).baud if board is None else baud_for(network, board)
     if widths := WIDTHS.fullmatch(like):
         if isinstance(network, LutNetwork):
             raise NetworkError(
@@ -105,8 +109,7 @@ def design_for(
         shape = engine_shape(int(widths["simd"]), int(widths["pe"]))
         larger = shape if network is None else enlarged(shape, network)
         return Design(larger, uart=uart, baud=baud)
-    if like:
-        board = find_board(like)
+    if board is not None:
         if isinstance(network, LutNetwork):
             table_chip = check_tables(network, board)
             return Design(
@@ -129,7 +132,7 @@ def design_for(
     return Design(shape, uart=uart, baud=baud)
 
 
-def _bench_design(stored: StoredImages, like: str, *, uart: bool, baud: int) -> Design:
+def _bench_design(stored: StoredImages, like: str, *, uart: bool, baud: int | None) -> Design:
     """The chip of a pipeline with images of its own, as fast as it is on the board `like`."""
     if like:
         check_bench(stored, find_board(like))

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from stepnet.errors import LinkError
-from stepnet.link.serial_line import BITS_PER_BYTE
+from stepnet.link.serial_line import byte_cycles, divisor_for
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import VerilatedChip
 
@@ -46,7 +46,7 @@ class MeteredLink:
     """
 
     def __init__(self, chip: VerilatedChip, design: Design) -> None:
-        self.byte_cycles = BITS_PER_BYTE * round(design.clock_hz / design.baud)
+        self.byte_cycles = byte_cycles(divisor_for(design.clock_hz, design.baud))
         self._chip = chip
         self._clock_hz = design.clock_hz
         self._pending = bytearray()
