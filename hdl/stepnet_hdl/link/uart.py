@@ -41,7 +41,11 @@ class UartReceiver(wiring.Component):
     @property
     def latency_cycles(self) -> int:
         """Cycles from the fall of `rx` for a start bit to the offer of its byte."""
-        return sample_cycles(self.divisor)[-1] + 3
+        return self._samples[-1] + 3
+
+    @property
+    def _samples(self) -> list[int]:
+        return sample_cycles(self.divisor)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -49,7 +53,7 @@ class UartReceiver(wiring.Component):
         line = Signal(init=1)
         m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1)
 
-        first, *later = _intervals([0, *sample_cycles(self.divisor)])
+        first, *later = _intervals([0, *self._samples])
         timer = Signal(range(max(later)))
         sample = timer == 0
         bits = Signal(_DATA_BITS)

@@ -196,6 +196,14 @@ class OffersItsShiftRegister(UartReceiver):
         return m
 
 
+class SamplesACycleLate(UartReceiver):
+    """Every bit is sampled a cycle too late."""
+
+    @property
+    def _samples(self) -> list[int]:
+        return [cycle + 1 for cycle in super()._samples]
+
+
 class AnswerFollowsItsField(AnswerWriter):
     """The byte on offer changes with the field that it was taken from."""
 

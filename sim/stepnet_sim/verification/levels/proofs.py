@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
 from amaranth.lib import crc  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 from amaranth.lib.wiring import Component
 
-from stepnet.link.serial_line import MIN_DIVISOR
+from stepnet.link.serial_line import MAX_BAUD_ERROR, MIN_DIVISOR
 from stepnet_hdl.blocks import parallel_counter, popcount
 from stepnet_hdl.cores.engine import datapath
 from stepnet_hdl.cores.pipeline import largest_count, table_layer
@@ -37,10 +38,14 @@ from stepnet_sim.verification.harnesses.pipeline import (
 )
 from stepnet_sim.verification.harnesses.popcount import CountsEveryWord
 from stepnet_sim.verification.harnesses.streams import KeepsOffers
+from stepnet_sim.verification.harnesses.uart import ReceivesEveryByte
 from stepnet_sim.verification.ladder import Outcome
 from stepnet_sim.verification.mutants import Mutant
 
 SMALLEST_BUFFER_BYTES = packet_buffer.BUFFER_BYTES[0]
+
+UART_DIVISORS = (Fraction(MIN_DIVISOR), Fraction(7, 2), Fraction(4))
+"""The fewest cycles to a bit, those of an iCEBreaker, and the fewest whole ones beyond."""
 
 STREAM_DEPTH = 3
 ENDPOINT_DEPTH = 5
@@ -196,6 +201,16 @@ def _offers(block: StreamBlock) -> Proof:
     )
 
 
+def _receives(divisor: Fraction) -> Proof:
+    return Proof(
+        f"UART receiver, {float(divisor):g} cycles per bit",
+        f"the bytes on a line that is {MAX_BAUD_ERROR:.0%} off and jitters",
+        partial(ReceivesEveryByte, divisor),
+        ReceivesEveryByte.two_bytes_cycles(divisor),
+        mutants=(Mutant(uart, broken_blocks.SamplesACycleLate),),
+    )
+
+
 ALL = (
     _popcount(8, 5, _LOSES_THE_CARRY, quick=True),
     _popcount(16, 6, _LOSES_THE_CARRY, Mutant(popcount, broken_blocks.NothingWaits)),
@@ -272,6 +287,7 @@ ALL = (
         )
         for bits in (16, 32)
     ),
+    *map(_receives, UART_DIVISORS),
     *map(_offers, STREAM_BLOCKS),
 )
 """Every proof. The quick ones together stand for each kind of claim."""
