@@ -2,11 +2,11 @@
 
     python benchmarks/link_utilisation.py [--images N] [--board NAME ...] [--json]
 
-The host's own `infer_many` drives the serial pins of the virtual board, at the rate, the clock and
-the receive buffer of the board that it is like. Time is the chip's, counted in its clock cycles from
-the first bit of the first image to the last reading; the host goes on `HOST_DELAY_S` after the USB
-chip has handed an answer over. Utilisation is images per second over the most that the baud rate
-allows for their frames, ten bits to a byte.
+The host's own `infer_many` drives the serial pins of the virtual board, with the rate, the clock
+and the receive buffer of the board that it is like. Time is the chip's, counted in its clock cycles
+from the first bit of the first image to the last reading; the host goes on `HOST_DELAY_S` after the
+USB chip has handed an answer over. Utilisation is images per second over the most that the baud
+rate allows for their frames, ten bits to a byte.
 """
 
 from __future__ import annotations

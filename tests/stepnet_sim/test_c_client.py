@@ -226,7 +226,7 @@ def test_the_rate_is_set(client, tmp_path):
         for words, baud in ((), 1_000_000), (("12000000",), 12_000_000):
             file = tmp_path / "black.pgm"
             file.write_bytes(b"P5\n28 28\n255\n" + bytes(784))
-            with open(where, "rb", buffering=0) as line:
+            with Path(where).open("rb", buffering=0) as line:
                 running = subprocess.Popen(
                     [client.program, where, file, "64", *words], stderr=subprocess.DEVNULL
                 )

@@ -282,9 +282,9 @@ def no_rate_found(where: str, bauds: Sequence[int], waited_s: float) -> str:
     """The sentence for a board that answers at none of some rates."""
     *others, last = (f"{baud:,}" for baud in bauds)
     return (
-        f"The board at {where!r} did not answer within {waited_s:g} s at {', '.join(others)} or "
-        f"{last} baud; check the port, the cable and that the board runs Stepnet's bitstream, or "
-        "name the rate that this was built for with --baud."
+        f"What is at {where!r} gave no answer of Stepnet's protocol within {waited_s:g} s at "
+        f"{', '.join(others)} or {last} baud; check the port, the cable and that the board runs "
+        "Stepnet's bitstream, or name the rate that this was built for with --baud."
     )
 
 

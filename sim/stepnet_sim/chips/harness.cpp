@@ -1,6 +1,7 @@
 // Drives the compiled chip: bytes in, bytes out, a given number of clock cycles.
 // With STEPNET_BIT_EIGHTHS defined the bytes travel over the serial pins, a bit in so many eighths of
-// a cycle on average; without it they enter and leave at the byte streams behind the UART.
+// a cycle on average unless stepnet_set_bit_eighths says otherwise; without it they enter and leave
+// at the byte streams behind the UART.
 // Verilator spells a double underscore in a port's name ___05F.
 
 #include <cstddef>
@@ -37,8 +38,9 @@ struct Harness {
     static constexpr int kBits = 10;  // start bit, 8 data bits, stop bit
 
     // The cycle of a byte in which a bit begins, or the byte ends, and the one in which it is sampled.
-    static constexpr int edge(int bit) { return (bit * STEPNET_BIT_EIGHTHS + 7) / 8; }
-    static constexpr int middle(int bit) { return (2 * bit + 1) * STEPNET_BIT_EIGHTHS / 16; }
+    int bit_eighths = STEPNET_BIT_EIGHTHS;
+    int edge(int bit) const { return (bit * bit_eighths + 7) / 8; }
+    int middle(int bit) const { return (2 * bit + 1) * bit_eighths / 16; }
 
     unsigned sending = 0;  // the byte on its way to the chip, in its frame
     int sent_cycles = edge(kBits);  // of that byte
@@ -97,6 +99,17 @@ void* stepnet_open() { return new Harness; }
 void stepnet_close(void* handle) { delete static_cast<Harness*>(handle); }
 
 uint64_t stepnet_cycles(void* handle) { return static_cast<Harness*>(handle)->cycles; }
+
+#ifdef STEPNET_BIT_EIGHTHS
+// Has this end of the line run at another rate than the chip. What is on its way is cut off.
+void stepnet_set_bit_eighths(void* handle, int eighths) {
+    Harness& harness = *static_cast<Harness*>(handle);
+    harness.bit_eighths = eighths;
+    harness.chip.rx_pin = 1;
+    harness.sent_bits = harness.received_bits = Harness::kBits;
+    harness.sent_cycles = harness.edge(Harness::kBits);
+}
+#endif
 
 uint8_t stepnet_character(void* handle) { return static_cast<Harness*>(handle)->chip.character; }
 

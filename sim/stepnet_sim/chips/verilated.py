@@ -13,6 +13,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import platformdirs
@@ -126,6 +127,16 @@ class VerilatedChip:
             )
             del pending[: taken.value]
             return self._output.raw[:given]
+
+    def set_divisor(self, divisor: Fraction) -> None:
+        """Have the other end of the serial pins, which the chip has, run at another rate than the
+        chip: `divisor` clock cycles to a bit, see `serial_line.divisor_for`. What is on its way is
+        cut off."""
+        with self._running() as handle:
+            set_eighths = self._library.stepnet_set_bit_eighths
+            set_eighths.restype = None
+            set_eighths.argtypes = [ctypes.c_void_p, ctypes.c_int]
+            set_eighths(handle, int(STEPS_PER_CYCLE * divisor))
 
     @property
     def cycles(self) -> int:
