@@ -16,6 +16,7 @@ from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.shipped import load_lut_network, lut_names
 from stepnet_hdl.boards.catalogue import BoardType, all_boards
+from stepnet_hdl.boards.rates import best_baud
 from stepnet_hdl.boards.settings import SETTINGS
 from stepnet_hdl.fpga.parts import Part
 from stepnet_hdl.fpga.ram_mapping import map_ram
@@ -140,9 +141,14 @@ def clock_hz_for(network: BoardNetwork | None, board: BoardType, baud: int) -> i
     return board.clock_hz_for(baud)
 
 
-def baud_for(network: BoardNetwork | None, board: BoardType) -> int:
+def baud_for(network: BoardNetwork | None, board: BoardType, clock_hz: int | None = None) -> int:
     """The rate of the serial line of the chip for `network` on `board`, or of an engine without
-    one; BuildError if no engine fits."""
+    one; BuildError if no engine fits.
+
+    clock_hz: the clock that the chip has to have; None for what suits.
+    """
+    if clock_hz is not None:
+        return best_baud(board.name, lambda baud: clock_hz)
     if isinstance(network, LutNetwork):
         return board.baud_up_to(table_chip(network, board.part).limit_hz)
     return board.baud

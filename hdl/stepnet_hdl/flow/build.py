@@ -60,7 +60,7 @@ class BuildSettings:
     """What to build.
 
     board: its name, or module:Class.
-    baud: of the serial line; the rate of the board's own if None.
+    baud: of the serial line; the highest that the board's USB chip and its clock allow if None.
     clock_hz: of the chip; what suits board and engine if None.
     seeds: of place and route; the best result counts, and the same seeds give the same bytes.
     first_seed: the first seed that meets the clock counts, and those after it are not tried.
@@ -205,7 +205,7 @@ def _build_or_find(
         check_built_in(network, board)
     progress(Progress("Generating the chip", 0, 2 + len(settings.seeds)))
     started_s = time.monotonic()
-    baud = settings.baud or baud_for(network, board)
+    baud = settings.baud or baud_for(network, board, settings.clock_hz)
     check_baud(board.name, baud)
     clock_hz = settings.clock_hz or clock_hz_for(network, board, baud)
     settings = dataclasses.replace(settings, baud=baud, clock_hz=clock_hz)

@@ -45,13 +45,15 @@ def fastest_settings(
     platform = board.platform()
     baud = settings.baud or baud_for(network, board)
     met_hz, clock_hz = 0, clock_hz_for(network, board, baud)
-    tried: set[int] = set()
+    tried: dict[int, int] = {}  # clocks, each with its baud rate
     while clock_hz > met_hz and clock_hz not in tried and len(tried) < MAX_BUILDS:
-        tried.add(clock_hz)
+        tried[clock_hz] = baud
         attempt = dataclasses.replace(settings, baud=baud, clock_hz=clock_hz)
         _, report = find_or_build(attempt, folder, progress=progress, cache=cache)
         if report.spare >= MIN_SPARE:
             met_hz = clock_hz
         reached_hz = report.max_frequency_hz / (1 + MIN_SPARE)
+        baud = settings.baud or board.baud_up_to(int(reached_hz))
         clock_hz = fastest_clock_hz(platform, reached_hz, baud)
-    return dataclasses.replace(settings, baud=baud, clock_hz=met_hz or min(tried))
+    best_hz = met_hz or min(tried)
+    return dataclasses.replace(settings, baud=tried[best_hz], clock_hz=best_hz)

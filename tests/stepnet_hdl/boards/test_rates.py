@@ -48,6 +48,19 @@ def test_a_clock_that_the_highest_rate_would_slow_down():
     assert best_baud("icebreaker", lambda baud: slow.get(baud, 40_000_000)) == 8_000_000
 
 
+def test_a_clock_that_is_asked_for_has_the_rate_that_it_can():
+    board = find_board("icebreaker")
+    rates = {mhz: baud_for(None, board, mhz * 1_000_000) for mhz in (42, 36, 30, 24, 12, 2)}
+    assert rates == {
+        42: 12_000_000,
+        36: 12_000_000,
+        30: 8_000_000,
+        24: 8_000_000,
+        12: 3_000_000,
+        2: DEFAULT_BAUD,
+    }
+
+
 def test_a_network_of_tables_has_a_rate_of_its_own():
     tables, board = load_lut_network("digits-lut-small"), find_board("nandlandgo")
     baud = baud_for(tables, board)
