@@ -78,7 +78,7 @@ The Tang Mega 138K is not among them. The tools know the GW5AST-138 in its versi
 (`chipdb-GW5AST-138C` of nextpnr, apycula 0.32), without its PLLs, while the platform of
 amaranth-boards is one of version B.
 
-| board | part | LUTs | memory, kbit | clock, MHz | link, Mbaud | networks | networks of look-up tables |
+| board | part | LUTs | memory, kbit | clock, MHz | Mbaud | networks | networks of look-up tables |
 |---|---|---|---|---|---|---|---|
 """
 
