@@ -201,12 +201,13 @@ def _offers(block: StreamBlock) -> Proof:
     )
 
 
-def _receives(divisor: Fraction) -> Proof:
+def _receives(divisor: Fraction, after_another: bool) -> Proof:
     return Proof(
-        f"UART receiver, {float(divisor):g} cycles per bit",
+        f"UART receiver, {float(divisor):g} cycles per bit, "
+        + ("a byte after another" if after_another else "a byte"),
         f"the bytes on a line that is {MAX_BAUD_ERROR:.0%} off and jitters",
-        partial(ReceivesEveryByte, divisor),
-        ReceivesEveryByte.two_bytes_cycles(divisor),
+        partial(ReceivesEveryByte, divisor, after_another=after_another),
+        ReceivesEveryByte.cycles(divisor, after_another=after_another),
         mutants=(Mutant(uart, broken_blocks.SamplesACycleLate),),
     )
 
@@ -287,7 +288,7 @@ ALL = (
         )
         for bits in (16, 32)
     ),
-    *map(_receives, UART_DIVISORS),
+    *(_receives(divisor, after) for divisor in UART_DIVISORS for after in (False, True)),
     *map(_offers, STREAM_BLOCKS),
 )
 """Every proof. The quick ones together stand for each kind of claim."""
