@@ -322,7 +322,8 @@ def _record(
         return
     with Progress() as progress:
         progress("Recording every signal of the chip (some seconds)")
-        baud = options.baud if options.uart else None
         kind = options.board.partition(":")[2]
-        recording = record(network, result.picture.images[0], kind=kind, baud=baud)
+        recording = record(
+            network, result.picture.images[0], kind=kind, uart=options.uart, baud=options.baud
+        )
     save_recording(recording, options.waves, options.schedule)

@@ -196,12 +196,13 @@ class OffersItsShiftRegister(UartReceiver):
         return m
 
 
-class SamplesACycleLate(UartReceiver):
-    """Every bit is sampled a cycle too late."""
+class SamplesACycleEarly(UartReceiver):
+    """Every bit but the start bit is sampled a cycle too early."""
 
     @property
     def _samples(self) -> list[int]:
-        return [cycle + 1 for cycle in super()._samples]
+        start, *later = super()._samples
+        return [start, *(cycle - 1 for cycle in later)]
 
 
 class AnswerFollowsItsField(AnswerWriter):

@@ -208,7 +208,7 @@ def _receives(divisor: Fraction, after_another: bool) -> Proof:
         f"the bytes on a line that is {MAX_BAUD_ERROR:.0%} off and jitters",
         partial(ReceivesEveryByte, divisor, after_another=after_another),
         ReceivesEveryByte.cycles(divisor, after_another=after_another),
-        mutants=(Mutant(uart, broken_blocks.SamplesACycleLate),),
+        mutants=(Mutant(uart, broken_blocks.SamplesACycleEarly),),
     )
 
 
