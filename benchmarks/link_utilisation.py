@@ -50,8 +50,8 @@ HOST_DELAY_S = 0.00025
 """From the end of a packet in the USB chip until the program has it: two microframes of USB."""
 
 MOST_WINDOWS = 25
-"""How many times of what may be in flight are streamed at most: where that is little, the chip waits
-for the USB chip, and each wait is a million cycles to simulate."""
+"""How many times of what may be in flight are streamed at most: where that is little, it takes a
+million cycles to simulate each wait for the USB chip."""
 
 TIMEOUT_S = 60.0
 
