@@ -28,8 +28,8 @@ class ReceivesEveryByte(Harness):
     be: when a bit is sampled, and when it begins and ends, is linear in all of them.
 
     divisor: clock cycles to a bit, a multiple of an eighth.
-    after_another: the byte follows another one, at once or after a pause. Of that one it does not
-        matter what it is nor which of its edges are late, but for those of the start bits.
+    after_another: the byte follows another one, at once or after a pause. Here only start bits may
+        be late: what matters is when the receiver is ready for the second one.
     """
 
     slow: Signal
@@ -80,7 +80,7 @@ class ReceivesEveryByte(Harness):
 
         byte = Mux(free, self.data, _ANOTHER)
         of_a_start = (edges == 0) | (edges == BITS_PER_BYTE)
-        late = self.late.bit_select(edges, 1) & (free | of_a_start)
+        late = self.late.bit_select(edges, 1) & (of_a_start | (self._bytes == 1))
         jitter = Mux(late, self._jitter, 0)
         start = (number == 0) | (free & self.start)
         with m.If(sending):
