@@ -85,7 +85,7 @@ def sim(
     from stepnet.cores.engine.memory_image import check_fits
     from stepnet.link.share import Share, shared_at
     from stepnet.link.share import listen as listen_at
-    from stepnet.networks.lut import LutNetwork
+    from stepnet.networks.network import Network
     from stepnet.networks.shipped import load_board_network
     from stepnet_sim.chips.design import design_for
     from stepnet_sim.chips.served import Terminal
@@ -100,7 +100,7 @@ def sim(
         )
     kind = like or with_engine(VIRTUAL_BOARD, simd, pe).partition(":")[2]
     design = design_for(loaded, kind, uart=uart, baud=baud)
-    if loaded is not None and not isinstance(loaded, LutNetwork):
+    if isinstance(loaded, Network):
         check_fits(loaded, design.shape)
     if listen is None:
         with Terminal() as terminal, _started(design, loaded) as link:

@@ -10,7 +10,8 @@ from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.shipped import load_lut_network
 from stepnet_hdl.boards.capacity import fitting_networks
 from stepnet_hdl.boards.catalogue import BoardType, all_boards
-from stepnet_hdl.boards.table_chips import baud_for, fitting_tables
+from stepnet_hdl.boards.chip_clocks import baud_for
+from stepnet_hdl.boards.table_chips import fitting_tables
 
 
 @dataclass(frozen=True)

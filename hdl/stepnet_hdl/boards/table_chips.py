@@ -12,11 +12,9 @@ from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.cores.pipeline.structure import pipeline_structure
 from stepnet.cores.table_walk.contents import walk_shape
 from stepnet.errors import BuildError
-from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.shipped import load_lut_network, lut_names
 from stepnet_hdl.boards.catalogue import BoardType, all_boards
-from stepnet_hdl.boards.rates import best_baud
 from stepnet_hdl.boards.settings import SETTINGS
 from stepnet_hdl.fpga.parts import Part
 from stepnet_hdl.fpga.ram_mapping import map_ram
@@ -131,27 +129,6 @@ def check_bench(stored: StoredImages, board: BoardType) -> TableChip:
             "choose a larger board, or data with fewer images."
         )
     return replace(chip, block_rams=chip.block_rams + of_images)
-
-
-def clock_hz_for(network: BoardNetwork | None, board: BoardType, baud: int) -> int:
-    """What the chip for `network` runs at on `board`, or an engine without one; BuildError if no
-    engine fits."""
-    if isinstance(network, LutNetwork):
-        return board.clock_hz_up_to(table_chip(network, board.part).limit_hz, baud)
-    return board.clock_hz_for(baud)
-
-
-def baud_for(network: BoardNetwork | None, board: BoardType, clock_hz: int | None = None) -> int:
-    """The rate of the serial line of the chip for `network` on `board`, or of an engine without
-    one; BuildError if no engine fits.
-
-    clock_hz: the clock that the chip has to have; None for what suits.
-    """
-    if clock_hz is not None:
-        return best_baud(board.name, lambda baud: clock_hz)
-    if isinstance(network, LutNetwork):
-        return board.baud_up_to(table_chip(network, board.part).limit_hz)
-    return board.baud
 
 
 def _chips(network: LutNetwork, part: Part) -> Iterator[TableChip]:

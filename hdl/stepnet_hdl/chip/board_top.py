@@ -9,9 +9,14 @@ from amaranth.lib import io, wiring
 from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
+from stepnet.networks.relu import ReluNetwork
+from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.catalogue import BoardType
-from stepnet_hdl.boards.table_chips import check_bench, clock_hz_for, table_chip
-from stepnet_hdl.chip.chip import SerialChip, engine_for, table_core
+from stepnet_hdl.boards.chip_clocks import clock_hz_for
+from stepnet_hdl.boards.mac_chips import mac_chip
+from stepnet_hdl.boards.spiking_chips import spiking_chip
+from stepnet_hdl.boards.table_chips import check_bench, table_chip
+from stepnet_hdl.chip.chip import SerialChip, engine_for, mac_core, spiking_core, table_core
 from stepnet_hdl.cores.pipeline.pipeline_bench import PipelineBench
 from stepnet_hdl.fpga.clocks import add_clock_domain, pll_for
 
@@ -24,7 +29,8 @@ class BoardTop(wiring.Component):
     baud: bits per second on the serial line; BuildError if the clock does not divide into it.
     clock_hz: clock of the chip; None for what suits board and baud. BuildError if no PLL makes it.
     network: the network that is loaded from power-on; None for none. The whole chip is made for a
-        network of look-up tables.
+        network of look-up tables, and for a ReLU network a multiply-accumulate core, which
+        single-port RAM leaves empty.
     stored: makes it a chip that measures itself, whatever `network` is; BuildError if it does not
         fit.
     """
@@ -44,6 +50,12 @@ class BoardTop(wiring.Component):
         elif isinstance(network, LutNetwork):
             settings = table_chip(network, board.part)
             core = table_core(network, settings)
+        elif isinstance(network, ReluNetwork):
+            settings = mac_chip(network, board)
+            core = mac_core(network, settings)
+        elif isinstance(network, SpikingNetwork):
+            settings = spiking_chip(network, board)
+            core = spiking_core(network, settings)
         else:
             settings = board.settings
             core = engine_for(network, settings.shape)

@@ -54,6 +54,7 @@ def estimate(
     --goal means nothing.
     """
     require_amaranth()
+    from stepnet.networks.kinds import step_network
     from stepnet.networks.lut import LutNetwork
     from stepnet.networks.shipped import load_board_network
     from stepnet_hdl.boards.catalogue import find_board
@@ -64,7 +65,7 @@ def estimate(
         _tell_tables(loaded, board, baud, json_output)
         return
     where = find_board(board, needs_uart=False)
-    found = choose_engine(loaded, where, goal, baud, simd=simd, pe=pe)
+    found = choose_engine(step_network(loaded, "the estimate"), where, goal, baud, simd=simd, pe=pe)
     if json_output:
         typer.echo(json.dumps(_as_json(found)))
         return

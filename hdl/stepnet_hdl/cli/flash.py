@@ -85,7 +85,7 @@ def _plan_in_words(board: str, manifest: Manifest | None, network: str | None) -
     """What is programmed and loaded then, and how much of the engine's memory that takes, a line
     each. What does not fit a shipped bitstream has been refused before."""
     from stepnet.cores.engine.memory_image import memory_image
-    from stepnet.networks.lut import LutNetwork
+    from stepnet.networks.network import Network
     from stepnet.networks.shipped import load_board_network
 
     if manifest is not None and manifest.network is not None:
@@ -103,7 +103,7 @@ def _plan_in_words(board: str, manifest: Manifest | None, network: str | None) -
         yield "Nothing is loaded; give --network for that."
         return
     loaded = load_board_network(network)
-    if manifest is None or isinstance(loaded, LutNetwork):
+    if manifest is None or not isinstance(loaded, Network):
         yield f"Then {loaded.name!r} is loaded, if it fits that engine."
         return
     shape = manifest.shape
@@ -119,7 +119,9 @@ def _plan_in_words(board: str, manifest: Manifest | None, network: str | None) -
 def _folder_for(board: str, network: str | None) -> Path:
     """The folder of the shipped bitstream that can infer the network; BuildError if none can."""
     from stepnet.networks.lut import LutNetwork
+    from stepnet.networks.relu import ReluNetwork
     from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.spiking import SpikingNetwork
     from stepnet_hdl.boards.capacity import check_network
     from stepnet_hdl.shipping import manifest as shipped
 
@@ -127,6 +129,18 @@ def _folder_for(board: str, network: str | None) -> Path:
     if network is None:
         return folder
     loaded = load_board_network(network)
+    if isinstance(loaded, ReluNetwork):
+        raise BuildError(
+            f"No bitstream with a multiply-accumulate core comes for {board}; build one for "
+            f"{loaded.name!r} with: stepnet build --board {board} --network {network}, and name it "
+            "with --bitstream."
+        )
+    if isinstance(loaded, SpikingNetwork):
+        raise BuildError(
+            f"No bitstream with a spiking core comes for {board}; build one for {loaded.name!r} "
+            f"with: stepnet build --board {board} --network {network}, and name it with "
+            "--bitstream."
+        )
     if not isinstance(loaded, LutNetwork):
         held = shipped.read_manifest(folder).network
         if held is not None:
@@ -152,6 +166,7 @@ def _folder_for(board: str, network: str | None) -> Path:
 def _find_port(board: str, manifest: Manifest | None, baud: int | None) -> str:
     """The port at which a board answers, with the core of the manifest if there is one."""
     from stepnet.boards.search import connected_boards
+    from stepnet.link.messages import Core
 
     def answers(connected: Connected) -> bool:
         identity = connected.identity
@@ -159,7 +174,7 @@ def _find_port(board: str, manifest: Manifest | None, baud: int | None) -> str:
             return identity is not None
         if manifest.network is not None:
             return not identity.takes_loads
-        return identity.takes_loads and identity.shape == manifest.shape
+        return identity.core == Core.ENGINE and identity.shape == manifest.shape
 
     found = [connected.port for connected in connected_boards(baud=baud) if answers(connected)]
     if len(found) != 1:
@@ -173,6 +188,7 @@ def _find_port(board: str, manifest: Manifest | None, baud: int | None) -> str:
 
 def _show_programmed(board: str, where: str, baud: int | None, network: str | None) -> None:
     from stepnet.boards.search import identify
+    from stepnet.link.messages import Core
 
     if network is not None:
         from stepnet.boards.board import open_board
@@ -184,6 +200,8 @@ def _show_programmed(board: str, where: str, baud: int | None, network: str | No
         identity = identify(where, baud=baud)
         loaded = _loaded_in_words(identity)
     core = f"engine of SIMD {identity.simd} x PE {identity.pe}"
+    if identity.core == Core.MAC:
+        core = f"multiply-accumulate core of {identity.simd} lanes"
     if not identity.takes_loads:
         core = "a network of look-up tables"
     typer.echo(f"{board} at {where}: {core} at {identity.clock_hz / 1e6:g} MHz, {loaded}")

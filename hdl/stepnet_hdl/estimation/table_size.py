@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from stepnet.networks.lut import LutNetwork
 from stepnet_hdl.boards.catalogue import BoardType
-from stepnet_hdl.boards.table_chips import TableChip, TableCore, baud_for, clock_hz_for, table_chip
+from stepnet_hdl.boards.chip_clocks import baud_for, clock_hz_for
+from stepnet_hdl.boards.table_chips import TableChip, TableCore, table_chip
 from stepnet_hdl.cores.pipeline.pipeline import pipeline_latency_cycles
 from stepnet_hdl.cores.table_walk.table_walk import walk_latency_cycles
 from stepnet_hdl.estimation.speed import link_images_per_s

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.memory_image import layer_weight_words, parameter_words
 from stepnet.cores.engine.shape import CODE_BITS, EngineShape
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import BoardNetwork, step_network
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 from stepnet_hdl.cores.engine.engine import Engine
@@ -103,16 +103,18 @@ def core_for(network: BoardNetwork, simd: int, pe: int) -> NetworkCore:
     """The core that computes a network: an engine with as much memory as it needs, or for a network
     of look-up tables the pipeline that is the network.
 
-    simd, pe: of an engine, see `EngineShape`. Raises NetworkError if there is no such engine.
+    simd, pe: of an engine, see `EngineShape`. Raises NetworkError if there is no such engine, or
+    for a ReLU network.
     """
     if isinstance(network, LutNetwork):
         pipeline = Pipeline(network)
         return NetworkCore(pipeline, "pipeline of look-up tables", pipeline.latency_cycles)
-    shape = shape_for(network, simd, pe)
+    steps = step_network(network, "the export to Verilog")
+    shape = shape_for(steps, simd, pe)
     return NetworkCore(
-        Engine(shape, network),
+        Engine(shape, steps),
         f"engine, {simd} weights of {pe} {'neuron' if pe == 1 else 'neurons'} per cycle",
-        cycles_per_image(network, shape),
+        cycles_per_image(steps, shape),
     )
 
 

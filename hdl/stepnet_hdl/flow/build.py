@@ -16,7 +16,9 @@ from stepnet.boards.chip_images import chip_images
 from stepnet.errors import BuildError, StepnetError
 from stepnet.files import read_text, sha256_of
 from stepnet.networks.lut import LutNetwork
+from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.shipped import load_board_network
+from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.estimation.goal import Goal
 from stepnet_hdl.flow.cache import BuildCache, source_key
 from stepnet_hdl.flow.delivery import MOST_REPORT_BYTES, PICTURE, Delivery, keep_log
@@ -64,7 +66,8 @@ class BuildSettings:
     clock_hz: of the chip; what suits board and engine if None.
     seeds: of place and route; the best result counts, and the same seeds give the same bytes.
     first_seed: the first seed that meets the clock counts, and those after it are not tried.
-    network: to build in, a shipped one by name or a .npz file; None for none.
+    network: to build in, a shipped one by name or a .npz file; None for none. For a ReLU network
+        the chip has a multiply-accumulate core, which single-port RAM leaves empty at power-on.
     on_chip_data: makes it a chip that measures `network` with the first test images of this data
         set, see `chip_images`; None for a chip that a host asks.
     data_dir: see `stepnet.data.sets.data_folder`.
@@ -187,13 +190,11 @@ def _build_or_find(
 ) -> tuple[Path, bool]:
     """The result's folder in the cache, and whether it was there before."""
     from stepnet_hdl.boards.capacity import check_built_in
+    from stepnet_hdl.boards.chip_clocks import baud_for, clock_hz_for
+    from stepnet_hdl.boards.mac_chips import mac_chip
     from stepnet_hdl.boards.rates import check_baud
-    from stepnet_hdl.boards.table_chips import (
-        baud_for,
-        check_bench,
-        check_tables,
-        clock_hz_for,
-    )
+    from stepnet_hdl.boards.spiking_chips import spiking_chip
+    from stepnet_hdl.boards.table_chips import check_bench, check_tables
     from stepnet_hdl.flow.run import Progress, ToolFailedError, run_flow
 
     board = board_of(settings, network)
@@ -201,6 +202,10 @@ def _build_or_find(
         check_bench(stored, board)
     elif isinstance(network, LutNetwork):
         check_tables(network, board)
+    elif isinstance(network, ReluNetwork):
+        mac_chip(network, board)
+    elif isinstance(network, SpikingNetwork):
+        spiking_chip(network, board)
     elif network is not None:
         check_built_in(network, board)
     progress(Progress("Generating the chip", 0, 2 + len(settings.seeds)))
@@ -248,7 +253,7 @@ def board_of(settings: BuildSettings, network: BoardNetwork | None) -> BoardType
     network: that is built in; None for none.
 
     Raises what `find_board` and `choose_engine` raise, and BuildError if an engine is wished for a
-    network of look-up tables.
+    network that runs on none.
     """
     from stepnet_hdl.boards.catalogue import find_board
     from stepnet_hdl.estimation.engine_choice import board_with, choose_engine
@@ -261,6 +266,16 @@ def board_of(settings: BuildSettings, network: BoardNetwork | None) -> BoardType
         raise BuildError(
             f"The network {chosen_for.name!r} is made of look-up tables and takes no engine; leave "
             "out --goal, --simd and --pe, or name a step network."
+        )
+    if isinstance(chosen_for, ReluNetwork):
+        raise BuildError(
+            f"The network {chosen_for.name!r} multiplies 8-bit weights and takes no engine; leave "
+            "out --goal, --simd and --pe, or name a step network."
+        )
+    if isinstance(chosen_for, SpikingNetwork):
+        raise BuildError(
+            f"The network {chosen_for.name!r} spikes and takes no engine; leave out --goal, --simd "
+            "and --pe, or name a step network."
         )
     choice = choose_engine(
         chosen_for,

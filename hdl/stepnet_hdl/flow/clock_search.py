@@ -37,7 +37,7 @@ def fastest_settings(
     Raises what `build` raises, but not for a clock that is not met.
     """
     from stepnet.networks.shipped import load_board_network
-    from stepnet_hdl.boards.table_chips import baud_for, clock_hz_for
+    from stepnet_hdl.boards.chip_clocks import baud_for, clock_hz_for
     from stepnet_hdl.fpga.clocks import fastest_clock_hz
 
     network = None if settings.network is None else load_board_network(settings.network)

@@ -23,8 +23,6 @@ from stepnet.link.link import Link, open_link
 from stepnet.link.tally import Statistics
 from stepnet.link.tokens import without_token
 from stepnet.networks.kinds import BoardNetwork
-from stepnet.networks.lut import LutNetwork
-from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_board_network
 
 if TYPE_CHECKING:
@@ -103,7 +101,7 @@ class Board:
         Raises NetworkError if there is no such network or it does not fit; the board keeps the one
         it has.
         """
-        if not isinstance(network, Network | LutNetwork):
+        if isinstance(network, str | os.PathLike):
             network = load_board_network(network)
         self._session.load(network)
 
@@ -210,7 +208,7 @@ def open_board(
 
     Raises NetworkError, and what `Board` and `link.open_link` raise.
     """
-    if not (network is None or isinstance(network, Network | LutNetwork)):
+    if isinstance(network, str | os.PathLike):
         network = load_board_network(network)
     check_timeout(timeout_s)
 

@@ -7,11 +7,15 @@ from typing import Any
 
 from stepnet.boards.identity import Identity
 from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.mac.layout import weight_image
 from stepnet.errors import BoardError, NetworkError
+from stepnet.link.messages import Core
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import CharacterNetwork
+from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.shipped import load_board_network, lut_names, names
+from stepnet.networks.spiking import SpikingNetwork
 
 
 def held_network(
@@ -60,9 +64,13 @@ def _digest(network: BoardNetwork, identity: Identity) -> int | None:
     """What such a board would say of the network; None if it cannot hold it."""
     if not identity.takes_loads:
         return built_in_digest(network)
-    if isinstance(network, LutNetwork):
+    if isinstance(network, LutNetwork | SpikingNetwork):
         return None
     try:
+        if isinstance(network, ReluNetwork) != (identity.core == Core.MAC):
+            return None
+        if isinstance(network, ReluNetwork):
+            return weight_image(network, identity.mac_shape).digest
         return memory_image(network, identity.shape).digest
     except NetworkError:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stepnet.cores.engine.shape import MEMORIES, EngineShape
+from stepnet.cores.mac.shape import MacShape
 from stepnet.errors import BoardError, LinkError, NetworkError
 from stepnet.link import messages as protocol
 from stepnet.link.messages import PROTOCOL_VERSION, Core
@@ -40,7 +41,7 @@ class Identity:
     @property
     def takes_loads(self) -> bool:
         """A network can be loaded; otherwise the board has one built in for good."""
-        return self.core == Core.ENGINE
+        return self.core in (Core.ENGINE, Core.MAC)
 
     @property
     def shape(self) -> EngineShape:
@@ -58,6 +59,17 @@ class Identity:
             max_sum_bits=self.sum_bits,
             overlap_neurons=self.overlap_neurons,
             map_words=self.map_words,
+        )
+
+    @property
+    def mac_shape(self) -> MacShape:
+        """The shape of the multiply-accumulate core, as far as a load depends on it: how many of
+        its words are read whole is left out. NetworkError if no core can have it."""
+        return MacShape(
+            lanes=self.simd,
+            weight_words=self.weight_words,
+            max_pixels=self.max_inputs,
+            max_hidden=self.parameter_words,
         )
 
 
@@ -123,6 +135,9 @@ def read_identity(answer: bytes, where: str) -> Identity:
         )
     if not identity.takes_loads:
         return identity
+    if identity.core == Core.MAC:
+        _check_mac(identity, where)
+        return identity
     try:
         _ = identity.shape
     except NetworkError as error:
@@ -133,3 +148,15 @@ def read_identity(answer: bytes, where: str) -> Identity:
             "bits, which cannot be; build its bitstream again."
         ) from error
     return identity
+
+
+def _check_mac(identity: Identity, where: str) -> None:
+    """Raise LinkError if the board says of its multiply-accumulate core what cannot be."""
+    try:
+        _ = identity.mac_shape
+    except NetworkError as error:
+        raise LinkError(
+            f"The board at {where!r} says that it has a multiply-accumulate core of "
+            f"{identity.simd} lanes with {identity.weight_words} words, which cannot be; build its "
+            "bitstream again."
+        ) from error

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from stepnet.cores.engine.memory_image import MemoryImage
+from stepnet.cores.mac.layout import WeightImage
 from stepnet.errors import RefusedError
 from stepnet.link import messages as protocol
 from stepnet.link.exchange import MESSAGE_OVERHEAD_BYTES, Exchange, Message
 from stepnet.link.messages import Layout, Refusal, Request
+
+AnyImage: TypeAlias = MemoryImage | WeightImage
+"""What the memories of a core hold that takes loads."""
 
 LOAD_ATTEMPTS = 10
 """How many times a load is tried in all. One in which something gets lost starts anew, because the
 words of a LOAD that arrived twice would count twice in the digest."""
 
 
-def send_network(exchange: Exchange, image: MemoryImage) -> None:
+def send_network(exchange: Exchange, image: AnyImage) -> None:
     """Put a network on the board, whatever it holds.
 
     Raises RefusedError if the board refuses, LinkError if each attempt lost something, and as all
@@ -33,7 +38,7 @@ def send_network(exchange: Exchange, image: MemoryImage) -> None:
     raise exchange.given_up(Request.LOAD, LOAD_ATTEMPTS)
 
 
-def _messages(image: MemoryImage, buffer_bytes: int) -> Iterator[Message]:
+def _messages(image: AnyImage, buffer_bytes: int) -> Iterator[Message]:
     """Everything that puts a network on a board, in order."""
     yield Message(Request.CLEAR)
     largest_bytes = buffer_bytes - protocol.LOAD.size - MESSAGE_OVERHEAD_BYTES

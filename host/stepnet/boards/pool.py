@@ -26,8 +26,6 @@ from stepnet.errors import BoardError, NetworkError, StepnetError
 from stepnet.link.frames import window
 from stepnet.link.tokens import without_token
 from stepnet.networks.kinds import BoardNetwork
-from stepnet.networks.lut import LutNetwork
-from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_board_network
 
 WINDOWS_AHEAD = 2
@@ -485,7 +483,7 @@ def open_pool(
     """
     if isinstance(wheres, str):  # whose letters are strings, too
         raise BoardError(f"A pool takes a list of boards; give [{wheres!r}] for that one.")
-    if not isinstance(network, Network | LutNetwork):
+    if isinstance(network, str | os.PathLike):
         network = load_board_network(network)
     open_it = partial(
         open_board, network=network, timeout_s=timeout_s, baud=baud, uart=uart, progress=progress

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from stepnet.boards.held_network import built_in_digest, held_network, shipped_network
 from stepnet.boards.identity import Identity, read_identity
-from stepnet.boards.loading import send_network
-from stepnet.cores.engine.memory_image import MemoryImage, memory_image
-from stepnet.cores.engine.shape import EngineShape
+from stepnet.boards.loading import AnyImage, send_network
+from stepnet.cores.engine.memory_image import memory_image
+from stepnet.cores.mac.layout import weight_image
 from stepnet.errors import BoardError, LinkBrokenError, LinkError
 from stepnet.link.exchange import Exchange, Message
 from stepnet.link.link import Link
@@ -19,6 +20,8 @@ from stepnet.link.tally import Statistics
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
+from stepnet.networks.relu import ReluNetwork
+from stepnet.networks.spiking import SpikingNetwork
 
 IDENTIFY_ATTEMPTS = 4
 """How many times a board is asked who it is on opening, spread over the timeout: it may just be
@@ -54,7 +57,7 @@ class Session:
         self._reopen = reopen
         self._closed = False
         self.generation = 0
-        self._memory: tuple[Network, EngineShape, MemoryImage] | None = None
+        self._memory: tuple[BoardNetwork, Identity, AnyImage] | None = None
         try:
             check_timeout(timeout_s)
             self.exchange = Exchange(link, where, timeout_s)
@@ -180,7 +183,7 @@ class Session:
         self._identity = read_identity(answer, self._where)
         self.exchange.buffer_bytes = self._identity.buffer_bytes
 
-    def _missing(self, network: BoardNetwork) -> MemoryImage | None:
+    def _missing(self, network: BoardNetwork) -> AnyImage | None:
         """What has to be sent for the board to hold `network`; None if it does already.
 
         Raises BoardError if it never can.
@@ -199,17 +202,42 @@ class Session:
                 f"{network.name!r}, a network of look-up tables; build a bitstream that is this "
                 "network, with `stepnet build --network`, or name a step network."
             )
+        if isinstance(network, SpikingNetwork):
+            raise BoardError(
+                f"The board at {self._where!r} takes networks that do not spike, and cannot be "
+                f"loaded with the spiking network {network.name!r}; build a bitstream that is this "
+                "network, with `stepnet build --network`, or name another one."
+            )
+        self._check_core(network)
         image = self._memory_image(network)
         holds = self._identity.loaded and self._identity.digest == image.digest
         return None if holds else image
 
-    def _memory_image(self, network: Network) -> MemoryImage:
+    def _check_core(self, network: Network | ReluNetwork) -> None:
+        """Raise BoardError if the board's core is for networks of the other kind."""
+        if isinstance(network, ReluNetwork) == (self._identity.core == Core.MAC):
+            return
+        has, reads, wants = "an engine", "step networks", "ReLU network"
+        if self._identity.core == Core.MAC:
+            has, reads, wants = "a multiply-accumulate core", "ReLU networks", "step network"
+        raise BoardError(
+            f"The board at {self._where!r} has {has}, which computes {reads}, and cannot be loaded "
+            f"with the {wants} {network.name!r}; flash a bitstream that `stepnet build --network` "
+            "makes for it, or name another network."
+        )
+
+    def _memory_image(self, network: Network | ReluNetwork) -> AnyImage:
         """What the board's memories hold for `network`; kept, because a reset may need it again
         soon.
         """
-        shape = self._identity.shape
-        if self._memory is None or self._memory[0] is not network or self._memory[1] != shape:
-            self._memory = network, shape, memory_image(network, shape)
+        core = replace(self._identity, loaded=0, digest=0, image_bytes=0, dropped_frames=0)
+        if self._memory is None or self._memory[0] is not network or self._memory[1] != core:
+            image = (
+                weight_image(network, core.mac_shape)
+                if isinstance(network, ReluNetwork)
+                else memory_image(network, core.shape)
+            )
+            self._memory = network, core, image
         return self._memory[2]
 
     def _check_built_in(self, network: BoardNetwork) -> None:
@@ -223,7 +251,7 @@ class Session:
                 "has, or build a bitstream with this one."
             )
 
-    def _send(self, image: MemoryImage) -> None:
+    def _send(self, image: AnyImage) -> None:
         self.generation += 1
         send_network(self.exchange, image)
         self._identify()

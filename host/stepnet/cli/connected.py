@@ -60,8 +60,16 @@ def _print_table(found: list[Connected]) -> None:
 
 
 def _core(identity: Identity) -> str:
+    from stepnet.link.messages import Core
+
     if not identity.takes_loads:
         return f"its network alone, {identity.clock_hz / 1e6:g} MHz"
+    if identity.core == Core.MAC:
+        return (
+            f"multiply-accumulate, {identity.simd} lanes, "
+            f"{identity.simd * identity.weight_words / 1024:g} kB of weights, "
+            f"{identity.clock_hz / 1e6:g} MHz"
+        )
     weights_kbit = identity.shape.weight_memory_bits / 1024
     return (
         f"engine, SIMD {identity.simd} x PE {identity.pe}, {weights_kbit:g} kbit of weights "

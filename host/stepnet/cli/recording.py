@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import typer
 
 from stepnet.networks.lut import LutNetwork
+from stepnet.networks.network import Network
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,10 +83,10 @@ def find_recorder(
         raise typer.BadParameter(
             f"{what} no one recording; name one picture of a character.", param_hint=option
         )
-    if isinstance(network, LutNetwork):
+    if not isinstance(network, Network):
+        kind = "network of look-up tables" if isinstance(network, LutNetwork) else "ReLU network"
         raise typer.BadParameter(
-            f"{network.name!r} is a network of look-up tables, and recordings are of an engine; "
-            "name a step network.",
+            f"{network.name!r} is a {kind}, and recordings are of an engine; name a step network.",
             param_hint=option,
         )
     recorders = entry_points(group=RECORDERS_GROUP)

@@ -48,9 +48,13 @@ def web(
     With --public a token is made up and shown if none is given. Nothing is encrypted: beyond a
     network that you trust, use ssh -L or a VPN.
     """
+    from stepnet.networks.kinds import step_network
+    from stepnet.networks.lut import LutNetwork
     from stepnet.networks.shipped import load_board_network
 
     loaded = load_board_network(network)
+    if not isinstance(loaded, LutNetwork):
+        step_network(loaded, "the page")
     if export is not None:
         _export(export, loaded)
         return
@@ -83,13 +87,12 @@ def web(
 
 
 def _export(folder: Path, first: BoardNetwork) -> None:
-    """Write the page with `first` and all shipped networks that it reads with."""
+    """Write the page with `first` and all other shipped networks."""
     from stepnet.networks.shipped import all_names, load_board_network
     from stepnet.web.site import write_site
 
     others = [load_board_network(name) for name in all_names() if name != first.name]
-    readable = [network for network in others if not getattr(network, "convolves", False)]
-    files = write_site(folder, [first, *readable])
+    files = write_site(folder, [first, *others])
     size = sum(path.stat().st_size for path in files) / 1e6
     print(
         f"Wrote {len(files)} files of {size:.1f} MB into {folder}; "

@@ -13,9 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stepnet.networks import relu
 from stepnet.networks.convolution import Convolution
 from stepnet.networks.lut import TABLE_BITS, TABLE_INPUTS, Counts, LutLayer, LutNetwork
 from stepnet.networks.network import Layer, Network, Readout
+from stepnet.networks.relu import ReluLayer, ReluNetwork
+from stepnet.networks.spiking import Coding, Rows, SpikingLayer, SpikingNetwork
 
 
 def random_network(
@@ -159,4 +162,74 @@ def random_lut_network(
         readout=readout,
         code_prefix=code_prefix,
         counts=Counts(groups, thresholds),
+    )
+
+
+def random_relu_network(
+    rng: np.random.Generator, sizes: Sequence[int], height: int = 1
+) -> ReluNetwork:
+    """A ReLU network of random weights, whose sums spread around 0 for random pixels.
+
+    sizes: the pixels of an image, then the neurons of each layer.
+    height: of the image, by which the pixels can be divided.
+    """
+    layers: list[ReluLayer] = []
+    state = rng.integers(0, 2, (256, sizes[0])).astype(np.uint8)
+    for n_in, n_out in pairwise(sizes):
+        weights = rng.integers(-127, 127, (n_out, n_in), dtype=np.int8, endpoint=True)
+        sums = relu.layer_sums(ReluLayer(weights, np.zeros(n_out, np.int32)), state)
+        biases = -sums.mean(axis=0).astype(np.int64)
+        spread = max(4, int((sums + biases).std()))
+        biases += rng.integers(-spread, spread, n_out, endpoint=True)
+        # Twice the spread is nearly the largest activation, and more than that saturates.
+        shift = max(1, (spread * 2).bit_length())
+        layers.append(
+            ReluLayer(weights, biases.astype(np.int32), int(rng.integers(160, 256)), shift)
+        )
+        state = relu.requantised(layers[-1], sums + biases)
+    return ReluNetwork(
+        "random",
+        tuple(layers),
+        height=height,
+        width=sizes[0] // height,
+        readout=Readout.NEAREST,
+        alphabet="".join(map(chr, range(ord("a"), ord("a") + sizes[-1]))),
+    )
+
+
+def random_spiking_network(
+    rng: np.random.Generator,
+    sizes: Sequence[int],
+    *,
+    ticks: int,
+    weight_bits: int = 4,
+    height: int = 1,
+    coding: Coding = Coding.RATE,
+    asked: Rows = Rows.SPIKES,
+) -> SpikingNetwork:
+    """A network with readout nearest and random neurons, in each layer of another kind."""
+    layers: list[SpikingLayer] = []
+    for number, (n_in, n_out) in enumerate(pairwise(sizes)):
+        low = -(1 << weight_bits - 1)
+        weights = rng.integers(low, -low, (n_out, n_in))
+        if weight_bits == 1:
+            weights = rng.choice([-1, 1], (n_out, n_in))
+        usual = 1 + int(math.sqrt(n_in) * 2.0 ** (weight_bits - 3))
+        thresholds = rng.integers(usual, usual + 3, n_out)
+        decay_shift, reset, floor = ((3, None, -200), (None, 0, -50), (0, None, -(1 << 20)))[
+            number % 3
+        ]
+        leaks = rng.integers(-2, 3, n_out)
+        step = Layer(weights.astype(np.int8), thresholds.astype(np.int32), weight_bits)
+        layers.append(SpikingLayer(step, leaks.astype(np.int32), decay_shift, reset, floor))
+    return SpikingNetwork(
+        "random",
+        tuple(layers),
+        height,
+        sizes[0] // height,
+        readout=Readout.NEAREST,
+        alphabet="".join(map(chr, range(33, 33 + sizes[-1]))),
+        ticks=ticks,
+        coding=coding,
+        asked=asked,
     )

@@ -10,24 +10,20 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import BoardNetwork, step_network
 from stepnet.networks.lut import LutLayer, LutNetwork
-from stepnet.networks.network import Layer, Network
+from stepnet.networks.network import Layer
 from stepnet.networks.placing import Placing, placing_of
 
 
 def network_json(network: BoardNetwork) -> dict[str, Any]:
-    """Everything that a network computes with, and its card, ready for `json.dumps`.
-
-    Raises NetworkError if it has convolutions, which the page's reference does not know.
-    """
-    if isinstance(network, Network):
-        network.check_dense("the page")
+    """Everything that a network computes with, and its card, ready for `json.dumps`."""
     content: dict[str, Any] = {
         "name": network.name,
         "kind": network.kind,
@@ -49,7 +45,8 @@ def network_json(network: BoardNetwork) -> dict[str, Any]:
             "thresholds": base64_of(network.counts.thresholds, "<i4"),
         }
     else:
-        content["layers"] = [_step_layer(layer) for layer in network.layers]
+        steps = step_network(network, "the page")
+        content["layers"] = [_step_layer(layer) for layer in steps.layers]
     return content
 
 
@@ -85,6 +82,8 @@ def _step_layer(layer: Layer) -> dict[str, Any]:
     return {
         "n_in": layer.n_in,
         "n_out": layer.n_out,
+        "neurons": layer.neurons,
+        "convolution": asdict(layer.convolution) if layer.convolution else None,
         "weight_bits": layer.weight_bits,
         "planes": base64_of(np.packbits(planes, None, "little"), "u1"),
         "thresholds": base64_of(layer.thresholds, "<i4"),

@@ -23,7 +23,7 @@ from stepnet.boards.async_board import AsyncBoard, open_board_async
 from stepnet.errors import BoardError, LinkError, RefusedError, StepnetError
 from stepnet.link.link import BOARDS_GROUP
 from stepnet.networks import lut, reference
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import BoardNetwork, step_network
 from stepnet.networks.lut import LutNetwork
 from stepnet.web.turns import Turns
 
@@ -265,4 +265,5 @@ def _by_numpy(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     if isinstance(network, LutNetwork):
         return lut.infer(network, images), lut.margin(network, images)
-    return reference.infer(network, images), reference.margin(network, images)
+    steps = step_network(network, "the page")
+    return reference.infer(steps, images), reference.margin(steps, images)

@@ -8,19 +8,32 @@ from dataclasses import dataclass, field, replace
 
 from stepnet.cores.engine.memory_image import enlarged
 from stepnet.cores.engine.shape import EngineShape
+from stepnet.cores.mac.layout import check_fits
 from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.errors import NetworkError
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
+from stepnet.networks.network import Network
+from stepnet.networks.relu import ReluNetwork
+from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.boards.chip_clocks import baud_for, clock_hz_for
+from stepnet_hdl.boards.mac_chips import MAC_CHIPS, MacChip, mac_chip
 from stepnet_hdl.boards.settings import SETTINGS
-from stepnet_hdl.boards.table_chips import baud_for, check_bench, check_tables, clock_hz_for
+from stepnet_hdl.boards.spiking_chips import spiking_chip
+from stepnet_hdl.boards.table_chips import check_bench, check_tables
 from stepnet_hdl.chip.chip import Chip, SerialChip, engine_for, table_core
 from stepnet_hdl.cores.interface import InferenceCore
+from stepnet_hdl.cores.mac.mac import Mac
 from stepnet_hdl.cores.pipeline.pipeline_bench import PipelineBench
+from stepnet_hdl.cores.spiking.spiking_core import SpikingCore
 
 USUAL_BOARD = "icebreaker"
 ICEBREAKER = SETTINGS["iCE40UP5K"]
+MAC_ICEBREAKER = MAC_CHIPS["iCE40UP5K"]
+
+SPIKING_BOARD = "ulx3s-85f"
+"""The board that a spiking network is simulated on, which has memory for large ones."""
 
 WIDTHS = re.compile(r"(?P<simd>\d{1,9})x(?P<pe>\d{1,9})")
 """How an engine of any widths is named in the place of a board: SIMD, an x, PE."""
@@ -54,7 +67,7 @@ class Design:
     buffer_bytes: int = ICEBREAKER.buffer_bytes
     uart: bool = False
     baud: int = field(default_factory=lambda: find_board(USUAL_BOARD).baud)
-    network: BoardNetwork | None = field(default=None, repr=False)
+    network: Network | LutNetwork | None = field(default=None, repr=False)
     core: OtherCore | None = None
 
     def component(self) -> Chip | SerialChip:
@@ -86,7 +99,8 @@ def design_for(
 
     network: the network that it has to hold, if known. Where the engine of the iCEBreaker is too
         small for it, the chip has one with larger memories; a network of look-up tables is
-        built in. With `StoredImages` the chip measures itself.
+        built in, and a ReLU network gets a multiply-accumulate core. With `StoredImages` the chip
+        measures itself.
     like: the name of a board whose chip it is, whether its engine holds the network or not; or
         SIMD and PE of the engine, such as "32x4", which is otherwise the iCEBreaker's; "" for that.
     uart: as in `Design`.
@@ -97,6 +111,10 @@ def design_for(
     """
     if isinstance(network, StoredImages):
         return _bench_design(network, like, uart=uart, baud=baud)
+    if isinstance(network, SpikingNetwork):
+        return _spiking_design(network, like, uart=uart, baud=baud)
+    if isinstance(network, ReluNetwork):
+        return _mac_design(network, like, uart=uart, baud=baud)
     board = find_board(like) if like and not WIDTHS.fullmatch(like) else None
     if baud is None:
         baud = find_board(USUAL_BOARD).baud if board is None else baud_for(network, board)
@@ -139,6 +157,57 @@ def _bench_design(stored: StoredImages, like: str, *, uart: bool, baud: int | No
     made = design_for(stored.network, like, uart=uart, baud=baud)
     bench = OtherCore(f"bench {stored.digest}", lambda: PipelineBench(stored))
     return replace(made, network=None, core=bench)
+
+
+def _mac_design(network: ReluNetwork, like: str, *, uart: bool, baud: int | None) -> Design:
+    """The chip with a multiply-accumulate core of the board `like`, which any network that fits can
+    be loaded into."""
+    if WIDTHS.fullmatch(like):
+        raise NetworkError(
+            f"The network {network.name!r} multiplies 8-bit weights and runs on no engine; leave "
+            "its SIMD and PE out."
+        )
+    board = find_board(like or USUAL_BOARD)
+    if like:
+        baud = baud or baud_for(network, board)
+        chip, clock_hz = mac_chip(network, board), clock_hz_for(network, board, baud)
+    else:
+        chip, clock_hz = MAC_ICEBREAKER, MAC_ICEBREAKER.clock_hz
+        baud = baud or baud_for(network, board, clock_hz)
+        check_fits(network, chip.shape)
+    return Design(
+        clock_hz=clock_hz,
+        buffer_bytes=chip.buffer_bytes,
+        uart=uart,
+        baud=baud,
+        core=_mac_of(chip),
+    )
+
+
+def _spiking_design(network: SpikingNetwork, like: str, *, uart: bool, baud: int | None) -> Design:
+    """The chip that is a spiking network, on the board `like`; on a ULX3S if that is not said."""
+    if WIDTHS.fullmatch(like):
+        raise NetworkError(
+            f"The network {network.name!r} spikes and runs on no engine; leave its SIMD and PE out."
+        )
+    board = find_board(like or SPIKING_BOARD)
+    chip = spiking_chip(network, board)
+    baud = baud or baud_for(network, board)
+    core = OtherCore(
+        f"spiking {network.digest} {chip.lanes} {chip.walk}",
+        lambda: SpikingCore(network, chip.lanes, chip.walk),
+    )
+    return Design(
+        clock_hz=clock_hz_for(network, board, baud),
+        buffer_bytes=chip.buffer_bytes,
+        uart=uart,
+        baud=baud,
+        core=core,
+    )
+
+
+def _mac_of(chip: MacChip) -> OtherCore:
+    return OtherCore(f"multiply-accumulate {chip.shape}", lambda: Mac(chip.shape))
 
 
 def engine_shape(simd: int, pe: int) -> EngineShape:

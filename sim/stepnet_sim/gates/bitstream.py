@@ -22,7 +22,7 @@ from stepnet.errors import BuildError
 from stepnet.files import sha256_of
 from stepnet.link.serial_line import byte_cycles, divisor_for
 from stepnet.networks import kinds
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import BoardNetwork, step_network
 from stepnet.networks.lut import LutNetwork
 from stepnet.samples import sample_pictures
 from stepnet.temporary import temporary_folder
@@ -138,7 +138,8 @@ def verify_bitstream(
         if isinstance(network, LutNetwork):
             expected_cycles = table_estimate(network, board).latency_cycles
         else:
-            expected_cycles = cycles_per_image(network, running.identity.shape, pace)
+            steps = step_network(network, "the check of a bitstream")
+            expected_cycles = cycles_per_image(steps, running.identity.shape, pace)
         readings = [running.infer(image, placed=True) for image in images]
         cycles = link.chip.cycles
     different = sum(

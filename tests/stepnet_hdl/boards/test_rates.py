@@ -6,8 +6,8 @@ from stepnet.errors import BuildError
 from stepnet.link.serial_line import DEFAULT_BAUD, divisor_for
 from stepnet.networks.shipped import load_lut_network
 from stepnet_hdl.boards.catalogue import all_boards, find_board
+from stepnet_hdl.boards.chip_clocks import baud_for, clock_hz_for
 from stepnet_hdl.boards.rates import USB_CHIPS, best_baud, check_baud
-from stepnet_hdl.boards.table_chips import baud_for, clock_hz_for
 from stepnet_hdl.flow.build import BuildSettings, build
 
 

@@ -1,0 +1,72 @@
+"""Makes the activation of a hidden neuron from its sum: rectifies, multiplies, shifts, rounds."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from stepnet.cores.mac.shape import SHIFT_BITS, SUM_BITS
+from stepnet.networks.relu import LARGEST_ACTIVATION, MULTIPLIER_BITS
+
+SCALED_BITS = SUM_BITS - 1 + MULTIPLIER_BITS
+
+
+class Requantiser(wiring.Component):
+    """Computes `stepnet.networks.relu.requantised`, `latency_cycles` from a sum to its activation,
+    one in each cycle.
+
+    With k the shift, `(x + 2^(k-1)) >> k` is `((x >> (k-1)) + 1) >> 1`, so that the number that is
+    rounded has few bits.
+    """
+
+    latency_cycles = 5
+    """Cycles from a sum to its activation."""
+
+    multiplier_cycles = 1
+    """Cycles after a sum, from which on `multiplier` may be another one."""
+
+    sum: Signal
+    """24 bits, signed, in: the sum of a neuron."""
+    multiplier: Signal
+    """8 bits, in: the layer's multiplier, with the sum."""
+    shift_minus_1: Signal
+    """5 bits, in: the layer's shift less 1; it stays until `activation` is there."""
+    activation: Signal
+    """8 bits, out: the activation of the sum of `latency_cycles` before."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "sum": In(SUM_BITS),
+                "multiplier": In(MULTIPLIER_BITS),
+                "shift_minus_1": In(SHIFT_BITS),
+                "activation": Out(8),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        half = MULTIPLIER_BITS // 2
+        positive = Mux(self.sum[-1], 0, self.sum[:-1])
+        low = Signal(SUM_BITS - 1 + half, reset_less=True)
+        high = Signal(SUM_BITS - 1 + half, reset_less=True)
+        scaled = Signal(SCALED_BITS, reset_less=True)
+        coarse = Signal(SCALED_BITS, reset_less=True)
+        fine = Signal(9, reset_less=True)  # twice the activation, the last bit decides rounding
+        beyond = Signal(reset_less=True)
+        fine_shift, coarse_shift = self.shift_minus_1[:3], self.shift_minus_1[3:]
+        shifted = Signal(SCALED_BITS)
+        rounded = Signal(9)
+        m.d.comb += [
+            shifted.eq(coarse >> fine_shift),
+            rounded.eq((fine + 1) >> 1),
+        ]
+        m.d.sync += [
+            low.eq(positive * self.multiplier[:half]),
+            high.eq(positive * self.multiplier[half:]),
+            scaled.eq(low + (high << half)),
+            coarse.eq(scaled >> (coarse_shift << 3)),
+            fine.eq(shifted),
+            beyond.eq(shifted[9:].any()),
+            self.activation.eq(Mux(beyond | rounded[8], LARGEST_ACTIVATION, rounded)),
+        ]
+        return m
