@@ -3,8 +3,8 @@
     python benchmarks/host_cost.py [--images 200000] [--json]
 
 The board is an `AnsweringPeer` in a process of its own; only this process's time counts, user and
-system, all threads. The images are uint8 arrays for `digits`, placed already; the smallest of `--runs` runs is
-the figure, because other programs only ever add to it.
+system, all threads. The images are uint8 arrays for `digits`, placed already; the smallest of
+`--runs` runs is the figure, because other programs only ever add to it.
 """
 
 from __future__ import annotations

@@ -288,7 +288,8 @@ ALL = (
         )
         for bits in (16, 32)
     ),
-    *(_receives(divisor, after) for divisor in UART_DIVISORS for after in (False, True)),
+    *(_receives(divisor, False) for divisor in UART_DIVISORS),
+    _receives(UART_DIVISORS[-1], True),
     *map(_offers, STREAM_BLOCKS),
 )
 """Every proof. The quick ones together stand for each kind of claim."""
