@@ -5,7 +5,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib.wiring import In
 
 from stepnet.cores.spiking.contents import spiking_contents, spiking_shape
-from stepnet.networks.network import Layer
+from stepnet.networks.network import Layer, Readout
 from stepnet.networks.spiking import SpikingLayer, SpikingNetwork
 from stepnet_hdl.cores.spiking import potentials
 from stepnet_sim.verification.formal import Harness, claim, given
@@ -34,7 +34,7 @@ class UpdatesANeuron(Harness):
         step = Layer(np.full((1, ADDS), ones, np.int8), np.array([5], np.int32), bits)
         self.layer = SpikingLayer(step, np.array([-2], np.int32), decay_shift, reset, floor)
         self.network = SpikingNetwork(
-            "one", (self.layer,), 1, ADDS, readout="nearest", alphabet="a", ticks=2
+            "one", (self.layer,), 1, ADDS, readout=Readout.NEAREST, alphabet="a", ticks=2
         )
         super().__init__({"weights": In(bits), "counts": In(1)})
 
