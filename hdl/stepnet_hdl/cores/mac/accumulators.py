@@ -1,6 +1,6 @@
 """The sums: one in each lane, and a second row of registers from which they are taken in turn."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -50,7 +50,7 @@ class Accumulators(wiring.Component):
         for lane in range(self.lanes):
             total = Signal(SUM_BITS, name=f"total_{lane}", reset_less=True)
             product = self.products.word_select(lane, PRODUCT_BITS).as_signed()
-            with m.If(self.capture | self.clear):
+            with m.If(self._begins()):
                 m.d.sync += total.eq(0)
             with m.Elif(self.add):
                 m.d.sync += total.eq(total + product)
@@ -59,3 +59,7 @@ class Accumulators(wiring.Component):
             with m.Elif(self.shift):
                 m.d.sync += waiting[lane].eq(waiting[lane + 1] if lane + 1 < self.lanes else 0)
         return m
+
+    def _begins(self) -> Value:
+        """Whether new sums begin with 0."""
+        return self.capture | self.clear

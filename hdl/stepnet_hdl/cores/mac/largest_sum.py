@@ -1,6 +1,6 @@
 """Finds the neuron with the largest sum among those that come one after the other."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,8 +35,12 @@ class LargestSum(wiring.Component):
         first = Signal(init=1)
         with m.If(self.take):
             m.d.sync += [number.eq(number + 1), first.eq(0)]
-            with m.If(first | (self.sum.as_signed() > largest.as_signed())):
+            with m.If(first | self._wins(largest)):
                 m.d.sync += [largest.eq(self.sum), self.index.eq(number)]
         with m.If(self.restart):
             m.d.sync += [number.eq(0), first.eq(1)]
         return m
+
+    def _wins(self, largest: Value) -> Value:
+        """Whether the sum is the largest one from now on."""
+        return self.sum.as_signed() > largest.as_signed()

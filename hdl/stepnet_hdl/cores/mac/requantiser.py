@@ -1,6 +1,6 @@
 """Makes the activation of a hidden neuron from its sum: rectifies, multiplies, shifts, rounds."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -58,7 +58,7 @@ class Requantiser(wiring.Component):
         rounded = Signal(9)
         m.d.comb += [
             shifted.eq(coarse >> fine_shift),
-            rounded.eq((fine + 1) >> 1),
+            rounded.eq(self._round(fine)),
         ]
         m.d.sync += [
             low.eq(positive * self.multiplier[:half]),
@@ -70,3 +70,7 @@ class Requantiser(wiring.Component):
             self.activation.eq(Mux(beyond | rounded[8], LARGEST_ACTIVATION, rounded)),
         ]
         return m
+
+    def _round(self, twice: Value) -> Value:
+        """Return half of a number, up from halfway."""
+        return (twice + 1) >> 1

@@ -17,6 +17,7 @@ from amaranth.lib.wiring import Component
 from stepnet.link.serial_line import MIN_DIVISOR
 from stepnet_hdl.blocks import parallel_counter, popcount
 from stepnet_hdl.cores.engine import datapath
+from stepnet_hdl.cores.mac import accumulators, largest_sum, requantiser
 from stepnet_hdl.cores.pipeline import largest_count, table_layer
 from stepnet_hdl.link import answers, cobs, endpoint, frames, packet_buffer, uart
 from stepnet_sim.verification import broken_blocks
@@ -30,6 +31,11 @@ from stepnet_sim.verification.harnesses.cobs import (
 )
 from stepnet_sim.verification.harnesses.crc import StartsAnew, TakesAByte
 from stepnet_sim.verification.harnesses.datapath import DecidesANeuron
+from stepnet_sim.verification.harnesses.mac import (
+    AddsALaneUp,
+    FindsTheLargestSum,
+    RequantisesEverySum,
+)
 from stepnet_sim.verification.harnesses.pipeline import (
     CountsWithAdders,
     FindsTheLargest,
@@ -111,6 +117,32 @@ _PIPELINE_STAGES = (
         13,
         unbounded=True,
         mutants=(Mutant(largest_count, broken_blocks.LastOnATie),),
+    ),
+)
+
+
+_MAC_STAGES = (
+    Proof(
+        "requantiser",
+        "min((max(sum, 0) m + 2^(k-1)) >> k, 255)",
+        RequantisesEverySum,
+        7,
+        mutants=(Mutant(requantiser, broken_blocks.RoundsDown),),
+        quick=True,
+    ),
+    Proof(
+        "two lanes",
+        "the sum of weight times activation",
+        AddsALaneUp,
+        9,
+        mutants=(Mutant(accumulators, broken_blocks.GoesOnAdding),),
+    ),
+    Proof(
+        "largest of 3 sums",
+        "the first sum that no other one exceeds",
+        partial(FindsTheLargestSum, 3),
+        6,
+        mutants=(Mutant(largest_sum, broken_blocks.LastOfEquals),),
     ),
 )
 
@@ -207,6 +239,7 @@ ALL = (
     _decision(24, 4, _NEGATES_WITHOUT_CARRY),
     _decision(8, 3, Mutant(datapath, broken_blocks.SecondNeuronSeesTheFirst), pe=2),
     *_PIPELINE_STAGES,
+    *_MAC_STAGES,
     *(
         Proof(
             f"COBS decoder, packets of 0 to {max_bytes} bytes",
