@@ -8,12 +8,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from stepnet.cores.engine.shape import EngineShape
+from stepnet.cores.mac.shape import MacShape
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Readout
 from stepnet.networks.random_networks import random_lut_network
 from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.chip.chip import Chip, SerialChip
 from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.cores.mac.mac import Mac
+from stepnet_hdl.cores.mac.products import Products
 from stepnet_hdl.cores.pipeline.streamed_pipeline import StreamedPipeline
 from stepnet_hdl.cores.pipeline.table_pipeline import TablePipeline
 from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
@@ -57,6 +60,13 @@ ENGINE_SHAPES = {
     ),
 }
 
+MAC_SHAPES = {
+    "narrow": MacShape(lanes=8, weight_words=256, max_pixels=64, max_hidden=32),
+    "halves": MacShape(lanes=16, weight_words=256, max_pixels=64, max_hidden=32, wide_words=60),
+}
+
+PRODUCT_LANES = 8
+
 CHIP = Design(
     shape=EngineShape(
         16,
@@ -96,6 +106,8 @@ Tested = (
     | SerialChip
     | TablePipeline
     | StreamedPipeline
+    | Mac
+    | Products
 )
 
 
@@ -151,12 +163,18 @@ def _pipeline_parts() -> dict[str, Tested]:
     return {**bare, **streamed}
 
 
+def _mac_parts() -> dict[str, Tested]:
+    cores = {f"mac_{name}": Mac(shape) for name, shape in MAC_SHAPES.items()}
+    return {**cores, "products": Products(PRODUCT_LANES)}
+
+
 PARTS: dict[str, Callable[[], dict[str, Tested]]] = {
     "popcount": _popcount_parts,
     "uart": _uart_parts,
     "engine": _engine_parts,
     "chip": _chip_parts,
     "pipeline": _pipeline_parts,
+    "mac": _mac_parts,
 }
 """A function for each bench that makes the parts it tests, by the names under which it finds them.
 """
