@@ -60,8 +60,8 @@ async def every_image_gives_its_reading(dut: Any, core: str, idle_share: float) 
         images = random.integers(0, 2, (IMAGES, 6, 6)) == 1
         cycles = cycles_per_image(network, shape)
         for image, code in zip(images, relu.infer(network, images).tolist(), strict=True):
-            reading = {"code": code, "margin": 0, "cycles": cycles, "overrun": 0}
-            scoreboard.expect(CoreReading.const(reading).as_value().value)
+            reading = CoreReading.const({"code": code, "margin": 0, "cycles": cycles, "overrun": 0})
+            scoreboard.expect(reading.as_value().value)
             for byte in np.packbits(image, bitorder="little").tolist():
                 await pixels.send(byte)
         await scoreboard.drained(IMAGES * 100 * cycles)

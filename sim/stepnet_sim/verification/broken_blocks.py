@@ -76,8 +76,8 @@ class GoesOnAdding(Accumulators):
 class LastOfEquals(LargestSum):
     """Of two equal sums the second one wins."""
 
-    def _wins(self, largest: Value) -> Value:
-        return self.sum.as_signed() >= largest.as_signed()
+    def _wins(self, candidate: Value, largest: Value) -> Value:
+        return candidate.as_signed() >= largest.as_signed()
 
 
 class MarginWraps(Datapath):

@@ -5,10 +5,10 @@ import pytest
 from stepnet.errors import BuildError
 from stepnet.networks.shipped import load_lut_network, lut_names
 from stepnet_hdl.boards.catalogue import all_boards, find_board
+from stepnet_hdl.boards.chip_clocks import clock_hz_for
 from stepnet_hdl.boards.table_chips import (
     TableCore,
     check_tables,
-    clock_hz_for,
     fitting_tables,
     table_chip,
 )

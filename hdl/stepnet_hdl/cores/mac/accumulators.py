@@ -25,7 +25,7 @@ class Accumulators(wiring.Component):
     shift: Signal
     """1 bit, in: `sum` is that of the next lane from the next cycle on."""
     sum: Signal
-    """24 bits, signed, out: the sum of lane 0 in the cycle after `capture`, and of further lanes
+    """24 bits, out: the signed sum of lane 0 in the cycle after `capture`, and of further lanes
     after each `shift`."""
 
     def __init__(self, lanes: int) -> None:

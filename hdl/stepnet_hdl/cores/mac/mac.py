@@ -81,7 +81,7 @@ class Mac(InferenceCore):
             weights.address.eq(sequencer.address),
             weights.upper.eq(sequencer.upper),
             weights.fetch.eq(fetch),
-            sequencer.is_wide.eq(weights.is_wide),
+            weights.is_wide.eq(sequencer.is_wide),
             sequencer.word.eq(weights.word),
         ]
         activation = self._activation(m, sequencer, state)

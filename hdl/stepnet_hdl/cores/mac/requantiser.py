@@ -25,7 +25,7 @@ class Requantiser(wiring.Component):
     """Cycles after a sum, from which on `multiplier` may be another one."""
 
     sum: Signal
-    """24 bits, signed, in: the sum of a neuron."""
+    """24 bits, in: the signed sum of a neuron."""
     multiplier: Signal
     """8 bits, in: the layer's multiplier, with the sum."""
     shift_minus_1: Signal

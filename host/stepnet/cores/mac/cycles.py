@@ -21,7 +21,7 @@ of its header."""
 START_CYCLES = 1
 """Cycles from the last pixels until the first layer begins."""
 
-END_CYCLES = 8
+END_CYCLES = 10
 """Cycles from the last step to the character register, beside one for each neuron of the last
 group and the reads of the word with the code."""
 

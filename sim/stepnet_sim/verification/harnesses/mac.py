@@ -142,6 +142,7 @@ class FindsTheLargestSum(Harness):
         """Keep all sums, and compare each with the one that wins."""
         m.submodules.dut = dut = largest_sum.LargestSum(4)
         m.d.comb += given(~(self.take & self.restart))
+        m.d.comb += given(self.sum != largest_sum.SMALLEST)
         m.d.comb += [dut.sum.eq(self.sum), dut.take.eq(self.take), dut.restart.eq(self.restart)]
         taken = Signal(range(self.count + 1))
         sums = [Signal(SUM_BITS, name=f"sum_{number}") for number in range(self.count)]
@@ -156,10 +157,12 @@ class FindsTheLargestSum(Harness):
                 m.d.sync += kept.eq(self.sum)
             with m.If(dut.index == number):
                 m.d.comb += best.eq(kept)
-        with m.If(taken != 0):
+        waits = Signal()  # the last sum has not had its effect
+        m.d.sync += waits.eq(self.take)
+        with m.If((taken != 0) & ~waits):
             m.d.comb += claim(dut.index < taken)
         for number, kept in enumerate(sums):
-            with m.If(number < taken):
+            with m.If((number < taken) & ~waits):
                 m.d.comb += claim(
                     Mux(
                         number < dut.index,
