@@ -15,6 +15,8 @@ from stepnet.networks.random_networks import random_network, random_relu_network
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.mac_chips import MAC_CHIPS, mac_chip
 from stepnet_hdl.cores.mac.mac import Mac
+from stepnet_hdl.flow.build import BuildSettings, EngineWish, board_of
+from stepnet_hdl.flow.build_plan import make_plan
 from stepnet_sim.chips.design import Design, OtherCore, design_for
 from stepnet_sim.chips.interpreted import InterpretedChip
 from stepnet_sim.chips.virtual_board import INTERPRETED_CYCLES_PER_RUN, VirtualBoardLink
@@ -85,6 +87,14 @@ def test_the_virtual_board_of_the_icebreaker():
     assert {reading.cycles for reading in readings} == {cycles}
 
 
+@pytest.mark.slow
+def test_the_chip_of_the_icebreaker_uses_all_its_multipliers_and_single_port_rams():
+    plan = make_plan(find_board("icebreaker"), baud=1_000_000, network=NETWORK)
+    cells = "".join(plan.files.values())
+    assert cells.count("cell \\SB_MAC16 ") == 8
+    assert cells.count("cell \\SB_SPRAM256KA ") == 4
+
+
 def test_a_network_that_does_not_fit_a_board():
     with pytest.raises(BuildError) as caught:
         mac_chip(LARGE, find_board("icebreaker"))
@@ -101,6 +111,16 @@ def test_a_board_without_multipliers():
     assert told == "No multiply-accumulate core is made for the iCE40HX1K of icestick"
     assert "icebreaker" in boards
     assert "ulx3s-25f" in boards
+
+
+def test_a_network_of_the_other_kind_is_not_built_with_an_engine():
+    settings = BuildSettings("icebreaker", engine=EngineWish())
+    with pytest.raises(BuildError) as caught:
+        board_of(settings, NETWORK)
+    assert str(caught.value) == (
+        "The network 'random' multiplies 8-bit weights and takes no engine; leave out --goal, "
+        "--simd and --pe, or name a step network."
+    )
 
 
 def test_an_engine_of_any_width_does_not_take_it():
