@@ -270,7 +270,7 @@ BENCHMARKS = (
     Benchmark(
         "chip with a multiply-accumulate core of 16 lanes, UP5K",
         "24 MHz, aim 40",
-        script("mac_core", "--seeds", "4"),
+        script("mac_core", "--seeds", "8"),
         lambda result: (
             f"{result['mhz']} MHz, {result['luts']:,} LUT4, {result['block_rams']} block RAMs, "
             f"{result['images_per_s']:,} images/s (seed {result['seed']} of {result['seeds']})"

@@ -39,7 +39,7 @@ _UP5K = MacChip(
     shape=MacShape(weight_words=8192, wide_words=1536),
     buffer_bytes=512,
     answers_in_luts=True,
-    clock_hz=30_000_000,
+    clock_hz=36_000_000,
 )
 
 _ECP5 = MacChip(
