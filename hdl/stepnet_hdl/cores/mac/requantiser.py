@@ -46,7 +46,9 @@ class Requantiser(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         half = MULTIPLIER_BITS // 2
-        positive = Mux(self.sum[-1], 0, self.sum[:-1])
+        # A negative sum is multiplied as the bits below its sign, and becomes 0 after that: the
+        # multiplication is the longest path of the chip.
+        unsigned, negative = self.sum[:-1], Signal(reset_less=True)
         low = Signal(SUM_BITS - 1 + half, reset_less=True)
         high = Signal(SUM_BITS - 1 + half, reset_less=True)
         scaled = Signal(SCALED_BITS, reset_less=True)
@@ -61,9 +63,10 @@ class Requantiser(wiring.Component):
             rounded.eq(self._round(fine)),
         ]
         m.d.sync += [
-            low.eq(positive * self.multiplier[:half]),
-            high.eq(positive * self.multiplier[half:]),
-            scaled.eq(low + (high << half)),
+            negative.eq(self.sum[-1]),
+            low.eq(unsigned * self.multiplier[:half]),
+            high.eq(unsigned * self.multiplier[half:]),
+            scaled.eq(Mux(negative, 0, low + (high << half))),
             coarse.eq(scaled >> (coarse_shift << 3)),
             fine.eq(shifted),
             beyond.eq(shifted[9:].any()),

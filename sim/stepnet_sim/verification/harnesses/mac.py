@@ -44,10 +44,10 @@ class RequantisesEverySum(Harness):
             dut.multiplier.eq(self.multiplier),
             dut.shift_minus_1.eq(self.shift_minus_1),
         ]
-        positive = Mux(self.sum[-1], 0, self.sum[:-1])
+        bits = self.sum[:-1]
         half = MULTIPLIER_BITS // 2
         low, high = self.multiplier[:half], self.multiplier[half:]
-        product = positive * low + ((positive * high) << half)
+        product = Mux(self.sum[-1], 0, bits * low + ((bits * high) << half))
         halfway = Value.cast(1) << self.shift_minus_1
         scaled = Signal(requantiser.SCALED_BITS + 1)
         m.d.comb += scaled.eq((product + halfway) >> (self.shift_minus_1 + 1))
