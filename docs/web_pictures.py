@@ -1,5 +1,6 @@
-"""Takes the pictures of web.md: the page on a light and a dark screen, and on a telephone; and that
-of the README, in which a character is drawn and its bits appear.
+"""Takes the pictures of web.md: the page on a light and a dark screen, and on a telephone, and the
+lights of a network with convolutions; and that of the README, in which a character is drawn and its
+bits appear.
 
     python docs/web_pictures.py
 
@@ -38,6 +39,8 @@ SCREENS = {
     "web_phone": {"color_scheme": "dark", "viewport": {"width": 360, "height": 800}},
 }
 
+CONVOLVING = "ascii-conv"
+
 ANIMATED = {"color_scheme": "light", "viewport": {"width": 1120, "height": 1010}}
 ANIMATION_SIZE = 800, 721
 STEPS = 4
@@ -64,6 +67,13 @@ def draw(page: Any, seen: Callable[[], None] = lambda: None) -> None:
     page.locator("#by", has_text="the board").wait_for()
     page.locator("#time", has_text="ms").wait_for()
     seen()
+
+
+def save(screenshot: bytes, path: Path) -> None:
+    """Write what was seen in few colours."""
+    taken = Image.open(io.BytesIO(screenshot)).convert("RGB")
+    packed = taken.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    packed.save(path, optimize=True)
 
 
 def animate(page: Any, path: Path) -> None:
@@ -100,14 +110,20 @@ def main() -> None:
             page.locator("#status", has_text="ready").wait_for()
             draw(page)
             page.mouse.move(0, 0)
-            taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-            packed = taken.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-            packed.save(HERE / f"{name}.png", optimize=True)
+            save(page.screenshot(), HERE / f"{name}.png")
             page.close()
         page = browser.new_page(**ANIMATED)
         page.goto(found[1])
         page.locator("#status", has_text="ready").wait_for()
         animate(page, HERE / "drawing.gif")
+        page.locator("#network").select_option(CONVOLVING)
+        page.locator("#about", has_text=f"{CONVOLVING}:").wait_for()
+        page.locator("#status", has_text="ready").wait_for(timeout=120_000)  # it is compiled once
+        page.locator("#clear").click()
+        draw(page)
+        save(
+            page.locator("section", has=page.locator("#layers")).screenshot(), HERE / "web_maps.png"
+        )
         browser.close()
         server.terminate()
 

@@ -8,13 +8,13 @@ import on, wherever its file lies.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+
+from stepnet_sim.parsed_module import ParsedModules
 
 PACKAGES = ("stepnet", "stepnet_hdl", "stepnet_sim")
 """The packages within which imports are followed; the caller adds the versions of all others."""
@@ -27,7 +27,8 @@ def source_digest(*modules: str) -> str:
     """
     digest = hashlib.sha256()
     for name, path in sorted(source_files(*modules).items()):
-        digest.update(f"{name}\0{_parsed(path.read_bytes()).dump}\0".encode())
+        digest.update(f"{name}\0{_modules()[path.read_bytes()].digest}\0".encode())
+    _modules().save()
     return digest.hexdigest()
 
 
@@ -49,22 +50,13 @@ def source_files(*modules: str) -> dict[str, Path]:
         found[name] = path
         # Python runs the packages around a module before the module itself.
         waiting.extend(_enclosing_packages(name))
-        waiting.extend(_parsed(path.read_bytes()).imports)
+        waiting.extend(_modules()[path.read_bytes()].imports)
     return found
 
 
-class _Parsed(NamedTuple):
-    """What counts of a module: its syntax tree in words, and the names that it may import."""
-
-    dump: str
-    imports: tuple[str, ...]
-
-
 @cache
-def _parsed(content: bytes) -> _Parsed:
-    """The module of that content; several digests share most of their modules."""
-    tree = ast.parse(content)
-    return _Parsed(ast.dump(tree), tuple(_imported_names(tree)))
+def _modules() -> ParsedModules:
+    return ParsedModules()
 
 
 def _module_file(name: str) -> Path | None:
@@ -83,17 +75,3 @@ def _enclosing_packages(name: str) -> Iterator[str]:
     parts = name.split(".")
     for count in range(1, len(parts)):
         yield ".".join(parts[:count])
-
-
-def _imported_names(tree: ast.AST) -> Iterator[str]:
-    """The names that a module may import when it runs, of modules or of what is in them."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue  # for readers of types alone
-        else:
-            yield from _imported_names(node)

@@ -7,7 +7,9 @@ import threading
 from contextlib import closing, contextmanager
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 from stepnet.link.share import Share, listen, shared_at
@@ -139,3 +141,28 @@ def lit(page):
 def shown(page):
     """The character in the register."""
     return page.locator("#character").inner_text()
+
+
+def violations(page):
+    """What axe-core finds wrong, and where."""
+    found = Axe().run(page).response["violations"]
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
+
+
+PIXELS = """() => {
+    const pad = document.getElementById('layers').querySelector('canvas');
+    const { data, width } = pad.getContext('2d').getImageData(0, 0, pad.width, pad.height);
+    const cell = width / 28;
+    const off = getComputedStyle(pad).outlineColor.match(/\\d+/g).map(Number);
+    return Array.from({ length: 784 }, (_, i) => {
+        const x = Math.floor(((i % 28) + 0.5) * cell);
+        const y = Math.floor((Math.floor(i / 28) + 0.5) * cell);
+        return data[4 * (y * width + x)] === off[0] ? 0 : 1;
+    });
+}"""
+"""The lights of the input, as they are painted."""
+
+
+def seen_pixels(page):
+    """The picture as the network sees it: (28, 28) bool."""
+    return np.array(page.evaluate(PIXELS), np.uint8).reshape(28, 28).astype(bool)

@@ -30,8 +30,11 @@ from PIL import Image
 
 from stepnet import cli
 from stepnet.data.sets import UNIPEN_FILE
+from stepnet.formats.nir_file import write_nir
 from stepnet.formats.qonnx_export import write_qonnx
+from stepnet.networks.network import Layer
 from stepnet.networks.shipped import load_network
+from stepnet.networks.spiking import SpikingLayer, SpikingNetwork
 from stepnet.samples import sample_pictures
 from stepnet_hdl.flow import build
 from stepnet_hdl.flow.cache import BuildCache
@@ -179,10 +182,18 @@ def folder(tmp_path, monkeypatch, sample_data, made_once):
     for name in ("my.npz", "mine.npz"):
         load_network("digits").save(name)
     write_qonnx(load_network("digits"), "network.onnx")
+    write_nir(small_spiking_network(), "network.nir")
     (sweep, *_) = [block.text for block in BLOCKS if block.page == "sweeps.md"]
     Path("capacity.toml").write_text(sweep)
     Path("examples").symlink_to(REPOSITORY / "examples")
     return tmp_path
+
+
+def small_spiking_network():
+    """Of 28 x 28 pixels; its neurons count ink."""
+    step = Layer(np.ones((10, 784), np.int8), np.full(10, 20, np.int32))
+    layer = SpikingLayer(step, np.zeros(10, np.int32), 1, 0)
+    return SpikingNetwork("ink", (layer,), readout="nearest", ticks=2)
 
 
 def free_port():

@@ -5,7 +5,6 @@ import io
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageDraw
 
 from browser import (
@@ -15,9 +14,11 @@ from browser import (
     draw,
     lit,
     needs_chromium,
+    seen_pixels,
     shared_board,
     shown,
     tab,
+    violations,
     wait_until_read,
 )
 from page_server import bomb, serving_page
@@ -86,11 +87,6 @@ def give(page, event, content, name="letter.png", kind="image/png"):
         }""",
         [event, content, name, kind],
     )
-
-
-def violations(page):
-    found = Axe().run(page).response["violations"]
-    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
 
 
 def test_a_letter_drawn_with_the_mouse(page):
@@ -179,8 +175,7 @@ def test_a_click_opens_a_neuron(page, server):
     draw(page, "K")
     wait_until_read(page)
     network = load_board_network("ascii")
-    pixels = page.evaluate(PIXELS)
-    image = np.array(pixels, np.uint8).reshape(28, 28).astype(bool)
+    image = seen_pixels(page)
     states = reference.activations(network, image[np.newaxis])
     lights = page.locator("#layers canvas").nth(2)
     box = lights.bounding_box()
@@ -198,20 +193,6 @@ def test_a_click_opens_a_neuron(page, server):
     ).replace("-", "\N{MINUS SIGN}")
     assert page.locator("#neuron .conclusion").inner_text() == expected
     assert not violations(page)
-
-
-PIXELS = """() => {
-    const pad = document.getElementById('layers').querySelector('canvas');
-    const { data, width } = pad.getContext('2d').getImageData(0, 0, pad.width, pad.height);
-    const cell = width / 28;
-    const off = getComputedStyle(pad).outlineColor.match(/\\d+/g).map(Number);
-    return Array.from({ length: 784 }, (_, i) => {
-        const x = Math.floor(((i % 28) + 0.5) * cell);
-        const y = Math.floor((Math.floor(i / 28) + 0.5) * cell);
-        return data[4 * (y * width + x)] === off[0] ? 0 : 1;
-    });
-}"""
-"""The lights of the input, as they are painted."""
 
 
 def test_a_dropped_and_a_pasted_picture(page):

@@ -3,6 +3,7 @@
 import base64
 import json
 from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,23 @@ from browser import (
     draw,
     lit,
     needs_chromium,
+    seen_pixels,
     shown,
     tab,
+    violations,
     wait_until_read,
 )
-from stepnet.cores.engine.memory_image import memory_image
+from peer import Peer
+from stepnet.cores.engine.memory_image import enlarged, memory_image
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.messages import pack_pixels
 from stepnet.networks import kinds, lut, reference
 from stepnet.networks.lut import LutNetwork
-from stepnet.networks.random_networks import random_network
+from stepnet.networks.random_networks import (
+    RandomMap,
+    random_convolution_network,
+    random_network,
+)
 from stepnet.networks.shipped import all_names, load_board_network, load_network
 from stepnet.pictures.preparing import prepare_character, prepare_drawing
 from stepnet.samples import sample_pictures
@@ -103,7 +112,7 @@ def check_equal(page, network, images):
     np.testing.assert_array_equal(found["margins"], specification.margin(network, images))
 
 
-@pytest.mark.parametrize("name", [name for name in all_names() if "-conv" not in name])
+@pytest.mark.parametrize("name", all_names())
 def test_the_reference_equals_numpy(page, images, name):
     check_equal(page, load_board_network(name), images)
 
@@ -220,6 +229,7 @@ def test_the_protocol_passes_the_vectors(page):
             const { network, lanes } = vectors;
             const layers = network.layers.map(({ weight_bits, weights, thresholds }) => ({
                 nIn: weights[0].length, nOut: weights.length, weightBits: weight_bits,
+                fanIn: weights[0].length, neurons: weights.length, convolution: null,
                 weights: Int8Array.from(weights.flat()), thresholds: Int32Array.from(thresholds),
             }));
             const small = {
@@ -243,34 +253,79 @@ def test_the_protocol_passes_the_vectors(page):
     assert failed["checked"] > 100
 
 
+def digest_in_the_page(page, network, shape):
+    """The digest of the memories, or the sentence why they cannot hold the network."""
+    return page.evaluate(
+        """async ([json, shape]) => {
+            const { readNetwork } = await import('/js/network.js');
+            const { memoryImage, shapeOf } = await import('/js/memory_image.js');
+            try {
+                return memoryImage(readNetwork(json), shapeOf(shape)).digest;
+            } catch (error) {
+                return error.message;
+            }
+        }""",
+        [network_json(network), asdict(shape) | {"sum_bits": shape.sum_bits}],
+    )
+
+
 @pytest.mark.parametrize("name", ["ascii", "digits-medium", "ascii-bits", "ascii-nearest"])
 def test_a_network_lies_in_the_memories_as_in_python(page, name):
     network = load_network(name)
     shape = Design().shape
-    digest = page.evaluate(
-        """async ([json, shape]) => {
-            const { readNetwork } = await import('/js/network.js');
-            const { memoryImage } = await import('/js/memory_image.js');
-            return memoryImage(readNetwork(json), shape).digest;
-        }""",
-        [
-            network_json(network),
-            {
-                "simd": shape.simd,
-                "maxInputs": shape.max_inputs,
-                "weightWords": shape.weight_words,
-                "parameterWords": shape.parameter_words,
-                "maxWeightBits": shape.max_weight_bits,
-                "pe": shape.pe,
-                "parameterLanes": shape.parameter_lanes,
-                "sumBits": shape.sum_bits,
-                "overlapNeurons": shape.overlap_neurons,
-                "parameterBytes": shape.parameter_bytes,
-                "weightBytes": shape.weight_bytes,
-            },
-        ],
+    assert digest_in_the_page(page, network, shape) == memory_image(network, shape).digest
+
+
+MAPS = (
+    (RandomMap(9, 4, padding=1, pool=True), RandomMap(5, 3, stride=2), RandomMap(7, 2)),
+    (RandomMap(6, 3, stride=2, padding=2, weight_bits=3), RandomMap(20, 2, padding=1, pool=True)),
+)
+"""Every geometry: with and without padding, stride, pooling and more bits."""
+
+
+@pytest.mark.parametrize("maps", MAPS)
+def test_convolutions_lie_in_the_memories_as_in_python(page, maps):
+    network = random_convolution_network(np.random.default_rng(7), 14, 11, maps, hidden=9)
+    for widths in ({"simd": 16}, {"simd": 32, "pe": 3}, {"simd": 24, "pe": 4}):
+        least = EngineShape(**widths, max_inputs=48 * widths["simd"] // 8, map_words=2)
+        shape = enlarged(least, network)
+        assert digest_in_the_page(page, network, shape) == memory_image(network, shape).digest
+
+
+def test_convolutions_that_a_board_cannot_walk_are_refused(page):
+    shape = EngineShape(16, max_inputs=256, weight_words=1024, parameter_words=256, map_words=64)
+
+    def refusal(shape, height, width, *maps):
+        network = random_convolution_network(np.random.default_rng(0), height, width, maps)
+        return digest_in_the_page(page, network, shape)
+
+    assert refusal(replace(shape, map_words=0), 9, 9, RandomMap(4, 3)) == (
+        "Network random does not fit the board: its layer 0 is a convolution, which the board's "
+        "engine was built without; choose a network of dense layers."
     )
-    assert digest == memory_image(network, shape).digest
+    assert refusal(shape, 9, 9, RandomMap(4, 5)) == (
+        "Network random does not fit the board: layer 0 has a kernel of 5 x 5 over the image, and "
+        "the board takes up to 4 x 4; choose a smaller network."
+    )
+    assert refusal(shape, 9, 1, RandomMap(4, 1)) == (
+        "Network random does not fit the board: layer 0 is a convolution over an image of one "
+        "column; choose a smaller network."
+    )
+    assert refusal(shape, 2, 260, RandomMap(4, 2)) == (
+        "Network random does not fit the board: layer 0 sees a map of 260 rows or columns, and the "
+        "board takes up to 256; choose a smaller network."
+    )
+    assert refusal(shape, 12, 12, RandomMap(4, 3)) == (
+        "Network random does not fit the board: layer 0 gives a map of 100 words, and the board "
+        "has 64; choose a smaller network."
+    )
+
+
+@pytest.mark.parametrize("maps", MAPS)
+def test_the_reference_equals_numpy_for_every_geometry(page, maps):
+    random = np.random.default_rng(8)
+    network = random_convolution_network(random, 14, 11, maps, hidden=9)
+    check_equal(page, network, random.random((60, 14, 11)) < 0.5)
 
 
 def test_the_page_reads_by_itself(browser, site):
@@ -293,6 +348,49 @@ def test_the_page_reads_by_itself(browser, site):
         lights.focus()
         page.keyboard.press("Enter")
         assert page.locator("#neuron .entry").count() == 16
+
+
+@pytest.mark.parametrize(
+    ("name", "subject"),
+    [("digits-conv", "Sum {}"), ("ascii-conv", "The largest sum of 2 \u00d7 2 windows, {},")],
+)
+def test_the_lights_of_a_convolution(browser, tmp_path, name, subject):
+    """A click on one opens its kernel, and the arrow keys stay in one map."""
+    network = load_network(name)
+    with as_files(tmp_path, [network]) as site, tab(browser, site) as page:
+        draw(page, "7")
+        wait_until_read(page)
+        assert shown(page) == "7"
+        states = reference.activations(network, seen_pixels(page)[np.newaxis])
+        layer, below = network.layers[1], states[1]
+        seen = layer.convolution
+        caption = page.locator("#layers figcaption").nth(2).inner_text()
+        count = f"{layer.neurons} neurons at {seen.out_width} \u00d7 {seen.out_height} places"
+        assert caption == f"Layer 2\n{count}, {states[2].sum()} on"
+        lights = page.locator("#layers canvas").nth(2)
+        lights.focus()
+        for key in ("PageDown", "PageDown", "PageDown", "ArrowRight", "ArrowDown", "ArrowDown"):
+            page.keyboard.press(key)
+        row, column, neuron = 2, 1, 3
+        answer = (row * seen.out_width + column) * layer.neurons + neuron
+        state = "on" if states[2][0, answer] else "off"
+        assert lights.get_attribute("aria-valuetext") == (
+            f"neuron 3 of {layer.neurons}, row 2, column 1, {state}"
+        )
+        page.keyboard.press("Enter")
+        assert (
+            page.locator("#neuron-title").inner_text() == "Neuron 3 at row 2, column 1 of layer 2"
+        )
+        side = seen.pool_side
+        windows = seen.windows(below)[:, row * side : (row + 1) * side]
+        sums = reference.sums(layer, windows[:, :, column * side : (column + 1) * side])
+        total, threshold = int(sums[..., neuron].max()), int(layer.thresholds[neuron])
+        expected = (
+            f"{subject.format(total)} {'reaches' if total >= threshold else 'is below'} "
+            f"the threshold {threshold}, so the neuron is {state}."
+        ).replace("-", "\N{MINUS SIGN}")
+        assert page.locator("#neuron .conclusion").inner_text() == expected
+        assert not violations(page)
 
 
 def test_without_web_serial_the_page_says_so(browser, site):
@@ -365,3 +463,30 @@ def test_a_board_through_web_serial(browser, site):
         )
         page.locator("#by", has_text="this page").wait_for()
         assert shown(page) == "7"
+
+
+def test_a_board_with_convolutions_through_web_serial(browser, tmp_path):
+    """It reads from what the page wrote into its memories."""
+    network = load_network("digits-conv")
+    shape = enlarged(EngineShape(64, pe=4, max_inputs=1024, map_words=2), network)
+    peer, said = Peer(shape), bytearray()
+
+    def read():
+        answer = list(said)
+        said.clear()
+        return answer
+
+    with as_files(tmp_path, [network]) as site, tab(browser, site) as page:
+        page.expose_function("boardWrite", lambda data: said.extend(peer.receive(bytes(data))))
+        page.expose_function("boardRead", read)
+        page.add_init_script(SERIAL)
+        page.reload()
+        page.locator("#about", has_text="digits-conv:").wait_for()
+        page.locator("#connect").click()
+        page.locator("#status", has_text="board connected, 12 MHz").wait_for()
+        draw(page, "7")
+        page.locator("#by", has_text="the board").wait_for()
+        wait_until_read(page)
+        assert shown(page) == "7"
+        assert peer.digest == memory_image(network, shape).digest
+        assert page.locator("#agrees-name").inner_text() == "this page"

@@ -10,11 +10,13 @@ from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.relu import ReluNetwork
+from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.catalogue import BoardType
 from stepnet_hdl.boards.chip_clocks import clock_hz_for
 from stepnet_hdl.boards.mac_chips import mac_chip
+from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.boards.table_chips import check_bench, table_chip
-from stepnet_hdl.chip.chip import SerialChip, engine_for, mac_core, table_core
+from stepnet_hdl.chip.chip import SerialChip, engine_for, mac_core, spiking_core, table_core
 from stepnet_hdl.cores.pipeline.pipeline_bench import PipelineBench
 from stepnet_hdl.fpga.clocks import add_clock_domain, pll_for
 
@@ -51,6 +53,9 @@ class BoardTop(wiring.Component):
         elif isinstance(network, ReluNetwork):
             settings = mac_chip(network, board)
             core = mac_core(network, settings)
+        elif isinstance(network, SpikingNetwork):
+            settings = spiking_chip(network, board)
+            core = spiking_core(network, settings)
         else:
             settings = board.settings
             core = engine_for(network, settings.shape)

@@ -10,12 +10,15 @@ from stepnet.link.serial_line import divisor_for
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 from stepnet.networks.relu import ReluNetwork
+from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.mac_chips import MacChip
+from stepnet_hdl.boards.spiking_chips import SpikingChip
 from stepnet_hdl.boards.table_chips import TableChip, TableCore
 from stepnet_hdl.cores.engine.engine import Engine, check_built_in
 from stepnet_hdl.cores.interface import InferenceCore
 from stepnet_hdl.cores.mac.mac import Mac
 from stepnet_hdl.cores.pipeline.pipeline import Pipeline
+from stepnet_hdl.cores.spiking.spiking_core import SpikingCore
 from stepnet_hdl.cores.table_walk.table_walk import TableWalk
 from stepnet_hdl.link.endpoint import Endpoint
 from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
@@ -40,6 +43,11 @@ def mac_core(network: ReluNetwork, chip: MacChip) -> Mac:
     """The multiply-accumulate core of `chip`, with the network at power-on where a bitstream can
     hold it."""
     return Mac(chip.shape, network if chip.holds_at_power_on else None)
+
+
+def spiking_core(network: SpikingNetwork, chip: SpikingChip) -> SpikingCore:
+    """The core that is a spiking network."""
+    return SpikingCore(network, chip.lanes, chip.walk)
 
 
 class Chip(wiring.Component):

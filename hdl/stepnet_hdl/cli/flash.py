@@ -119,6 +119,7 @@ def _folder_for(board: str, network: str | None) -> Path:
     from stepnet.networks.lut import LutNetwork
     from stepnet.networks.relu import ReluNetwork
     from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.spiking import SpikingNetwork
     from stepnet_hdl.boards.capacity import check_network
     from stepnet_hdl.shipping import manifest as shipped
 
@@ -131,6 +132,12 @@ def _folder_for(board: str, network: str | None) -> Path:
             f"No bitstream with a multiply-accumulate core comes for {board}; build one for "
             f"{loaded.name!r} with: stepnet build --board {board} --network {network}, and name it "
             "with --bitstream."
+        )
+    if isinstance(loaded, SpikingNetwork):
+        raise BuildError(
+            f"No bitstream with a spiking core comes for {board}; build one for {loaded.name!r} "
+            f"with: stepnet build --board {board} --network {network}, and name it with "
+            "--bitstream."
         )
     if not isinstance(loaded, LutNetwork):
         held = shipped.read_manifest(folder).network

@@ -19,6 +19,7 @@ from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.shipped import load_board_network
+from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.estimation.goal import Goal
 from stepnet_hdl.flow.cache import BuildCache, source_key
 from stepnet_hdl.flow.delivery import MOST_REPORT_BYTES, PICTURE, Delivery, keep_log
@@ -202,6 +203,7 @@ def _build_or_find(
     from stepnet_hdl.boards.capacity import check_built_in
     from stepnet_hdl.boards.chip_clocks import clock_hz_for
     from stepnet_hdl.boards.mac_chips import mac_chip
+    from stepnet_hdl.boards.spiking_chips import spiking_chip
     from stepnet_hdl.boards.table_chips import check_bench, check_tables
     from stepnet_hdl.flow.run import Progress, ToolFailedError, run_flow
 
@@ -212,6 +214,8 @@ def _build_or_find(
         check_tables(network, board)
     elif isinstance(network, ReluNetwork):
         mac_chip(network, board)
+    elif isinstance(network, SpikingNetwork):
+        spiking_chip(network, board)
     elif network is not None:
         check_built_in(network, board)
     progress(Progress("Generating the chip", 0, 2 + len(settings.seeds)))
@@ -274,6 +278,11 @@ def board_of(settings: BuildSettings, network: BoardNetwork | None) -> BoardType
         raise BuildError(
             f"The network {chosen_for.name!r} multiplies 8-bit weights and takes no engine; leave "
             "out --goal, --simd and --pe, or name a step network."
+        )
+    if isinstance(chosen_for, SpikingNetwork):
+        raise BuildError(
+            f"The network {chosen_for.name!r} spikes and takes no engine; leave out --goal, --simd "
+            "and --pe, or name a step network."
         )
     choice = choose_engine(
         chosen_for,

@@ -24,9 +24,6 @@ from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tally import Statistics
 from stepnet.link.tokens import without_token
 from stepnet.networks.kinds import BoardNetwork
-from stepnet.networks.lut import LutNetwork
-from stepnet.networks.network import Network
-from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.shipped import load_board_network
 
 if TYPE_CHECKING:
@@ -99,7 +96,7 @@ class Board:
         Raises NetworkError if there is no such network or it does not fit; the board keeps the one
         it has.
         """
-        if not isinstance(network, Network | LutNetwork | ReluNetwork):
+        if isinstance(network, str | os.PathLike):
             network = load_board_network(network)
         self._session.load(network)
 
@@ -205,7 +202,7 @@ def open_board(
 
     Raises NetworkError, and what `Board` and `link.open_link` raise.
     """
-    if not (network is None or isinstance(network, Network | LutNetwork | ReluNetwork)):
+    if isinstance(network, str | os.PathLike):
         network = load_board_network(network)
     check_timeout(timeout_s)
 

@@ -15,6 +15,7 @@ from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import CharacterNetwork
 from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.shipped import load_board_network, lut_names, names
+from stepnet.networks.spiking import SpikingNetwork
 
 
 def held_network(
@@ -63,7 +64,7 @@ def _digest(network: BoardNetwork, identity: Identity) -> int | None:
     """What such a board would say of the network; None if it cannot hold it."""
     if not identity.takes_loads:
         return built_in_digest(network)
-    if isinstance(network, LutNetwork):
+    if isinstance(network, LutNetwork | SpikingNetwork):
         return None
     try:
         if isinstance(network, ReluNetwork) != (identity.core == Core.MAC):

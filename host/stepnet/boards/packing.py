@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from stepnet.cores.spiking.contents import coded_bytes
 from stepnet.errors import ImageError
 from stepnet.link.messages import pack_pixels
-from stepnet.networks import reference
+from stepnet.networks import reference, spiking
 from stepnet.networks.network import CharacterNetwork
 from stepnet.networks.placing import placing_of
+from stepnet.networks.spiking import SpikingNetwork
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -54,6 +56,8 @@ def packer(network: CharacterNetwork[Any]) -> Callable[[ImageLike | Told], bytes
     It raises ImageError as `network_input` does, and if an array that is used as it is has another
     type than uint8 or bool.
     """
+    if isinstance(network, SpikingNetwork):
+        return partial(_pack_spikes, network)
     shape = (network.height, network.width)
     ink_threshold = np.array(network.ink_threshold, np.uint8)  # an array compares quickest
     as_it_is = placing_of(network) is None
@@ -72,6 +76,15 @@ def packer(network: CharacterNetwork[Any]) -> Callable[[ImageLike | Told], bytes
         return pack_pixels(bits)
 
     return pack
+
+
+def _pack_spikes(network: SpikingNetwork, image: ImageLike | Told) -> bytes:
+    """The spikes that an image is coded as, tick by tick."""
+    placed: bool | None = None
+    if isinstance(image, Told):
+        image, placed = image.image, image.placed
+    seen = network_input(network, image, placed)[np.newaxis]
+    return coded_bytes(network, spiking.encode(network, seen)[0])
 
 
 def network_input(

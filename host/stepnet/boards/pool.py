@@ -27,9 +27,6 @@ from stepnet.link.frames import window
 from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tokens import without_token
 from stepnet.networks.kinds import BoardNetwork
-from stepnet.networks.lut import LutNetwork
-from stepnet.networks.network import Network
-from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.shipped import load_board_network
 
 WINDOWS_AHEAD = 2
@@ -487,7 +484,7 @@ def open_pool(
     """
     if isinstance(wheres, str):  # whose letters are strings, too
         raise BoardError(f"A pool takes a list of boards; give [{wheres!r}] for that one.")
-    if not isinstance(network, Network | LutNetwork | ReluNetwork):
+    if isinstance(network, str | os.PathLike):
         network = load_board_network(network)
     open_it = partial(
         open_board, network=network, timeout_s=timeout_s, baud=baud, uart=uart, progress=progress

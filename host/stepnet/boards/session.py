@@ -21,6 +21,7 @@ from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 from stepnet.networks.relu import ReluNetwork
+from stepnet.networks.spiking import SpikingNetwork
 
 IDENTIFY_ATTEMPTS = 4
 """How many times a board is asked who it is on opening, spread over the timeout: it may just be
@@ -200,6 +201,12 @@ class Session:
                 f"The board at {self._where!r} has an engine, which cannot be loaded with "
                 f"{network.name!r}, a network of look-up tables; build a bitstream that is this "
                 "network, with `stepnet build --network`, or name a step network."
+            )
+        if isinstance(network, SpikingNetwork):
+            raise BoardError(
+                f"The board at {self._where!r} takes networks that do not spike, and cannot be "
+                f"loaded with the spiking network {network.name!r}; build a bitstream that is this "
+                "network, with `stepnet build --network`, or name another one."
             )
         self._check_core(network)
         image = self._memory_image(network)

@@ -25,7 +25,7 @@ to, SIMD and PE, each of these two None if not given, that returns the files it 
 
 CoreExporter = Callable[["BoardNetwork", Path, int | None, int | None], list[Path]]
 
-OWN_FORMATS = ("qonnx", "c")
+OWN_FORMATS = ("qonnx", "c", "nir")
 """What this package writes itself."""
 
 
@@ -36,7 +36,7 @@ def export(
         typer.Option(
             "--to",
             help="qonnx, for onnxruntime, qonnx and FINN; c, one C99 file; verilog, a core for "
-            "your own design.",
+            "your own design; nir, of a spiking network, for snnTorch and others.",
         ),
     ],
     output: Annotated[
@@ -61,7 +61,7 @@ def export(
     ] = 1,
     json_output: JsonOption = False,
 ) -> None:
-    """Write a network for other tools: QONNX, C or Verilog."""
+    """Write a network for other tools: QONNX, C, Verilog or NIR."""
     from stepnet.networks.shipped import load_board_network, load_network
 
     write_core = _core_exporter(to) if to not in OWN_FORMATS else None
@@ -79,6 +79,12 @@ def export(
 
         loaded = load_network(network)
         files = [write_qonnx(loaded, output or _own_place(loaded, ".onnx"), batch)]
+    elif to == "nir":
+        from stepnet.formats.nir_file import write_nir
+        from stepnet.networks.spiking import SpikingNetwork
+
+        loaded = SpikingNetwork.load(network)
+        files = [write_nir(loaded, output or _own_place(loaded, ".nir"))]
     else:
         from stepnet.formats.c_export import write_c
 

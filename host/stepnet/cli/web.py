@@ -88,13 +88,12 @@ def web(
 
 
 def _export(folder: Path, first: BoardNetwork) -> None:
-    """Write the page with `first` and all shipped networks that it reads with."""
+    """Write the page with `first` and all other shipped networks."""
     from stepnet.networks.shipped import all_names, load_board_network
     from stepnet.web.site import write_site
 
     others = [load_board_network(name) for name in all_names() if name != first.name]
-    readable = [network for network in others if not getattr(network, "convolves", False)]
-    files = write_site(folder, [first, *readable])
+    files = write_site(folder, [first, *others])
     size = sum(path.stat().st_size for path in files) / 1e6
     print(
         f"Wrote {len(files)} files of {size:.1f} MB into {folder}; "

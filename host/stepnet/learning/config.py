@@ -30,13 +30,13 @@ from stepnet.learning.settings import (
 )
 from stepnet.networks.readout import MAX_WEIGHT_BITS, Readout
 
-RULES = ("surrogate", "delta", "sigmoid", "sgd", "lut")
+RULES = ("surrogate", "delta", "sigmoid", "sgd", "lut", "spiking")
 """The learning rules, each with a module of its name beside this one."""
 
-STEP_RULES = ("surrogate", "delta", "sigmoid", "sgd")
+STEP_RULES = ("surrogate", "delta", "sigmoid", "sgd", "spiking")
 """The rules that change weights; rule lut changes tables and wires."""
 
-GRADIENT_RULES = ("surrogate", "sigmoid", "sgd", "lut")
+GRADIENT_RULES = ("surrogate", "sigmoid", "sgd", "lut", "spiking")
 """The rules that go down a gradient, with torch."""
 
 KINDS = ("step", "lut")
@@ -47,6 +47,12 @@ TABLE_INPUTS = (4, 7, 10, 13, 16)
 
 SURROGATES = ("straight-through", "hard-tanh", "sigmoid", "arctan", "triangle")
 """The names of what may stand for the slope of a step; see `stepnet.learning.surrogates`."""
+
+CODINGS = ("once", "rate", "latency")
+"""The names of `stepnet.networks.spiking.Coding`."""
+
+MOST_TICKS, MOST_DECAY_SHIFT = 64, 15
+"""As of `stepnet.networks.spiking`, which takes long to import."""
 
 DEVICES = ("cpu", "cuda")
 """Where torch may learn."""
@@ -77,7 +83,8 @@ class Config:
         str,
         Setting(
             "Learning rule: surrogate, sigmoid (both need torch), or delta; sgd makes ordinary "
-            "networks for the multiply-accumulate core, lut networks of look-up tables.",
+            "networks for the multiply-accumulate core, lut networks of look-up tables, spiking "
+            "networks of integrate-and-fire neurons.",
             called="learning rule",
             choices=RULES,
             on_card=True,
@@ -143,9 +150,9 @@ class Config:
         int | str | tuple[int | str, ...] | None,
         Setting(
             "Bits per weight, 1 to 8 or ternary (rule delta: 4 to 8): for all layers, or one "
-            "for each; 1 if not given (rules delta, sigmoid and sgd: 8).",
+            "for each; 1 if not given (rules delta, sigmoid and sgd: 8, spiking: 4).",
             rules=STEP_RULES,
-            usual={"surrogate": 1, "delta": 8, "sigmoid": 8, "sgd": 8, "lut": None},
+            usual={"surrogate": 1, "delta": 8, "sigmoid": 8, "sgd": 8, "spiking": 4, "lut": None},
             on_card=True,
             read=read_weight_bits,
             write=write_weight_bits,
@@ -170,7 +177,14 @@ class Config:
             "Images per step; the rule's usual if not given.",
             least=2,
             rules=GRADIENT_RULES,
-            usual={"surrogate": 256, "delta": 32, "sigmoid": 32, "sgd": 32, "lut": 256},
+            usual={
+                "surrogate": 256,
+                "delta": 32,
+                "sigmoid": 32,
+                "sgd": 32,
+                "lut": 256,
+                "spiking": 256,
+            },
             usual_from=32,
         ),
     ] = None
@@ -180,7 +194,14 @@ class Config:
         Setting(
             "At its peak; the rule's usual if not given.",
             rules=GRADIENT_RULES,
-            usual={"surrogate": 0.03, "delta": 1.0, "sigmoid": 1.0, "sgd": 0.1, "lut": 0.02},
+            usual={
+                "surrogate": 0.03,
+                "delta": 1.0,
+                "sigmoid": 1.0,
+                "sgd": 0.1,
+                "lut": 0.02,
+                "spiking": 0.01,
+            },
             usual_from=0.01,
         ),
     ] = None
@@ -203,7 +224,7 @@ class Config:
             "arctan or triangle.",
             called="surrogate",
             choices=SURROGATES,
-            rules=("surrogate",),
+            rules=("surrogate", "spiking"),
         ),
     ] = "hard-tanh"
 
@@ -288,6 +309,37 @@ class Config:
             rules=("lut",),
         ),
     ] = None
+
+    ticks: Annotated[
+        int,
+        Setting(
+            "Rule spiking: for how many ticks the network sees an image.",
+            least=1,
+            most=MOST_TICKS,
+            rules=("spiking",),
+        ),
+    ] = 4
+
+    coding: Annotated[
+        str,
+        Setting(
+            "Rule spiking: how an image becomes spikes: once (ink in the first tick), rate (the "
+            "brighter, the more often) or latency (the brighter, the sooner).",
+            called="coding",
+            choices=CODINGS,
+            rules=("spiking",),
+        ),
+    ] = "rate"
+
+    decay_shift: Annotated[
+        int,
+        Setting(
+            "Rule spiking: potentials lose 2^-k of their value in each tick; 0 for everything.",
+            least=0,
+            most=MOST_DECAY_SHIFT,
+            rules=("spiking",),
+        ),
+    ] = 2
 
     device: Annotated[
         str,

@@ -1,8 +1,8 @@
 """Trains a network: the passes over the images, with their checks and checkpoints.
 
 `train` is what programs and `stepnet train` call. Which rule changes the weights is the matter of
-one module for each: `delta`, in numpy; `surrogate`, `sigmoid`, `sgd` and `lut`, in torch, which
-rule delta does without. Each is a `Learner`.
+one module for each: `delta`, in numpy; `surrogate`, `sigmoid`, `sgd`, `spiking` and `lut`, in
+torch, which rule delta does without. Each is a `Learner`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def train(
 
     Its image size and its alphabet are those of the data set, or those of the network that
     `config` starts from, whose layers, weights and readout it has then too. Rule sigmoid gives a
-    SigmoidNetwork, rule sgd a ReluNetwork, rule lut a LutNetwork, the others a Network.
+    SigmoidNetwork, rule sgd a ReluNetwork, rule spiking a SpikingNetwork, rule lut a LutNetwork,
+    the others a Network.
 
     run: keeps a record and a checkpoint of every pass; one that was stopped is gone on with.
     check_on: images on which the integer network is measured now and then, for the curves; nothing
@@ -109,6 +110,10 @@ def _learner(config: Config, dataset: Dataset, start: Network | None) -> Learner
             from stepnet.learning.sgd import SgdLearner
 
             return SgdLearner(config, dataset)
+        if config.rule == "spiking":
+            from stepnet.learning.spiking import SpikingLearner
+
+            return SpikingLearner(config, dataset)
         if config.rule == "lut":
             from stepnet.learning.lut import LutLearner
 

@@ -80,6 +80,8 @@ class Core(IntEnum):
     """Reads no image of the host's: it runs images of its own, as MEASURE says."""
     MAC = 4
     """Multiplies and accumulates: holds any ReLU network that fits, which comes over the link."""
+    SPIKING = 5
+    """Is its network, of neurons that spike: nothing can be loaded, and images are spikes."""
 
 
 class Space(IntEnum):

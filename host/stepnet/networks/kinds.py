@@ -9,23 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.errors import NetworkError
-from stepnet.networks import lut, reference, relu, sigmoid
+from stepnet.networks import lut, reference, relu, sigmoid, spiking
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 from stepnet.networks.network_file import read_content
 from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.sigmoid import WEIGHT_BITS, SigmoidNetwork
+from stepnet.networks.spiking import SpikingNetwork
 
-AnyNetwork: TypeAlias = Network | LutNetwork | SigmoidNetwork | ReluNetwork
+AnyNetwork: TypeAlias = Network | LutNetwork | SigmoidNetwork | ReluNetwork | SpikingNetwork
 
-BoardNetwork: TypeAlias = Network | LutNetwork | ReluNetwork
+BoardNetwork: TypeAlias = Network | LutNetwork | ReluNetwork | SpikingNetwork
 """Networks that boards run."""
 
 
 def load(path: str | os.PathLike[str]) -> AnyNetwork:
     """Read a network of any kind. Raises NetworkError as `Network.load` does."""
     content = read_content(path)
-    for kind in (LutNetwork, SigmoidNetwork, ReluNetwork):
+    for kind in (LutNetwork, SigmoidNetwork, ReluNetwork, SpikingNetwork):
         if content.kind == kind.kind:
             return kind.from_content(content, path)
     return Network.from_content(content, path)
@@ -34,13 +35,13 @@ def load(path: str | os.PathLike[str]) -> AnyNetwork:
 def load_for_board(path: str | os.PathLike[str]) -> BoardNetwork:
     """Read a network of a kind that boards run; NetworkError for others, as `Network.load` says."""
     content = read_content(path)
-    for kind in (LutNetwork, ReluNetwork):
+    for kind in (LutNetwork, ReluNetwork, SpikingNetwork):
         if content.kind == kind.kind:
             return kind.from_content(content, path)
     return Network.from_content(content, path)
 
 
-def step_network(network: Network | ReluNetwork, what: str) -> Network:
+def step_network(network: Network | ReluNetwork | SpikingNetwork, what: str) -> Network:
     """The network, if it is of step neurons.
 
     what: for which it has to be one, such as "the page", for the NetworkError that is raised for
@@ -50,6 +51,11 @@ def step_network(network: Network | ReluNetwork, what: str) -> Network:
         raise NetworkError(
             f"The network {network.name!r} multiplies 8-bit weights and activations, which {what} "
             "does not offer; name a step network."
+        )
+    if isinstance(network, SpikingNetwork):
+        raise NetworkError(
+            f"The network {network.name!r} spikes for {network.ticks} ticks, which {what} does not "
+            "offer; name a step network."
         )
     return network
 
@@ -66,6 +72,8 @@ def infer(network: AnyNetwork, images: NDArray[np.generic]) -> NDArray[np.uint8]
             return sigmoid.infer(network, images)
         case ReluNetwork():
             return relu.infer(network, images)
+        case SpikingNetwork():
+            return spiking.infer(network, images)
         case Network():
             return reference.infer(network, images)
 
@@ -77,5 +85,7 @@ def bits_per_layer(network: AnyNetwork) -> list[int]:
             return []
         case SigmoidNetwork() | ReluNetwork():
             return [WEIGHT_BITS] * len(network.layers)
+        case SpikingNetwork():
+            return [layer.step.weight_bits for layer in network.layers]
         case Network():
             return [layer.weight_bits for layer in network.layers]

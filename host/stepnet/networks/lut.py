@@ -164,7 +164,7 @@ class LutNetwork(CharacterNetwork[LutLayer]):
 
     kind: ClassVar[str] = "lut"
     other_kinds: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("step", "sigmoid", "relu"),
+        ("step", "sigmoid", "relu", "spiking"),
         "not a network of look-up tables; name one that `stepnet train --kind lut` made.",
     )
 

@@ -18,6 +18,7 @@ from stepnet.networks.convolution import Convolution
 from stepnet.networks.lut import TABLE_BITS, TABLE_INPUTS, Counts, LutLayer, LutNetwork
 from stepnet.networks.network import Layer, Network, Readout
 from stepnet.networks.relu import ReluLayer, ReluNetwork
+from stepnet.networks.spiking import Coding, Rows, SpikingLayer, SpikingNetwork
 
 
 def random_network(
@@ -193,4 +194,42 @@ def random_relu_network(
         width=sizes[0] // height,
         readout=Readout.NEAREST,
         alphabet="".join(map(chr, range(ord("a"), ord("a") + sizes[-1]))),
+    )
+
+
+def random_spiking_network(
+    rng: np.random.Generator,
+    sizes: Sequence[int],
+    *,
+    ticks: int,
+    weight_bits: int = 4,
+    height: int = 1,
+    coding: Coding = Coding.RATE,
+    asked: Rows = Rows.SPIKES,
+) -> SpikingNetwork:
+    """A network with readout nearest and random neurons, in each layer of another kind."""
+    layers: list[SpikingLayer] = []
+    for number, (n_in, n_out) in enumerate(pairwise(sizes)):
+        low = -(1 << weight_bits - 1)
+        weights = rng.integers(low, -low, (n_out, n_in))
+        if weight_bits == 1:
+            weights = rng.choice([-1, 1], (n_out, n_in))
+        usual = 1 + int(math.sqrt(n_in) * 2.0 ** (weight_bits - 3))
+        thresholds = rng.integers(usual, usual + 3, n_out)
+        decay_shift, reset, floor = ((3, None, -200), (None, 0, -50), (0, None, -(1 << 20)))[
+            number % 3
+        ]
+        leaks = rng.integers(-2, 3, n_out)
+        step = Layer(weights.astype(np.int8), thresholds.astype(np.int32), weight_bits)
+        layers.append(SpikingLayer(step, leaks.astype(np.int32), decay_shift, reset, floor))
+    return SpikingNetwork(
+        "random",
+        tuple(layers),
+        height,
+        sizes[0] // height,
+        readout=Readout.NEAREST,
+        alphabet="".join(map(chr, range(33, 33 + sizes[-1]))),
+        ticks=ticks,
+        coding=coding,
+        asked=asked,
     )

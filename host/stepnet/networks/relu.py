@@ -104,7 +104,7 @@ class ReluNetwork(CharacterNetwork[ReluLayer]):
 
     kind: ClassVar[str] = "relu"
     other_kinds: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("step", "sigmoid", "lut"),
+        ("step", "sigmoid", "lut", "spiking"),
         "not a ReLU network; name one that `stepnet train --rule sgd` made.",
     )
 

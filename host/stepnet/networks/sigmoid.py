@@ -115,7 +115,7 @@ class SigmoidNetwork(CharacterNetwork[SigmoidLayer]):
 
     kind: ClassVar[str] = "sigmoid"
     other_kinds: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("step", "lut", "relu"),
+        ("step", "lut", "relu", "spiking"),
         "not a sigmoid network; measure it with `stepnet evaluate`, or name a network that "
         "rule sigmoid made.",
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,12 @@ from numpy.typing import NDArray
 
 from stepnet.networks.kinds import BoardNetwork, step_network
 from stepnet.networks.lut import LutLayer, LutNetwork
-from stepnet.networks.network import Layer, Network
+from stepnet.networks.network import Layer
 from stepnet.networks.placing import Placing, placing_of
 
 
 def network_json(network: BoardNetwork) -> dict[str, Any]:
-    """Everything that a network computes with, and its card, ready for `json.dumps`.
-
-    Raises NetworkError if it has convolutions, which the page's reference does not know.
-    """
-    if isinstance(network, Network):
-        network.check_dense("the page")
+    """Everything that a network computes with, and its card, ready for `json.dumps`."""
     content: dict[str, Any] = {
         "name": network.name,
         "kind": network.kind,
@@ -86,6 +82,8 @@ def _step_layer(layer: Layer) -> dict[str, Any]:
     return {
         "n_in": layer.n_in,
         "n_out": layer.n_out,
+        "neurons": layer.neurons,
+        "convolution": asdict(layer.convolution) if layer.convolution else None,
         "weight_bits": layer.weight_bits,
         "planes": base64_of(np.packbits(planes, None, "little"), "u1"),
         "thresholds": base64_of(layer.thresholds, "<i4"),

@@ -16,18 +16,24 @@ from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 from stepnet.networks.relu import ReluNetwork
+from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.chip_clocks import clock_hz_for
 from stepnet_hdl.boards.mac_chips import MAC_CHIPS, MacChip, mac_chip
 from stepnet_hdl.boards.settings import SETTINGS
+from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.boards.table_chips import check_bench, check_tables
 from stepnet_hdl.chip.chip import Chip, SerialChip, engine_for, table_core
 from stepnet_hdl.cores.interface import InferenceCore
 from stepnet_hdl.cores.mac.mac import Mac
 from stepnet_hdl.cores.pipeline.pipeline_bench import PipelineBench
+from stepnet_hdl.cores.spiking.spiking_core import SpikingCore
 
 ICEBREAKER = SETTINGS["iCE40UP5K"]
 MAC_ICEBREAKER = MAC_CHIPS["iCE40UP5K"]
+
+SPIKING_BOARD = "ulx3s-85f"
+"""The board that a spiking network is simulated on, which has memory for large ones."""
 
 WIDTHS = re.compile(r"(?P<simd>\d{1,9})x(?P<pe>\d{1,9})")
 """How an engine of any widths is named in the place of a board: SIMD, an x, PE."""
@@ -104,6 +110,8 @@ def design_for(
     """
     if isinstance(network, StoredImages):
         return _bench_design(network, like, uart=uart, baud=baud)
+    if isinstance(network, SpikingNetwork):
+        return _spiking_design(network, like, uart=uart, baud=baud)
     if isinstance(network, ReluNetwork):
         return _mac_design(network, like, uart=uart, baud=baud)
     if widths := WIDTHS.fullmatch(like):
@@ -168,6 +176,27 @@ def _mac_design(network: ReluNetwork, like: str, *, uart: bool, baud: int) -> De
         uart=uart,
         baud=baud,
         core=_mac_of(chip),
+    )
+
+
+def _spiking_design(network: SpikingNetwork, like: str, *, uart: bool, baud: int) -> Design:
+    """The chip that is a spiking network, on the board `like`; on a ULX3S if that is not said."""
+    if WIDTHS.fullmatch(like):
+        raise NetworkError(
+            f"The network {network.name!r} spikes and runs on no engine; leave its SIMD and PE out."
+        )
+    board = find_board(like or SPIKING_BOARD)
+    chip = spiking_chip(network, board)
+    core = OtherCore(
+        f"spiking {network.digest} {chip.lanes} {chip.walk}",
+        lambda: SpikingCore(network, chip.lanes, chip.walk),
+    )
+    return Design(
+        clock_hz=clock_hz_for(network, board, baud),
+        buffer_bytes=chip.buffer_bytes,
+        uart=uart,
+        baud=baud,
+        core=core,
     )
 
 

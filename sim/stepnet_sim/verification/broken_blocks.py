@@ -14,6 +14,7 @@ from stepnet_hdl.cores.mac.largest_sum import LargestSum
 from stepnet_hdl.cores.mac.requantiser import Requantiser
 from stepnet_hdl.cores.pipeline.largest_count import LargestCount
 from stepnet_hdl.cores.pipeline.table_layer import TableLayer
+from stepnet_hdl.cores.spiking.potentials import Potentials
 from stepnet_hdl.link.answers import AnswerWriter
 from stepnet_hdl.link.cobs import FULL_BLOCK_CODE, CobsDecoder, CobsEncoder
 from stepnet_hdl.link.endpoint import Endpoint
@@ -267,3 +268,19 @@ class NothingAfterTheLast(PacketBuffer):
         goes_on = driven(m, "in_payload") & (self.bytes_after == 0)
         m.d.comb += claim(~self.packets.p.last | goes_on)
         return m
+
+
+class ForgetsWhatItAdds(Potentials):
+    """Weights right behind others are added to what was read, not to what is being stored."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        m.d.sync += driven(m, "again").eq(0)
+        return m
+
+
+class LeaksNothing(Potentials):
+    """The decay of a tick is left out."""
+
+    def _decayed(self, potential: Value) -> Value:
+        return potential

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,10 @@ from onnx_graphs import Graph
 from stepnet import Layer, Network, cli, reference
 from stepnet.cli.import_report import boards_that_hold
 from stepnet.data.sets import load
+from stepnet.networks import spiking
+from stepnet.networks.random_networks import random_images, random_spiking_network
 from stepnet.networks.shipped import load_network
+from stepnet.networks.spiking import LOWEST_FLOOR, SpikingNetwork
 
 
 @pytest.fixture
@@ -131,7 +135,7 @@ def test_options_of_the_import(stepnet, boards, tmp_path):
         ),
         (
             ("export", "digits", "--to", "tarot"),
-            "Invalid value: There is no format 'tarot'; choose one of qonnx, c, verilog.",
+            "Invalid value: There is no format 'tarot'; choose one of qonnx, c, nir, verilog.",
         ),
         (
             ("export", "digits", "--to", "c", "--batch", "3"),
@@ -206,3 +210,44 @@ def test_boards_come_from_other_packages_the_fastest_first():
     rates = [board["images_per_s"] for board in found]
     assert rates == sorted(rates, reverse=True)
     assert all(board["images_per_s"] == board["clock_hz"] / board["cycles"] for board in found)
+
+
+def test_a_spiking_network_there_and_back(stepnet, tmp_path):
+    rng = np.random.default_rng(4)
+    made = random_spiking_network(rng, (36, 12, 10), ticks=3, height=6)
+    layers = [replace(each, reset=0, floor=LOWEST_FLOOR) for each in made.layers]
+    made = replace(made, layers=tuple(layers), alphabet="0123456789")
+    source, file, output = (tmp_path / name for name in ("made.npz", "net.nir", "taken.npz"))
+    made.save(source)
+    assert stepnet("export", source, "--to", "nir", "--output", file) == (0, f"{file}\n", "")
+    status, out, err = stepnet("import", file, "--ticks", 3, "--output", output)
+    assert (status, err) == (0, "")
+    assert out == (
+        f"{output}: net.nir, 36-12-10\n  3 ticks of coding rate, read by spikes; what decays of a "
+        "potential is rounded down.\n"
+    )
+    images = random_images(rng, made, 30)
+    taken = SpikingNetwork.load(output)
+    np.testing.assert_array_equal(spiking.infer(taken, images), spiking.infer(made, images))
+    status, out, _ = stepnet("import", file, "--ticks", 3, "--json")
+    assert json.loads(out) == {
+        **{"network": "net", "digest": replace(taken, name="net").digest, "sizes": [36, 12, 10]},
+        **{"ticks": 3, "coding": "rate", "rows": "spikes", "accuracy": None, "output": None},
+    }
+
+
+def test_what_does_not_go_with_spikes(stepnet, tmp_path):
+    assert stepnet("import", tmp_path / "net.nir", "--pixels", "0..1")[2] == (
+        "stepnet: Invalid value for --pixels and --ink-threshold: a .nir file takes spikes, not "
+        "pixels.\n"
+    )
+    assert stepnet("import", tmp_path / "net.nir", "--coding", "phase")[2] == (
+        "stepnet: Invalid value: There is no coding 'phase'; choose one of once, rate, latency.\n"
+    )
+    assert stepnet("import", tmp_path / "net.onnx", "--ticks", 3)[2] == (
+        "stepnet: Invalid value for --ticks, --coding and --dt: they go with a .nir file.\n"
+    )
+    assert stepnet("export", "digits", "--to", "nir")[2].endswith(
+        "holds a step network, not a spiking network; name one that `stepnet train --rule spiking` "
+        "made.\n"
+    )

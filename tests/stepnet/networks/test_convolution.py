@@ -17,7 +17,6 @@ from stepnet.networks.random_networks import (
     random_images,
     random_network,
 )
-from stepnet.web.network_json import network_json
 
 GEOMETRIES = [
     {"kernel": kernel, "stride": stride, "padding": padding, "pool": pool}
@@ -105,7 +104,6 @@ def test_a_saved_network_comes_back_whole(tmp_path):
     [
         (c_source, "the export to C"),
         (qonnx_model, "the export to QONNX"),
-        (network_json, "the page"),
     ],
 )
 def test_who_does_not_convolve_says_so(use, what):

@@ -324,7 +324,7 @@ def test_load_takes_either_kind(tmp_path):
 
 
 class FutureNetwork(SigmoidNetwork):
-    kind = "spiking"
+    kind = "quantum"
 
 
 def test_a_kind_of_a_later_version_is_refused(tmp_path):
@@ -334,7 +334,7 @@ def test_a_kind_of_a_later_version_is_refused(tmp_path):
     with pytest.raises(NetworkError) as caught:
         kinds.load(path)
     assert str(caught.value) == (
-        f"The file {str(path)!r} holds a spiking network, which this stepnet does not know; "
+        f"The file {str(path)!r} holds a quantum network, which this stepnet does not know; "
         "upgrade stepnet."
     )
 

@@ -15,10 +15,12 @@ from amaranth.lib import crc  # pyright: ignore[reportAttributeAccessIssue] - no
 from amaranth.lib.wiring import Component
 
 from stepnet.link.serial_line import MIN_DIVISOR
+from stepnet.networks.spiking import LOWEST_FLOOR
 from stepnet_hdl.blocks import parallel_counter, popcount
 from stepnet_hdl.cores.engine import datapath
 from stepnet_hdl.cores.mac import accumulators, largest_sum, requantiser
 from stepnet_hdl.cores.pipeline import largest_count, table_layer
+from stepnet_hdl.cores.spiking import potentials
 from stepnet_hdl.link import answers, cobs, endpoint, frames, packet_buffer, uart
 from stepnet_sim.verification import broken_blocks
 from stepnet_sim.verification.combinational import paths_from_ready
@@ -42,6 +44,7 @@ from stepnet_sim.verification.harnesses.pipeline import (
     LooksEveryTableUp,
 )
 from stepnet_sim.verification.harnesses.popcount import CountsEveryWord
+from stepnet_sim.verification.harnesses.spiking import AGAIN, UpdatesANeuron
 from stepnet_sim.verification.harnesses.streams import KeepsOffers
 from stepnet_sim.verification.ladder import Outcome
 from stepnet_sim.verification.mutants import Mutant
@@ -55,6 +58,8 @@ ENDPOINT_DEPTH = 5
 _LOSES_THE_CARRY = Mutant(popcount, broken_blocks.LosesTheCarry)
 _MARGIN_WRAPS = Mutant(datapath, broken_blocks.MarginWraps)
 _NEGATES_WITHOUT_CARRY = Mutant(datapath, broken_blocks.NegatesWithoutCarry)
+_FORGETS_WHAT_IT_ADDS = Mutant(potentials, broken_blocks.ForgetsWhatItAdds)
+_LEAKS_NOTHING = Mutant(potentials, broken_blocks.LeaksNothing)
 _ZERO_AFTER_FULL_BLOCK = Mutant(cobs, broken_blocks.ZeroAfterFullBlock)
 _NEVER_RESYNCHRONISES = Mutant(cobs, broken_blocks.NeverResynchronises)
 
@@ -69,6 +74,22 @@ def _popcount(
         depth,
         unbounded=True,
         mutants=mutants,
+        quick=quick,
+    )
+
+
+def _neuron(
+    decay_shift: int | None, reset: int | None, floor: int, weight_bits: int, *, quick: bool = False
+) -> Proof:
+    decay = "no decay" if decay_shift is None else f"decay 2^-{decay_shift}"
+    after = "less its threshold" if reset is None else f"reset to {reset}"
+    mutants = [_FORGETS_WHAT_IT_ADDS] + ([] if decay_shift is None else [_LEAKS_NOTHING])
+    return Proof(
+        f"spiking neuron, {weight_bits}-bit weights, {decay}, {after}",
+        "the update of its potential",
+        partial(UpdatesANeuron, decay_shift, reset, floor, weight_bits),
+        AGAIN + 3,
+        mutants=tuple(mutants),
         quick=quick,
     )
 
@@ -305,6 +326,10 @@ ALL = (
         )
         for bits in (16, 32)
     ),
+    _neuron(2, None, -20, 4, quick=True),
+    _neuron(None, 0, LOWEST_FLOOR, 4),
+    _neuron(0, None, LOWEST_FLOOR, 1),
+    _neuron(1, -3, -9, 8),
     *map(_offers, STREAM_BLOCKS),
 )
 """Every proof. The quick ones together stand for each kind of claim."""

@@ -1,7 +1,7 @@
 // The lights of a network: its pixels, and one panel for each layer.
 
 import { element } from './register.js';
-import { grid, Lights, row, tree } from './lights.js';
+import { grid, Lights, maps, row, tree } from './lights.js';
 import { openNeuron } from './neuron.js';
 
 /** Builds the panels of a network; `show` lights them. */
@@ -25,13 +25,18 @@ export class Layers {
       const isLast = number === network.layers.length - 1;
       const isTree = isLast && network.readout === 'tree';
       const isBits = isLast && network.readout === 'bits' && network.kind === 'step';
-      const layout = (isTree ? tree : isBits ? row : grid)(layer.nOut);
+      const layout = layer.convolution
+        ? maps(layer.convolution.outHeight, layer.convolution.outWidth, layer.neurons)
+        : (isTree ? tree : isBits ? row : grid)(layer.nOut);
       const what = network.kind === 'lut' ? 'tables' : 'neurons';
+      const size = layer.convolution
+        ? `${layer.neurons} neurons at ${layer.convolution.outWidth} \u00d7 ${layer.convolution.outHeight} places`
+        : `${layer.nOut} ${what}`;
       const below = this.#panels[number].lights.layout;
       this.#add(
         isTree ? decisions : home,
         `Layer ${number + 1}`,
-        `${layer.nOut} ${what}`,
+        size,
         layout,
         (neuron) => openNeuron(network, this.#trace, number, neuron, below),
       );

@@ -31,6 +31,33 @@ export function tree(count) {
   return { columns, rows: depth * height, places, isTree: true };
 }
 
+/** A map of answers as one small picture for each channel. Arrow keys walk about in one picture,
+ *  PageUp and PageDown from one to the next at the same place. */
+export function maps(height, width, channels) {
+  const tiles = Math.max(1, Math.min(channels, Math.round(Math.sqrt((channels * height) / width))));
+  const places = Array.from({ length: height * width * channels }, (_, i) => {
+    const [position, channel] = [Math.floor(i / channels), i % channels];
+    return [
+      (channel % tiles) * (width + 1) + (position % width) + 0.5,
+      Math.floor(channel / tiles) * (height + 1) + Math.floor(position / width) + 0.5,
+      1,
+    ];
+  });
+  return {
+    columns: tiles * (width + 1) - 1,
+    rows: Math.ceil(channels / tiles) * (height + 1) - 1,
+    places,
+    strides: { across: channels, down: width * channels, page: 1 },
+    nameOf: (i) => {
+      const position = Math.floor(i / channels);
+      return (
+        `neuron ${i % channels} of ${channels}, row ${Math.floor(position / width)}, ` +
+        `column ${position % width}`
+      );
+    },
+  };
+}
+
 export class Lights {
   /** name: of what the lights are. onPick: called with the number of a neuron. */
   constructor(name, layout, onPick) {
@@ -140,8 +167,9 @@ export class Lights {
     if (!this.onPick) return;
     const state = this.bits ? (this.bits[this.at] ? ', on' : ', off') : '';
     this.canvas.setAttribute('aria-valuenow', String(this.at));
-    const count = this.layout.places.length;
-    this.canvas.setAttribute('aria-valuetext', `neuron ${this.at} of ${count}${state}`);
+    const { places, nameOf } = this.layout;
+    const name = nameOf ? nameOf(this.at) : `neuron ${this.at} of ${places.length}`;
+    this.canvas.setAttribute('aria-valuetext', `${name}${state}`);
   }
 
   #pickNearest(event) {
@@ -163,11 +191,14 @@ export class Lights {
   #key(event) {
     const count = this.layout.places.length;
     const columns = Math.max(1, Math.round(this.layout.columns));
+    const strides = this.layout.strides ?? { across: 1, down: columns, page: columns };
     const moves = {
-      ArrowLeft: this.at - 1,
-      ArrowRight: this.at + 1,
-      ArrowUp: this.at - columns,
-      ArrowDown: this.at + columns,
+      ArrowLeft: this.at - strides.across,
+      ArrowRight: this.at + strides.across,
+      ArrowUp: this.at - strides.down,
+      ArrowDown: this.at + strides.down,
+      PageUp: this.at - strides.page,
+      PageDown: this.at + strides.page,
       Home: 0,
       End: count - 1,
     };

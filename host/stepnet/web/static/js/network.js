@@ -52,9 +52,13 @@ export function readNetwork(json) {
   };
 }
 
-/** weights: Int8Array of nOut x nIn; thresholds: Int32Array of nOut. */
+/** neurons, fanIn: how many there are, and how many inputs each has; of a dense layer nOut and nIn.
+ *  weights: Int8Array of neurons x fanIn; thresholds: Int32Array of neurons.
+ *  convolution: as `convolutionOf` gives it; null of a dense layer. */
 function stepLayer(json) {
-  const size = json.n_out * json.n_in;
+  const convolution = json.convolution && convolutionOf(json.convolution);
+  const fanIn = convolution ? convolution.kernel ** 2 * convolution.channels : json.n_in;
+  const size = json.neurons * fanIn;
   const planes = unpackBits(bytesOf(json.planes), size * json.weight_bits);
   const weights = new Int8Array(size);
   if (json.weight_bits === 1) {
@@ -70,9 +74,25 @@ function stepLayer(json) {
   return {
     nIn: json.n_in,
     nOut: json.n_out,
+    neurons: json.neurons,
+    fanIn,
+    convolution,
     weightBits: json.weight_bits,
     weights,
     thresholds: numbers(json.thresholds, Int32Array),
+  };
+}
+
+/** What stepnet.networks.convolution.Convolution has: the map below, `height` x `width` positions of
+ *  `channels`; `kernel`, `stride` and `padding`; 
+ *  `outHeight` x `outWidth` positions of answers, each the OR of `pool` x `pool` windows. */
+function convolutionOf({ height, width, channels, kernel, stride, padding, pool }) {
+  const windows = (side) => Math.floor((side + 2 * padding - kernel) / stride) + 1;
+  const side = pool ? 2 : 1;
+  return {
+    ...{ height, width, channels, kernel, stride, padding, pool: side },
+    outHeight: Math.floor(windows(height) / side),
+    outWidth: Math.floor(windows(width) / side),
   };
 }
 
@@ -91,15 +111,16 @@ function numbers(base64, type) {
 }
 
 function weightedRows(layer) {
-  const lowest = new Int32Array(layer.nOut);
-  const highest = new Int32Array(layer.nOut);
-  for (let row = 0; row < layer.nOut; row++) {
-    for (let i = row * layer.nIn; i < (row + 1) * layer.nIn; i++) {
+  const { neurons, fanIn } = layer;
+  const lowest = new Int32Array(neurons);
+  const highest = new Int32Array(neurons);
+  for (let row = 0; row < neurons; row++) {
+    for (let i = row * fanIn; i < (row + 1) * fanIn; i++) {
       if (layer.weights[i] < 0) lowest[row] += layer.weights[i];
       else highest[row] += layer.weights[i];
     }
   }
-  return { count: layer.nOut, thresholds: layer.thresholds, lowest, highest, groups: null };
+  return { count: neurons, thresholds: layer.thresholds, lowest, highest, groups: null };
 }
 
 function countedRows(counts) {

@@ -1,7 +1,8 @@
 // One neuron, opened up: its weights as a picture, what they add up to, and its threshold.
 
+import { maps } from './lights.js';
 import { element, printed } from './register.js';
-import { tableAddress } from './reference.js';
+import { decidingWindow, tableAddress } from './reference.js';
 
 const dialog = document.getElementById('neuron');
 const body = document.getElementById('neuron-body');
@@ -14,41 +15,90 @@ dialog.addEventListener('click', (event) => {
 export function openNeuron(network, trace, number, neuron, below) {
   const layer = network.layers[number];
   const what = network.kind === 'lut' ? 'Table' : 'Neuron';
-  document.getElementById('neuron-title').textContent = `${what} ${neuron} of layer ${number + 1}`;
+  document.getElementById('neuron-title').textContent =
+    `${what} ${layer.convolution ? placeOf(layer, neuron) : neuron} of layer ${number + 1}`;
   body.replaceChildren();
   if (network.kind === 'lut') showTable(layer, trace, number, neuron, below);
+  else if (layer.convolution) showKernel(layer, trace, number, neuron);
   else showWeights(network, layer, trace, number, neuron, below);
   dialog.showModal();
 }
 
 function showWeights(network, layer, trace, number, neuron, below) {
   const weights = layer.weights.subarray(neuron * layer.nIn, (neuron + 1) * layer.nIn);
-  const inputs = trace?.states[number];
   const source = number === 0 ? 'the pixels of the drawing' : `the neurons of layer ${number}`;
+  showPicture(`One weight for each of ${source}`, weights, trace?.states[number], below);
+  const threshold = layer.thresholds[neuron];
+  if (!trace) {
+    sayThreshold(threshold);
+    return;
+  }
+  const sum = trace.sums[number][neuron];
+  body.append(scale(weights, sum, threshold));
+  if (network.readout === 'nearest' && number === network.layers.length - 1) {
+    const conclusion =
+      `Sum ${printed(sum)} less threshold ${printed(threshold)} makes ` +
+      `${printed(sum - threshold)}, which is compared with the other rows.`;
+    body.append(element('p', conclusion, sum >= threshold ? 'conclusion on' : 'conclusion'));
+  } else conclude(`Sum ${printed(sum)}`, sum >= threshold, threshold);
+}
+
+const placeOf = ({ neurons, convolution }, answer) => {
+  const position = Math.floor(answer / neurons);
+  const { outWidth } = convolution;
+  return `${answer % neurons} at row ${Math.floor(position / outWidth)}, column ${position % outWidth}`;
+};
+
+/** A neuron of a convolution, at one place of its map. */
+function showKernel(layer, trace, number, answer) {
+  const { kernel, channels, pool } = layer.convolution;
+  const neuron = answer % layer.neurons;
+  const decided = trace && decidingWindow(layer, trace.states[number], answer);
+  const weights = layer.weights.subarray(neuron * layer.fanIn, (neuron + 1) * layer.fanIn);
+  const source =
+    number === 0
+      ? `${kernel} × ${kernel} pixels of the drawing`
+      : `${kernel} × ${kernel} places in each of the ${channels} maps of layer ${number}`;
+  showPicture(
+    `The same weights at every place, for ${source}`,
+    weights,
+    decided?.inputs,
+    maps(kernel, kernel, channels),
+  );
+  const threshold = layer.thresholds[neuron];
+  if (!decided) {
+    sayThreshold(threshold);
+    return;
+  }
+  const { sum } = decided;
+  body.append(scale(weights, sum, threshold));
+  const which = pool > 1 ? `The largest sum of ${pool} × ${pool} windows, ${printed(sum)},` : null;
+  conclude(which ?? `Sum ${printed(sum)}`, sum >= threshold, threshold);
+}
+
+function showPicture(meaning, weights, inputs, layout) {
   const canvas = element('canvas', '', 'weights');
   canvas.setAttribute('role', 'img');
-  canvas.setAttribute('aria-label', `The ${layer.nIn} weights of this neuron, one for each input`);
-  body.append(
-    element(
-      'p',
-      `One weight for each of ${source}: warm ones count for it, cool ones against it. ` +
-        'Bright are those whose input is on, and they alone count.',
-      'small',
-    ),
-    canvas,
+  canvas.setAttribute(
+    'aria-label',
+    `The ${weights.length} weights of this neuron, one for each input`,
   );
-  if (trace) {
-    const sum = trace.sums[number][neuron];
-    const threshold = layer.thresholds[neuron];
-    const fires = sum >= threshold;
-    const nearest = network.readout === 'nearest' && number === network.layers.length - 1;
-    body.append(scale(weights, sum, threshold));
-    const conclusion = nearest
-      ? `Sum ${printed(sum)} less threshold ${printed(threshold)} makes ${printed(sum - threshold)}, which is compared with the other rows.`
-      : `Sum ${printed(sum)} ${fires ? 'reaches' : 'is below'} the threshold ${printed(threshold)}, so the neuron is ${fires ? 'on' : 'off'}.`;
-    body.append(element('p', conclusion, fires ? 'conclusion on' : 'conclusion'));
-  } else body.append(element('p', `Its threshold is ${printed(layer.thresholds[neuron])}.`, 'conclusion'));
-  requestAnimationFrame(() => paintWeights(canvas, weights, inputs, below));
+  const explained =
+    `${meaning}: warm ones count for it, cool ones against it. ` +
+    'Bright are those whose input is on, and they alone count.';
+  body.append(element('p', explained, 'small'), canvas);
+  requestAnimationFrame(() => paintWeights(canvas, weights, inputs, layout));
+}
+
+function sayThreshold(threshold) {
+  body.append(element('p', `Its threshold is ${printed(threshold)}.`, 'conclusion'));
+}
+
+function conclude(sum, fires, threshold) {
+  const conclusion =
+    `${sum} ${fires ? 'reaches' : 'is below'} the threshold ${printed(threshold)}, ` +
+    `so the neuron is ${fires ? 'on' : 'off'}.`;
+  body.append(element('p', conclusion, fires ? 'conclusion on' : 'conclusion'));
 }
 
 function paintWeights(canvas, weights, inputs, { columns, rows, places }) {

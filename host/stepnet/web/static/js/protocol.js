@@ -21,8 +21,30 @@ export const REFUSALS = {
 export const WRONG_DIGEST = 4;
 export const NOTHING_LOADED = 5;
 
-// Fields in order, each a little-endian number of so many bytes.
+// Fields in order, each a little-endian number of so many bytes. A board that has convolutions
+// answers with MAPS_IDENTITY.
 const HEADER = [['kind', 1], ['sequence', 2]];
+const IDENTITY = [
+  ...HEADER,
+  ['protocol_version', 1],
+  ['core', 1],
+  ['simd', 2],
+  ['max_inputs', 2],
+  ['weight_words', 4],
+  ['parameter_words', 4],
+  ['max_weight_bits', 1],
+  ['weight_memory', 1],
+  ['pe', 1],
+  ['parameter_lanes', 1],
+  ['sum_bits', 1],
+  ['overlap_neurons', 2],
+  ['buffer_bytes', 2],
+  ['clock_hz', 4],
+  ['loaded', 1],
+  ['digest', 4],
+  ['image_bytes', 2],
+  ['dropped_frames', 1],
+];
 export const LAYOUTS = {
   HEADER,
   IDENTIFY: HEADER,
@@ -30,27 +52,8 @@ export const LAYOUTS = {
   LOAD: [...HEADER, ['address', 3], ['space', 1]],
   COMMIT: [...HEADER, ['digest', 4]],
   INFER: HEADER,
-  IDENTITY: [
-    ...HEADER,
-    ['protocol_version', 1],
-    ['core', 1],
-    ['simd', 2],
-    ['max_inputs', 2],
-    ['weight_words', 4],
-    ['parameter_words', 4],
-    ['max_weight_bits', 1],
-    ['weight_memory', 1],
-    ['pe', 1],
-    ['parameter_lanes', 1],
-    ['sum_bits', 1],
-    ['overlap_neurons', 2],
-    ['buffer_bytes', 2],
-    ['clock_hz', 4],
-    ['loaded', 1],
-    ['digest', 4],
-    ['image_bytes', 2],
-    ['dropped_frames', 1],
-  ],
+  IDENTITY,
+  MAPS_IDENTITY: [...IDENTITY, ['map_words', 2]],
   ACKNOWLEDGE: HEADER,
   READING: [...HEADER, ['code', 1], ['margin', 4], ['cycles', 4]],
   REFUSAL: [...HEADER, ['reason', 1]],

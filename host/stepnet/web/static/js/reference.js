@@ -6,7 +6,8 @@
  *  pixels: Uint8Array of 0 and 1.
  *
  *  states: the pixels, and then the bits of each layer.
- *  sums: of a step network, for each layer the sum of each neuron.
+ *  sums: of a step network, for each layer the sum of each neuron; of a convolution the largest one
+ *    of the windows that are pooled into an answer.
  *  totals: the sum of each row of the readout.
  *  excess: by how much each of them exceeds its threshold.
  *  path: with readout tree, the rows that were asked, from the root on.
@@ -19,9 +20,9 @@ export function infer(network, pixels) {
     if (network.kind === 'lut') {
       states.push(lookUp(layer, below));
     } else {
-      const total = layerSums(layer, below);
+      const total = layer.convolution ? mapSums(layer, below) : layerSums(layer, below);
       sums.push(total);
-      states.push(total.map((sum, j) => (sum >= layer.thresholds[j] ? 1 : 0)));
+      states.push(Uint8Array.from(total, (sum, i) => fires(layer, sum, i % layer.neurons)));
     }
   }
   const rows = network.rows;
@@ -38,6 +39,8 @@ export function infer(network, pixels) {
     margin: margin(network, totals, excess, path),
   };
 }
+
+const fires = (layer, sum, neuron) => (sum >= layer.thresholds[neuron] ? 1 : 0);
 
 /** The character of a code; null if it is not in the network's alphabet. */
 export function characterOf(network, code) {
@@ -58,6 +61,84 @@ function layerSums(layer, activations) {
     sums[j] = sum;
   }
   return sums;
+}
+
+/** For each position of the answers, and at it for each neuron, the largest sum of its windows: if one
+ *  of them fires, so does that. */
+function mapSums(layer, activations) {
+  const { neurons } = layer;
+  const { outHeight, outWidth, pool } = layer.convolution;
+  const columns = weightColumns(layer);
+  const sums = new Int32Array(outHeight * outWidth * neurons).fill(-(2 ** 31));
+  const window = new Int32Array(neurons);
+  for (let position = 0; position < outHeight * outWidth; position++) {
+    const [row, column] = [Math.floor(position / outWidth), position % outWidth];
+    for (let part = 0; part < pool ** 2; part++) {
+      const top = row * pool + Math.floor(part / pool);
+      const left = column * pool + (part % pool);
+      window.fill(0);
+      for (const input of activeInputs(layer.convolution, activations, top, left)) {
+        for (let j = 0; j < neurons; j++) window[j] += columns[input * neurons + j];
+      }
+      const start = position * neurons;
+      for (let j = 0; j < neurons; j++) {
+        if (window[j] > sums[start + j]) sums[start + j] = window[j];
+      }
+    }
+  }
+  return sums;
+}
+
+/** Which of its inputs are 1 in the window that is number `top` from above and `left` from the left. */
+function activeInputs({ height, width, channels, kernel, stride, padding }, activations, top, left) {
+  const active = [];
+  for (let row = 0; row < kernel; row++) {
+    const y = top * stride - padding + row;
+    if (y < 0 || y >= height) continue; // beside the map everything is 0
+    for (let column = 0; column < kernel; column++) {
+      const x = left * stride - padding + column;
+      if (x < 0 || x >= width) continue;
+      const [from, to] = [(y * width + x) * channels, (row * kernel + column) * channels];
+      for (let c = 0; c < channels; c++) if (activations[from + c]) active.push(to + c);
+    }
+  }
+  return active;
+}
+
+/** The weights of a layer input by input, which one window after the other adds up. */
+const columnsOf = new WeakMap();
+function weightColumns(layer) {
+  let columns = columnsOf.get(layer);
+  if (!columns) {
+    const { neurons, fanIn, weights } = layer;
+    columns = new Int8Array(weights.length);
+    weights.forEach((weight, n) => {
+      columns[(n % fanIn) * neurons + Math.floor(n / fanIn)] = weight;
+    });
+    columnsOf.set(layer, columns);
+  }
+  return columns;
+}
+
+/** What decided about an answer of a convolution: the largest sum, and the inputs in the window that
+ *  had it, the first of those that are pooled. answer: its place in the map of answers. */
+export function decidingWindow(layer, activations, answer) {
+  const { neurons, fanIn, weights } = layer;
+  const { outWidth, pool } = layer.convolution;
+  const neuron = answer % neurons;
+  const position = Math.floor(answer / neurons);
+  const [row, column] = [Math.floor(position / outWidth), position % outWidth];
+  let best = { sum: -Infinity };
+  for (let part = 0; part < pool ** 2; part++) {
+    const top = row * pool + Math.floor(part / pool);
+    const left = column * pool + (part % pool);
+    const active = activeInputs(layer.convolution, activations, top, left);
+    const sum = active.reduce((total, input) => total + weights[neuron * fanIn + input], 0);
+    if (sum > best.sum) best = { sum, active };
+  }
+  const inputs = new Uint8Array(fanIn);
+  for (const input of best.active) inputs[input] = 1;
+  return { sum: best.sum, inputs };
 }
 
 /** The address in a table is a0 + 2 a1 + 4 a2 + 8 a3. */

@@ -291,9 +291,11 @@ export class SerialBoard {
       const refusal = unpack(LAYOUTS.REFUSAL, payload);
       if (refusal) asked.reject(new RefusedError(refusal.reason));
     } else if (kind === Answer[expected]) {
-      // Other versions of the protocol may say less; what they all say comes first.
-      const fields = unpack(LAYOUTS[expected], payload) ?? { protocol_version: payload[3] };
-      asked.resolve(fields);
+      // Engines that have convolutions say more, and other versions of the protocol may say less;
+      // what they all say comes first.
+      const more = expected === 'IDENTITY' ? unpack(LAYOUTS.MAPS_IDENTITY, payload) : null;
+      const fields = more ?? unpack(LAYOUTS[expected], payload);
+      asked.resolve(fields ?? { protocol_version: payload[3] });
     }
   }
 

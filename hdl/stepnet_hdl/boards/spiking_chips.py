@@ -1,0 +1,99 @@
+"""The chip with a spiking core on each part whose memories have the ports for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stepnet.cores.spiking.contents import SpikingShape, spiking_shape
+from stepnet.cores.spiking.cycles import Walk
+from stepnet.errors import BuildError
+from stepnet.link.exchange import MESSAGE_OVERHEAD_BYTES
+from stepnet.link.messages import INFER
+from stepnet.networks.spiking import Rows, SpikingNetwork
+from stepnet_hdl.boards.catalogue import BoardType, all_boards
+from stepnet_hdl.fpga.parts import Part
+from stepnet_hdl.fpga.ram_mapping import map_ram
+
+
+@dataclass(frozen=True)
+class SpikingChip:
+    """A chip with one spiking network.
+
+    lanes, walk: of the core.
+    block_rams: that the core's memories take.
+    buffer_bytes: of the link's receive buffer.
+    answers_in_luts: see `endpoint.Endpoint`.
+    clock_hz: the largest clock that it is built for; a board runs at what it can make up to that.
+    """
+
+    lanes: int
+    walk: Walk
+    block_rams: int
+    buffer_bytes: int
+    answers_in_luts: bool
+    clock_hz: int
+
+
+LANES = 16
+BUFFER_BYTES = 2048
+LINK_BLOCK_RAMS = 3
+"""Of the link, on a part of the ECP5 family."""
+
+CLOCK_HZ = 50_000_000
+FAMILY = "ECP5"
+
+
+def spiking_chip(network: SpikingNetwork, board: BoardType) -> SpikingChip:
+    """The chip on `board` that is `network`.
+
+    Raises BuildError, with the boards that would do, if there is none for the board's part, or if
+    the network does not fit.
+    """
+    chip = _chip(network)
+    needed = chip.block_rams + LINK_BLOCK_RAMS
+    if board.part.family.name != FAMILY:
+        reason = f"No spiking core is made for the {board.part.name} of {board.name}"
+    elif needed > board.part.block_rams:
+        reason = (
+            f"Network {network.name!r} does not fit {board.name}: it takes {needed} block RAMs of "
+            f"{board.part.block_rams}"
+        )
+    elif not _fits_buffer(spiking_shape(network, LANES)):
+        raise BuildError(
+            f"Network {network.name!r} does not fit {board.name}: an image is "
+            f"{network.ticks} times {network.height * network.width} spikes, which are more than "
+            f"the {BUFFER_BYTES} bytes of its receive buffer; train it with fewer ticks."
+        )
+    else:
+        return chip
+    others = [name for name, other in all_boards().items() if _fits(network, other.part)]
+    raise BuildError(f"{reason}; {network.name!r} fits {', '.join(others) or 'no board'}.")
+
+
+def _chip(network: SpikingNetwork) -> SpikingChip:
+    shape = spiking_shape(network, LANES)
+    neuron_bits = shape.potential_bits + shape.leak_bits
+    memories = [
+        (shape.weight_bits * shape.lanes, shape.weight_words),
+        (shape.lanes, shape.spike_words),
+        (shape.potential_bits * shape.lanes, shape.groups),
+        (neuron_bits * shape.lanes, shape.groups),
+    ]
+    if network.asked is Rows.SPIKES:
+        memories.append((network.ticks.bit_length() * shape.lanes, shape.layers[-1].groups))
+    family = next(board.part.family for board in all_boards().values() if _is_ecp5(board.part))
+    rams = sum(map_ram(family, width, depth).block_rams for width, depth in memories)
+    return SpikingChip(LANES, Walk.EVENTS, rams, BUFFER_BYTES, True, CLOCK_HZ)
+
+
+def _fits_buffer(shape: SpikingShape) -> bool:
+    message_bytes = INFER.size + shape.ticks * shape.tick_bytes + MESSAGE_OVERHEAD_BYTES
+    return message_bytes <= BUFFER_BYTES
+
+
+def _is_ecp5(part: Part) -> bool:
+    return part.family.name == FAMILY
+
+
+def _fits(network: SpikingNetwork, part: Part) -> bool:
+    return _is_ecp5(part) and _chip(network).block_rams + LINK_BLOCK_RAMS <= part.block_rams
