@@ -1,5 +1,5 @@
 """The multiply-accumulate core against the reference: characters and cycles of networks that are
-loaded one over the other; and every product."""
+loaded one over the other."""
 
 from typing import Any
 
@@ -13,8 +13,7 @@ from stepnet.networks import relu
 from stepnet.networks.random_networks import random_relu_network
 from stepnet_hdl.blocks.streams import PacketByte
 from stepnet_hdl.cores.interface import CoreReading
-from stepnet_hdl.cores.mac.products import Products
-from stepnet_sim.benches.designs import MAC_SHAPES, PRODUCT_LANES
+from stepnet_sim.benches.designs import MAC_SHAPES
 from stepnet_sim.benches.streams import (
     IDLE_SHARES,
     Part,
@@ -66,26 +65,3 @@ async def every_image_gives_its_reading(dut: Any, core: str, idle_share: float) 
                 await pixels.send(byte)
         await scoreboard.drained(IMAGES * 100 * cycles)
     await scoreboard.finished(mac.clk, max_cycles=1, quiet_cycles=1_000)
-
-
-@cocotb.test()
-async def every_product_of_a_weight_and_an_activation(dut: Any) -> None:
-    products = Part(dut, "products")
-    await start(dut)
-    factors: list[tuple[int, ...]] = []
-    for activation in range(256):
-        for first in range(-128, 128, 8):
-            weights = [first + lane * 8 // PRODUCT_LANES for lane in range(PRODUCT_LANES)]
-            products.activation.value = activation
-            products.weights.value = sum(
-                (weight & 0xFF) << 8 * lane for lane, weight in enumerate(weights)
-            )
-            factors.append((activation, *weights))
-            await RisingEdge(dut.clk)
-            # What is read here was given before this edge, and the edges of the latency.
-            before = len(factors) - 1 - Products.latency_cycles
-            if before >= 0:
-                factor, *of_lanes = factors[before]
-                found = products.products.value.to_unsigned()
-                for lane, weight in enumerate(of_lanes):
-                    assert found >> 16 * lane & 0xFFFF == weight * factor & 0xFFFF

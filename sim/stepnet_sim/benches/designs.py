@@ -16,7 +16,6 @@ from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.chip.chip import Chip, SerialChip
 from stepnet_hdl.cores.engine.engine import Engine
 from stepnet_hdl.cores.mac.mac import Mac
-from stepnet_hdl.cores.mac.products import Products
 from stepnet_hdl.cores.pipeline.streamed_pipeline import StreamedPipeline
 from stepnet_hdl.cores.pipeline.table_pipeline import TablePipeline
 from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
@@ -65,8 +64,6 @@ MAC_SHAPES = {
     "halves": MacShape(lanes=16, weight_words=256, max_pixels=64, max_hidden=32, wide_words=60),
 }
 
-PRODUCT_LANES = 8
-
 CHIP = Design(
     shape=EngineShape(
         16,
@@ -107,7 +104,6 @@ Tested = (
     | TablePipeline
     | StreamedPipeline
     | Mac
-    | Products
 )
 
 
@@ -164,8 +160,7 @@ def _pipeline_parts() -> dict[str, Tested]:
 
 
 def _mac_parts() -> dict[str, Tested]:
-    cores = {f"mac_{name}": Mac(shape) for name, shape in MAC_SHAPES.items()}
-    return {**cores, "products": Products(PRODUCT_LANES)}
+    return {f"mac_{name}": Mac(shape) for name, shape in MAC_SHAPES.items()}
 
 
 PARTS: dict[str, Callable[[], dict[str, Tested]]] = {
