@@ -2,18 +2,19 @@
 
     python benchmarks/spiking_cycles.py [--network NPZ] [--images 200] [--json]
 
-A step network is one tick of the spiking core; its cycles stand beside those of an engine that
-reads as many bits of weights in a cycle. For a spiking network it says how many of all inputs
-spike in a tick, and what both walks take. Last comes the same network with random spikes, from few
-to all: where the walk over events no longer pays. All cycles are those of
-`stepnet.cores.spiking.cycles` and `stepnet.cores.engine.cycles`, which the tests hold the gateware
-to. The images are the first of MNIST's test part.
+A step network is one tick of the spiking core; its cycles stand beside those of engines that read
+as many weights, and as many bits of weights, in a cycle. For a spiking network it says how many of
+all inputs spike in a tick, what both walks take, and what comes of stopping after fewer ticks. Last
+comes the same network with random spikes, from few to all: where the walk over events no longer
+pays. All cycles are those of `stepnet.cores.spiking.cycles` and `stepnet.cores.engine.cycles`,
+which the tests hold the gateware to. The images are the first of MNIST's test part.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from stepnet.cores.spiking.contents import spiking_shape
 from stepnet.cores.spiking.cycles import Walk, image_cycles
 from stepnet.data import sets
 from stepnet.networks import kinds, spiking
+from stepnet.networks.reference import read_out
 from stepnet.networks.shipped import load_network
 from stepnet.networks.spiking import SpikingNetwork, encode, from_step
 
@@ -62,6 +64,25 @@ def spiking_cycles(network: SpikingNetwork, images: Any, labels: Any) -> dict[st
     return {"ticks": network.ticks, "right": right, "spikes_per_input": rates, **found}
 
 
+def by_ticks(network: SpikingNetwork, images: Any, labels: Any) -> list[dict[str, float]]:
+    """The network stopped after fewer ticks than it learned with: right, and spikes per image."""
+    rows: list[dict[str, float]] = []
+    for ticks in range(1, network.ticks + 1):
+        stopped = replace(network, ticks=ticks)
+        coded = encode(network, images)[:, :ticks]
+        spikes, sums = spiking.simulate(stopped, coded)
+        codes = read_out(stopped, sums - stopped.row_thresholds)
+        counted = [coded, *spikes[:-1]]
+        rows.append(
+            {
+                "ticks": ticks,
+                "right": float((codes == labels).mean()),
+                "spikes": float(sum(bits.sum(axis=(1, 2)).mean() for bits in counted)),
+            }
+        )
+    return rows
+
+
 def crossover(network: SpikingNetwork) -> list[dict[str, float]]:
     """Both walks for random spikes in each layer."""
     shape = spiking_shape(network, LANES)
@@ -93,6 +114,7 @@ def main() -> None:
         if not isinstance(network, SpikingNetwork):
             parser.error(f"{arguments.network} holds no spiking network")
         found["spiking"] = spiking_cycles(network, images, labels)
+        found["ticks"] = by_ticks(network, images, labels)
         found["random"] = crossover(network)
     if arguments.json:
         print(json.dumps(found))

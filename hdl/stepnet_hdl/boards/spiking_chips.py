@@ -39,7 +39,7 @@ BUFFER_BYTES = 2048
 LINK_BLOCK_RAMS = 3
 """Of the link, on a part of the ECP5 family."""
 
-CLOCK_HZ = 50_000_000
+CLOCK_HZ = 60_000_000
 FAMILY = "ECP5"
 
 

@@ -13,7 +13,7 @@ class InputWalk(wiring.Component):
 
     After `begin` a word of spikes is expected in each cycle after one in which `fetch` is 1. An
     input takes a cycle for each group of the layer, a word without one that counts takes a cycle.
-    `done` comes `Passes.SCAN` cycles after `begin`, those for inputs and words not counted.
+    `done` comes 4 cycles after `begin`, those for inputs and words not counted.
 
     walk: over all inputs, or only over those that spiked.
     """

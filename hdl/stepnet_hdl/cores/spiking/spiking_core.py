@@ -14,6 +14,9 @@ from stepnet_hdl.cores.spiking.potentials import Potentials
 from stepnet_hdl.cores.spiking.row_readout import RowReadout
 from stepnet_hdl.cores.spiking.row_values import RowValues
 
+WEIGHT_CYCLES = 2
+"""Cycles from the place of weights to the weights, which lie in many block RAMs."""
+
 
 class SpikingCore(InferenceCore):
     """Keeps the spikes, the potentials and the weights in memory, and adds the weights of one input
@@ -42,7 +45,7 @@ class SpikingCore(InferenceCore):
         shape = self.shape
         contents = spiking_contents(self.network, shape)
         m.submodules.weights = weights = Ram(
-            shape.weight_bits * shape.lanes, shape.weight_words, contents.weights
+            shape.weight_bits * shape.lanes, shape.weight_words, contents.weights, WEIGHT_CYCLES
         )
         m.submodules.spikes = spikes = Ram(shape.lanes, shape.spike_words)
         m.submodules.walk = walk = InputWalk(shape, self.walk)
@@ -51,6 +54,7 @@ class SpikingCore(InferenceCore):
         m.submodules.rows = rows = RowValues(self.network, shape, self._row_bits)
         layer, tick = Signal(range(len(shape.layers))), Signal(range(shape.ticks))
         group, first_group = Signal(range(shape.groups + 1)), Signal(range(shape.groups + 1))
+        adds, added, spiked = Signal(), Signal.like(walk.group), Signal()
         answering = Signal()  # a layer's groups are compared
         answers, answered = Signal(), Signal(range(shape.groups + 1))  # of a group, and which
         m.d.comb += [
@@ -64,8 +68,8 @@ class SpikingCore(InferenceCore):
             walk.cancel.eq(self.cancel),
             potentials.layer.eq(layer),
             potentials.weights.as_value().eq(weights.read_data),
-            potentials.group.eq(first_group + Mux(walk.asks, walk.group, group)),
-            potentials.adds.eq(walk.asks),
+            potentials.group.eq(first_group + Mux(adds, added, group)),
+            potentials.adds.eq(adds),
             potentials.final.eq(tick == shape.ticks - 1),
             rows.spikes.eq(potentials.spikes),
             rows.excesses.as_value().eq(potentials.excesses.as_value()),
@@ -76,7 +80,13 @@ class SpikingCore(InferenceCore):
             rows.is_first_tick.eq(tick == 0),
             readout.excess.eq(rows.excess),
         ]
-        m.d.sync += potentials.counts.eq(walk.spikes)
+        # The weights come a cycle later than the potentials would.
+        m.d.sync += [
+            adds.eq(walk.asks),
+            added.eq(walk.group),
+            spiked.eq(walk.spikes),
+            potentials.counts.eq(spiked),
+        ]
         with m.If(walk.begin):
             m.d.sync += answered.eq(0)
         with m.Elif(answers):
@@ -224,7 +234,10 @@ class SpikingCore(InferenceCore):
                 gives_up()
             with m.State("WALK"):
                 with m.If(walk.done):
-                    m.next = "COMPARE"
+                    m.next = "ADDED"
+                gives_up()
+            with m.State("ADDED"):
+                m.next = "COMPARE"
                 gives_up()
             with m.State("COMPARE"):
                 m.d.comb += [potentials.compares.eq(1), answering.eq(1)]

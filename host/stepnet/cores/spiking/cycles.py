@@ -28,7 +28,7 @@ class Passes:
     character register.
     """
 
-    SCAN = 5
+    SCAN = 6
     FIRE = 3
     READ = 3
     READ_END = 2
