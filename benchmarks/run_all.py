@@ -258,6 +258,24 @@ BENCHMARKS = (
             f"({result['serial']['last_pixels_to_register_cycles']} cycles)"
         ),
     ),
+    Benchmark(
+        "multiply-accumulate core of 16 lanes, 784-32-10: multiplications over lanes and cycles",
+        "0.90, aim 0.97",
+        script("mac_core"),
+        lambda result: ", ".join(
+            f"{run['busy']:.3f} ({run['board']}, {run['cycles']:,} cycles)"
+            for run in result["runs"]
+        ),
+    ),
+    Benchmark(
+        "chip with a multiply-accumulate core of 16 lanes, UP5K",
+        "24 MHz, aim 40",
+        script("mac_core", "--seeds", "8"),
+        lambda result: (
+            f"{result['mhz']} MHz, {result['luts']:,} LUT4, {result['block_rams']} block RAMs, "
+            f"{result['images_per_s']:,} images/s (seed {result['seed']} of {result['seeds']})"
+        ),
+    ),
     gateware(
         "popcount of 255 matches, UP5K",
         "at most 2.0 LUT4 per input, 80 MHz",

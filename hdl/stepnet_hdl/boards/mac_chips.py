@@ -39,7 +39,7 @@ _UP5K = MacChip(
     shape=MacShape(weight_words=8192, wide_words=1536),
     buffer_bytes=512,
     answers_in_luts=True,
-    clock_hz=30_000_000,
+    clock_hz=36_000_000,
 )
 
 _ECP5 = MacChip(
@@ -73,9 +73,9 @@ def mac_chip(network: ReluNetwork, board: BoardType) -> MacChip:
     reason = f"No multiply-accumulate core is made for the {board.part.name} of {board.name}"
     if chip is not None:
         try:
-            check_fits(network, chip.shape)
+            check_fits(network, chip.shape, board.name)
         except NetworkError as error:
-            reason = f"{str(error).partition(';')[0]} of {board.name}"
+            reason = str(error).partition(";")[0]
         else:
             return chip
     others = [name for name, other in all_boards().items() if _fits(network, other.part)]

@@ -146,7 +146,7 @@ def find_or_build(
     report = BuildReport(
         **vars(figures),
         board=settings.board,
-        network=network and network.name,
+        network=_built_in(network, settings.board),
         bitstream=folder / figures.bitstream_name,
         picture=folder / PICTURE,
         digests=digests,
@@ -164,6 +164,17 @@ def _stored_images(settings: BuildSettings) -> StoredImages | None:
             "--network."
         )
     return chip_images(settings.network, settings.on_chip_data, settings.data_dir)
+
+
+def _built_in(network: BoardNetwork | None, board: str) -> str | None:
+    """The name of the network that the chip holds at power-on."""
+    if isinstance(network, ReluNetwork):
+        from stepnet_hdl.boards.catalogue import find_board
+        from stepnet_hdl.boards.mac_chips import mac_chip
+
+        if not mac_chip(network, find_board(board)).holds_at_power_on:
+            return None
+    return network and network.name
 
 
 def _cached(entry: Path) -> tuple[BuildFigures, dict[str, str]]:

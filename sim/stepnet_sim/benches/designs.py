@@ -9,12 +9,14 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from stepnet.cores.engine.shape import EngineShape
+from stepnet.cores.mac.shape import MacShape
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Readout
 from stepnet.networks.random_networks import random_lut_network
 from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.chip.chip import Chip, SerialChip
 from stepnet_hdl.cores.engine.engine import Engine
+from stepnet_hdl.cores.mac.mac import Mac
 from stepnet_hdl.cores.pipeline.streamed_pipeline import StreamedPipeline
 from stepnet_hdl.cores.pipeline.table_pipeline import TablePipeline
 from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
@@ -59,6 +61,11 @@ ENGINE_SHAPES = {
     ),
 }
 
+MAC_SHAPES = {
+    "narrow": MacShape(lanes=8, weight_words=256, max_pixels=64, max_hidden=32),
+    "halves": MacShape(lanes=16, weight_words=256, max_pixels=64, max_hidden=32, wide_words=60),
+}
+
 CHIP = Design(
     shape=EngineShape(
         16,
@@ -98,6 +105,7 @@ Tested = (
     | SerialChip
     | TablePipeline
     | StreamedPipeline
+    | Mac
 )
 
 
@@ -155,12 +163,17 @@ def _pipeline_parts() -> dict[str, Tested]:
     return {**bare, **streamed}
 
 
+def _mac_parts() -> dict[str, Tested]:
+    return {f"mac_{name}": Mac(shape) for name, shape in MAC_SHAPES.items()}
+
+
 PARTS: dict[str, Callable[[], dict[str, Tested]]] = {
     "popcount": _popcount_parts,
     "uart": _uart_parts,
     "engine": _engine_parts,
     "chip": _chip_parts,
     "pipeline": _pipeline_parts,
+    "mac": _mac_parts,
 }
 """A function for each bench that makes the parts it tests, by the names under which it finds them.
 """

@@ -9,6 +9,9 @@ from amaranth.lib import crc  # pyright: ignore[reportAttributeAccessIssue] - no
 from stepnet_hdl.blocks.parallel_counter import ParallelCounter
 from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.cores.engine.datapath import Datapath
+from stepnet_hdl.cores.mac.accumulators import Accumulators
+from stepnet_hdl.cores.mac.largest_sum import LargestSum
+from stepnet_hdl.cores.mac.requantiser import Requantiser
 from stepnet_hdl.cores.pipeline.largest_count import LargestCount
 from stepnet_hdl.cores.pipeline.table_layer import TableLayer
 from stepnet_hdl.cores.spiking.potentials import Potentials
@@ -55,6 +58,27 @@ class LastOnATie(LargestCount):
 
     def _on_a_tie(self) -> Value:
         return C(1, 1)
+
+
+class RoundsDown(Requantiser):
+    """An activation is rounded down."""
+
+    def _round(self, twice: Value) -> Value:
+        return twice >> 1
+
+
+class GoesOnAdding(Accumulators):
+    """The sums of a group begin where those of the group before it ended."""
+
+    def _begins(self) -> Value:
+        return self.clear
+
+
+class LastOfEquals(LargestSum):
+    """Of two equal sums the second one wins."""
+
+    def _wins(self, candidate: Value, largest: Value) -> Value:
+        return candidate.as_signed() >= largest.as_signed()
 
 
 class MarginWraps(Datapath):

@@ -24,6 +24,7 @@ CONFIGS = {
     "helpers": {"hidden": (12,), "batch_size": 100, "auxiliary": 0.5, "distillation": 0.7},
     "analogue": {"hidden": (12,), "batch_size": 100, "analogue": "pcm"},
     "sigmoid": {"rule": "sigmoid", "hidden": (12,), "batch_size": 100},
+    "sgd": {"rule": "sgd", "hidden": (12,), "batch_size": 100},
 }
 
 

@@ -1,6 +1,6 @@
 """The sums: one in each lane, and a second row of registers from which they are taken in turn."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,7 +25,7 @@ class Accumulators(wiring.Component):
     shift: Signal
     """1 bit, in: `sum` is that of the next lane from the next cycle on."""
     sum: Signal
-    """24 bits, signed, out: the sum of lane 0 in the cycle after `capture`, and of further lanes
+    """24 bits, out: the signed sum of lane 0 in the cycle after `capture`, and of further lanes
     after each `shift`."""
 
     def __init__(self, lanes: int) -> None:
@@ -50,7 +50,7 @@ class Accumulators(wiring.Component):
         for lane in range(self.lanes):
             total = Signal(SUM_BITS, name=f"total_{lane}", reset_less=True)
             product = self.products.word_select(lane, PRODUCT_BITS).as_signed()
-            with m.If(self.capture | self.clear):
+            with m.If(self._begins()):
                 m.d.sync += total.eq(0)
             with m.Elif(self.add):
                 m.d.sync += total.eq(total + product)
@@ -59,3 +59,7 @@ class Accumulators(wiring.Component):
             with m.Elif(self.shift):
                 m.d.sync += waiting[lane].eq(waiting[lane + 1] if lane + 1 < self.lanes else 0)
         return m
+
+    def _begins(self) -> Value:
+        """Whether new sums begin with 0."""
+        return self.capture | self.clear

@@ -81,7 +81,7 @@ class Mac(InferenceCore):
             weights.address.eq(sequencer.address),
             weights.upper.eq(sequencer.upper),
             weights.fetch.eq(fetch),
-            sequencer.is_wide.eq(weights.is_wide),
+            weights.is_wide.eq(sequencer.is_wide),
             sequencer.word.eq(weights.word),
         ]
         activation = self._activation(m, sequencer, state)
@@ -192,19 +192,24 @@ class Mac(InferenceCore):
         byte = Signal(range(self.shape.max_pixels // PIXELS_PER_BYTE))
         cycles = Signal(CYCLES_BITS)
         overrun = Signal()
+        starts = Signal()  # a register, because `pixels` comes from far
+        m.d.sync += starts.eq(0)
         m.d.comb += [
-            self.last_pixels.eq(byte == self.image_bytes - 1),
+            sequencer.start.eq(starts),
             self.readings.p.code.eq(self.character),
             self.readings.p.cycles.eq(cycles),
             self.readings.p.overrun.eq(overrun),
         ]
+        taken = Signal()
+        m.d.comb += taken.eq(self.pixels.valid & self.pixels.ready)
+        self._find_last_byte(m, byte, taken)
         with m.FSM():
             with m.State("PIXELS"):
                 m.d.comb += [
                     self.pixels.ready.eq(~loading),
                     accumulators.clear.eq(1),
                 ]
-                with m.If(self.pixels.valid & self.pixels.ready):
+                with m.If(taken):
                     m.d.comb += [
                         state.write_address.eq(Cat(byte, 0)[: len(state.write_address) - 1]),
                         state.write_address[-1].eq(1),
@@ -213,7 +218,7 @@ class Mac(InferenceCore):
                     ]
                     m.d.sync += byte.eq(byte + 1)
                     with m.If(self.last_pixels):
-                        m.d.comb += sequencer.start.eq(1)
+                        m.d.sync += starts.eq(1)
                         # The reading says how many cycles it took to the register, which comes
                         # after the last cycle that is counted.
                         m.d.sync += [byte.eq(0), cycles.eq(2)]
@@ -232,4 +237,14 @@ class Mac(InferenceCore):
                 with m.If(self.readings.ready):
                     m.next = "PIXELS"
         with m.If(self.cancel):
-            m.d.sync += byte.eq(0)
+            m.d.sync += [byte.eq(0), starts.eq(0)]
+
+    def _find_last_byte(self, m: Module, byte: Signal, taken: Signal) -> None:
+        """Know a byte before that it is an image's last one, because much follows from it."""
+        one_byte = Signal(init=self._image_bytes == 1)  # is all of an image
+        last_but_one = Signal.like(self.image_bytes, init=max(0, self._image_bytes - 2))
+        m.d.sync += [one_byte.eq(self.image_bytes == 1), last_but_one.eq(self.image_bytes - 2)]
+        with m.If(taken):
+            m.d.sync += self.last_pixels.eq(Mux(self.last_pixels, one_byte, byte == last_but_one))
+        with m.If(self.cancel | (~taken & (byte == 0))):
+            m.d.sync += self.last_pixels.eq(one_byte)

@@ -1,6 +1,6 @@
 """Makes the activation of a hidden neuron from its sum: rectifies, multiplies, shifts, rounds."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,7 +25,7 @@ class Requantiser(wiring.Component):
     """Cycles after a sum, from which on `multiplier` may be another one."""
 
     sum: Signal
-    """24 bits, signed, in: the sum of a neuron."""
+    """24 bits, in: the signed sum of a neuron."""
     multiplier: Signal
     """8 bits, in: the layer's multiplier, with the sum."""
     shift_minus_1: Signal
@@ -46,7 +46,9 @@ class Requantiser(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         half = MULTIPLIER_BITS // 2
-        positive = Mux(self.sum[-1], 0, self.sum[:-1])
+        # A negative sum is multiplied as the bits below its sign, and becomes 0 after that: the
+        # multiplication is the longest path of the chip.
+        unsigned, negative = self.sum[:-1], Signal(reset_less=True)
         low = Signal(SUM_BITS - 1 + half, reset_less=True)
         high = Signal(SUM_BITS - 1 + half, reset_less=True)
         scaled = Signal(SCALED_BITS, reset_less=True)
@@ -58,15 +60,20 @@ class Requantiser(wiring.Component):
         rounded = Signal(9)
         m.d.comb += [
             shifted.eq(coarse >> fine_shift),
-            rounded.eq((fine + 1) >> 1),
+            rounded.eq(self._round(fine)),
         ]
         m.d.sync += [
-            low.eq(positive * self.multiplier[:half]),
-            high.eq(positive * self.multiplier[half:]),
-            scaled.eq(low + (high << half)),
+            negative.eq(self.sum[-1]),
+            low.eq(unsigned * self.multiplier[:half]),
+            high.eq(unsigned * self.multiplier[half:]),
+            scaled.eq(Mux(negative, 0, low + (high << half))),
             coarse.eq(scaled >> (coarse_shift << 3)),
             fine.eq(shifted),
             beyond.eq(shifted[9:].any()),
             self.activation.eq(Mux(beyond | rounded[8], LARGEST_ACTIVATION, rounded)),
         ]
         return m
+
+    def _round(self, twice: Value) -> Value:
+        """Return half of a number, up from halfway."""
+        return (twice + 1) >> 1

@@ -23,15 +23,15 @@ class MacSequencer(wiring.Component):
     """1 bit, in: all sums that have left the lanes have had their effect."""
     drained: Signal
     """1 bit, in: in this cycle the last sum of the group is taken from the lanes, if one is."""
-    is_wide: Signal
-    """1 bit, in: the word at `address` takes a single read."""
     word: Signal
     """`8 * lanes` bits, in: the word of weights of `WeightMemory.latency_cycles` before."""
     best: Signal
-    """`range(256 * lanes)`, in: the number of the neuron that wins, once the last group is
-    drained."""
+    """`range(256 * lanes)`, in: the number of the neuron that wins, two cycles after the last
+    group is drained."""
     address: Signal
     """`range(weight_words)`, out: the word to read."""
+    is_wide: Signal
+    """1 bit, out: the word at `address` takes a single read."""
     upper: Signal
     """1 bit, out: this is the word's second read."""
     reads: Signal
@@ -79,10 +79,10 @@ class MacSequencer(wiring.Component):
                 "start": In(1),
                 "settled": In(1),
                 "drained": In(1),
-                "is_wide": In(1),
                 "word": In(8 * shape.lanes),
                 "best": In(GROUP_BITS + shape.lane_bits),
                 "address": Out(range(shape.weight_words)),
+                "is_wide": Out(1),
                 "upper": Out(1),
                 "reads": Out(1),
                 "index": Out(16),
@@ -116,7 +116,9 @@ class MacSequencer(wiring.Component):
         group_is_first = Signal()
         reading = Signal()  # a word, whole or half
         ends = layer.shift_minus_1[ENDS_BIT]
-        beyond = place == shape.weight_words
+        # Known a word early, so that no comparison is in the way of a read.
+        beyond = Signal()
+        wide_words = shape.weight_words if shape.wide_words is None else shape.wide_words
         m.d.comb += [
             self.address.eq(place),
             self.reads.eq(reading & (self.is_wide | self.upper)),
@@ -125,12 +127,22 @@ class MacSequencer(wiring.Component):
         with m.If(reading):
             m.d.sync += self.upper.eq(~self.reads)
         with m.If(self.reads & ~beyond):
-            m.d.sync += place.eq(place + 1)
+            m.d.sync += [
+                place.eq(place + 1),
+                self.is_wide.eq(place < wide_words - 1),
+                beyond.eq(place == shape.weight_words - 1),
+            ]
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += [place.eq(1), self.of_pixels.eq(1), self.parity.eq(1)]
-                m.d.sync += self.overrun.eq(0)
+                m.d.sync += [
+                    place.eq(1),
+                    self.is_wide.eq(wide_words > 1),
+                    beyond.eq(0),
+                    self.of_pixels.eq(1),
+                    self.parity.eq(1),
+                    self.overrun.eq(0),
+                ]
                 with m.If(self.start):
                     m.next = "HEADER"
             with m.State("HEADER"):
@@ -202,9 +214,14 @@ class MacSequencer(wiring.Component):
                     with m.If(ends):
                         m.next = "DRAIN"
             with m.State("DRAIN"), m.If(self.drained):
+                m.next = "COMPARE"
+            with m.State("COMPARE"):
                 m.next = "CHOOSE"
             with m.State("CHOOSE"):
                 m.d.sync += place.eq(place + self.best[shape.lane_bits :])
+                m.next = "AIM"
+            with m.State("AIM"):
+                m.d.sync += self.is_wide.eq(place < wide_words)
                 m.next = "CODE"
             with m.State("CODE"):
                 m.d.comb += reading.eq(1)

@@ -33,7 +33,7 @@ class WeightMemory(wiring.Component):
     upper: Signal
     """1 bit, in: the second read of a word that takes two."""
     is_wide: Signal
-    """1 bit, out: the word at `address` takes a single read."""
+    """1 bit, in: the word at `address` takes a single read."""
     fetch: Signal
     """1 bit, in: `address` was, a cycle ago, that of a word that is wanted; the word stays until
     the next one."""
@@ -57,7 +57,7 @@ class WeightMemory(wiring.Component):
             {
                 "address": In(range(shape.weight_words)),
                 "upper": In(1),
-                "is_wide": Out(1),
+                "is_wide": In(1),
                 "fetch": In(1),
                 "word": Out(8 * shape.lanes),
                 "loading": In(1),
@@ -72,7 +72,6 @@ class WeightMemory(wiring.Component):
         m = Module()
         if self.shape.wide_words is None:
             read = self._block(m, self.shape.lanes, self.shape.weight_words, self.write_enable, 0)
-            m.d.comb += self.is_wide.eq(1)
             word = read
         else:
             word = self._halves(m, platform, self.shape.wide_words)
@@ -96,7 +95,6 @@ class WeightMemory(wiring.Component):
         """Keep each half of a word where it belongs."""
         half = SINGLE_PORT_LANES
         writes_upper, writes_wide = self.write_lane[-1], self.write_address < wide_words
-        m.d.comb += self.is_wide.eq(self.address < wide_words)
         above = self._block(
             m, half, wide_words, self.write_enable & writes_upper & writes_wide, half
         )

@@ -18,7 +18,10 @@ SETTLING_CYCLES = 9
 """Cycles that a layer waits which settles, beside one for each neuron below and without the reads
 of its header."""
 
-END_CYCLES = 8
+START_CYCLES = 1
+"""Cycles from the last pixels until the first layer begins."""
+
+END_CYCLES = 10
 """Cycles from the last step to the character register, beside one for each neuron of the last
 group and the reads of the word with the code."""
 
@@ -30,7 +33,7 @@ def cycles_per_image(network: ReluNetwork, shape: MacShape) -> int:
     be in the slowest.
     """
     plans = layer_plans(network, shape)
-    cycles = 0
+    cycles = START_CYCLES
     neurons_below = 0
     for plan in plans:
         reads = sum(map(shape.read_cycles, range(plan.first_word, plan.next_word)))

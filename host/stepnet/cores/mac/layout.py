@@ -134,9 +134,13 @@ def words_needed(network: ReluNetwork, shape: MacShape) -> int:
     return layer_plans(network, shape)[-1].next_word + shape.groups(network.rows)
 
 
-def check_fits(network: ReluNetwork, shape: MacShape) -> None:
-    """Raise NetworkError, with the limit, if a core of `shape` cannot hold `network`."""
-    told = f"Network {network.name!r} does not fit the multiply-accumulate core: "
+def check_fits(network: ReluNetwork, shape: MacShape, board: str = "") -> None:
+    """Raise NetworkError, with the limit, if a core of `shape` cannot hold `network`.
+
+    board: whose core it is, for the error; "" for no board.
+    """
+    core = f"multiply-accumulate core{board and f' of {board}'}"
+    told = f"Network {network.name!r} does not fit the {core}: "
     pixels = network.height * network.width
     if pixels > shape.max_pixels:
         raise NetworkError(

@@ -27,6 +27,7 @@ EXPECTED = {
     "engine": "the reference, to the cycle",
     "chip": "a model of the board",
     "pipeline": "the reference, to the cycle",
+    "mac": "the reference, to the cycle",
 }
 """What each bench compares the gateware with."""
 

@@ -19,6 +19,7 @@ from stepnet.link.serial_line import MAX_BAUD_ERROR, MIN_DIVISOR
 from stepnet.networks.spiking import LOWEST_FLOOR
 from stepnet_hdl.blocks import parallel_counter, popcount
 from stepnet_hdl.cores.engine import datapath
+from stepnet_hdl.cores.mac import accumulators, largest_sum, requantiser
 from stepnet_hdl.cores.pipeline import largest_count, table_layer
 from stepnet_hdl.cores.spiking import potentials
 from stepnet_hdl.link import answers, cobs, endpoint, frames, packet_buffer, uart
@@ -33,6 +34,11 @@ from stepnet_sim.verification.harnesses.cobs import (
 )
 from stepnet_sim.verification.harnesses.crc import StartsAnew, TakesAByte
 from stepnet_sim.verification.harnesses.datapath import DecidesANeuron
+from stepnet_sim.verification.harnesses.mac import (
+    AddsALaneUp,
+    FindsTheLargestSum,
+    RequantisesEverySum,
+)
 from stepnet_sim.verification.harnesses.pipeline import (
     CountsWithAdders,
     FindsTheLargest,
@@ -141,6 +147,32 @@ _PIPELINE_STAGES = (
 )
 
 
+_MAC_STAGES = (
+    Proof(
+        "requantiser",
+        "min((max(sum, 0) m + 2^(k-1)) >> k, 255)",
+        RequantisesEverySum,
+        7,
+        mutants=(Mutant(requantiser, broken_blocks.RoundsDown),),
+        quick=True,
+    ),
+    Proof(
+        "two lanes",
+        "the sum of weight times activation",
+        AddsALaneUp,
+        9,
+        mutants=(Mutant(accumulators, broken_blocks.GoesOnAdding),),
+    ),
+    Proof(
+        "largest of 3 sums",
+        "the first sum that no other one exceeds",
+        partial(FindsTheLargestSum, 3),
+        6,
+        mutants=(Mutant(largest_sum, broken_blocks.LastOfEquals),),
+    ),
+)
+
+
 @dataclass(frozen=True)
 class StreamBlock:
     """A block with output streams: a fresh one, made through its module so that a mutant of that
@@ -244,6 +276,7 @@ ALL = (
     _decision(24, 4, _NEGATES_WITHOUT_CARRY),
     _decision(8, 3, Mutant(datapath, broken_blocks.SecondNeuronSeesTheFirst), pe=2),
     *_PIPELINE_STAGES,
+    *_MAC_STAGES,
     *(
         Proof(
             f"COBS decoder, packets of 0 to {max_bytes} bytes",
