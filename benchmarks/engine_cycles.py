@@ -19,12 +19,12 @@ import numpy as np
 from stepnet.boards.board import Board
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.shape import EngineShape
-from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
+from stepnet.link.serial_line import byte_cycles, divisor_for
 from stepnet.networks.network import Network
 from stepnet.networks.random_networks import random_network
 from stepnet.networks.shipped import load_network
 from stepnet_sim.chips.design import ICEBREAKER, Design
-from stepnet_sim.chips.virtual_board import open_link, start
+from stepnet_sim.chips.virtual_board import start
 
 IMAGES = 40
 
@@ -82,12 +82,13 @@ def measure_serial() -> dict[str, object]:
     """`digits` on the iCEBreaker's chip, driven at its serial pins."""
     network = load_network("digits")
     image = np.random.default_rng(1).integers(0, 256, (28, 28), np.uint8)
-    with Board(open_link(uart=True), network, TIMEOUT_S) as board:
+    design = Design(uart=True)
+    with Board(start(design), network, TIMEOUT_S) as board:
         cycles = board.infer(image).cycles
-    cycles_per_byte = BITS_PER_BYTE * ICEBREAKER.clock_hz // DEFAULT_BAUD
+    cycles_per_byte = byte_cycles(divisor_for(design.clock_hz, design.baud))
     return {
         "network": network.name,
-        "baud": DEFAULT_BAUD,
+        "baud": design.baud,
         "clock_hz": ICEBREAKER.clock_hz,
         "last_pixels_to_register_cycles": cycles,
         "formula_cycles": cycles_per_image(network, ICEBREAKER.shape, cycles_per_byte),

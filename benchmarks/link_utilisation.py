@@ -1,11 +1,12 @@
-"""How much of the serial line is used while images of `digits` are streamed.
+"""How much of each board's serial line is used while images of `digits` are streamed.
 
-    python benchmarks/link_utilisation.py [--images N] [--json]
+    python benchmarks/link_utilisation.py [--images N] [--board NAME ...] [--json]
 
-The host's own `infer_many` drives the serial pins of the virtual board. Time is the chip's, counted
-in its clock cycles from the first bit of the first image to the last reading; the host goes on at
-once, or after a delay such as a USB adapter has. Utilisation is images per second over the most
-that the baud rate allows for their frames, ten bits to a byte.
+The host's own `infer_many` drives the serial pins of the virtual board, with the rate, the clock
+and the receive buffer of the board that it is like. Time is the chip's, counted in its clock cycles
+from the first bit of the first image to the last reading; the host goes on `HOST_DELAY_S` after the
+USB chip has handed an answer over. Utilisation is images per second over the most that the baud
+rate allows for their frames, ten bits to a byte.
 """
 
 from __future__ import annotations
@@ -24,16 +25,33 @@ from stepnet.link.frames import encode_frame, window
 from stepnet.link.messages import INFER
 from stepnet.networks import reference
 from stepnet.networks.shipped import load_network
+from stepnet_hdl.boards.rates import USB_CHIPS
 from stepnet_sim.chips.chip_library import chip_library
-from stepnet_sim.chips.design import Design
-from stepnet_sim.chips.metered import MeteredLink
+from stepnet_sim.chips.design import design_for
+from stepnet_sim.chips.metered import MeteredLink, UsbBuffer
 from stepnet_sim.chips.verilated import VerilatedChip
 
-IMAGES = 300
-BAUDS = (1_000_000, 3_000_000)
-WAYS = ((True, 0.0), (True, 0.002), (True, 0.016), (False, 0.0))
-"""To measure: streamed or one image after the other, and the host's delay in seconds; an FTDI
-adapter holds a few bytes back for up to 16 ms unless it is told otherwise."""
+IMAGES = 1000
+BOARDS = (
+    ("icebreaker", 1_000_000),
+    ("icebreaker", None),
+    ("ice40hx8kbevn", None),
+    ("ulx3s-25f", None),
+    ("ecpix545", None),
+    ("tangnano9k", None),
+)
+"""The boards, each at its own rate or at another one."""
+
+WAYS = ((True, None), (True, 0.001), (True, 0.016), (False, 0.001))
+"""To measure: streamed or one image after the other, and the timer of the USB chip in seconds; None
+for a chip that hands every answer over at once."""
+
+HOST_DELAY_S = 0.00025
+"""From the end of a packet in the USB chip until the program has it: two microframes of USB."""
+
+MOST_WINDOWS = 25
+"""How many times of what may be in flight are streamed at most: where that is little, it takes a
+million cycles to simulate each wait for the USB chip."""
 
 TIMEOUT_S = 60.0
 
@@ -43,16 +61,18 @@ class Run:
     """One measurement.
 
     in_flight: how many images may be.
-    host_delay_s: from an answer's end on the wire until the host has it.
+    timer_s: of the USB chip; None for a chip that waits for nothing.
     extra_bytes: on the wire to the board beside a frame for each image. The host's patience is of
     wall-clock time, so it may ask in between whether the simulated board is still there.
     utilisation, waiting, tail: parts of the time. While waiting the wire is idle because the host
     has not written the next image yet, in the tail because it has written all.
     """
 
+    board: str
     baud: int
+    clock_hz: int
     in_flight: int
-    host_delay_s: float
+    timer_s: float | None
     images: int
     extra_bytes: int
     images_per_s: float
@@ -62,14 +82,14 @@ class Run:
     tail: float
 
 
-def measure(baud: int, images: int) -> Iterator[Run]:
+def measure(board_name: str, baud: int | None, images: int) -> Iterator[Run]:
     """Runs with random images; SystemExit if a reading is wrong."""
     network = load_network("digits")
     pictures = np.random.default_rng(0).integers(0, 256, (images, 28, 28), dtype=np.uint8)
     expected = list(reference.infer(network, pictures))
     frame_bytes = len(encode_frame(bytes(INFER.size + image_bytes(network))))
 
-    design = Design(uart=True, baud=baud)
+    design = design_for(None, board_name, uart=True, baud=baud)
     chip = VerilatedChip(
         chip_library(design, lambda message: print(f"{message} ...", file=sys.stderr))
     )
@@ -77,22 +97,29 @@ def measure(baud: int, images: int) -> Iterator[Run]:
     limit_images_per_s = design.clock_hz / (link.byte_cycles * frame_bytes)
     with Board(link, network, TIMEOUT_S) as board:
         images_in_flight = window(board.identity.buffer_bytes, image_bytes(network))
-        for streamed, host_delay_s in WAYS:
-            link.restart(host_delay_s)
+        for streamed, timer_s in WAYS:
+            in_flight = images_in_flight if streamed else 1
+            count = min(images, MOST_WINDOWS * in_flight)
+            packet_bytes = USB_CHIPS[board_name].packet_bytes
+            usb = None if timer_s is None else UsbBuffer(packet_bytes, timer_s)
+            link.restart(0.0 if timer_s is None else HOST_DELAY_S, usb)
             if streamed:
-                codes = [reading.code for reading in board.infer_many(pictures, placed=True)]
+                readings = board.infer_many(pictures[:count], placed=True)
+                codes = [reading.code for reading in readings]
             else:
-                codes = [board.infer(picture, placed=True).code for picture in pictures]
+                codes = [board.infer(picture, placed=True).code for picture in pictures[:count]]
             use = link.use
-            if codes != expected:
+            if codes != expected[:count]:
                 raise SystemExit("Some readings differ from the reference.")
-            images_per_s = images * design.clock_hz / use.cycles
+            images_per_s = count * design.clock_hz / use.cycles
             yield Run(
-                baud=baud,
-                in_flight=images_in_flight if streamed else 1,
-                host_delay_s=host_delay_s,
-                images=images,
-                extra_bytes=use.busy_cycles // link.byte_cycles - images * frame_bytes,
+                board=board_name,
+                baud=design.baud,
+                clock_hz=design.clock_hz,
+                in_flight=in_flight,
+                timer_s=timer_s,
+                images=count,
+                extra_bytes=use.busy_cycles // link.byte_cycles - count * frame_bytes,
                 images_per_s=round(images_per_s, 1),
                 limit_images_per_s=round(limit_images_per_s, 1),
                 utilisation=round(images_per_s / limit_images_per_s, 4),
@@ -105,17 +132,27 @@ def main() -> None:
     """Print a table, or one JSON object."""
     parser = argparse.ArgumentParser(description="Use of the serial line while streaming.")
     parser.add_argument("--images", type=int, default=IMAGES, help="images of each run")
+    parser.add_argument("--board", action="append", help="measure this board only")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
-    runs = [run for baud in BAUDS for run in measure(baud, arguments.images)]
+    runs = [
+        run
+        for board, baud in BOARDS
+        if arguments.board is None or board in arguments.board
+        for run in measure(board, baud, arguments.images)
+    ]
     if arguments.json:
         print(json.dumps({"runs": [vars(run) for run in runs]}))
         return
-    print("   baud  in flight  host delay  images/s   limit   used  waiting   tail  extra bytes")
+    print(
+        "board             Mbaud  in flight  timer   images/s   limit    used  waiting   tail  "
+        "extra bytes"
+    )
     for run in runs:
+        timer = "none" if run.timer_s is None else f"{1e3 * run.timer_s:g} ms"
         print(
-            f"{run.baud:>7}  {run.in_flight:>9}  {1e3 * run.host_delay_s:>7g} ms  "
-            f"{run.images_per_s:>8g}  {run.limit_images_per_s:>6g}  {run.utilisation:>5.1%}  "
+            f"{run.board:<16} {run.baud / 1e6:>6g}  {run.in_flight:>9}  {timer:>5}  "
+            f"{run.images_per_s:>9g}  {run.limit_images_per_s:>6g}  {run.utilisation:>6.1%}  "
             f"{run.waiting:>7.1%}  {run.tail:>5.1%}  {run.extra_bytes:>11}"
         )
 

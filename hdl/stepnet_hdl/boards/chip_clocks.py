@@ -1,4 +1,4 @@
-"""What the chip for a network runs at on a board, whatever its core."""
+"""What the chip for a network runs at on a board, and its serial line, whatever its core."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.catalogue import BoardType
 from stepnet_hdl.boards.mac_chips import mac_chip
+from stepnet_hdl.boards.rates import best_baud
 from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.boards.table_chips import table_chip
 
@@ -15,10 +16,26 @@ from stepnet_hdl.boards.table_chips import table_chip
 def clock_hz_for(network: BoardNetwork | None, board: BoardType, baud: int) -> int:
     """What the chip for `network` runs at on `board`, or an engine without one; BuildError if no
     core fits."""
+    return board.clock_hz_up_to(_limit_hz(network, board), baud)
+
+
+def baud_for(network: BoardNetwork | None, board: BoardType, clock_hz: int | None = None) -> int:
+    """The rate of the serial line of the chip for `network` on `board`, or of an engine without
+    one; BuildError if no core fits.
+
+    clock_hz: the clock that the chip has to have; None for what suits.
+    """
+    if clock_hz is not None:
+        return best_baud(board.name, lambda baud: clock_hz)
+    return board.baud_up_to(_limit_hz(network, board))
+
+
+def _limit_hz(network: BoardNetwork | None, board: BoardType) -> int:
+    """The largest clock that the chip meets."""
     if isinstance(network, LutNetwork):
-        return board.clock_hz_up_to(table_chip(network, board.part).limit_hz, baud)
+        return table_chip(network, board.part).limit_hz
     if isinstance(network, ReluNetwork):
-        return board.clock_hz_up_to(mac_chip(network, board).clock_hz, baud)
+        return mac_chip(network, board).clock_hz
     if isinstance(network, SpikingNetwork):
-        return board.clock_hz_up_to(spiking_chip(network, board).clock_hz, baud)
-    return board.clock_hz_for(baud)
+        return spiking_chip(network, board).clock_hz
+    return board.settings.clock_hz

@@ -6,8 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 
 from stepnet.cores.engine.shape import EngineShape
+from stepnet.link.serial_line import DEFAULT_BAUD
+from stepnet.networks.shipped import load_lut_network
 from stepnet_hdl.boards.capacity import fitting_networks
-from stepnet_hdl.boards.catalogue import all_boards
+from stepnet_hdl.boards.catalogue import BoardType, all_boards
+from stepnet_hdl.boards.chip_clocks import baud_for
 from stepnet_hdl.boards.table_chips import fitting_tables
 
 
@@ -18,7 +21,7 @@ class BoardFacts:
     memory_kbit: block RAM and single-port RAM together, 1,024 bits each.
     clock_hz, simd, pe, weight_bits: of the chip that suits it, weight_bits being those that its
         memory holds; 0 if the part is too small for any.
-    baud: that the clock is chosen for.
+    baud: of the serial line; the clock is chosen for it.
     networks: shipped ones that its engine holds, by name.
     tables: shipped networks of look-up tables that a chip for it can be, by name.
     """
@@ -41,8 +44,11 @@ class BoardFacts:
         return not self.clock_hz
 
 
-def board_facts(baud: int) -> list[BoardFacts]:
-    """The facts of every board, sorted by name."""
+def board_facts(baud: int | None = None) -> list[BoardFacts]:
+    """The facts of every board, sorted by name.
+
+    baud: for a serial line of this rate; None for the rate that each board's own has.
+    """
     by_shape: dict[EngineShape, tuple[str, ...]] = {}
     by_part: dict[str, tuple[str, ...]] = {}
     facts: list[BoardFacts] = []
@@ -55,7 +61,7 @@ def board_facts(baud: int) -> list[BoardFacts]:
             part.name,
             part.luts,
             part.memory_bits // 1024,
-            baud,
+            baud or _usual_baud(board, by_part[part.name]),
             tables=by_part[part.name],
         )
         if not board.is_too_small:
@@ -64,7 +70,7 @@ def board_facts(baud: int) -> list[BoardFacts]:
                 by_shape[shape] = tuple(fitting_networks(shape))
             fact = dataclasses.replace(
                 fact,
-                clock_hz=board.clock_hz_for(baud),
+                clock_hz=board.clock_hz_for(fact.baud),
                 simd=shape.simd,
                 pe=shape.pe,
                 weight_bits=shape.weight_memory_bits,
@@ -72,3 +78,10 @@ def board_facts(baud: int) -> list[BoardFacts]:
             )
         facts.append(fact)
     return facts
+
+
+def _usual_baud(board: BoardType, tables: tuple[str, ...]) -> int:
+    """The rate of the engine's line, or where none fits, of a chip that is one of `tables`."""
+    if not board.is_too_small:
+        return board.baud
+    return baud_for(load_lut_network(tables[0]), board) if tables else DEFAULT_BAUD

@@ -72,6 +72,7 @@ _ECP5_45F = ChipSettings(
         weight_memory="registered",
         overlap_neurons=576,
     ),
+    buffer_bytes=4096,
     answers_in_luts=True,
     clock_hz=75_000_000,
 )
@@ -119,6 +120,7 @@ SETTINGS = {
             max_sum_bits=16,
             overlap_neurons=1024,
         ),
+        buffer_bytes=4096,
         clock_hz=42_000_000,
     ),
     "iCE40HX8K": _ICE40_HX8K,

@@ -114,8 +114,7 @@ class Chip(wiring.Component):
 class SerialChip(wiring.Component):
     """A `Chip` behind a UART: 8 data bits, no parity, 1 stop bit.
 
-    baud: bits per second on the serial line; BuildError if `clock_hz` is too far from a multiple of
-        it.
+    baud: bits per second on the serial line; BuildError if `divisor_for` says so.
     core, clock_hz, buffer_bytes, answers_in_luts: see `Chip`.
     """
 

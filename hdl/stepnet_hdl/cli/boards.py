@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.cli.requirements import require_amaranth
 
 if TYPE_CHECKING:
@@ -31,7 +30,10 @@ def boards(
             help="With --connected: also write to ports that are no known board's.",
         ),
     ] = False,
-    baud: Annotated[int, typer.Option(min=1, help="Bits per second on the wire.")] = DEFAULT_BAUD,
+    baud: Annotated[
+        int | None,
+        typer.Option(min=1, help="Bits per second on the wire; the board's own if not given."),
+    ] = None,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
@@ -69,7 +71,8 @@ def _show_boards(facts: list[BoardFacts]) -> None:
         clock, link = f"{fact.clock_hz / 1e6:g}", f"{fact.baud / 1e6:g}"
         networks = ", ".join(fact.networks) or "none of the shipped"
         if fact.is_too_small:
-            clock, link, networks = "-", "-", "too small for an engine"
+            clock, networks = "-", "too small for an engine"
+            link = link if fact.tables else "-"
         table.add_row(
             fact.name,
             fact.part,

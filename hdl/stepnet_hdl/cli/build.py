@@ -12,7 +12,6 @@ import typer
 
 from stepnet.cli import declared
 from stepnet.cli.options import DataDirOption
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.cli.requirements import require_amaranth
 from stepnet_hdl.estimation.goal import Goal
 
@@ -52,9 +51,14 @@ class BuildOptions:
             help="Folder for the bitstream; build/BOARD or build/BOARD-NETWORK if not given."
         ),
     ] = None
-    baud: Annotated[int, typer.Option(min=1, help="Bits per second on the serial line.")] = (
-        DEFAULT_BAUD
-    )
+    baud: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Bits per second on the serial line; the highest that the board's USB chip and "
+            "the chip's clock allow if not given.",
+        ),
+    ] = None
     clock_mhz: Annotated[
         float | None,
         typer.Option(min=0.001, help="Clock of the chip; what suits board and baud if not given."),

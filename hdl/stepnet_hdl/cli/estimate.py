@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet_hdl.cli.requirements import require_amaranth
 from stepnet_hdl.estimation.goal import Goal
 
@@ -33,8 +32,11 @@ def estimate(
         typer.Option(help="Most images per second, or the smallest that keeps up with the link."),
     ] = Goal.IMAGES,
     baud: Annotated[
-        int, typer.Option(min=1, help="Bits per second on the serial line.")
-    ] = DEFAULT_BAUD,
+        int | None,
+        typer.Option(
+            min=1, help="Bits per second on the serial line; the board's own if not given."
+        ),
+    ] = None,
     simd: Annotated[
         int | None, typer.Option(help="Pick among engines of this SIMD only, a multiple of 8.")
     ] = None,
@@ -72,8 +74,9 @@ def estimate(
     words += [] if simd is None else ["--simd", str(simd)]
     words += [] if pe is None else ["--pe", str(pe)]
     words += [] if network == "digits" else ["--engine-for", network]
-    shape, clock_hz = where.settings.shape, where.clock_hz_for(baud)
-    picked_hz = board_with(found, where).clock_hz_for(baud)
+    shape, clock_hz = where.settings.shape, where.clock_hz_for(baud or where.baud)
+    picked = board_with(found, where)
+    picked_hz = picked.clock_hz_for(baud or picked.baud)
     typer.echo(
         f"`{shlex.join(words)}` builds the one marked {CHOSEN}, for {picked_hz / 1e6:g} MHz; "
         f"without a goal it is SIMD {shape.simd}, PE {shape.pe} for {clock_hz / 1e6:g} MHz, which "
@@ -81,7 +84,7 @@ def estimate(
     )
 
 
-def _tell_tables(network: LutNetwork, board: str, baud: int, json_output: bool) -> None:
+def _tell_tables(network: LutNetwork, board: str, baud: int | None, json_output: bool) -> None:
     """Raises BuildError if the network does not fit the board."""
     from stepnet_hdl.boards.catalogue import find_board
     from stepnet_hdl.boards.table_chips import check_tables

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepnet.errors import BoardError, BuildError
-from stepnet.link.serial_line import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     from stepnet.boards.identity import Identity
@@ -33,8 +32,11 @@ def flash(
         typer.Option(help="Serial port of the board; found by its USB id if not given."),
     ] = None,
     baud: Annotated[
-        int, typer.Option(min=1, help="Bits per second that the bitstream was built for.")
-    ] = DEFAULT_BAUD,
+        int | None,
+        typer.Option(
+            min=1, help="Bits per second that the bitstream was built for; found if not given."
+        ),
+    ] = None,
     until_power_off: Annotated[
         bool,
         typer.Option(
@@ -161,7 +163,7 @@ def _folder_for(board: str, network: str | None) -> Path:
     )
 
 
-def _find_port(board: str, manifest: Manifest | None, baud: int) -> str:
+def _find_port(board: str, manifest: Manifest | None, baud: int | None) -> str:
     """The port at which a board answers, with the core of the manifest if there is one."""
     from stepnet.boards.search import connected_boards
     from stepnet.link.messages import Core
@@ -184,7 +186,7 @@ def _find_port(board: str, manifest: Manifest | None, baud: int) -> str:
     return found[0]
 
 
-def _show_programmed(board: str, where: str, baud: int, network: str | None) -> None:
+def _show_programmed(board: str, where: str, baud: int | None, network: str | None) -> None:
     from stepnet.boards.search import identify
     from stepnet.link.messages import Core
 

@@ -18,7 +18,6 @@ from stepnet.cores.engine.memory_image import (
 )
 from stepnet.cores.engine.shape import ADDRESS_BITS, HEADER_BITS, EngineShape
 from stepnet.errors import BuildError, NetworkError
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.network import Network
 from stepnet_hdl.boards.catalogue import BoardType
 from stepnet_hdl.estimation.goal import Goal
@@ -80,7 +79,7 @@ def choose_engine(
     network: Network,
     board: BoardType,
     goal: Goal = Goal.IMAGES,
-    baud: int = DEFAULT_BAUD,
+    baud: int | None = None,
     *,
     simd: int | None = None,
     pe: int | None = None,
@@ -93,7 +92,7 @@ def choose_engine(
         computed while pixels arrive where that fits and costs at most `MAX_OVERLAP_LOSS` of them;
         or LINK, the fewest LUTs that keep up with a serial line of `baud`, and if none does, what
         IMAGES gives.
-
+    baud: None for the rate of the board's own line.
     simd, pe: the only ones that may be picked; None for any.
     built_in: the network is built in, so that its weights are in memory that a bitstream fills.
 
@@ -111,7 +110,7 @@ def choose_engine(
     search = _Search(
         network,
         board,
-        baud,
+        baud or board.baud,
         SIMDS if simd is None else range(simd, simd + 1),
         PES if pe is None else range(pe, pe + 1),
         built_in,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.lut import LutNetwork
 from stepnet_hdl.boards.catalogue import BoardType
-from stepnet_hdl.boards.chip_clocks import clock_hz_for
+from stepnet_hdl.boards.chip_clocks import baud_for, clock_hz_for
 from stepnet_hdl.boards.table_chips import TableChip, TableCore, table_chip
 from stepnet_hdl.cores.pipeline.pipeline import pipeline_latency_cycles
 from stepnet_hdl.cores.table_walk.table_walk import walk_latency_cycles
@@ -46,10 +45,12 @@ class TableEstimate:
         }
 
 
-def table_estimate(
-    network: LutNetwork, board: BoardType, baud: int = DEFAULT_BAUD
-) -> TableEstimate:
-    """Tell size and speed of the chip that is `network` on `board`, whether it fits or not."""
+def table_estimate(network: LutNetwork, board: BoardType, baud: int | None = None) -> TableEstimate:
+    """Tell size and speed of the chip that is `network` on `board`, whether it fits or not.
+
+    baud: of the serial line; None for the board's own.
+    """
+    baud = baud or baud_for(network, board)
     chip = table_chip(network, board.part)
     if chip.core is TableCore.TABLE_WALK:
         latency_cycles = walk_latency_cycles(network)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from stepnet.boards.chip_images import chip_images
 from stepnet.errors import BuildError, StepnetError
 from stepnet.files import read_text, sha256_of
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.shipped import load_board_network
@@ -63,6 +62,7 @@ class BuildSettings:
     """What to build.
 
     board: its name, or module:Class.
+    baud: of the serial line; the highest that the board's USB chip and its clock allow if None.
     clock_hz: of the chip; what suits board and engine if None.
     seeds: of place and route; the best result counts, and the same seeds give the same bytes.
     first_seed: the first seed that meets the clock counts, and those after it are not tried.
@@ -75,7 +75,7 @@ class BuildSettings:
     """
 
     board: str
-    baud: int = DEFAULT_BAUD
+    baud: int | None = None
     clock_hz: int | None = None
     seeds: tuple[int, ...] = (1,)
     network: str | None = None
@@ -201,8 +201,9 @@ def _build_or_find(
 ) -> tuple[Path, bool]:
     """The result's folder in the cache, and whether it was there before."""
     from stepnet_hdl.boards.capacity import check_built_in
-    from stepnet_hdl.boards.chip_clocks import clock_hz_for
+    from stepnet_hdl.boards.chip_clocks import baud_for, clock_hz_for
     from stepnet_hdl.boards.mac_chips import mac_chip
+    from stepnet_hdl.boards.rates import check_baud
     from stepnet_hdl.boards.spiking_chips import spiking_chip
     from stepnet_hdl.boards.table_chips import check_bench, check_tables
     from stepnet_hdl.flow.run import Progress, ToolFailedError, run_flow
@@ -220,8 +221,11 @@ def _build_or_find(
         check_built_in(network, board)
     progress(Progress("Generating the chip", 0, 2 + len(settings.seeds)))
     started_s = time.monotonic()
-    clock_hz = settings.clock_hz or clock_hz_for(network, board, settings.baud)
-    plan = _plan(settings, board, clock_hz, network, stored)
+    baud = settings.baud or baud_for(network, board, settings.clock_hz)
+    check_baud(board.name, baud)
+    clock_hz = settings.clock_hz or clock_hz_for(network, board, baud)
+    settings = dataclasses.replace(settings, baud=baud, clock_hz=clock_hz)
+    plan = _plan(settings, board, baud, network, stored)
     generating_s = time.monotonic() - started_s
     tools = {name: find_flow_tool(name, board.device) for name in plan.tool_names}
     digest = _digest(plan, tools, settings)
@@ -236,7 +240,7 @@ def _build_or_find(
             progress=progress,
         )
         seconds = {"generating": generating_s, **built.seconds}
-        figures = _figures(built, board, settings.baud, clock_hz, plan, tools.values(), seconds)
+        figures = _figures(built, board, baud, clock_hz, plan, tools.values(), seconds)
         _finish(work, built, board.name, figures)
 
     entry = cache.entry(digest)
@@ -299,7 +303,7 @@ def board_of(settings: BuildSettings, network: BoardNetwork | None) -> BoardType
 def _plan(
     settings: BuildSettings,
     board: BoardType,
-    clock_hz: int,
+    baud: int,
     network: BoardNetwork | None,
     stored: StoredImages | None,
 ) -> Plan:
@@ -308,7 +312,7 @@ def _plan(
 
     try:
         return make_plan(
-            board, baud=settings.baud, clock_hz=clock_hz, network=network, stored=stored
+            board, baud=baud, clock_hz=settings.clock_hz, network=network, stored=stored
         )
     except StepnetError:
         raise

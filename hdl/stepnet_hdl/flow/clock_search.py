@@ -37,20 +37,23 @@ def fastest_settings(
     Raises what `build` raises, but not for a clock that is not met.
     """
     from stepnet.networks.shipped import load_board_network
-    from stepnet_hdl.boards.chip_clocks import clock_hz_for
+    from stepnet_hdl.boards.chip_clocks import baud_for, clock_hz_for
     from stepnet_hdl.fpga.clocks import fastest_clock_hz
 
     network = None if settings.network is None else load_board_network(settings.network)
     board = board_of(settings, network)
     platform = board.platform()
-    met_hz, clock_hz = 0, clock_hz_for(network, board, settings.baud)
-    tried: set[int] = set()
+    baud = settings.baud or baud_for(network, board)
+    met_hz, clock_hz = 0, clock_hz_for(network, board, baud)
+    tried: dict[int, int] = {}  # clocks, each with its baud rate
     while clock_hz > met_hz and clock_hz not in tried and len(tried) < MAX_BUILDS:
-        tried.add(clock_hz)
-        attempt = dataclasses.replace(settings, clock_hz=clock_hz)
+        tried[clock_hz] = baud
+        attempt = dataclasses.replace(settings, baud=baud, clock_hz=clock_hz)
         _, report = find_or_build(attempt, folder, progress=progress, cache=cache)
         if report.spare >= MIN_SPARE:
             met_hz = clock_hz
         reached_hz = report.max_frequency_hz / (1 + MIN_SPARE)
-        clock_hz = fastest_clock_hz(platform, reached_hz, settings.baud)
-    return dataclasses.replace(settings, clock_hz=met_hz or min(tried))
+        baud = settings.baud or board.baud_up_to(int(reached_hz))
+        clock_hz = fastest_clock_hz(platform, reached_hz, baud)
+    best_hz = met_hz or min(tried)
+    return dataclasses.replace(settings, baud=tried[best_hz], clock_hz=best_hz)

@@ -8,16 +8,12 @@ from amaranth.hdl import ClockDomain, Module, Signal
 from amaranth.lib.cdc import ResetSynchronizer
 
 from stepnet.errors import BuildError
-from stepnet.link.serial_line import MIN_DIVISOR
+from stepnet.link.serial_line import CHOSEN_BAUD_ERROR, divisor_for
 from stepnet_hdl.fpga.parts import part_name_of, part_of
 from stepnet_hdl.fpga.pll import Pll, comes_from_a_pin
 
 CLOCK_STEP_HZ = 1_000_000
 """Clocks from a PLL are whole megahertz, which the usual fast baud rates divide."""
-
-MAX_BAUD_ERROR = 0.005
-"""How far the bits of a clock may be from the baud rate when a clock is chosen; a board's own
-oscillator may be off by more, see `uart`."""
 
 
 def solve_pll(platform: Any, output_hz: float) -> Pll | None:
@@ -49,9 +45,13 @@ def fastest_clock_hz(platform: Any, limit_hz: float, baud: int) -> int:
 
 
 def divides(clock_hz: int, baud: int) -> bool:
-    """Whether a whole number of clock cycles makes a bit of `baud`, to half a percent."""
-    divisor = round(clock_hz / baud)
-    return divisor >= MIN_DIVISOR and abs(clock_hz / divisor / baud - 1) <= MAX_BAUD_ERROR
+    """Whether some number of clock cycles, see `divisor_for`, makes a bit of `baud`, to
+    `CHOSEN_BAUD_ERROR`. A board's own oscillator may be off by more."""
+    try:
+        divisor = divisor_for(clock_hz, baud)
+    except BuildError:
+        return False
+    return abs(clock_hz / divisor / baud - 1) <= CHOSEN_BAUD_ERROR
 
 
 def pll_for(platform: Any, clock_hz: int) -> Pll | None:

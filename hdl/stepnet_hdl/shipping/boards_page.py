@@ -12,7 +12,7 @@ from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.files import write_text
 from stepnet.link import messages as protocol
 from stepnet.link.frames import encode_frame
-from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
+from stepnet.link.serial_line import BITS_PER_BYTE
 from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.capacity import fitting_networks
@@ -44,7 +44,8 @@ a LUT is a logic cell that is occupied, if only by a flip-flop, and on Gowin the
 an adder's bit may take as well; [figures.md](figures.md) says which figure is which.
 
 "Over the link" is what the serial line carries at the manifest's baud rate, one image after the
-other; "in the core" is what the engine would do if images came as fast as it takes them.
+other; "in the core" is what the engine would do if images came as fast as it takes them. The rate
+is the highest that the board's USB chip makes and its clock allows, see [the link](link.md#rates).
 """
 
 TABLES_HEADING = """\
@@ -77,8 +78,8 @@ The Tang Mega 138K is not among them. The tools know the GW5AST-138 in its versi
 (`chipdb-GW5AST-138C` of nextpnr, apycula 0.32), without its PLLs, while the platform of
 amaranth-boards is one of version B.
 
-| board | part | LUTs | memory, kbit | clock, MHz | networks | networks of look-up tables |
-|---|---|---|---|---|---|---|
+| board | part | LUTs | memory, kbit | clock, MHz | Mbaud | networks | networks of look-up tables |
+|---|---|---|---|---|---|---|---|
 """
 
 OWN_HEADING = """\
@@ -214,15 +215,16 @@ def _cable(name: str) -> str:
 
 def _all_boards() -> str:
     lines: list[str] = []
-    for fact in board_facts(DEFAULT_BAUD):
+    for fact in board_facts():
         clock = "-" if fact.is_too_small else f"{fact.clock_hz / 1e6:g}"
+        link = "-" if fact.is_too_small and not fact.tables else f"{fact.baud / 1e6:g}"
         networks = ", ".join(f"`{name}`" for name in fact.networks) or "none of the shipped"
         if fact.is_too_small:
             networks = "too small for an engine"
         tables = ", ".join(f"`{name}`" for name in fact.tables) or "none of the shipped"
         lines.append(
             f"| {fact.name} | {fact.part} | {fact.luts:,} | {fact.memory_kbit:,} | {clock} | "
-            f"{networks} | {tables} |"
+            f"{link} | {networks} | {tables} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from stepnet.errors import BuildError
 from stepnet.files import write_text, write_whole
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.shipped import load_lut_network
 from stepnet.temporary import temporary_folder
 from stepnet_hdl.boards.catalogue import find_board
@@ -93,8 +92,6 @@ def _manifest(report: BuildReport, bitstream: bytes) -> Manifest:
         )
     else:
         engine, buffer_bytes = dataclasses.asdict(board.settings.shape), board.settings.buffer_bytes
-    if report.baud != DEFAULT_BAUD:
-        command += f" --baud {report.baud}"
     return Manifest(
         board=report.board,
         part=report.part,

@@ -25,7 +25,6 @@ from stepnet.boards.identity import Identity
 from stepnet.boards.image_stream import NotYetError
 from stepnet.boards.packing import ImageLike
 from stepnet.boards.reading import Reading
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tally import Statistics
 from stepnet.networks.kinds import BoardNetwork
 
@@ -233,7 +232,7 @@ def open_board_async(
     network: BoardNetwork | str | os.PathLike[str] | None = "digits",
     *,
     timeout_s: float = 5.0,
-    baud: int = DEFAULT_BAUD,
+    baud: int | None = None,
     uart: bool = False,
     progress: Callable[[str], None] = lambda message: None,
 ) -> OpeningBoard:

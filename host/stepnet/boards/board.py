@@ -20,7 +20,6 @@ from stepnet.boards.packing import ImageLike, Told, told
 from stepnet.boards.reading import Reading
 from stepnet.boards.session import Session, check_timeout
 from stepnet.link.link import Link, open_link
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tally import Statistics
 from stepnet.link.tokens import without_token
 from stepnet.networks.kinds import BoardNetwork
@@ -74,6 +73,12 @@ class Board:
         whatever went wrong on the way.
         """
         return self._session.identity
+
+    @property
+    def baud(self) -> int | None:
+        """Bits per second on the board's serial line, as given or found; None if there is none,
+        such as behind a socket."""
+        return self._session.exchange.baud
 
     @property
     def network(self) -> BoardNetwork:
@@ -181,7 +186,7 @@ def open_board(
     network: BoardNetwork | str | os.PathLike[str] | None = "digits",
     *,
     timeout_s: float = 5.0,
-    baud: int = DEFAULT_BAUD,
+    baud: int | None = None,
     uart: bool = False,
     progress: Callable[[str], None] = lambda message: None,
     known: Iterable[BoardNetwork] = (),
@@ -194,7 +199,8 @@ def open_board(
     that the board holds, perhaps because it was built in, if it is shipped or one of `known`.
     timeout_s: how long the board may be silent while an answer is due, and how long a link that
     broke in the middle of a stream may take to come back.
-    baud: bits per second on the wire.
+    baud: bits per second on the wire; None to find them at a serial port, by asking the board at
+        each rate that it may have, which takes less than 0.3 s.
     uart: drive the virtual board at its serial pins, instead of the bytes behind them.
     progress: is told, in a sentence without a full stop, what takes long, and which network is
         loaded over which.

@@ -24,7 +24,6 @@ from stepnet.boards.packing import Told
 from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.errors import BoardError, NetworkError, StepnetError
 from stepnet.link.frames import window
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.link.tokens import without_token
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.shipped import load_board_network
@@ -464,7 +463,7 @@ def open_pool(
     network: BoardNetwork | str | os.PathLike[str] = "digits",
     *,
     timeout_s: float = 5.0,
-    baud: int = DEFAULT_BAUD,
+    baud: int | None = None,
     uart: bool = False,
     progress: Callable[[str], None] = lambda message: None,
     come_back: bool = False,

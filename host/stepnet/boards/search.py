@@ -7,17 +7,17 @@ nothing to Stepnet may mean something to whatever else is connected.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stepnet.boards.held_network import shipped_network
 from stepnet.boards.identity import Identity, read_identity
-from stepnet.errors import BoardError
+from stepnet.errors import BoardError, LinkTimeoutError
 from stepnet.link.exchange import Exchange, Message
-from stepnet.link.link import SerialLink
+from stepnet.link.link import SerialLink, no_rate_found
 from stepnet.link.messages import Request
-from stepnet.link.serial_line import DEFAULT_BAUD
+from stepnet.link.rate_search import TRY_S, find_rate, rates_at, rates_of
 
 if TYPE_CHECKING:
     from serial.tools.list_ports_common import ListPortInfo
@@ -79,6 +79,7 @@ class Connected:
     usb_id: such as "0403:6010"; None if the port is not on USB.
     identity: what the board said of itself; None if it was not asked or gave no good answer.
     network: the name of the shipped network that the board holds; None if it holds none of them.
+    baud: the rate at which it answered; None if it did not.
     problem: why there is no identity, in a sentence; None if there is one.
     """
 
@@ -87,13 +88,14 @@ class Connected:
     usb_id: str | None
     identity: Identity | None
     network: str | None
+    baud: int | None
     problem: str | None
 
 
 def connected_boards(
     *,
     all_ports: bool = False,
-    baud: int = DEFAULT_BAUD,
+    baud: int | None = None,
     ports: Iterable[ListPortInfo] | None = None,
 ) -> list[Connected]:
     """All serial ports of this machine, sorted by name, with the boards that are found at them.
@@ -102,7 +104,7 @@ def connected_boards(
 
     all_ports: ask at every other port too; what is connected there gets two times 8 bytes that it
     may not understand.
-    baud: bits per second on the wire.
+    baud: bits per second on the wire; None to ask at each rate that a board may have.
     ports: as `serial.tools.list_ports.comports` lists them, which is asked if None.
     """
     if ports is None:
@@ -118,20 +120,21 @@ def _in_order(port: ListPortInfo) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
-def _examine(port: ListPortInfo, all_ports: bool, baud: int) -> Connected:
+def _examine(port: ListPortInfo, all_ports: bool, baud: int | None) -> Connected:
     usb_id = None if port.vid is None or port.pid is None else f"{port.vid:04x}:{port.pid:04x}"
     uart, reason = _known_uart(port)
-    identity = network = problem = None
+    identity = network = found = problem = None
     if reason is None or all_ports:
         try:
-            identity = identify(port.device, baud=baud)
+            bauds = rates_of(port) if baud is None else (baud,)
+            identity, found = _identify(port.device, bauds)
             held = shipped_network(identity)
             network = held and held.name
         except BoardError as error:
             problem = str(error)
     else:
         problem = reason
-    return Connected(port.device, uart and uart.boards, usb_id, identity, network, problem)
+    return Connected(port.device, uart and uart.boards, usb_id, identity, network, found, problem)
 
 
 def _known_uart(port: ListPortInfo) -> tuple[UsbUart | None, str | None]:
@@ -163,17 +166,27 @@ def _interface(port: ListPortInfo) -> int | None:
     return int(found[1]) if found else None
 
 
-def identify(where: str, *, baud: int = DEFAULT_BAUD) -> Identity:
+def identify(where: str, *, baud: int | None = None) -> Identity:
     """Ask the board at a port who it is, `IDENTIFY_TIMEOUT_S` at a time.
+
+    baud: bits per second on the wire; None to ask at each rate that the port may have.
 
     Raises LinkError if the port cannot be opened or nothing answers, and what `read_identity`
     raises.
     """
-    link = SerialLink(where, baud=baud, timeout_s=IDENTIFY_TIMEOUT_S)
+    identity, _ = _identify(where, rates_at(where) if baud is None else (baud,))
+    return identity
+
+
+def _identify(where: str, bauds: Sequence[int]) -> tuple[Identity, int | None]:
+    """Who the board is, and at which of some rates it says so; None for a port without a rate."""
+    link = SerialLink(where, baud=bauds[0], timeout_s=IDENTIFY_TIMEOUT_S)
     try:
+        if len(bauds) > 1 and find_rate(link, bauds) is None:
+            raise LinkTimeoutError(no_rate_found(where, bauds, len(bauds) * TRY_S))
         exchange = Exchange(link, where, IDENTIFY_TIMEOUT_S)
         exchange.resync()
         answer = exchange.ask(Message(Request.IDENTIFY), attempts=IDENTIFY_ATTEMPTS)
+        return read_identity(answer, where), link.baud
     finally:
         link.close()
-    return read_identity(answer, where)

@@ -118,7 +118,7 @@ def bench(
     data_dir: DataDirOption = None,
     simd: SimdOption = None,
     pe: PeOption = None,
-    baud: BaudOption = DEFAULT_BAUD,
+    baud: BaudOption = None,
     timeout_s: TimeoutOption = 5.0,
     uart: UartOption = False,
     json_output: JsonOption = False,
@@ -167,7 +167,8 @@ def bench(
             stream, wrong = _stream(opened, noise, codes, seconds)
             progress(f"Asking one by one for {seconds:g} s")
             latency, also_wrong = _singly(opened, noise, codes, seconds)
-    link = _link_use(loaded, noise, codes, stream, baud)
+    rate = opened.baud or baud or DEFAULT_BAUD
+    link = _link_use(loaded, noise, codes, stream, rate)
     wrong += also_wrong
     if json_output:
         print(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stepnet.boards.search import Connected
 
 
-def show_connected(*, all_ports: bool, baud: int, json_output: bool) -> None:
+def show_connected(*, all_ports: bool, baud: int | None, json_output: bool) -> None:
     """Print every serial port and the board that is found at it.
 
     Other arguments: as in `stepnet.boards.search.connected_boards`.
@@ -38,7 +38,7 @@ def _print_table(found: list[Connected]) -> None:
     from rich.text import Text
 
     table = Table(box=None, header_style="bold")
-    for heading in ("port", "board", "USB id", "core", "network"):
+    for heading in ("port", "board", "USB id", "core", "rate", "network"):
         table.add_column(heading, overflow="fold")
     for connected in found:
         identity = connected.identity
@@ -47,6 +47,7 @@ def _print_table(found: list[Connected]) -> None:
             connected.board or "unknown",
             connected.usb_id or "",
             _core(identity) if identity else "",
+            f"{connected.baud:,} baud" if connected.baud else "",
             _network(connected, identity) if identity else "",
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))

@@ -17,7 +17,6 @@ from stepnet.cli.options import (
     UartOption,
 )
 from stepnet.cli.output import Progress
-from stepnet.link.serial_line import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,7 +62,7 @@ def demo(
     images: Annotated[
         int | None, typer.Option(min=1, help="How many samples; all if not given.")
     ] = None,
-    baud: BaudOption = DEFAULT_BAUD,
+    baud: BaudOption = None,
     timeout_s: TimeoutOption = 5.0,
     uart: UartOption = False,
     json_output: JsonOption = False,

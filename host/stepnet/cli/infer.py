@@ -30,7 +30,6 @@ from stepnet.cli.picture_files import ReadyPicture, find_pictures, ready_picture
 from stepnet.cli.picture_results import Format, Result, result_writer
 from stepnet.cli.recording import Recorder, check_output, find_recorder, save_recording
 from stepnet.errors import BoardError, ImageError
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.printable import printable
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ class InferOptions:
     ] = None
     simd: SimdOption = None
     pe: PeOption = None
-    baud: BaudOption = DEFAULT_BAUD
+    baud: BaudOption = None
     timeout_s: TimeoutOption = 5.0
     uart: UartOption = False
 
@@ -323,7 +322,8 @@ def _record(
         return
     with Progress() as progress:
         progress("Recording every signal of the chip (some seconds)")
-        baud = options.baud if options.uart else None
         kind = options.board.partition(":")[2]
-        recording = record(network, result.picture.images[0], kind=kind, baud=baud)
+        recording = record(
+            network, result.picture.images[0], kind=kind, uart=options.uart, baud=options.baud
+        )
     save_recording(recording, options.waves, options.schedule)

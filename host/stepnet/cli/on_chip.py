@@ -29,7 +29,7 @@ class OnChipOptions:
     data: str
     data_dir: Path | None
     images: int
-    baud: int
+    baud: int | None
     timeout_s: float
     uart: bool
     json_output: bool

@@ -32,7 +32,12 @@ BoardOption = Annotated[
     ),
 ]
 NetworkOption = Annotated[str, typer.Option("--network", help="A shipped network, or a .npz file.")]
-BaudOption = Annotated[int, typer.Option("--baud", min=1, help="Bits per second on the wire.")]
+BaudOption = Annotated[
+    int | None,
+    typer.Option(
+        "--baud", min=1, help="Bits per second on the wire; found by asking if not given."
+    ),
+]
 TimeoutOption = Annotated[
     float, typer.Option("--timeout", min=0.001, help="Seconds that any one answer may take.")
 ]

@@ -43,14 +43,20 @@ class Recorder(Protocol):
     """Makes a recording."""
 
     def __call__(
-        self, network: BoardNetwork, image: NDArray[np.uint8], *, kind: str, baud: int | None
+        self,
+        network: BoardNetwork,
+        image: NDArray[np.uint8],
+        *,
+        kind: str,
+        uart: bool,
+        baud: int | None,
     ) -> Recording:
         """Infer one image and record it; `network` is one that `find_recorder` took.
 
         image: (height, width) uint8.
         kind: what stands behind the board's name and a colon; "" for nothing.
-        baud: the image's bytes come at the pace of a serial line of this rate; as fast as they can
-            if None.
+        uart: the image's bytes come at the pace of a serial line; as fast as they can otherwise.
+        baud: the rate of that line; None for the board's own.
         """
         ...
 

@@ -14,7 +14,6 @@ from stepnet.cli.options import BaudOption, NetworkOption, TimeoutOption, UartOp
 from stepnet.cli.output import announce
 from stepnet.cli.tokens import NoTokenOption, TokenOption, chosen_token
 from stepnet.errors import MissingToolError
-from stepnet.link.serial_line import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     from stepnet.boards.pool import BoardStatistics
@@ -57,7 +56,7 @@ class ServeOptions:
             "--stop", min=0, help="Seconds that requests have to end once the service is stopped."
         ),
     ] = 10
-    baud: BaudOption = DEFAULT_BAUD
+    baud: BaudOption = None
     timeout_s: TimeoutOption = 5.0
     uart: UartOption = False
 

@@ -11,7 +11,6 @@ from stepnet.cli.options import BaudOption
 from stepnet.cli.output import announce
 from stepnet.cli.tokens import NoTokenOption, TokenOption, chosen_token
 from stepnet.errors import LinkError
-from stepnet.link.serial_line import DEFAULT_BAUD
 
 
 def share(
@@ -24,7 +23,7 @@ def share(
     ] = False,
     token: TokenOption = None,
     no_token: NoTokenOption = False,
-    baud: BaudOption = DEFAULT_BAUD,
+    baud: BaudOption = None,
     once: Annotated[
         bool, typer.Option("--once", help="End when the first client that got it has left.")
     ] = False,
@@ -35,7 +34,8 @@ def share(
     shown if none is given. Nothing is encrypted, and the token is sent as it is: beyond a network
     that you trust, use ssh -L or a VPN.
     """
-    from stepnet.link.link import BOARDS_GROUP, SerialLink
+    from stepnet.link.bridge import SharedLink
+    from stepnet.link.link import BOARDS_GROUP, open_port
     from stepnet.link.share import Share, shared_at
     from stepnet.link.share import listen as listen_at
     from stepnet.link.tokens import without_token
@@ -47,7 +47,11 @@ def share(
         )
     token, made_up = chosen_token(token, public=public, no_token=no_token)
     with listen_at(listen, public=public) as listener:
-        shared = Share(lambda: SerialLink(board, baud=baud), listener, token=token, report=announce)
+
+        def open_board() -> SharedLink:
+            return open_port(board, baud=baud, progress=announce)
+
+        shared = Share(open_board, listener, token=token, report=announce)
         url = shared_at(listener, token if made_up else None)
         announce(f"The board at {without_token(board)} is shared at {url}; Ctrl-C ends it")
         if public and token is None:

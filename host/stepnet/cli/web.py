@@ -10,7 +10,6 @@ import typer
 from stepnet.cli.options import BaudOption, BoardOption, TimeoutOption, UartOption
 from stepnet.cli.output import announce
 from stepnet.cli.tokens import NoTokenOption, TokenOption, chosen_token
-from stepnet.link.serial_line import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     from stepnet.networks.kinds import BoardNetwork
@@ -40,7 +39,7 @@ def web(
     ] = False,
     token: TokenOption = None,
     no_token: NoTokenOption = False,
-    baud: BaudOption = DEFAULT_BAUD,
+    baud: BaudOption = None,
     timeout_s: TimeoutOption = 2.0,
     uart: UartOption = False,
 ) -> None:

@@ -180,6 +180,11 @@ class Exchange:
         """The time from a request to its answer, smoothed; 0 before anything was measured."""
         return self._round_trip.seconds
 
+    @property
+    def baud(self) -> int | None:
+        """Bits per second on the link's line; None for a link without a rate."""
+        return getattr(self._link, "baud", None)
+
     def resync(self) -> None:
         """End whatever half a frame the board may have; a zero byte does not count as a frame."""
         self._write(b"\0")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -19,6 +19,7 @@ import serial
 
 from stepnet.errors import LinkBrokenError, LinkError, LinkTimeoutError, MissingToolError
 from stepnet.link.channel import Channel, SocketChannel, channel_of
+from stepnet.link.rate_search import find_rate, rates_at
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 from stepnet.link.sockets import SCHEME, connect, host_and_port
 from stepnet.link.tokens import (
@@ -28,6 +29,7 @@ from stepnet.link.tokens import (
     greeting,
     split_token,
 )
+from stepnet.link.usb_chips import chip_of, listed_port
 from stepnet.printable import printable
 
 BOARDS_GROUP = "stepnet.boards"
@@ -69,7 +71,7 @@ class LinkFactory(Protocol):
         *,
         kind: str,
         network: object,
-        baud: int,
+        baud: int | None,
         uart: bool,
         progress: Callable[[str], None],
     ) -> Link:
@@ -84,6 +86,7 @@ class SerialLink:
     A local port is locked for this process, and bytes that arrived there before are dropped. One
     thread may read while another writes.
     where: in `socket://TOKEN@host:port`, a share is told the token; see `stepnet.link.share`.
+    baud: bits per second on the line of a port that has one.
     timeout_s: how long connecting may take, a write may stay stuck, and all of it may last beyond
     the time that its bytes take on the line.
     token: for a socket whose URL names none; none at all is told in `socket://@host:port`.
@@ -105,12 +108,12 @@ class SerialLink:
             token = named_token
         self._where = where
         self._timeout_s = timeout_s
-        self._byte_s = BITS_PER_BYTE / max(baud, 1)
+        self._baud = baud
         self._last_read = b""
         # pyserial's own errors are OSErrors; a URL or a baud rate it cannot make sense of is a
         # ValueError.
         try:
-            self._channel: Channel | None = _channel_to(where, baud, timeout_s)
+            self._port, self._channel = _channel_to(where, baud, timeout_s)
         except (OSError, ValueError) as error:
             raise _cannot_open(where, error) from error
         if token and where.startswith(SCHEME):
@@ -120,10 +123,25 @@ class SerialLink:
                 self.close()
                 raise
 
+    @property
+    def baud(self) -> int | None:
+        """Bits per second on the line; None for a socket."""
+        return None if self._port is None else self._baud
+
+    def set_baud(self, baud: int) -> None:
+        """Have the line run at `baud` from now on; LinkError if the port cannot."""
+        if self._port is not None:
+            try:
+                self._port.baudrate = baud
+            except (OSError, ValueError) as error:
+                raise _cannot_open(self._where, error) from error
+        self._baud = baud
+
     def write(self, data: bytes) -> None:
         """Send all of `data`; LinkTimeoutError if the port takes none for `timeout_s`, or all of
         them only so much later than the line could have carried them."""
-        start_s, whole_s = time.monotonic(), self._timeout_s + len(data) * self._byte_s
+        line_s = len(data) * BITS_PER_BYTE / max(self._baud, 1)
+        start_s, whole_s = time.monotonic(), self._timeout_s + line_s
         try:
             taken = self._open_channel().write(data, self._timeout_s, whole_s)
         except OSError as error:
@@ -210,24 +228,71 @@ def notice(sentence: str) -> bytes:
     return _NOTICE_PREFIX + sentence.encode() + b"\n"
 
 
-def _channel_to(where: str, baud: int, timeout_s: float) -> Channel:
-    """Open a share's socket, or else a port in the way of pyserial."""
+def _channel_to(where: str, baud: int, timeout_s: float) -> tuple[Any, Channel | None]:
+    """Open a share's socket, or else a port in the way of pyserial, which comes first then."""
     if where.startswith(SCHEME):
-        return SocketChannel(connect(where, timeout_s))
+        return None, SocketChannel(connect(where, timeout_s))
     # pyserial's RFC 2217 knows no such timeout, and would connect before it says so.
     write_timeout_s = None if where.lower().startswith("rfc2217://") else timeout_s
     port = serial.serial_for_url(
         where, baudrate=baud, exclusive=True, write_timeout=write_timeout_s
     )
     _hand_over_at_once(port)
-    return channel_of(port)
+    return port, channel_of(port)
+
+
+def open_port(
+    where: str,
+    *,
+    baud: int | None = None,
+    timeout_s: float = 5.0,
+    token: str | None = None,
+    progress: Callable[[str], None] = lambda message: None,
+) -> SerialLink:
+    """A `SerialLink` at the rate of the board at its other end.
+
+    baud: bits per second; None to find them, as `rate_search` does, which takes less than 0.3 s if
+        there is a board.
+    progress: is told at which rate the board answers.
+
+    Raises what `SerialLink` raises; LinkTimeoutError if the board answers at no rate within
+    `timeout_s`, LinkError if the port's USB chip does not make the rate.
+    """
+    if baud is not None:
+        port = listed_port(where)
+        if port is not None and (chip := chip_of(port)) is not None:
+            chip.check(baud, repr(where), LinkError)
+        return SerialLink(where, baud=baud, timeout_s=timeout_s, token=token)
+    bauds = rates_at(where)
+    link = SerialLink(where, baud=bauds[0], timeout_s=timeout_s, token=token)
+    if len(bauds) == 1:
+        return link
+    try:
+        found = find_rate(link, bauds, timeout_s)
+        if found is None:
+            raise LinkTimeoutError(no_rate_found(where, bauds, timeout_s))
+    except BaseException:
+        link.close()
+        raise
+    progress(f"The board at {where!r} answers at {found:,} baud")
+    return link
+
+
+def no_rate_found(where: str, bauds: Sequence[int], waited_s: float) -> str:
+    """The sentence for a board that answers at none of some rates."""
+    *others, last = (f"{baud:,}" for baud in bauds)
+    return (
+        f"What is at {where!r} gave no answer of Stepnet's protocol within {waited_s:g} s at "
+        f"{', '.join(others)} or {last} baud; check the port, the cable and that the board runs "
+        "Stepnet's bitstream, or name the rate that this was built for with --baud."
+    )
 
 
 def open_link(
     where: str,
     *,
     network: object = None,
-    baud: int = DEFAULT_BAUD,
+    baud: int | None = None,
     timeout_s: float = 5.0,
     uart: bool = False,
     progress: Callable[[str], None] = lambda message: None,
@@ -238,8 +303,9 @@ def open_link(
     otherwise a serial port or a URL for `SerialLink`, perhaps with a token.
     network: a `stepnet.Network` that the board is to hold, or None; an installed board may be made
     so that it can. `StoredImages` for a virtual board that measures itself.
-    baud: bits per second on the wire.
-    timeout_s: how long a write to a port may stay stuck.
+    baud: bits per second on the wire; None to find them at a port, see `open_port`, and for what
+        the board has that a virtual one is like.
+    timeout_s: how long a write to a port may stay stuck, and how long its rate is sought.
     uart: the virtual board is driven at its serial pins instead of the bytes behind them.
     progress: is told, in a sentence without a full stop, what takes long.
 
@@ -255,7 +321,7 @@ def open_link(
             kind=kind, network=network, baud=baud, uart=uart, progress=progress
         )
     token = os.environ.get(TOKEN_VARIABLE)
-    return SerialLink(where, baud=baud, timeout_s=timeout_s, token=token)
+    return open_port(where, baud=baud, timeout_s=timeout_s, token=token, progress=progress)
 
 
 def is_installed_board(where: str) -> bool:

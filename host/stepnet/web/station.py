@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from stepnet.boards.async_board import AsyncBoard, open_board_async
 from stepnet.errors import BoardError, LinkError, RefusedError, StepnetError
 from stepnet.link.link import BOARDS_GROUP
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks import lut, reference
 from stepnet.networks.kinds import BoardNetwork, step_network
 from stepnet.networks.lut import LutNetwork
@@ -95,7 +94,7 @@ class Station:
         network: BoardNetwork,
         *,
         timeout_s: float = 2.0,
-        baud: int = DEFAULT_BAUD,
+        baud: int | None = None,
         uart: bool = False,
     ) -> None:
         self.wheres = tuple(wheres)

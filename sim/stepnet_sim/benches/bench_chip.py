@@ -49,7 +49,7 @@ LOAD_BYTES = 48
 PACES = ((False, 0.0), *((True, idle_share) for idle_share in IDLE_SHARES))
 """Whether several requests are in flight, and how much of the time the serial line pauses."""
 
-DIVISOR = divisor_for(CHIP.clock_hz, CHIP.baud)
+DIVISOR = int(divisor_for(CHIP.clock_hz, CHIP.baud))
 
 ANSWER_CYCLES = 60 * 10 * DIVISOR
 """More cycles than the longest answer takes."""

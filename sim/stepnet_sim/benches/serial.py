@@ -20,13 +20,25 @@ class SerialDriver:
 
     The first one starts a quarter of a cycle after a clock edge, so that a line whose bit time is a
     whole number of cycles never changes at an edge.
+
+    jitter_ps: by how much the next change of level comes after its time, or before it if negative;
+        None for a line that keeps its time.
     """
 
-    def __init__(self, clk: LogicObject, line: LogicObject, bit_ps: int, pauses: Pauses) -> None:
+    def __init__(
+        self,
+        clk: LogicObject,
+        line: LogicObject,
+        bit_ps: int,
+        pauses: Pauses,
+        jitter_ps: Callable[[], int] | None = None,
+    ) -> None:
         self._clk = clk
         self._line = line
         self._bit_ps = bit_ps
         self._pauses = pauses
+        self._jitter_ps = jitter_ps or (lambda: 0)
+        self._late_ps = 0
         line.value = 1
 
     async def align(self) -> None:
@@ -48,7 +60,8 @@ class SerialDriver:
         """Hold a level for `bits` bit times."""
         if bits:
             self._line.value = level
-            await Timer(bits * self._bit_ps, "ps")
+            late_ps, self._late_ps = self._late_ps, self._jitter_ps()
+            await Timer(bits * self._bit_ps + self._late_ps - late_ps, "ps")
 
 
 class SerialMonitor:

@@ -9,10 +9,9 @@ import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 
-from stepnet.link.serial_line import divisor_for
 from stepnet_hdl.flow.verilog import to_rtlil, to_verilog
 from stepnet_sim.chips.design import Design
-from stepnet_sim.chips.verilated import COMPILE_OPTIONS, find_or_compile
+from stepnet_sim.chips.verilated import COMPILE_OPTIONS, find_or_compile, serial_pins_option
 from stepnet_sim.sources import source_digest
 
 
@@ -25,7 +24,7 @@ def chip_library(design: Design, progress: Callable[[str], None] = lambda messag
     """
     options = COMPILE_OPTIONS
     if design.uart:
-        options += f" -DSTEPNET_DIVISOR={divisor_for(design.clock_hz, design.baud)}"
+        options += serial_pins_option(design.clock_hz, design.baud)
     # The gateware counts by its source, so that a chip in the cache starts without generating it.
     decided_by = [repr(design), design.network.digest if design.network else ""]
     decided_by += [source_digest(design.component.__module__, to_verilog.__module__)]

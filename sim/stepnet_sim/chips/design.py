@@ -11,14 +11,13 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.cores.mac.layout import check_fits
 from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.errors import NetworkError
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.catalogue import find_board
-from stepnet_hdl.boards.chip_clocks import clock_hz_for
+from stepnet_hdl.boards.chip_clocks import baud_for, clock_hz_for
 from stepnet_hdl.boards.mac_chips import MAC_CHIPS, MacChip, mac_chip
 from stepnet_hdl.boards.settings import SETTINGS
 from stepnet_hdl.boards.spiking_chips import spiking_chip
@@ -29,6 +28,7 @@ from stepnet_hdl.cores.mac.mac import Mac
 from stepnet_hdl.cores.pipeline.pipeline_bench import PipelineBench
 from stepnet_hdl.cores.spiking.spiking_core import SpikingCore
 
+USUAL_BOARD = "icebreaker"
 ICEBREAKER = SETTINGS["iCE40UP5K"]
 MAC_ICEBREAKER = MAC_CHIPS["iCE40UP5K"]
 
@@ -66,7 +66,7 @@ class Design:
     clock_hz: int = ICEBREAKER.clock_hz
     buffer_bytes: int = ICEBREAKER.buffer_bytes
     uart: bool = False
-    baud: int = DEFAULT_BAUD
+    baud: int = field(default_factory=lambda: find_board(USUAL_BOARD).baud)
     network: Network | LutNetwork | None = field(default=None, repr=False)
     core: OtherCore | None = None
 
@@ -93,7 +93,7 @@ def design_for(
     like: str = "",
     *,
     uart: bool = False,
-    baud: int = DEFAULT_BAUD,
+    baud: int | None = None,
 ) -> Design:
     """The chip that a virtual board is.
 
@@ -103,7 +103,8 @@ def design_for(
         measures itself.
     like: the name of a board whose chip it is, whether its engine holds the network or not; or
         SIMD and PE of the engine, such as "32x4", which is otherwise the iCEBreaker's; "" for that.
-    uart, baud: as in `Design`.
+    uart: as in `Design`.
+    baud: of the serial pins; None for the rate of the board that it is like.
 
     Raises BuildError if there is no such board, no engine fits it or a network of look-up tables
     does not, NetworkError if no engine holds the network, or none has these widths.
@@ -114,6 +115,9 @@ def design_for(
         return _spiking_design(network, like, uart=uart, baud=baud)
     if isinstance(network, ReluNetwork):
         return _mac_design(network, like, uart=uart, baud=baud)
+    board = find_board(like) if like and not WIDTHS.fullmatch(like) else None
+    if baud is None:
+        baud = find_board(USUAL_BOARD).baud if board is None else baud_for(network, board)
     if widths := WIDTHS.fullmatch(like):
         if isinstance(network, LutNetwork):
             raise NetworkError(
@@ -123,8 +127,7 @@ def design_for(
         shape = engine_shape(int(widths["simd"]), int(widths["pe"]))
         larger = shape if network is None else enlarged(shape, network)
         return Design(larger, uart=uart, baud=baud)
-    if like:
-        board = find_board(like)
+    if board is not None:
         if isinstance(network, LutNetwork):
             table_chip = check_tables(network, board)
             return Design(
@@ -147,7 +150,7 @@ def design_for(
     return Design(shape, uart=uart, baud=baud)
 
 
-def _bench_design(stored: StoredImages, like: str, *, uart: bool, baud: int) -> Design:
+def _bench_design(stored: StoredImages, like: str, *, uart: bool, baud: int | None) -> Design:
     """The chip of a pipeline with images of its own, as fast as it is on the board `like`."""
     if like:
         check_bench(stored, find_board(like))
@@ -156,7 +159,7 @@ def _bench_design(stored: StoredImages, like: str, *, uart: bool, baud: int) -> 
     return replace(made, network=None, core=bench)
 
 
-def _mac_design(network: ReluNetwork, like: str, *, uart: bool, baud: int) -> Design:
+def _mac_design(network: ReluNetwork, like: str, *, uart: bool, baud: int | None) -> Design:
     """The chip with a multiply-accumulate core of the board `like`, which any network that fits can
     be loaded into."""
     if WIDTHS.fullmatch(like):
@@ -164,11 +167,13 @@ def _mac_design(network: ReluNetwork, like: str, *, uart: bool, baud: int) -> De
             f"The network {network.name!r} multiplies 8-bit weights and runs on no engine; leave "
             "its SIMD and PE out."
         )
-    chip, clock_hz = MAC_ICEBREAKER, MAC_ICEBREAKER.clock_hz
+    board = find_board(like or USUAL_BOARD)
     if like:
-        board = find_board(like)
+        baud = baud or baud_for(network, board)
         chip, clock_hz = mac_chip(network, board), clock_hz_for(network, board, baud)
     else:
+        chip, clock_hz = MAC_ICEBREAKER, MAC_ICEBREAKER.clock_hz
+        baud = baud or baud_for(network, board, clock_hz)
         check_fits(network, chip.shape)
     return Design(
         clock_hz=clock_hz,
@@ -179,7 +184,7 @@ def _mac_design(network: ReluNetwork, like: str, *, uart: bool, baud: int) -> De
     )
 
 
-def _spiking_design(network: SpikingNetwork, like: str, *, uart: bool, baud: int) -> Design:
+def _spiking_design(network: SpikingNetwork, like: str, *, uart: bool, baud: int | None) -> Design:
     """The chip that is a spiking network, on the board `like`; on a ULX3S if that is not said."""
     if WIDTHS.fullmatch(like):
         raise NetworkError(
@@ -187,6 +192,7 @@ def _spiking_design(network: SpikingNetwork, like: str, *, uart: bool, baud: int
         )
     board = find_board(like or SPIKING_BOARD)
     chip = spiking_chip(network, board)
+    baud = baud or baud_for(network, board)
     core = OtherCore(
         f"spiking {network.digest} {chip.lanes} {chip.walk}",
         lambda: SpikingCore(network, chip.lanes, chip.walk),

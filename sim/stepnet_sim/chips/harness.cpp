@@ -1,6 +1,7 @@
 // Drives the compiled chip: bytes in, bytes out, a given number of clock cycles.
-// With STEPNET_DIVISOR defined the bytes travel over the serial pins, that many cycles per bit;
-// without it they enter and leave at the byte streams behind the UART.
+// With STEPNET_BIT_EIGHTHS defined the bytes travel over the serial pins, a bit in so many eighths of
+// a cycle on average unless stepnet_set_bit_eighths says otherwise; without it they enter and leave
+// at the byte streams behind the UART.
 // Verilator spells a double underscore in a port's name ___05F.
 
 #include <cstddef>
@@ -17,7 +18,7 @@ struct Harness {
     uint64_t cycles = 0;
 
     Harness() {
-#ifdef STEPNET_DIVISOR
+#ifdef STEPNET_BIT_EIGHTHS
         chip.rx_pin = 1;  // idle
 #endif
         chip.rst = 1;
@@ -33,47 +34,41 @@ struct Harness {
         ++cycles;
     }
 
-#ifdef STEPNET_DIVISOR
-    static constexpr int kDivisor = STEPNET_DIVISOR;
+#ifdef STEPNET_BIT_EIGHTHS
     static constexpr int kBits = 10;  // start bit, 8 data bits, stop bit
 
-    unsigned sending = 0;  // bits of the byte on its way to the chip, next one lowest
-    int send_bits = 0;
-    int send_wait = 0;
+    // The cycle of a byte in which a bit begins, or the byte ends, and the one in which it is sampled.
+    int bit_eighths = STEPNET_BIT_EIGHTHS;
+    int edge(int bit) const { return (bit * bit_eighths + 7) / 8; }
+    int middle(int bit) const { return (2 * bit + 1) * bit_eighths / 16; }
+
+    unsigned sending = 0;  // the byte on its way to the chip, in its frame
+    int sent_cycles = edge(kBits);  // of that byte
+    int sent_bits = kBits;
     unsigned receiving = 0;
-    int receive_bits = 0;
-    int receive_wait = 0;
+    int received_cycles = 0;
+    int received_bits = kBits;
 
     // One cycle. Takes a byte from `in` if `in_size` and says so; gives one to `out` if complete.
     bool cycle(const uint8_t* in, size_t in_size, bool* taken, uint8_t* out) {
-        *taken = false;
-        if (send_wait == 0) {
-            if (send_bits == 0 && in_size) {
-                sending = (1u << 9) | (unsigned{*in} << 1);
-                send_bits = kBits;
-                *taken = true;
-            }
-            chip.rx_pin = send_bits ? (sending & 1) : 1;
-            if (send_bits) {
-                sending >>= 1;
-                --send_bits;
-                send_wait = kDivisor - 1;
-            }
-        } else {
-            --send_wait;
+        *taken = sent_cycles == edge(kBits) && in_size;
+        if (*taken) {
+            sending = (1u << 9) | (unsigned{*in} << 1);
+            sent_cycles = sent_bits = 0;
         }
+        if (sent_bits < kBits && sent_cycles == edge(sent_bits)) {
+            chip.rx_pin = sending >> sent_bits & 1;
+            ++sent_bits;
+        }
+        sent_cycles += sent_cycles < edge(kBits);
         tick();
-        if (receive_bits == 0) {
-            if (!chip.tx_pin) {
-                receive_bits = kBits;
-                receive_wait = kDivisor / 2;
-            }
+        if (received_bits == kBits) {
+            if (!chip.tx_pin) received_bits = received_cycles = 0;
             return false;
         }
-        if (--receive_wait) return false;
-        receive_wait = kDivisor;
+        if (++received_cycles != middle(received_bits)) return false;
         receiving = (receiving >> 1) | (unsigned{chip.tx_pin} << (kBits - 1));
-        if (--receive_bits) return false;
+        if (++received_bits < kBits) return false;
         *out = receiving >> 1;
         return receiving >> (kBits - 1);  // a broken stop bit loses the byte
     }
@@ -104,6 +99,17 @@ void* stepnet_open() { return new Harness; }
 void stepnet_close(void* handle) { delete static_cast<Harness*>(handle); }
 
 uint64_t stepnet_cycles(void* handle) { return static_cast<Harness*>(handle)->cycles; }
+
+#ifdef STEPNET_BIT_EIGHTHS
+// Has this end of the line run at another rate than the chip. What is on its way is cut off.
+void stepnet_set_bit_eighths(void* handle, int eighths) {
+    Harness& harness = *static_cast<Harness*>(handle);
+    harness.bit_eighths = eighths;
+    harness.chip.rx_pin = 1;
+    harness.sent_bits = harness.received_bits = Harness::kBits;
+    harness.sent_cycles = harness.edge(Harness::kBits);
+}
+#endif
 
 uint8_t stepnet_character(void* handle) { return static_cast<Harness*>(handle)->chip.character; }
 

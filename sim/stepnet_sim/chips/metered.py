@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stepnet.errors import LinkError
-from stepnet.link.serial_line import BITS_PER_BYTE
+from stepnet.link.serial_line import byte_cycles, divisor_for
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import VerilatedChip
 
@@ -36,6 +37,19 @@ class WireUse:
         return self.busy_cycles + self.waiting_cycles + self.tail_cycles
 
 
+@dataclass(frozen=True)
+class UsbBuffer:
+    """How a USB chip hands on what it hears: as soon as `packet_bytes` are there, or what is there
+    `timer_s` after the first of it came.
+
+    FTDI's timer is 16 ms unless the driver is told otherwise, and then as short as 1 ms; a packet
+    is `packet_bytes` of `stepnet.link.usb_chips.UsbChip`.
+    """
+
+    packet_bytes: int
+    timer_s: float
+
+
 class MeteredLink:
     """A `stepnet.link.link.Link` to the serial pins of a compiled chip.
 
@@ -46,7 +60,7 @@ class MeteredLink:
     """
 
     def __init__(self, chip: VerilatedChip, design: Design) -> None:
-        self.byte_cycles = BITS_PER_BYTE * round(design.clock_hz / design.baud)
+        self.byte_cycles = byte_cycles(divisor_for(design.clock_hz, design.baud))
         self._chip = chip
         self._clock_hz = design.clock_hz
         self._pending = bytearray()
@@ -54,11 +68,15 @@ class MeteredLink:
         self._closed = False
         self.restart()
 
-    def restart(self, host_delay_s: float = 0.0) -> None:
+    def restart(self, host_delay_s: float = 0.0, usb: UsbBuffer | None = None) -> None:
         """Begin to measure anew, while nothing is under way.
 
         host_delay_s: simulated seconds from the last bit of an answer until the host has it.
+        usb: what holds answers back before that; None for nothing.
         """
+        self._usb = usb
+        self._held = bytearray()
+        self._held_until_cycle = 0
         self._delay_cycles = round(host_delay_s * self._clock_hz)
         self._start_cycle = self._last_taken_cycle = self._last_given_cycle = self._chip.cycles
         self._taken_bytes = 0
@@ -97,11 +115,25 @@ class MeteredLink:
         """Clock the chip for the time of a byte, or to the end of an answer."""
         waiting_bytes = len(self._pending)
         received = self._chip.run(self._pending, self.byte_cycles)
-        if received:
-            self._arriving.append((self._chip.cycles + self._delay_cycles, received))
+        for packet in self._handed_over(received):
+            self._arriving.append((self._chip.cycles + self._delay_cycles, packet))
         if len(self._pending) < waiting_bytes:
             self._taken_bytes += waiting_bytes - len(self._pending)
             self._last_taken_cycle = self._chip.cycles
+
+    def _handed_over(self, received: bytes) -> Iterator[bytes]:
+        """What the USB chip gives to the host now, after it has `received` this."""
+        if self._usb is None:
+            if received:
+                yield received
+            return
+        now, held = self._chip.cycles, self._held
+        if received and not held:
+            self._held_until_cycle = now + round(self._usb.timer_s * self._clock_hz)
+        held += received
+        while len(held) >= self._usb.packet_bytes or (held and now >= self._held_until_cycle):
+            yield bytes(held[: self._usb.packet_bytes])
+            del held[: self._usb.packet_bytes]
 
     def _check_open(self) -> None:
         if self._closed:

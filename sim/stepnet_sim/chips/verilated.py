@@ -13,12 +13,14 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import platformdirs
 
 from stepnet.errors import BuildError, LinkError
 from stepnet.files import write_text, write_whole
+from stepnet.link.serial_line import STEPS_PER_CYCLE, divisor_for
 from stepnet.printable import printable
 from stepnet.programs import run_program
 from stepnet_hdl.flow.cache import Cache
@@ -51,6 +53,13 @@ VERILATOR_OPTIONS = (
     " ".join(("VM_PARALLEL_BUILDS=0", "OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")),
 )
 COMPILE_OPTIONS = "-fPIC"
+
+
+def serial_pins_option(clock_hz: int, baud: int) -> str:
+    """What stands behind other options of the C++ compiler for a chip that is driven at its serial
+    pins: the length of a bit, in steps of `STEPS_PER_CYCLE` to a cycle; see harness.cpp."""
+    return f" -DSTEPNET_BIT_EIGHTHS={int(STEPS_PER_CYCLE * divisor_for(clock_hz, baud))}"
+
 
 LIBRARY = "chip.so"
 
@@ -118,6 +127,16 @@ class VerilatedChip:
             )
             del pending[: taken.value]
             return self._output.raw[:given]
+
+    def set_divisor(self, divisor: Fraction) -> None:
+        """Have the other end of the serial pins, which the chip has, run at another rate than the
+        chip: `divisor` clock cycles to a bit, see `serial_line.divisor_for`. What is on its way is
+        cut off."""
+        with self._running() as handle:
+            set_eighths = self._library.stepnet_set_bit_eighths
+            set_eighths.restype = None
+            set_eighths.argtypes = [ctypes.c_void_p, ctypes.c_int]
+            set_eighths(handle, int(STEPS_PER_CYCLE * divisor))
 
     @property
     def cycles(self) -> int:
@@ -202,7 +221,7 @@ def compile_chip(verilog: str, options: str, library: Path, log: Path) -> None:
 
     verilog: the source of the module, which has the ports of a `Chip` or of a `SerialChip`, and
         `clk` and `rst`.
-    options: the options of the C++ compiler; with serial pins STEPNET_DIVISOR, see harness.cpp.
+    options: the options of the C++ compiler; with serial pins what `serial_pins_option` adds.
     library: where it goes, whole or not at all; the folder has to exist.
     log: gets what the compiler prints if it fails.
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.errors import LinkError, LinkTimeoutError, MissingToolError
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.kinds import BoardNetwork
 from stepnet_sim.chips.chip_library import chip_library
 from stepnet_sim.chips.design import Design, design_for
@@ -30,10 +29,19 @@ MOST_PENDING_BYTES = 1 << 20
 
 
 class VirtualBoardLink:
-    """A `Link` to a simulated chip. Time passes for the chip only inside `read`."""
+    """A `Link` to a simulated chip. Time passes for the chip only inside `read`.
 
-    def __init__(self, chip: VerilatedChip | InterpretedChip, cycles_per_run: int) -> None:
+    baud: bits per second at its serial pins; None if it is driven at the bytes behind them.
+    """
+
+    def __init__(
+        self,
+        chip: VerilatedChip | InterpretedChip,
+        cycles_per_run: int,
+        baud: int | None = None,
+    ) -> None:
         self.chip = chip
+        self.baud = baud
         self._cycles_per_run = cycles_per_run
         self._pending = bytearray()
         self._closed = False
@@ -86,7 +94,7 @@ def open_link(
     kind: str = "",
     network: BoardNetwork | StoredImages | None = None,
     uart: bool = False,
-    baud: int = DEFAULT_BAUD,
+    baud: int | None = None,
     progress: Callable[[str], None] = _silent,
 ) -> VirtualBoardLink:
     """Start the virtual board that `design_for` describes.
@@ -94,7 +102,8 @@ def open_link(
     kind: the name of a board that it is to be like; "" for none.
     network: the network that will be loaded; None if that is not known. `StoredImages` for a chip
         that measures itself.
-    uart: drive the chip's serial pins at `baud`, instead of the byte stream behind the UART.
+    uart: drive the chip's serial pins, instead of the byte stream behind the UART.
+    baud: of these pins; None for that of the board which it is like.
     progress: is told, in a sentence without a full stop, what takes long.
 
     Raises what `design_for` and `start` raise.
@@ -116,7 +125,8 @@ def start(design: Design, progress: Callable[[str], None] = _silent) -> VirtualB
         missing = "Verilator"
         remedy = "use Linux on x86-64, macOS on Apple silicon or Windows"
     if missing is None:
-        return VirtualBoardLink(VerilatedChip(chip_library(design, progress)), CYCLES_PER_RUN)
+        chip = VerilatedChip(chip_library(design, progress))
+        return VirtualBoardLink(chip, CYCLES_PER_RUN, design.baud if design.uart else None)
     if design.uart:
         raise MissingToolError(
             f"The serial pins of the virtual board need {missing}, which this machine lacks; "

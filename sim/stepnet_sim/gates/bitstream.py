@@ -20,7 +20,7 @@ from stepnet.boards.packing import network_input
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.errors import BuildError
 from stepnet.files import sha256_of
-from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD, divisor_for
+from stepnet.link.serial_line import byte_cycles, divisor_for
 from stepnet.networks import kinds
 from stepnet.networks.kinds import BoardNetwork, step_network
 from stepnet.networks.lut import LutNetwork
@@ -35,7 +35,12 @@ from stepnet_hdl.shipping.manifest import (
     shipped_folder,
     shipped_table_folder,
 )
-from stepnet_sim.chips.verilated import COMPILE_OPTIONS, VerilatedChip, find_or_compile
+from stepnet_sim.chips.verilated import (
+    COMPILE_OPTIONS,
+    VerilatedChip,
+    find_or_compile,
+    serial_pins_option,
+)
 from stepnet_sim.chips.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
 from stepnet_sim.gates.models import bitstream_model
 from stepnet_sim.sources import source_digest
@@ -112,7 +117,7 @@ def verify_bitstream(
     images: NDArray[np.uint8],
     *,
     clock_hz: int,
-    baud: int = DEFAULT_BAUD,
+    baud: int,
     progress: Callable[[str], None] = lambda message: None,
 ) -> BitstreamRun:
     """Through the serial pins of a bitstream, identify it, load `network` and infer `images`, each
@@ -128,13 +133,13 @@ def verify_bitstream(
     building_s = time.monotonic() - started_s
     progress(f"Loading {network.name} and inferring {len(images)} images")
     codes = kinds.infer(network, images)
-    byte_cycles = BITS_PER_BYTE * divisor_for(clock_hz, baud)
+    pace = byte_cycles(divisor_for(clock_hz, baud))
     with RunningBoard(link, network, TIMEOUT_S, where=f"bitstream of {board.name}") as running:
         if isinstance(network, LutNetwork):
             expected_cycles = table_estimate(network, board).latency_cycles
         else:
             steps = step_network(network, "the check of a bitstream")
-            expected_cycles = cycles_per_image(steps, running.identity.shape, byte_cycles)
+            expected_cycles = cycles_per_image(steps, running.identity.shape, pace)
         readings = [running.infer(image, placed=True) for image in images]
         cycles = link.chip.cycles
     different = sum(
@@ -152,7 +157,7 @@ def bitstream_link(
     source: Path,
     *,
     clock_hz: int,
-    baud: int = DEFAULT_BAUD,
+    baud: int,
     progress: Callable[[str], None] = lambda message: None,
 ) -> VirtualBoardLink:
     """A link to what runs on a board, compiled from the bits themselves or what is nearest to them.
@@ -165,7 +170,7 @@ def bitstream_link(
     of another family or the source is damaged.
     """
     model = bitstream_model(board)
-    options = f"{GATES_COMPILE_OPTIONS} -DSTEPNET_DIVISOR={divisor_for(clock_hz, baud)}"
+    options = GATES_COMPILE_OPTIONS + serial_pins_option(clock_hz, baud)
 
     def verilog() -> str:
         progress(f"Compiling {source.name} of {board.name}")

@@ -221,6 +221,15 @@ class OffersItsShiftRegister(UartReceiver):
         return m
 
 
+class SamplesACycleEarly(UartReceiver):
+    """Every bit but the start bit is sampled a cycle too early."""
+
+    @property
+    def _samples(self) -> list[int]:
+        start, *later = super()._samples
+        return [start, *(cycle - 1 for cycle in later)]
+
+
 class AnswerFollowsItsField(AnswerWriter):
     """The byte on offer changes with the field that it was taken from."""
 

@@ -15,7 +15,7 @@ from stepnet.boards.board import Board, Reading
 from stepnet.boards.identity import shape_fields
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.shape import CODE_BITS, EngineShape
-from stepnet.link.serial_line import BITS_PER_BYTE, divisor_for
+from stepnet.link.serial_line import byte_cycles, divisor_for
 from stepnet.networks import kinds, reference
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
@@ -76,8 +76,8 @@ def compare(running: Running, design: Design, network: Network, images: NDArray[
     the character of the last image.
     """
     codes = reference.infer(network, images).tolist()
-    byte_cycles = BITS_PER_BYTE * divisor_for(design.clock_hz, design.baud) if design.uart else 1
-    expected_cycles = cycles_per_image(network, design.shape, byte_cycles)
+    pace = byte_cycles(divisor_for(design.clock_hz, design.baud)) if design.uart else 1
+    expected_cycles = cycles_per_image(network, design.shape, pace)
     board = Board(running.link, network, TIMEOUT_S, where="the simulated chip")
     if shape_fields(board.identity.shape) != shape_fields(design.shape):
         return Answered(0, running.chip.cycles, f"it says that it is {board.identity.shape}")

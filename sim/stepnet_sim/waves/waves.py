@@ -70,14 +70,15 @@ def record_waves(
     image: NDArray[np.generic],
     *,
     kind: str = "",
+    uart: bool = False,
     baud: int | None = None,
     design: Design | None = None,
 ) -> Waves:
     """Infer one image on a chip in Amaranth's simulator, which takes seconds.
 
     image: (height, width), as in `reference.binarise`.
-    baud: the rate of the serial line at whose pace the image's bytes arrive; a byte per cycle if
-        None.
+    uart: the image's bytes arrive at the pace of a serial line; else a byte comes in every cycle.
+    baud: the rate of that line; None for that of the design.
     kind: what the chip is like; see `like` of `design_for`.
     design: the chip; the one that `design_for` chooses for network and kind if None.
 
@@ -85,7 +86,8 @@ def record_waves(
     the network, and what `design_for` raises.
     """
     design = design_for(network, kind) if design is None else design
-    cycles_per_byte = 1 if baud is None else BITS_PER_BYTE * design.clock_hz // baud
+    line_cycles = BITS_PER_BYTE * design.clock_hz // (baud or design.baud)
+    cycles_per_byte = line_cycles if uart else 1
     recording = record(network, image, design.shape, design.clock_hz, cycles_per_byte)
     account = account_for(recording, network, design.shape)
     return Waves(network, design.clock_hz, account, recording)

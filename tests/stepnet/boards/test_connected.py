@@ -19,6 +19,7 @@ from stepnet.boards.board import open_board
 from stepnet.boards.search import connected_boards, identify
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BoardError, LinkTimeoutError
+from stepnet.link.messages import Request
 
 FT2232H = (0x0403, 0x6010)
 FT231X = (0x0403, 0x6015)
@@ -103,7 +104,7 @@ def test_boards_that_are_asked(usb_id, product, location, board):
     with serving(board_peer, "pty") as where:
         (found,) = connected_boards(ports=[usb_port(where, usb_id, product, location)])
     assert (found.board, found.problem) == (board, None)
-    assert len(board_peer.requests) == 1
+    assert set(board_peer.requests) == {Request.IDENTIFY}
 
 
 @pytest.mark.parametrize(
@@ -164,8 +165,12 @@ def test_boards_with_a_problem_do_not_hide_the_others():
     ):
         ports = [*map(icebreaker, (silent, nonsense, good)), icebreaker("/dev/nowhere")]
         found = {each.port: each for each in connected_boards(ports=ports)}
-    assert "did not answer" in found[silent].problem
-    assert "does not speak Stepnet's protocol" in found[nonsense].problem
+    assert found[silent].problem == (
+        f"What is at {silent!r} gave no answer of Stepnet's protocol within 0.2 s at 12,000,000, "
+        "8,000,000, 3,000,000 or 1,000,000 baud; check the port, the cable and that the board runs "
+        "Stepnet's bitstream, or name the rate that this was built for with --baud."
+    )
+    assert found[nonsense].problem == found[silent].problem.replace(silent, nonsense)
     assert "There is no port" in found["/dev/nowhere"].problem
     assert found[good].problem is None
 
@@ -205,8 +210,8 @@ def test_the_command(stepnet):
         exit_code, out, err = stepnet([icebreaker(where)], "boards", "--connected")
     assert (exit_code, err) == (0, "Asking the boards at the serial ports.\n")
     heading, row = out.splitlines()
-    assert heading.split() == ["port", "board", "USB", "id", "core", "network"]
-    cells = (where, "iCEBreaker", "0403:6010", "none")
+    assert heading.split() == ["port", "board", "USB", "id", "core", "rate", "network"]
+    cells = (where, "iCEBreaker", "0403:6010", "12,000,000 baud", "none")
     for cell in (*cells, "engine, SIMD 16 x PE 1, 64 kbit of weights of up to 8 bits, 12 MHz"):
         assert cell in row
 

@@ -162,7 +162,8 @@ def test_warps_make_strokes_wider_and_narrower():
 CONFIG_REFUSALS = {
     "rule": (
         {"rule": "magic"},
-        "There is no learning rule 'magic'; choose one of surrogate, delta, sigmoid, sgd, lut, spiking.",
+        "There is no learning rule 'magic'; choose one of surrogate, delta, sigmoid, sgd, lut, "
+        "spiking.",
     ),
     "hidden": (
         {"hidden": (128, 0)},

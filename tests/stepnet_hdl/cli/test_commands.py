@@ -163,7 +163,7 @@ def test_flash_takes_the_bitstream_that_is_the_network(run):
     assert command.endswith("bitstreams/icebreaker/stepnet.bin")
     assert bitstream == (
         "# The bitstream that comes for icebreaker: an engine of SIMD 64 x PE 1 at 42 MHz, "
-        "1,000,000 baud."
+        "12,000,000 baud."
     )
     assert network == (
         "# Then 'digits' is loaded, which fits: 1,848 of 16,384 weight words, 206 of 2,048 "

@@ -182,7 +182,7 @@ def test_overlap_is_taken_where_it_costs_little(digits):
 
 def test_the_smallest_that_keeps_up_with_the_link(digits):
     board = find_board("icebreaker")
-    found = choose_engine(digits, board, Goal.LINK)
+    found = choose_engine(digits, board, Goal.LINK, baud=1_000_000)
     assert found.chosen.performance.keeps_up
     assert not found.chosen.shape.overlap_neurons
     for other in found.neighbours:
@@ -245,10 +245,10 @@ def test_engines_that_are_asked_for_and_cannot_be(digits, wish, sentence):
 
 
 def test_a_board_without_a_uart_is_estimated(digits):
-    board = find_board("ice40up5kbevn", needs_uart=False)
+    board, baud = find_board("ice40up5kbevn", needs_uart=False), 1_000_000
     assert (
         choose_engine(digits, board).chosen
-        == choose_engine(digits, find_board("icebreaker")).chosen
+        == choose_engine(digits, find_board("icebreaker"), baud=baud).chosen
     )
 
 

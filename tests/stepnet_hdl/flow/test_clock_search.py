@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from stepnet_hdl.boards.rates import best_baud
 from stepnet_hdl.boards.settings import SETTINGS
 from stepnet_hdl.flow import clock_search as fastest
 from stepnet_hdl.flow.build import BuildSettings
@@ -29,6 +30,7 @@ def search(monkeypatch, tmp_path):
             monkeypatch.setitem(SETTINGS, device, slower)
         settings = BuildSettings(board, baud)
         found = fastest_settings(settings, tmp_path, progress=lambda _: None)
+        assert found.baud == (baud or best_baud(board, lambda _: found.clock_hz))
         return found.clock_hz / 1e6, tried
 
     return search
@@ -54,6 +56,11 @@ def test_stays_where_nothing_is_gained(search):
 
 
 def test_clock_has_to_divide_into_the_baud_rate(search):
-    # 50 MHz is no multiple of 3 Mbaud, 48 MHz is.
-    clock_mhz, tried = search({45: 53.0, 50: 60.0, 48: 49.0}, "ulx3s-25f", baud=3_000_000)
+    # 50 and 49 MHz are 1 % off at 12 Mbaud, divided by 4 1/8.
+    clock_mhz, tried = search({45: 53.0, 50: 60.0}, "ulx3s-25f", baud=12_000_000)
     assert (clock_mhz, tried) == (45, [45])
+
+
+def test_a_rate_that_is_not_named_is_the_highest_for_each_clock(search):
+    # 24 MHz make 8 Mbaud and 21 MHz 3.
+    assert search({24: 23.0, 21: 22.5}, baud=None) == (21, [24, 21])

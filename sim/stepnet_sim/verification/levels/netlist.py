@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 
 from stepnet.errors import BuildError
-from stepnet.link.serial_line import DEFAULT_BAUD
 from stepnet.networks.shipped import load_lut_network, load_network
 from stepnet.programs import run_program
 from stepnet_hdl.boards.catalogue import BoardType, find_board
@@ -106,9 +105,7 @@ def checked(
     """
     started_s = time.monotonic()
     settings = board.settings
-    design = design or Design(
-        settings.shape, board.clock_hz_for(DEFAULT_BAUD), settings.buffer_bytes
-    )
+    design = design or Design(settings.shape, board.clock_hz, settings.buffer_bytes)
     chip = VerilatedChip(netlist_library(board, design, folder, progress))
     progress(f"Inferring with the netlist for {board.name}")
     with Running(chip) as running:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
 from amaranth.lib import crc  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 from amaranth.lib.wiring import Component
 
-from stepnet.link.serial_line import MIN_DIVISOR
+from stepnet.link.serial_line import MAX_BAUD_ERROR, MIN_DIVISOR
 from stepnet.networks.spiking import LOWEST_FLOOR
 from stepnet_hdl.blocks import parallel_counter, popcount
 from stepnet_hdl.cores.engine import datapath
@@ -46,10 +47,14 @@ from stepnet_sim.verification.harnesses.pipeline import (
 from stepnet_sim.verification.harnesses.popcount import CountsEveryWord
 from stepnet_sim.verification.harnesses.spiking import AGAIN, UpdatesANeuron
 from stepnet_sim.verification.harnesses.streams import KeepsOffers
+from stepnet_sim.verification.harnesses.uart import ReceivesEveryByte
 from stepnet_sim.verification.ladder import Outcome
 from stepnet_sim.verification.mutants import Mutant
 
 SMALLEST_BUFFER_BYTES = packet_buffer.BUFFER_BYTES[0]
+
+UART_DIVISORS = (Fraction(MIN_DIVISOR), Fraction(7, 2), Fraction(4))
+"""The fewest cycles to a bit, those of an iCEBreaker, and the fewest whole ones beyond."""
 
 STREAM_DEPTH = 3
 ENDPOINT_DEPTH = 5
@@ -249,6 +254,17 @@ def _offers(block: StreamBlock) -> Proof:
     )
 
 
+def _receives(divisor: Fraction, after_another: bool) -> Proof:
+    return Proof(
+        f"UART receiver, {float(divisor):g} cycles per bit, "
+        + ("a byte after another" if after_another else "a byte"),
+        f"the bytes on a line that is {MAX_BAUD_ERROR:.0%} off and jitters",
+        partial(ReceivesEveryByte, divisor, after_another=after_another),
+        ReceivesEveryByte.cycles(divisor, after_another=after_another),
+        mutants=(Mutant(uart, broken_blocks.SamplesACycleEarly),),
+    )
+
+
 ALL = (
     _popcount(8, 5, _LOSES_THE_CARRY, quick=True),
     _popcount(16, 6, _LOSES_THE_CARRY, Mutant(popcount, broken_blocks.NothingWaits)),
@@ -330,6 +346,8 @@ ALL = (
     _neuron(None, 0, LOWEST_FLOOR, 4),
     _neuron(0, None, LOWEST_FLOOR, 1),
     _neuron(1, -3, -9, 8),
+    *(_receives(divisor, False) for divisor in UART_DIVISORS),
+    _receives(UART_DIVISORS[-1], True),
     *map(_offers, STREAM_BLOCKS),
 )
 """Every proof. The quick ones together stand for each kind of claim."""

@@ -20,10 +20,11 @@ import {
   unpack,
   WRONG_DIGEST,
 } from './protocol.js';
+import { ratesOf } from './rates.js';
 
-const BAUD = 1_000_000;
 const TIMEOUT_MS = 2000;
 const ATTEMPTS = 4;
+const TRY_MS = 80; // for an answer at a rate that the board may have
 
 export class BoardError extends Error {}
 
@@ -89,9 +90,30 @@ export class SerialBoard {
     this.#onLost = onLost;
   }
 
+  /** Open the port at the rate at which the board answers. */
   async open() {
+    const bauds = ratesOf(this.#port.getInfo?.());
+    // The second time with more patience: the board may just be starting.
+    const tries = [TRY_MS, TIMEOUT_MS / ATTEMPTS].flatMap((ms) => bauds.map((baud) => [baud, ms]));
+    for (const [number, [baud, timeoutMs]] of tries.entries()) {
+      await this.#openAt(baud);
+      try {
+        await this.#write(Uint8Array.of(0)); // ends whatever half a frame the board may have
+        await this.#identify(1, timeoutMs);
+        return;
+      } catch (error) {
+        if (this.#closed || !(error instanceof LostError) || number === tries.length - 1) {
+          await this.close();
+          throw error;
+        }
+        await this.#leave();
+      }
+    }
+  }
+
+  async #openAt(baud) {
     try {
-      await this.#port.open({ baudRate: BAUD, bufferSize: 4096 });
+      await this.#port.open({ baudRate: baud, bufferSize: 4096 });
     } catch (error) {
       throw new BoardError(
         `The port cannot be opened (${error.message}); close the other program that uses it.`,
@@ -99,14 +121,8 @@ export class SerialBoard {
     }
     this.#writer = this.#port.writable.getWriter();
     this.#reader = this.#port.readable.getReader();
+    this.#frames = new FrameReader();
     this.#listen();
-    try {
-      await this.#write(Uint8Array.of(0)); // ends whatever half a frame the board may have
-      await this.#identify();
-    } catch (error) {
-      await this.close();
-      throw error;
-    }
   }
 
   /** Have the board infer this network; it is sent unless the board holds it already. */
@@ -137,6 +153,10 @@ export class SerialBoard {
   async close() {
     this.#closed = true;
     this.#failAll(new LostError('The board was disconnected; connect it again.'));
+    await this.#leave();
+  }
+
+  async #leave() {
     await this.#reader?.cancel().catch(() => {});
     this.#reader?.releaseLock();
     await this.#writer?.close().catch(() => {});
@@ -162,13 +182,13 @@ export class SerialBoard {
     if (this.#network) await this.#load(this.#network);
   }
 
-  async #identify() {
+  async #identify(attempts = ATTEMPTS, timeoutMs = TIMEOUT_MS / ATTEMPTS) {
     for (let attempt = 1; ; attempt++) {
       try {
-        this.identity = await this.#ask(Request.IDENTIFY, {}, undefined, TIMEOUT_MS / ATTEMPTS);
+        this.identity = await this.#ask(Request.IDENTIFY, {}, undefined, timeoutMs);
         break;
       } catch (error) {
-        if (!(error instanceof LostError) || this.#closed || attempt === ATTEMPTS) throw error;
+        if (!(error instanceof LostError) || this.#closed || attempt === attempts) throw error;
         await this.#write(Uint8Array.of(0));
       }
     }
