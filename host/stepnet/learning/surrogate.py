@@ -238,7 +238,7 @@ class SurrogateLearner:
             width=width,
             ink_threshold=self.config.ink_threshold,
             readout=self.config.readout,
-            alphabet=self.alphabet,
+            alphabet=self.model.lesson.targets.answered,
             code_prefix=self.model.lesson.targets.code_prefix,
         )
 
