@@ -106,6 +106,15 @@ def characters_of(
     return images, codes
 
 
+def kept_images(labels: NDArray[np.uint8], arguments: argparse.Namespace) -> NDArray[np.intp]:
+    """Which images are kept, drawn by the seed."""
+    rng = np.random.default_rng(arguments.seed)
+    is_digit = np.isin(labels, [ord(digit) for digit in DIGITS])
+    digits = rng.permutation(np.flatnonzero(is_digit))[: arguments.keep_digits]
+    others = rng.permutation(np.flatnonzero(~is_digit))[: arguments.keep_others]
+    return np.sort(np.concatenate([digits, others]))
+
+
 def main() -> None:
     """Draw, judge and write."""
     parser = argparse.ArgumentParser(description="Characters of fonts as a data set.")
@@ -113,6 +122,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help=".npz to write")
     parser.add_argument("--repeats", type=int, default=14, help="drawings of each digit")
     parser.add_argument("--others", type=int, default=2, help="drawings of each other character")
+    parser.add_argument("--keep-digits", type=int, default=30000, help="how many are kept")
+    parser.add_argument("--keep-others", type=int, default=50000, help="how many are kept")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     judge = load_network("digits-conv")
@@ -145,13 +156,15 @@ def main() -> None:
                 writer += [number] * len(labels)
         faces += kept
         print(f"{family}: {kept} of {len(paths)} fonts", flush=True)
+    labels = np.array(codes, np.uint8)
+    kept_of = kept_images(labels, arguments)
     np.savez_compressed(
         arguments.output,
-        images=np.stack(images),
-        labels=np.array(codes, np.uint8),
-        writer=np.array(writer, np.int32),
+        images=np.stack(images)[kept_of],
+        labels=labels[kept_of],
+        writer=np.array(writer, np.int32)[kept_of],
     )
-    print(f"{arguments.output}: {len(images)} characters of {faces} fonts")
+    print(f"{arguments.output}: {len(kept_of)} characters of {faces} fonts")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ LOOK_ALIKE = ("0Oo", "1Il|/!]}'`,", "2Zz", "5Ss", "8B", "9gq", "cC", "kK", "pP",
 """Characters that look the same where their size is not known, as single characters placed in an
 image are. To learn that one of a group is none teaches to refuse the others."""
 
-OTHERS_PART = 2 / 3
+OTHERS_PART = 1 / 2
 """How much of the images of no character are other characters, where there are enough; the rest is
 drawn."""
 
