@@ -1,13 +1,13 @@
-"""Characters of fonts as a data set for `stepnet train --also`: as if written, photographed, placed.
+"""Characters of fonts as a data set for `stepnet train --also`, drawn as other pens would.
 
     pip install ".[bench]"
     python benchmarks/font_characters.py --fonts FOLDER --output fonts.npz
 
 FOLDER holds fonts (.ttf, .otf, .woff), at any depth, such as Debian packages that
-`dpkg-deb -x fonts-NAME.deb FOLDER/fonts-NAME` unpacks. Fonts of one of its first folders whose names
-begin with the same letters are a family, of which at most `FACES_OF_FAMILY` fonts are taken, by a
-seed. Families that benchmarks/picture_accuracy.py measures with are refused by their names. The
-data set's `writer` is the number of the family, so that whatever is held out of it is whole
+`dpkg-deb -x fonts-NAME.deb FOLDER/fonts-NAME` unpacks. Fonts of one of its first folders whose
+names begin with the same letters are a family, of which at most `FACES_OF_FAMILY` fonts are taken,
+by a seed. Families that benchmarks/picture_accuracy.py measures with are refused by their names.
+The data set's `writer` is the number of the family, so that whatever is held out of it is whole
 families.
 
 Each character is drawn large, leaned, turned, made bolder or thinner and smaller by a seed, and
@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 from picture_accuracy import CAPITAL_PIXELS, FONT_SUFFIXES, OutlineFace
+from PIL import Image, ImageFilter
 
 from stepnet.networks import reference
 from stepnet.networks.shipped import load_network
@@ -79,9 +79,7 @@ def varied(ink: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.flo
         (1, lean, -lean * middle, 0, 1, 0),
         Image.Resampling.BILINEAR,
     )
-    image = image.rotate(
-        float(rng.uniform(-TURN_DEGREES, TURN_DEGREES)), Image.Resampling.BILINEAR
-    )
+    image = image.rotate(float(rng.uniform(-TURN_DEGREES, TURN_DEGREES)), Image.Resampling.BILINEAR)
     scale = float(np.exp(rng.uniform(np.log(SMALLEST), 0)))
     size = (max(8, round(image.width * scale)), max(8, round(image.height * scale)))
     return np.asarray(image.resize(size, Image.Resampling.BOX), np.float32) / 255

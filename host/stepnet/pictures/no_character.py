@@ -1,4 +1,4 @@
-"""Images that show no character, drawn by a seed: what a network that can answer "none" learns from.
+"""Images that show no character, drawn by a seed, for networks that learn to answer "none".
 
 They are what comes to a network that watches a pen, a camera or a sensor and no character is there:
 scribbles, dots of any density, empty and full images, parts of characters, two at once. A network
@@ -46,7 +46,7 @@ def scribble(characters: Images, placing: Placing, random: Random) -> Images:
         points = _curved(turns) if random.random() < 0.7 else turns
         pen.line([(float(x), float(y)) for x, y in points], 255, width, joint="curve")
     _, height, wide = characters.shape
-    return place(np.asarray(page, np.float32) / 255, height, wide, placing)
+    return place(np.asarray(page, np.float32) / np.float32(255), height, wide, placing)
 
 
 def _curved(turns: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -69,7 +69,7 @@ def dots(characters: Images, placing: Placing, random: Random) -> Images:
 
 
 def blank(characters: Images, placing: Placing, random: Random) -> Images:
-    """An empty or a full image, in half of them with an edge of the other kind, and a few specks."""
+    """An empty or a full image, every second with a part of the other kind; some have specks."""
     _, height, width = characters.shape
     full = random.random() < 0.5
     image = np.full((height, width), 255 if full else 0, np.uint8)
@@ -77,8 +77,9 @@ def blank(characters: Images, placing: Placing, random: Random) -> Images:
         edge = int(random.integers(1, height))
         image[:edge] = 255 - image[:edge]
         image = np.rot90(image, int(random.integers(4))) if height == width else image
-    specks = random.random(image.shape) < random.choice([0.0, 0.01, 0.03])
-    return np.where(specks, 255 - image, image).astype(np.uint8)
+    drawn = random.random(image.shape)
+    chance = float(random.choice([0.0, 0.01, 0.03]))
+    return np.where(drawn < chance, 255 - image, image).astype(np.uint8)
 
 
 def part(characters: Images, placing: Placing, random: Random) -> Images:
@@ -100,7 +101,7 @@ def two(characters: Images, placing: Placing, random: Random) -> Images:
     cut = [image[:, image.any(axis=0)] if axis else image[image.any(axis=1)] for image in pair]
     both = np.concatenate(cut, axis=axis).astype(np.float32)
     _, height, width = characters.shape
-    return place(both / 255, height, width, placing)
+    return place(both / np.float32(255), height, width, placing)
 
 
 DRAWERS: tuple[tuple[float, Drawer], ...] = (
@@ -110,8 +111,8 @@ DRAWERS: tuple[tuple[float, Drawer], ...] = (
     (0.19, part),
     (0.19, two),
 )
-"""What there is to draw, and how large a part of all each kind is. Dots and full images are soon told
-apart, and many of them would move the statistics by which neurons find their thresholds."""
+"""What there is to draw, and how large a part of all each kind is. Dots and full images are soon
+told apart, and many of them would move the statistics by which neurons find their thresholds."""
 
 
 def draw(characters: Images, count: int, placing: Placing, seed: int) -> Images:

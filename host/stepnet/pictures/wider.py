@@ -17,7 +17,10 @@ from stepnet.networks.readout import NO_CHARACTER
 from stepnet.pictures import no_character
 from stepnet.pictures.data_sets import placed_as
 
-LOOK_ALIKE = ("0Oo", "1Il|/!]}'`,", "2Zz", "5Ss", "8B", "9gq", "cC", "kK", "pP", "uU", "vV", "wW", "xX")
+LOOK_ALIKE = (
+    *("0Oo", "1Il|/!]}'`,", "2Zz", "5Ss", "8B", "9gq"),
+    *("cC", "kK", "pP", "uU", "vV", "wW", "xX"),
+)
 """Characters that look the same where their size is not known, as single characters placed in an
 image are. To learn that one of a group is none teaches to refuse the others."""
 
@@ -42,7 +45,9 @@ def with_more(
     alike = _alike(base.characters)
     learned, others = base, [base.images[:0]]
     for dataset in more:
-        dataset = placed_as(placing, size, dataset.select(~np.isin(dataset.labels, alike)), progress)
+        dataset = placed_as(
+            placing, size, dataset.select(~np.isin(dataset.labels, alike)), progress
+        )
         shown = dataset.images.any(axis=(1, 2))
         mine = np.isin(dataset.labels, known)
         if (mine & shown).any():

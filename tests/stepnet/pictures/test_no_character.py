@@ -24,7 +24,8 @@ def test_what_is_drawn_depends_on_the_seed_alone():
     first, again, other = (
         no_character.draw(DIGITS.images, 40, Placing.MNIST, seed) for seed in (1, 1, 2)
     )
-    assert first.dtype == np.uint8 and first.shape == (40, 28, 28)
+    assert first.dtype == np.uint8
+    assert first.shape == (40, 28, 28)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -37,7 +38,8 @@ def test_each_kind_is_what_its_name_says():
 
     assert all(lies_as(Placing.MNIST, image) for image in drawn(no_character.scribble))
     ink = np.array([(image > 0).mean() for image in drawn(no_character.dots)])
-    assert ink.min() < 0.2 and ink.max() > 0.8
+    assert ink.min() < 0.2
+    assert ink.max() > 0.8
     assert {int(image[0, 0]) for image in drawn(no_character.blank)} == {0, 255}
     whole = DIGITS.images[0].astype(int)
     for image in drawn(no_character.part):
@@ -45,7 +47,8 @@ def test_each_kind_is_what_its_name_says():
         assert not image[whole == 0].any()
     for image in drawn(no_character.two):
         rows, columns = image.any(axis=1).sum(), image.any(axis=0).sum()
-        assert max(rows, columns) == 20 and image.any()
+        assert max(rows, columns) == 20
+        assert image.any()
 
 
 def test_what_others_have_is_learned_or_is_no_character():
@@ -58,7 +61,8 @@ def test_what_others_have_is_learned_or_is_no_character():
     both = with_no_character(learned, none, 0.8, Placing.MNIST, seed=0)
     assert both.labels.tobytes() == b"11777" + bytes(4)
     assert np.array_equal(both.images[5:7], none)
-    assert both.alphabet == "\x0017" and both.characters == "17"
+    assert both.alphabet == "\x0017"
+    assert both.characters == "17"
 
 
 @pytest.mark.parametrize("side", [20, 60])

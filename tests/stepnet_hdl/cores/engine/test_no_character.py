@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from engine_ports import load_network, packed, run, send_pixels, take_reading
-from stepnet_hdl.cores.engine.engine import Engine
 
+from engine_ports import load_network, packed, run, send_pixels, take_reading
 from stepnet import Layer, Network
 from stepnet.boards.reading import reader
 from stepnet.cores.engine.shape import EngineShape
@@ -12,6 +11,7 @@ from stepnet.learning.targets import Targets
 from stepnet.link.messages import READING, Answer
 from stepnet.networks import reference
 from stepnet.networks.network import Readout
+from stepnet_hdl.cores.engine.engine import Engine
 
 LEARNED = "\0?@AZ"
 """Characters without a bit in common, so that with readout bits all bits have to stay 0."""
