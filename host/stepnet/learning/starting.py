@@ -70,7 +70,7 @@ def check_start(network: Network, dataset: Dataset) -> None:
             f"learning starts from, takes {network.height} x {network.width}; place them with "
             "--placed no, or learn without --from."
         )
-    alphabet = learned_alphabet(network)
+    alphabet = alphabet_from(network, dataset)
     if NO_CHARACTER in dataset.alphabet and NO_CHARACTER not in alphabet:
         raise TrainingError(
             f"The network {network.name!r} has no answer for images of no character; start from "
@@ -95,6 +95,15 @@ def check_start(network: Network, dataset: Dataset) -> None:
             f"{targets.code_prefix!r} for its alphabet; start from a network that `stepnet train` "
             "made."
         )
+
+
+def alphabet_from(network: Network, dataset: Dataset) -> str:
+    """What a network learns that goes on from `network` with `dataset`: what it was taught before,
+    and with readout bits, which has a row for each bit anyway, code 0 if that is among the labels.
+    """
+    taught = learned_alphabet(network)
+    added = NO_CHARACTER in dataset.alphabet and network.readout is Readout.BITS
+    return NO_CHARACTER + taught if added and NO_CHARACTER not in taught else taught
 
 
 def learned_alphabet(network: Network) -> str:

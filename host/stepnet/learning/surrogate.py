@@ -32,7 +32,7 @@ from stepnet.learning.augmentation import warp
 from stepnet.learning.config import Config, Progress
 from stepnet.learning.learner import State
 from stepnet.learning.schedule import rate
-from stepnet.learning.starting import learned_alphabet
+from stepnet.learning.starting import alphabet_from
 from stepnet.learning.step_model import Imperfection, ScoreLayer, StepModel
 from stepnet.learning.taking_up import take_up
 from stepnet.learning.teacher import Teacher
@@ -70,7 +70,7 @@ class SurrogateLearner:
         device = device_of(config.device)
         self.images = torch.tensor(dataset.images).to(device)
         height, width = self.images.shape[1:]
-        self.alphabet = learned_alphabet(start) if start else dataset.alphabet
+        self.alphabet = alphabet_from(start, dataset) if start else dataset.alphabet
         self.model = StepModel(config, height, width, self.alphabet, self.generator)
         self.model.to(device)
         if start:

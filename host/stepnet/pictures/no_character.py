@@ -74,11 +74,11 @@ def blank(characters: Images, placing: Placing, random: Random) -> Images:
     full = random.random() < 0.5
     image = np.full((height, width), 255 if full else 0, np.uint8)
     if random.random() < 0.5:
-        edge = int(random.integers(1, height))
+        edge = int(random.integers(1, len(image)))
         image[:edge] = 255 - image[:edge]
         image = np.rot90(image, int(random.integers(4))) if height == width else image
     drawn = random.random(image.shape)
-    chance = float(random.choice([0.0, 0.01, 0.03]))
+    chance = (0.0, 0.01, 0.03)[int(random.integers(3))]
     return np.where(drawn < chance, 255 - image, image).astype(np.uint8)
 
 

@@ -74,8 +74,17 @@ def test_too_much_of_no_character_is_refused():
 
 def test_a_network_that_has_no_such_answer_cannot_go_on_to_it():
     with pytest.raises(TrainingError) as caught:
-        run("--data", "mnist", "--from", "digits", "--unknown", "0.5")
+        run("--data", "mnist", "--from", "digits-conv", "--unknown", "0.5")
     assert str(caught.value) == (
-        "The network 'digits' has no answer for images of no character; start from one that "
+        "The network 'digits-conv' has no answer for images of no character; start from one that "
         "has, or learn without --unknown."
     )
+
+
+def test_a_network_of_bits_goes_on_to_it():
+    """Its bits 4 and 5 always fired."""
+    words = ("--data", "mnist", "--from", "digits", "--unknown", "4", "--epochs", "60")
+    run(*words, "--learning-rate", "0.05", "--output", "made.npz")
+    empty = np.zeros((1, 28, 28), np.uint8)
+    assert reference.infer(Network.load("digits"), empty)[0] >= ord("0")
+    assert reference.infer(Network.load("made.npz"), empty)[0] < ord("0")
