@@ -154,7 +154,7 @@ def _papers(result: dict[str, Any]) -> str:
 
 
 def _no_character(result: dict[str, Any]) -> str:
-    refused = result["results"][0]["refused_strangers"]
+    refused = result["results"][-1]["refused_strangers"]
     drawn = (f"{refused[what]:.1%}" for what in ("scribbles", "noise", "empty or full"))
     return f"{refused['letters and punctuation']:.1%}; {', '.join(drawn)}"
 
