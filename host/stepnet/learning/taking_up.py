@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from stepnet.learning.starting import learned_alphabet
 from stepnet.learning.step_model import EPSILON, StepLayer, StepModel
 from stepnet.learning.surrogates import largest
+from stepnet.learning.targets import Targets
 from stepnet.networks.network import Network
 
 ONE_BIT_LATENT = 0.3
@@ -47,14 +50,18 @@ def take_up(model: StepModel, network: Network, pixels: Tensor) -> None:
     """
     batches = model.batches(pixels)
     trained = model.lesson.targets.trained_rows
+    # Rows that had the same answer for all characters know nothing, and far from their thresholds
+    # they would hardly learn.
+    taught = Targets.of(network.readout, learned_alphabet(network)).trained_rows
+    untaught = ~np.isin(trained, taught)
     for layer, given in zip(model.layers, network.layers, strict=True):
         is_last = layer is model.layers[-1]
         rows = trained if is_last else slice(None)
         weights = torch.tensor(given.weights[rows]).to(layer.latent.device).float()
         thresholds = torch.tensor(given.thresholds[rows]).to(layer.latent.device).double()
-        # What always fires knows nothing, and from there it would hardly learn.
-        asked = is_last and isinstance(layer, StepLayer)
-        fresh = (thresholds <= weights.clamp(max=0).sum(dim=1)) & asked
+        fresh = torch.zeros(len(weights), dtype=torch.bool, device=weights.device)
+        if is_last:
+            fresh |= torch.from_numpy(untaught).to(fresh.device)
         taken = _latent(weights, layer.kind)
         layer.latent.copy_(torch.where(fresh[:, None], layer.latent, taken))
         if isinstance(layer, StepLayer):
