@@ -82,7 +82,7 @@ def varied(ink: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.flo
     image = image.rotate(float(rng.uniform(-TURN_DEGREES, TURN_DEGREES)), Image.Resampling.BILINEAR)
     scale = float(np.exp(rng.uniform(np.log(SMALLEST), 0)))
     size = (max(8, round(image.width * scale)), max(8, round(image.height * scale)))
-    return np.asarray(image.resize(size, Image.Resampling.BOX), np.float32) / 255
+    return np.asarray(image.resize(size, Image.Resampling.BOX), np.float32) / np.float32(255)
 
 
 def characters_of(
