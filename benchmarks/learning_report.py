@@ -168,7 +168,7 @@ def shipped_table() -> str:
             f"`{name}`",
             "-".join(map(str, network.sizes)),
             network.readout,
-            str(len(network.alphabet)),
+            str(len(network.characters)),
             f"{network.weight_bits_total / 1000:,.0f} kbit",
             f"{network.card['accuracy']}; {network.card['data']}",
         ]

@@ -74,11 +74,11 @@ def results(data_dir: str | None) -> Iterator[dict[str, Any]]:
         right = codes == part.labels
         calibrated, measured = halves(data, part)
         strangers: dict[str, NDArray[np.int64]] = {}
-        if network.alphabet == DIGITS:
+        if network.characters == DIGITS:
             for what, images in (("letters", letters), ("noise", noise())):
                 found = [reference.margin(network, x) for x in _batches(images)]
                 known = [reference.infer(network, x) for x in _batches(images)]
-                in_alphabet = np.isin(np.concatenate(known), network.codes)
+                in_alphabet = np.isin(np.concatenate(known), network.character_codes)
                 strangers[what] = np.where(in_alphabet, np.concatenate(found), -1)
         yield _entry(name, 0.0, 0, margins[measured], right[measured], strangers)
         for refused in REFUSED:

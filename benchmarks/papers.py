@@ -361,7 +361,7 @@ def reading(network: Network, picture: Image.Image) -> str | None:
     except ImageError:
         return None
     read = chr(int(reference.infer(network, image[np.newaxis])[0]))
-    return read if read in network.alphabet else None
+    return read if read in network.characters else None
 
 
 def pictures_of(

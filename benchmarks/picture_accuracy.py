@@ -269,7 +269,7 @@ def measure(
 ) -> dict[str, float]:
     """Accuracies, each a part of all that were drawn."""
     rng = np.random.default_rng(seed)
-    alphabet = sorted(network.alphabet)
+    alphabet = sorted(network.characters)
     codes = np.array([ord(character) for character in alphabet], np.uint8)
     tallies: dict[str, Tally] = {}
 

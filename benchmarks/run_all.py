@@ -153,6 +153,12 @@ def _papers(result: dict[str, Any]) -> str:
     return f"{', '.join(parts)} of {count:,}"
 
 
+def _no_character(result: dict[str, Any]) -> str:
+    refused = result["results"][-1]["refused_strangers"]
+    drawn = (f"{refused[what]:.1%}" for what in ("scribbles", "noise", "empty or full"))
+    return f"{refused['letters and punctuation']:.1%}; {', '.join(drawn)}"
+
+
 def _service(result: dict[str, Any]) -> str:
     return (
         f"{result['ratio']:.1%} at a load of {result['load_before']:g} before, in CPU time "
@@ -200,6 +206,13 @@ BENCHMARKS = (
         "90 % right, at most 1 % wrong",
         script("papers"),
         _papers,
+    ),
+    Benchmark(
+        "`digits-conv-open`, with one digit of MNIST in a hundred refused: UNIPEN's letters and "
+        "punctuation; scribbles, noise, empty or full images refused",
+        "60 % (aim 85); 98 % (aim 99.9)",
+        script("no_character", "--network", "digits-conv-open"),
+        _no_character,
     ),
     Benchmark(
         "`import stepnet`; `stepnet --help`",

@@ -82,7 +82,7 @@ def core_verilog(network: BoardNetwork, built: NetworkCore, name: str) -> str:
 
 
 def _heading(network: BoardNetwork, built: NetworkCore, name: str) -> str:
-    codes = " ".join(f"{code:02x}" for code in sorted(map(ord, network.alphabet)))
+    codes = " ".join(f"{code:02x}" for code in sorted(map(ord, network.characters)))
     sizes = "-".join(map(str, network.sizes))
     lines = [
         f"{sizes}, {network.height} x {network.width} pixels, ink where the "

@@ -19,9 +19,9 @@ _READING = compiled(messages.READING)
 class Reading:
     """What a board made of one image.
 
-    character: the character of the code; None if the code is not in the network's alphabet.
+    character: the character of the code; None if the code is not in the network's alphabet, or 0.
     code: the character register, 0 to 255.
-    known: whether the code is in the network's alphabet.
+    known: whether the code is one of the network's characters.
     margin: how far any one sum of the last layer may move before the code changes, at least 0; see
         `stepnet.reference.margin`.
     cycles: how many cycles of the board's clock passed from the last pixel to the register.
@@ -40,7 +40,7 @@ def reader(network: CharacterNetwork[Any]) -> Callable[[bytes], Reading]:
     Up to `READINGS_REMEMBERED` readings are remembered, and one that is equal is the same object:
     making one takes longer than finding it, and a board says little that is new.
     """
-    alphabet = frozenset(network.alphabet)
+    alphabet = frozenset(network.characters)
     remembered: dict[tuple[int, int, int], Reading] = {}
 
     def read(payload: bytes) -> Reading:

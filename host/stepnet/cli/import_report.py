@@ -86,7 +86,8 @@ def lines(imported: Imported, accuracy: float | None, boards: Boards | None) -> 
         f"{network.weight_bits_total:,} in all"
     )
     yield from _widened(imported)
-    yield f"readout     {network.readout}, {len(network.alphabet)} characters: {network.alphabet}"
+    characters = network.characters
+    yield f"readout     {network.readout}, {len(characters)} characters: {characters}"
     yield (
         f"image       {network.height} x {network.width} pixels, ink from grey value "
         f"{network.ink_threshold}: {INK[imported.ink_from]}"

@@ -58,7 +58,7 @@ def _show_table(shipped: list[AnyNetwork]) -> None:
             _sizes(network),
             _weight_bits(network),
             str(network.readout),
-            _in_short(network.alphabet),
+            _in_short(network.characters),
             "-" if accuracy is None else f"{accuracy:.2%}",
             _kbit(network),
         )
@@ -72,7 +72,7 @@ def _show_card(network: AnyNetwork) -> None:
         "sizes": _sizes(network),
         **_what_it_is_made_of(network),
         "readout": str(network.readout),
-        "characters": f"{len(network.alphabet)}: {_in_short(network.alphabet)}",
+        "characters": f"{len(network.characters)}: {_in_short(network.characters)}",
         "image": f"{network.height} x {network.width} pixels, "
         f"ink from grey value {network.ink_threshold}",
         "digest": network.digest,

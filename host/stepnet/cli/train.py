@@ -32,8 +32,21 @@ if TYPE_CHECKING:
     from stepnet.networks.network import Network
     from stepnet.networks.placing import Placing
 
+MOST_UNKNOWN = 4.0
+"""How many images of no character there may be for each of one."""
+
 RUNS_FOLDER = "runs"
 """Where run folders lie that nobody named."""
+
+
+def _read_names(text: str) -> tuple[str, ...]:
+    """The data sets in a list such as "unipen,fonts.npz"; empty text is an empty list."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _write_names(names: Sequence[str]) -> str:
+    """The list that `_read_names` reads, without the folders, which a card need not tell."""
+    return ",".join(map(file_name, names))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +72,24 @@ class TrainOptions:
             choices=tuple(Placed),
         ),
     ] = Placed.AUTO
+    also: Annotated[
+        tuple[str, ...],
+        Setting(
+            "More data sets to learn from, with commas between: the training parts of mnist, "
+            "unipen or .npz files, their characters placed like those of --data. Characters that "
+            "--data lacks are left out.",
+            read=_read_names,
+            write=_write_names,
+        ),
+    ] = ()
+    unknown: Annotated[
+        float,
+        Setting(
+            "Learn to answer code 0, unknown, for what is no character: from so many images of "
+            "none, in parts of the others. They are characters of --also that --data lacks, and "
+            "drawn ones: scribbles, dots, parts, pairs. 0 for none.",
+        ),
+    ] = 0.0
     hold_out: Annotated[
         float,
         Setting(
@@ -114,11 +145,13 @@ def _train(options: TrainOptions) -> None:
     images = _choose_images(options, split)
     if start is not None or Path(options.data).suffix == ".npz":
         images = _place(images, Placed(options.placed).known, start)
+    if options.also or options.unknown:
+        images = _widen(options, images, split.name)
     for doubt in doubts(images.learned):
         print(f"stepnet: {doubt}", file=sys.stderr)
     about = {
         "name": name,
-        "data": f"{split.name}, {len(images.learned)} images of the training part",
+        "data": _told_data(options, split, images),
         "measured_on": images.part,
     }
     if start is not None:
@@ -222,6 +255,52 @@ def _place(images: _Images, placed: bool | None, start: Network | None) -> _Imag
         together.select(np.arange(*ends)) for ends in ((0, count), (count, len(together)))
     )
     return dataclasses.replace(images, learned=learned, measured=measured, placing=placing)
+
+
+def _widen(options: TrainOptions, images: _Images, name: str) -> _Images:
+    """The images with those of the other data sets that the options name, and of no character."""
+    from stepnet.data import sets
+    from stepnet.networks.placing import Placing
+    from stepnet.pictures.wider import with_more, with_no_character
+
+    if not 0 <= options.unknown <= MOST_UNKNOWN:
+        raise TrainingError(
+            f"The setting unknown is {options.unknown}; give a part from 0 to {MOST_UNKNOWN}."
+        )
+    placing = images.placing or (Placing(name) if name in tuple(Placing) else None)
+    if placing is None:
+        raise TrainingError(
+            "How the characters of the data lie is not known, and so not how those of other data "
+            "sets are to be placed; learn without --also and --unknown."
+        )
+    more: list[Dataset] = []
+    attributions = [images.attribution]
+    for source in options.also:
+        split = sets.load(source, options.data_dir)
+        part = split.train
+        if options.hold_out:
+            part, _ = part.hold_out(options.hold_out, options.config.seed)
+        more.append(part.cleaned())
+        attributions.append(split.attribution)
+    with Waiting() as progress:
+        learned, others = with_more(images.learned, more, placing, progress)
+        if options.unknown:
+            seed = options.config.seed
+            learned = with_no_character(learned, others, options.unknown, placing, seed)
+    known = [attribution for attribution in attributions if attribution != "unknown"]
+    attribution = "; ".join(known) or "unknown"
+    return dataclasses.replace(images, learned=learned, attribution=attribution)
+
+
+def _told_data(options: TrainOptions, split: Split, images: _Images) -> str:
+    """What was learned from, in words that begin with the name of the data set."""
+    learned = images.learned
+    if not (options.also or options.unknown):
+        return f"{split.name}, {len(learned)} images of the training part"
+    none = int((learned.labels == 0).sum())
+    more = "".join(f" and {Path(name).stem}" for name in options.also)
+    told = f"{split.name}{more}, {len(learned) - none} images of their training parts"
+    return f"{told}, {none} of no character" if none else told
 
 
 def _card(

@@ -95,7 +95,7 @@ def score(network: AnyNetwork, dataset: Dataset) -> Score:
     known = _known(network, dataset)
     codes = _read(functools.partial(kinds.infer, network), known)
     right = codes == known.labels
-    unknown = ~np.isin(codes, network.codes)
+    unknown = ~np.isin(codes, network.character_codes)
     code_bits = max(7, int(max(codes.max(), known.labels.max())).bit_length())
     wrong_bits = (codes ^ known.labels)[:, np.newaxis] >> np.arange(code_bits) & 1
     return Score(
@@ -110,8 +110,8 @@ def score(network: AnyNetwork, dataset: Dataset) -> Score:
         accuracy_by_bit=tuple((1 - wrong_bits.mean(axis=0)).tolist()),
         case_folded_accuracy=float((~unknown & (_folded(codes) == _folded(known.labels))).mean()),
         accuracy_by_writer=_by_writer(right, known),
-        characters="".join(sorted(network.alphabet)),
-        confusion=_confusion(np.sort(network.codes), known.labels, codes),
+        characters="".join(sorted(network.characters)),
+        confusion=_confusion(np.sort(network.character_codes), known.labels, codes),
     )
 
 
@@ -138,11 +138,11 @@ def accuracy(
 
 def _known(network: AnyNetwork, dataset: Dataset) -> Dataset:
     """The images that show a character of the network's alphabet."""
-    in_alphabet = np.isin(dataset.labels, network.codes)
+    in_alphabet = np.isin(dataset.labels, network.character_codes)
     if not in_alphabet.any():
         raise DataError(
             f"The data set shows none of the characters of network {network.name!r} "
-            f"({network.alphabet}); choose another data set."
+            f"({network.characters}); choose another data set."
         )
     return dataset.select(in_alphabet)
 

@@ -36,6 +36,7 @@ from stepnet.archives import (
 )
 from stepnet.errors import DataError, MissingToolError
 from stepnet.files import read_limited, read_stream
+from stepnet.networks.readout import NO_CHARACTER
 
 DATA_DIR_VARIABLE = "STEPNET_DATA"
 TEST_FRACTION = 0.15
@@ -160,6 +161,11 @@ class Dataset:
     def alphabet(self) -> str:
         """The characters that occur, in the order of their codes."""
         return "".join(chr(code) for code in np.unique(self.labels))
+
+    @property
+    def characters(self) -> str:
+        """The alphabet without code 0, the label of images that show no character."""
+        return self.alphabet.replace(NO_CHARACTER, "")
 
     def select(self, which: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Self:
         """The samples that `which` names, by index or by mask."""

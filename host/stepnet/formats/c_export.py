@@ -114,7 +114,7 @@ def _heading(network: Network) -> str:
         weight_words(layer).nbytes + 4 * len(limits(layer)) for layer in network.layers
     )
     card = "".join(f" *   {_comment(f'{key}: {value}')}\n" for key, value in network.card.items())
-    codes = " ".join(f"{code:02x}" for code in np.sort(network.codes))
+    codes = " ".join(f"{code:02x}" for code in np.sort(network.character_codes))
     return f"""\
 /* The step network {_comment(network.name)}, written by Stepnet {version("stepnet")}.
  *

@@ -228,7 +228,7 @@ class DeltaLearner:
             width=width,
             ink_threshold=self.config.ink_threshold,
             readout=self.config.readout,
-            alphabet=self.targets.alphabet,
+            alphabet=self.targets.answered,
             code_prefix=self.targets.code_prefix,
         )
 

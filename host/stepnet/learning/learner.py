@@ -58,12 +58,12 @@ def check_learnable(dataset: Dataset) -> None:
 
     A frequent slip is a digit's number in place of its code.
     """
-    if len(dataset.alphabet) < 2:
+    if len(dataset.characters) < 2:
         raise TrainingError(
-            f"All images show the character {dataset.alphabet!r}; "
+            f"All images show the character {dataset.characters!r}; "
             "give a data set with at least two characters."
         )
-    for character in dataset.alphabet:
+    for character in dataset.characters:
         if not character.isprintable():
             code = ord(character)
             raise TrainingError(

@@ -199,7 +199,7 @@ class LutLearner:
             width=width,
             ink_threshold=self.config.ink_threshold,
             readout=self.config.readout,
-            alphabet=targets.alphabet,
+            alphabet=targets.answered,
             code_prefix=targets.code_prefix,
         )
 

@@ -54,7 +54,7 @@ class SgdLearner(DescentLearner):
                 width=self.images.shape[2],
                 ink_threshold=self.config.ink_threshold,
                 readout=self.config.readout,
-                alphabet=self.lesson.targets.alphabet,
+                alphabet=self.lesson.targets.answered,
             )
 
     def _largest_answers(self) -> list[float]:

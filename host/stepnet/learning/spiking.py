@@ -167,7 +167,7 @@ class SpikingLearner:
             width=width,
             ink_threshold=self.config.ink_threshold,
             readout=self.config.readout,
-            alphabet=targets.alphabet,
+            alphabet=targets.answered,
             code_prefix=targets.code_prefix,
             ticks=self.config.ticks,
             coding=Coding(self.config.coding),

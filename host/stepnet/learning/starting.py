@@ -18,6 +18,7 @@ from stepnet.learning.convolution_sizes import ConvolutionSize
 from stepnet.learning.settings import TERNARY, default_of
 from stepnet.learning.targets import Targets
 from stepnet.networks.network import Layer, Network, Readout
+from stepnet.networks.readout import NO_CHARACTER
 from stepnet.networks.shipped import load_network
 
 
@@ -69,18 +70,24 @@ def check_start(network: Network, dataset: Dataset) -> None:
             f"learning starts from, takes {network.height} x {network.width}; place them with "
             "--placed no, or learn without --from."
         )
-    strange = "".join(c for c in dataset.alphabet if c not in network.alphabet)
+    alphabet = alphabet_from(network, dataset)
+    if NO_CHARACTER in dataset.alphabet and NO_CHARACTER not in alphabet:
+        raise TrainingError(
+            f"The network {network.name!r} has no answer for images of no character; start from "
+            "one that has, or learn without --unknown."
+        )
+    strange = "".join(c for c in dataset.alphabet if c not in alphabet)
     if strange:
         raise TrainingError(
             f"The images show {strange!r}, which the network {network.name!r} does not read; "
             "leave them out with --characters, or start from a network that reads them."
         )
-    if len(network.alphabet) < 2:
+    if len(network.characters) < 2:
         raise TrainingError(
-            f"The network {network.name!r} reads {network.alphabet!r} alone; start from one that "
+            f"The network {network.name!r} reads {network.characters!r} alone; start from one that "
             "reads at least two characters."
         )
-    targets = Targets.of(network.readout, network.alphabet)
+    targets = Targets.of(network.readout, alphabet)
     if (targets.wanted.shape[1], targets.code_prefix) != (network.rows, network.code_prefix):
         raise TrainingError(
             f"The last layer of the network {network.name!r} has {network.rows} rows after the "
@@ -88,6 +95,37 @@ def check_start(network: Network, dataset: Dataset) -> None:
             f"{targets.code_prefix!r} for its alphabet; start from a network that `stepnet train` "
             "made."
         )
+
+
+def alphabet_from(network: Network, dataset: Dataset) -> str:
+    """What a network learns that goes on from `network` with `dataset`: what it was taught before,
+    and with readout bits, which has a row for each bit anyway, code 0 if that is among the labels.
+    """
+    taught = learned_alphabet(network)
+    added = NO_CHARACTER in dataset.alphabet and network.readout is Readout.BITS
+    return NO_CHARACTER + taught if added and NO_CHARACTER not in taught else taught
+
+
+def learned_alphabet(network: Network) -> str:
+    """The characters that a network was taught, in the order of their codes: its alphabet, with
+    code 0 before it if it has an answer for images of no character.
+
+    Under nearest that is in the alphabet. A tree has a path to it, so that the prefix of its
+    alphabet is no prefix of all codes; bits that all characters have need not fire.
+    """
+    if NO_CHARACTER in network.alphabet or len(network.alphabet) < 2:
+        return network.alphabet
+    with_none = NO_CHARACTER + network.alphabet
+    targets = Targets.of(network.readout, network.alphabet)
+    if network.readout is Readout.TREE:
+        prefixes = targets.code_prefix, Targets.of(Readout.TREE, with_none).code_prefix
+        return with_none if prefixes[0] != network.code_prefix == prefixes[1] else network.alphabet
+    if network.readout is Readout.BITS and targets.wanted.shape[1] == network.rows:
+        last = network.layers[-1]
+        lowest = np.minimum(last.weights, 0).sum(axis=1, dtype=np.int64)
+        common = (targets.wanted > 0).all(axis=0)
+        return with_none if (common & (last.thresholds > lowest)).any() else network.alphabet
+    return network.alphabet
 
 
 def _kind(layer: Layer) -> int | str:

@@ -32,6 +32,7 @@ from stepnet.learning.augmentation import warp
 from stepnet.learning.config import Config, Progress
 from stepnet.learning.learner import State
 from stepnet.learning.schedule import rate
+from stepnet.learning.starting import alphabet_from
 from stepnet.learning.step_model import Imperfection, ScoreLayer, StepModel
 from stepnet.learning.taking_up import take_up
 from stepnet.learning.teacher import Teacher
@@ -69,7 +70,7 @@ class SurrogateLearner:
         device = device_of(config.device)
         self.images = torch.tensor(dataset.images).to(device)
         height, width = self.images.shape[1:]
-        self.alphabet = start.alphabet if start else dataset.alphabet
+        self.alphabet = alphabet_from(start, dataset) if start else dataset.alphabet
         self.model = StepModel(config, height, width, self.alphabet, self.generator)
         self.model.to(device)
         if start:
@@ -238,7 +239,7 @@ class SurrogateLearner:
             width=width,
             ink_threshold=self.config.ink_threshold,
             readout=self.config.readout,
-            alphabet=self.alphabet,
+            alphabet=self.model.lesson.targets.answered,
             code_prefix=self.model.lesson.targets.code_prefix,
         )
 

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from stepnet.learning.starting import learned_alphabet
 from stepnet.learning.step_model import EPSILON, StepLayer, StepModel
 from stepnet.learning.surrogates import largest
+from stepnet.learning.targets import Targets
 from stepnet.networks.network import Network
 
 ONE_BIT_LATENT = 0.3
@@ -32,6 +35,11 @@ threshold. A network that is sure
 of what it reads changes for what it gets wrong alone."""
 
 
+FRESH_SHIFT = 1.0
+"""Where bits of the code begin that always fired and now have to tell that there is no character:
+firing for most images."""
+
+
 @torch.no_grad()
 def take_up(model: StepModel, network: Network, pixels: Tensor) -> None:
     """Give `model` the weights and thresholds of `network`, whose layers it has.
@@ -42,17 +50,28 @@ def take_up(model: StepModel, network: Network, pixels: Tensor) -> None:
     """
     batches = model.batches(pixels)
     trained = model.lesson.targets.trained_rows
+    # Rows that had the same answer for all characters know nothing, and far from their thresholds
+    # they would hardly learn.
+    taught = Targets.of(network.readout, learned_alphabet(network)).trained_rows
+    untaught = ~np.isin(trained, taught)
     for layer, given in zip(model.layers, network.layers, strict=True):
         is_last = layer is model.layers[-1]
         rows = trained if is_last else slice(None)
-        layer.latent.copy_(_latent(torch.tensor(given.weights[rows]).float(), layer.kind))
+        weights = torch.tensor(given.weights[rows]).to(layer.latent.device).float()
         thresholds = torch.tensor(given.thresholds[rows]).to(layer.latent.device).double()
+        fresh = torch.zeros(len(weights), dtype=torch.bool, device=weights.device)
+        if is_last:
+            fresh |= torch.from_numpy(untaught).to(fresh.device)
+        taken = _latent(weights, layer.kind)
+        layer.latent.copy_(torch.where(fresh[:, None], layer.latent, taken))
         if isinstance(layer, StepLayer):
             layer.set_statistics(batches)
             layer.scale.fill_(LAST_GAIN if is_last else 1.0)
+            layer.scale[fresh] = 1.0
             # Half a unit below each threshold, where no sum falls.
             distance = layer.mean - (thresholds - 0.5)
-            layer.shift.copy_(layer.scale * distance / torch.sqrt(layer.variance + EPSILON))
+            shift = layer.scale * distance / torch.sqrt(layer.variance + EPSILON)
+            layer.shift.copy_(torch.where(fresh, FRESH_SHIFT, shift))
         else:
             layer.offset.copy_(thresholds / layer.unit)
             layer.log_gain.fill_(math.log(LAST_GAIN))

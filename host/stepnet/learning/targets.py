@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.networks.network import Layer, Readout
+from stepnet.networks.readout import NO_CHARACTER
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
     """What the rows of the last layer have to answer.
 
-    alphabet: the characters, in the order of their codes.
+    readout: how they become a character.
+    alphabet: the characters, in the order of their codes; the first may be the one of code 0, which
+    stands for images without any of the others.
     wanted: (characters, rows) int8, for each character of the alphabet and each row of the last
     layer: +1 it has to fire, -1 it has to be silent, 0 nobody asks it.
     code_prefix: the leading bits that all codes share, with readout tree; else empty.
     """
 
+    readout: Readout
     alphabet: str
     wanted: NDArray[np.int8]
     code_prefix: str = ""
@@ -35,15 +40,26 @@ class Targets:
         match readout:
             case Readout.BITS:
                 bits = codes[:, np.newaxis] >> np.arange(code_bits) & 1
-                return cls(alphabet, (2 * bits - 1).astype(np.int8))
+                wanted = (2 * bits - 1).astype(np.int8)
+                return cls(readout, alphabet, _without_needless_zeros(wanted, codes))
             case Readout.TREE:
                 words = [f"{code:0{code_bits}b}" for code in codes]
                 # The bits that the smallest and the largest code share, all codes share.
                 shared = code_bits - int(codes.min() ^ codes.max()).bit_length()
-                return cls(alphabet, _tree_paths([w[shared:] for w in words]), words[0][:shared])
+                paths = _tree_paths([word[shared:] for word in words])
+                return cls(readout, alphabet, paths, words[0][:shared])
             case Readout.NEAREST:
                 own = np.eye(len(alphabet), dtype=np.int8)
-                return cls(alphabet, 2 * own - np.int8(1))
+                return cls(readout, alphabet, 2 * own - np.int8(1))
+
+    @property
+    def answered(self) -> str:
+        """The alphabet of the network that learned this. Code 0, which stands for no character, is
+        in it only where each character has a row.
+        """
+        if self.readout is Readout.NEAREST:
+            return self.alphabet
+        return self.alphabet.replace(NO_CHARACTER, "")
 
     @property
     def trained_rows(self) -> NDArray[np.intp]:
@@ -69,6 +85,21 @@ class Targets:
         weights[self.trained_rows] = trained.weights
         thresholds[self.trained_rows] = trained.thresholds
         return Layer(weights, thresholds, trained.weight_bits)
+
+
+def _without_needless_zeros(
+    wanted: NDArray[np.int8], codes: NDArray[np.integer[Any]]
+) -> NDArray[np.int8]:
+    """The targets of `bits`, in which images without a character ask no bit that they need not.
+
+    A code is none of the alphabet where a bit is silent that all characters have, as bits 4 and 5
+    of the digits. If there are such bits, they alone are asked; else all have to be silent.
+    """
+    none = codes == ord(NO_CHARACTER)
+    common = (wanted[~none] > 0).all(axis=0)
+    if common.any():
+        wanted[np.ix_(none, ~common)] = 0
+    return wanted
 
 
 def _tree_paths(words: list[str]) -> NDArray[np.int8]:

@@ -33,7 +33,7 @@ from stepnet.networks.network_file import (
     damaged,
     read_content,
 )
-from stepnet.networks.readout import MAX_WEIGHT_BITS, Readout
+from stepnet.networks.readout import MAX_WEIGHT_BITS, NO_CHARACTER, Readout
 from stepnet.networks.real_numbers import (
     check_signs,
     check_thresholds_whole,
@@ -169,7 +169,7 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
     ink_threshold: 0..255; a pixel is 1 where its grey value (ink bright) is at least this.
     readout: see `Readout`.
     alphabet: the distinct characters it can answer, codes below 256. A code outside the alphabet is
-    reported as unknown.
+    reported as unknown, and so is code 0, which with readout `nearest` stands for no character.
     code_prefix: readout `tree` only: leading bits that all codes share and no neuron computes, as a
     string of "0" and "1", most significant first. The code has `len(code_prefix)` bits and as many
     as the tree is deep.
@@ -306,6 +306,18 @@ class CharacterNetwork(ABC, Generic[AnyLayer]):
     def codes(self) -> NDArray[np.uint8]:
         """The codes of the alphabet, in its order: (len(alphabet),) uint8."""
         return np.array([ord(character) for character in self.alphabet], dtype=np.uint8)
+
+    @property
+    def characters(self) -> str:
+        """The alphabet without code 0, which a row of readout nearest may answer for images that
+        show no character: whoever shows that code calls it unknown.
+        """
+        return self.alphabet.replace(NO_CHARACTER, "")
+
+    @cached_property
+    def character_codes(self) -> NDArray[np.uint8]:
+        """The codes of `characters`, in their order: (len(characters),) uint8."""
+        return np.array([ord(character) for character in self.characters], dtype=np.uint8)
 
     @cached_property
     def digest(self) -> str:

@@ -11,6 +11,10 @@ MAX_WEIGHT_BITS = 8
 """The most bits that a weight can have; 1 is the fewest."""
 
 
+NO_CHARACTER = "\0"
+"""The character of code 0, which stands for images that show none of a network's characters."""
+
+
 class Readout(StrEnum):
     """How the last layer becomes a character code.
 

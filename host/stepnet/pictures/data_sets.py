@@ -130,6 +130,25 @@ def placed_to_learn(
     return _placed(dataset, (height, width), wanted, every, anyhow=True), wanted
 
 
+def placed_as(
+    placing: Placing,
+    size: tuple[int, int],
+    dataset: Dataset,
+    progress: Callable[[str], None] = lambda message: None,
+) -> Dataset:
+    """The data set with its characters placed like those of `placing`, in images of (height, width)
+    `size`; an image that lies so already stays as it is.
+
+    Raises DataError as `placed_for` does.
+    """
+    _check_values(dataset)
+    if dataset.images.shape[1:] == size and placing_in(dataset.images) == placing:
+        return dataset
+    progress(f"Placing {len(dataset):,} more characters like those of {placing}")
+    every = np.ones(len(dataset), dtype=np.bool_)
+    return _placed(dataset, size, placing, every, anyhow=False)
+
+
 def doubts(dataset: Dataset) -> list[str]:
     """What looks wrong about images that are to be learned, a sentence each; empty if nothing does.
 

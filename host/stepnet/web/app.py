@@ -282,7 +282,7 @@ class _Shown:
     @classmethod
     def of(cls, read: Read) -> _Shown:
         code = read.code if read.reading is None else read.reading.code
-        return cls(chr(code) if chr(code) in read.network.alphabet else None)
+        return cls(chr(code) if chr(code) in read.network.characters else None)
 
 
 def _character(read: Read) -> dict[str, Any]:

@@ -227,7 +227,8 @@ def test_the_whole_card_of_one_network_is_shown():
     [
         ("".join(map(chr, range(33, 127))), "94: !-~"),
         ("zyxCBAca", "8: A-Cacx-z"),
-        ("\x00 \x7f", "3: \\x00 \\x7f"),
+        ("\x01 \x7f", "3: \\x01 \\x7f"),
+        ("\x00ab", "2: ab"),
     ],
 )
 def test_characters_are_shown_in_short(tmp_path, alphabet, shown):

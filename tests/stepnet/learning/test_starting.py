@@ -12,8 +12,14 @@ from stepnet import Layer, Network
 from stepnet.errors import NetworkError, TrainingError
 from stepnet.learning import Config, train
 from stepnet.learning.learner import Learner
-from stepnet.learning.starting import check_start, config_from, start_network
+from stepnet.learning.starting import (
+    check_start,
+    config_from,
+    learned_alphabet,
+    start_network,
+)
 from stepnet.learning.surrogate import SurrogateLearner
+from stepnet.learning.targets import Targets
 from stepnet.networks import reference
 from stepnet.networks.network import Readout
 
@@ -162,3 +168,21 @@ def test_images_and_networks_that_do_not_suit(network, sentence):
 
 def test_every_character_of_ascii_can_be_gone_on_with():
     assert start_network(Config(start="ascii")).alphabet == PRINTABLE
+
+
+@pytest.mark.parametrize("readout", Readout)
+@pytest.mark.parametrize("learned", ["0123", "\0000123"])
+def test_a_network_tells_whether_it_was_taught_no_character(readout, learned):
+    targets = Targets.of(readout, learned)
+    trained = np.ones((len(targets.trained_rows), 9), np.int8)
+    last = targets.complete(Layer(trained, np.full(len(trained), 3), 1))
+    network = Network(
+        "taught",
+        (last,),
+        height=3,
+        width=3,
+        readout=readout,
+        alphabet=targets.answered,
+        code_prefix=targets.code_prefix,
+    )
+    assert learned_alphabet(network) == learned

@@ -48,6 +48,33 @@ def test_nearest_wants_the_own_row_alone():
     assert targets.trained_rows.tolist() == [0, 1, 2]
 
 
+def test_bits_of_no_character_are_all_silent():
+    targets = Targets.of(Readout.BITS, "\0?@")
+    assert targets.wanted[0].tolist() == [-1] * 7
+    assert targets.answered == "?@"
+
+
+def test_a_bit_that_all_characters_have_is_enough_to_tell_no_character():
+    """Of the digits bits 4 and 5: where one is silent, the others spell no digit."""
+    targets = Targets.of(Readout.BITS, "\0" + DIGITS)
+    assert targets.wanted[0].tolist() == [0, 0, 0, 0, -1, -1, 0]
+    assert targets.trained_rows.tolist() == [0, 1, 2, 3, 4, 5]
+    assert targets.answered == DIGITS
+
+
+def test_a_tree_has_a_leaf_for_no_character():
+    targets = Targets.of(Readout.TREE, "\0" + DIGITS)
+    assert (targets.code_prefix, targets.answered) == ("0", DIGITS)
+    assert targets.wanted[0].nonzero()[0].tolist() == [0, 1, 3, 7, 15, 31]
+    assert targets.wanted[0].sum() == -6
+
+
+def test_nearest_has_a_row_for_no_character():
+    targets = Targets.of(Readout.NEAREST, "\0ab")
+    assert targets.wanted.tolist() == [[1, -1, -1], [-1, 1, -1], [-1, -1, 1]]
+    assert targets.answered == "\0ab"
+
+
 def test_indices_are_places_in_the_alphabet():
     codes = np.frombuffer(b"cabba", dtype=np.uint8)
     assert Targets.of(Readout.BITS, "abc").indices(codes).tolist() == [2, 0, 1, 1, 0]

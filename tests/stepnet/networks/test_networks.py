@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from small_networks import reading_network, written
-from stepnet import LutNetwork, Network
+from stepnet import Layer, LutNetwork, Network
 from stepnet.data.evaluation import score
 from stepnet.data.sets import Dataset, load
 from stepnet.errors import DataError, NetworkError
@@ -53,6 +53,9 @@ SHIPPED = {
     ),
     "digits-conv": Shipped(
         (784, 7744, 1600, 96, 10), (1, 1, 1, 4), "nearest", DIGITS, "mnist", 0.989
+    ),
+    "digits-conv-open": Shipped(
+        (784, 7744, 2400, 160, 11), (1, 1, 1, 4), "nearest", "\0" + DIGITS, "mnist", 0.977
     ),
     "ascii-conv-nearest": Shipped(
         (784, 4608, 1600, 1728, 384, 94), (1, 1, 1, 1, 4), "nearest", PRINTABLE, "unipen", 0.81
@@ -255,3 +258,22 @@ def test_a_class_loads_a_shipped_network_by_its_name():
     assert LutNetwork.load("digits-lut").name == "digits-lut"
     with pytest.raises(NetworkError, match=r"There is no network 'digit'; choose one of ascii, "):
         Network.load("digit")
+
+
+def test_a_row_of_code_0_is_no_character():
+    """The largest of three pixels wins; the first stands for images without a character."""
+    network = Network(
+        "none",
+        (Layer(np.eye(3), np.ones(3), 2),),
+        height=1,
+        width=3,
+        readout="nearest",
+        alphabet="\0ab",
+    )
+    assert network.characters == "ab"
+    assert network.character_codes.tolist() == [97, 98]
+    images = 255 * np.eye(3, dtype=np.uint8)[[0, 1, 2, 0], np.newaxis]
+    found = score(network, Dataset(images, np.frombuffer(b"abb\0", dtype=np.uint8)))
+    assert (found.images, found.right, found.unknown, found.left_out) == (3, 1, 1, 1)
+    assert found.characters == "ab"
+    assert found.confusion.tolist() == [[0, 0, 1], [1, 1, 0]]

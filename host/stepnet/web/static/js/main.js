@@ -47,7 +47,7 @@ function takeNetwork(network) {
   page.layers = new Layers(network);
   $('network').value = network.name;
   const { card } = network;
-  const facts = [`${network.name}: knows ${network.alphabet.length} characters`];
+  const facts = [`${network.name}: knows ${network.codes.filter(Boolean).length} characters`];
   if (card.accuracy) facts.push(card.accuracy);
   if (card.data) facts.push(`learned from ${card.data}`);
   $('about').textContent = `${facts.join('; ')}.`;

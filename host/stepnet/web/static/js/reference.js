@@ -42,10 +42,10 @@ export function infer(network, pixels) {
 
 const fires = (layer, sum, neuron) => (sum >= layer.thresholds[neuron] ? 1 : 0);
 
-/** The character of a code; null if it is not in the network's alphabet. */
+/** The character of a code; null if it is not in the network's alphabet, or 0, which stands for none. */
 export function characterOf(network, code) {
   const character = String.fromCharCode(code);
-  return network.alphabet.includes(character) ? character : null;
+  return code && network.alphabet.includes(character) ? character : null;
 }
 
 /** `sum_i w[j, i] * a[i]` of every neuron. */

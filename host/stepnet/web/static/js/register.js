@@ -40,10 +40,10 @@ export function showRegister(network, code) {
   if (weights.length !== 1) sum.append(weights.length ? ' = ' : '');
   if (weights.length !== 1) sum.append(element('b', String(code), 'total'));
   const read = characterOf(network, code);
-  means.textContent =
-    read === null
-      ? `ASCII ${code} is ${nameOf(code)}, which this network was never taught: unknown.`
-      : `ASCII ${code} is the character ${read}`;
+  const strange = code
+    ? `ASCII ${code} is ${nameOf(code)}, which this network was never taught: unknown.`
+    : 'Code 0 stands for no character that this network knows.';
+  means.textContent = read === null ? strange : `ASCII ${code} is the character ${read}`;
   character.textContent = read ?? '?';
   character.className = read === null ? 'character unknown' : 'character';
 }
