@@ -90,7 +90,7 @@ def test_other_families_cannot_be_unpacked(tmp_path):
     path = tmp_path / "stepnet.fs"
     path.write_bytes(b"bits")
     with pytest.raises(BuildError) as caught:
-        bitstream_link(board, path, clock_hz=board.clock_hz)
+        bitstream_link(board, path, clock_hz=board.clock_hz, baud=1_000_000)
     assert str(caught.value) == (
         "The bitstream of tangnano9k cannot be simulated, because what unpacks one of its family "
         "leaves out the block RAMs; name a board with one of iCE40, ECP5."
