@@ -36,7 +36,7 @@ BURST = "identify, in a burst"
 """How the tally names short requests with long answers, which fill the receive buffer in a flood;
 they are no recipe."""
 
-MAX_BURST = 12
+MAX_BURST = 30
 
 FLOOD_REST_CYCLES = 5_000
 """After how many cycles without an answer a flood counts as over; all but some nonsense networks
