@@ -67,7 +67,10 @@ def test_a_board_reads_what_numpy_reads(channel):
         assert codes(board.infer(image) for image in IMAGES) == CODES
         assert codes(board.infer_many(IMAGES)) == CODES
         assert board.network is NETWORK
+    # Where there is a rate it is found by asking.
+    to_find_it = [Request.IDENTIFY] * (channel == "rfc2217")
     assert board_peer.requests == [
+        *to_find_it,
         Request.IDENTIFY,
         *LOAD,
         Request.IDENTIFY,
