@@ -15,7 +15,6 @@ units of how far the sums of a layer usually spread; they are rounded as weights
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -24,20 +23,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from stepnet.data.sets import Dataset
-from stepnet.errors import TrainingError
-from stepnet.learning.augmentation import warp
-from stepnet.learning.config import Config, Progress
+from stepnet.learning.batch_learner import BatchLearner
+from stepnet.learning.config import Config
 from stepnet.learning.learner import State
-from stepnet.learning.lesson import Lesson
-from stepnet.learning.schedule import rate
 from stepnet.learning.surrogates import largest, quantise, round_through, step
-from stepnet.learning.torch_state import (
-    optimiser_state,
-    restore_optimiser,
-    restore_tensors,
-    tensors_state,
-    threads,
-)
+from stepnet.learning.torch_state import optimiser_state, restore_optimiser
 from stepnet.networks.network import Layer
 from stepnet.networks.spiking import Coding, Rows, SpikingLayer, SpikingNetwork, coded_spikes
 
@@ -45,24 +35,14 @@ USUAL_INPUTS = 0.15
 """What part of a layer's inputs is usually 1: the ink of a character, and neurons that spike."""
 
 
-class SpikingLearner:
-    """A spiking network under training; a `stepnet.learning.learner.Learner`.
-
-    Raises TrainingError in `learn` if the loss is no longer a number.
-    """
+class SpikingLearner(BatchLearner):
+    """A spiking network under training; see `BatchLearner`."""
 
     def __init__(self, config: Config, dataset: Dataset) -> None:
-        self.config = config
-        self.lesson = Lesson(config.readout, dataset.alphabet)
-        self.images = torch.tensor(dataset.images)
-        self.indices = torch.from_numpy(self.lesson.targets.indices(dataset.labels))
-        self.batches = max(1, len(dataset) // config.step_images)
-        self.generator = torch.Generator().manual_seed(config.seed)
+        super().__init__(config, dataset)
         self.kinds = config.weights_per_layer
-        sizes = (self.images[0].numel(), *config.hidden, self.lesson.rows)
-        self.parameters: dict[str, Tensor] = {}
         self.units: list[float] = []
-        for number, (n_in, n_out) in enumerate(pairwise(sizes)):
+        for number, (n_in, n_out) in enumerate(pairwise(self.sizes)):
             latent = 2 * torch.rand(n_out, n_in, generator=self.generator) - 1
             self.parameters[f"latent_{number}"] = latent.requires_grad_()
             is_last = number == len(config.hidden)
@@ -74,54 +54,32 @@ class SpikingLearner:
         learned = [tensor for tensor in self.parameters.values() if tensor.requires_grad]
         self.optimiser = torch.optim.Adam(learned, lr=config.peak_rate)
 
-    def learn(self, epoch: int) -> Iterator[Progress]:
-        """Make pass `epoch`; yields after every batch."""
-        with threads(self.config.threads):
-            yield from self._pass(epoch)
+    def seen(self, batch: Tensor) -> Tensor:
+        """What warped images are coded as: (N, ticks, inputs) float of 0 and 1."""
+        grey = self.warped(batch).flatten(1).round().clamp(0, 255).long().numpy()
+        coded = coded_spikes(
+            grey, Coding(self.config.coding), self.config.ticks, self.config.ink_threshold
+        )
+        return torch.from_numpy(coded).float()
 
-    def _pass(self, epoch: int) -> Iterator[Progress]:
-        count, epochs = len(self.images), self.config.epochs
-        loss_sum, right, seen = 0.0, 0, 0
-        order = torch.randperm(count, generator=self.generator)
-        for number, batch in enumerate(order.tensor_split(self.batches)):
-            at = (epoch - 1) * self.batches + number
-            learning_rate = self.config.peak_rate * rate(at, epochs * self.batches)
-            for group in self.optimiser.param_groups:
-                group["lr"] = learning_rate
-            indices = self.indices[batch]
-            excess = self.excess(self._spikes(batch))
-            loss = self.lesson.loss(excess, self.lesson.chances(indices))
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"The loss became {loss.item()} in epoch {epoch}; give a lower learning rate "
-                    f"than {self.config.learning_rate}."
-                )
-            self.optimiser.zero_grad()
-            loss.backward()
-            self.optimiser.step()
-            with torch.no_grad():
-                for layer in range(len(self.units)):
-                    self.parameters[f"latent_{layer}"].clamp_(-1, 1)
-            seen += len(batch)
-            loss_sum += loss.item() * len(batch)
-            right += int(self.lesson.right(excess, indices).sum())
-            yield Progress(
-                epoch=epoch,
-                epochs=epochs,
-                images_done=(epoch - 1) * count + seen,
-                images_total=epochs * count,
-                loss=loss_sum / seen,
-                accuracy=right / seen,
-                learning_rate=learning_rate,
-            )
+    def descend(self, loss: Tensor, learning_rate: float) -> None:
+        """One step of Adam (Kingma and Ba, arXiv:1412.6980); latent weights stay in -1..1."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        with torch.no_grad():
+            for layer in range(len(self.units)):
+                self.parameters[f"latent_{layer}"].clamp_(-1, 1)
 
-    def excess(self, coded: Tensor) -> Tensor:
+    def excess(self, seen: Tensor) -> Tensor:
         """By how much the potentials of the trained rows lie over their thresholds after the last
         tick, in units of their usual spread: (N, rows) from (N, ticks, inputs) of 0 and 1."""
         potentials = [torch.zeros(1)] * len(self.units)
         shift = self.config.decay_shift
         for tick in range(self.config.ticks):
-            below = coded[:, tick]
+            below = seen[:, tick]
             for number, unit in enumerate(self.units):
                 weights = quantise(self.parameters[f"latent_{number}"], self.kinds[number])
                 leaks = round_through(self.parameters[f"leaks_{number}"] * unit)
@@ -141,18 +99,13 @@ class SpikingLearner:
         return round_through(self.parameters[f"thresholds_{number}"] * self.units[number])
 
     def state(self) -> State:
-        """A copy of all that passes change."""
-        return {
-            **tensors_state(self.parameters, ""),
-            **optimiser_state(self.optimiser, "optimiser_"),
-            "generator": self.generator.get_state().numpy().copy(),
-        }
+        """As of `BatchLearner`, and what Adam remembers."""
+        return {**super().state(), **optimiser_state(self.optimiser, "optimiser_")}
 
     def restore(self, state: State) -> None:
         """Take up a state that a learner of the same configuration and data had."""
-        restore_tensors(self.parameters, state, "")
+        super().restore(state)
         restore_optimiser(self.optimiser, state, "optimiser_")
-        self.generator.set_state(torch.from_numpy(np.array(state["generator"], dtype=np.uint8)))
 
     @torch.no_grad()
     def export(self, name: str) -> SpikingNetwork:
@@ -200,17 +153,6 @@ class SpikingLearner:
         return SpikingLayer(
             Layer(last.weights, thresholds, last.weight_bits), leaks, trained.decay_shift, reset=0
         )
-
-    def _spikes(self, batch: Tensor) -> Tensor:
-        """What warped images are coded as: (N, ticks, inputs) float of 0 and 1."""
-        images = self.images[batch].float()
-        if self.config.augmentation:
-            images = warp(images, self.config.augmentation, self.generator)
-        grey = images.flatten(1).round().clamp(0, 255).long().numpy()
-        coded = coded_spikes(
-            grey, Coding(self.config.coding), self.config.ticks, self.config.ink_threshold
-        )
-        return torch.from_numpy(coded).float()
 
 
 class _Down(torch.autograd.Function):
