@@ -106,6 +106,8 @@ class MacSequencer(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
+        """One machine: its states stand in the order of a layer's words, and all share the counters
+        above them, so it is not cut."""
         m = Module()
         shape = self.shape
         place = Signal(range(shape.weight_words + 1))  # of the next word to read

@@ -188,7 +188,11 @@ class SpikingCore(InferenceCore):
         answering: Signal,
         starts: Signal,
     ) -> None:
-        """All ticks, in each all layers, and then the rows of the readout."""
+        """All ticks, in each all layers, and then the rows of the readout.
+
+        One machine, whose states stand in the order in which an image goes through them; most lead
+        to the next one below, so it is not cut.
+        """
         shape = self.shape
         is_last_layer = layer == len(shape.layers) - 1
         groups = Signal.like(group)
