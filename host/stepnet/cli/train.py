@@ -82,6 +82,13 @@ class TrainOptions:
             write=_write_names,
         ),
     ] = ()
+    lone: Annotated[
+        float,
+        Setting(
+            "Learn that part of the images of --data once more as characters lie that come alone, "
+            "whose size beside capitals is not known; where the data lie as UNIPEN's do."
+        ),
+    ] = 0.0
     unknown: Annotated[
         float,
         Setting(
@@ -145,7 +152,7 @@ def _train(options: TrainOptions) -> None:
     images = _choose_images(options, split)
     if start is not None or Path(options.data).suffix == ".npz":
         images = _place(images, Placed(options.placed).known, start)
-    if options.also or options.unknown:
+    if options.also or options.lone or options.unknown:
         images = _widen(options, images, split.name)
     for doubt in doubts(images.learned):
         print(f"stepnet: {doubt}", file=sys.stderr)
@@ -261,7 +268,7 @@ def _widen(options: TrainOptions, images: _Images, name: str) -> _Images:
     """The images with those of the other data sets that the options name, and of no character."""
     from stepnet.data import sets
     from stepnet.networks.placing import Placing
-    from stepnet.pictures.wider import with_more, with_no_character
+    from stepnet.pictures.wider import with_lone, with_more, with_no_character
 
     if not 0 <= options.unknown <= MOST_UNKNOWN:
         raise TrainingError(
@@ -271,8 +278,15 @@ def _widen(options: TrainOptions, images: _Images, name: str) -> _Images:
     if placing is None:
         raise TrainingError(
             "How the characters of the data lie is not known, and so not how those of other data "
-            "sets are to be placed; learn without --also and --unknown."
+            "sets are to be placed; learn without --also, --lone and --unknown."
         )
+    if options.lone and placing is not Placing.UNIPEN:
+        raise TrainingError(
+            "The characters of the data are all of one size, and so lie as lone ones do; learn "
+            "without --lone."
+        )
+    if not 0 <= options.lone <= 1:
+        raise TrainingError(f"The setting lone is {options.lone}; give a part from 0 to 1.")
     more: list[Dataset] = []
     attributions = [images.attribution]
     for source in options.also:
@@ -283,7 +297,10 @@ def _widen(options: TrainOptions, images: _Images, name: str) -> _Images:
         more.append(part.cleaned())
         attributions.append(split.attribution)
     with Waiting() as progress:
-        learned, others = with_more(images.learned, more, placing, progress)
+        learned = images.learned
+        if options.lone:
+            learned = with_lone(learned, options.lone, options.config.seed)
+        learned, others = with_more(learned, more, placing, progress)
         if options.unknown:
             seed = options.config.seed
             learned = with_no_character(learned, others, options.unknown, placing, seed)
@@ -295,7 +312,7 @@ def _widen(options: TrainOptions, images: _Images, name: str) -> _Images:
 def _told_data(options: TrainOptions, split: Split, images: _Images) -> str:
     """What was learned from, in words that begin with the name of the data set."""
     learned = images.learned
-    if not (options.also or options.unknown):
+    if not (options.also or options.lone or options.unknown):
         return f"{split.name}, {len(learned)} images of the training part"
     none = int((learned.labels == 0).sum())
     more = "".join(f" and {Path(name).stem}" for name in options.also)

@@ -1,4 +1,5 @@
-"""What a network learns beside its own data set: other collections, and images of no character.
+"""What a network learns beside its own data set: other collections, characters whose size is not
+known, and images of no character.
 
 One collection has its own pens, and nothing but characters. A network that learns from others too
 reads what people bring; one that has seen what is none of its characters can say so.
@@ -6,6 +7,7 @@ reads what people bring; one that has seen what is none of its characters can sa
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -16,6 +18,7 @@ from stepnet.networks.placing import Placing
 from stepnet.networks.readout import NO_CHARACTER
 from stepnet.pictures import no_character
 from stepnet.pictures.data_sets import placed_as
+from stepnet.pictures.placing import place
 
 LOOK_ALIKE = (
     *("0Oo", "1Il|/!]}'`,", "2Zz", "5Ss", "8B", "9gq"),
@@ -54,6 +57,19 @@ def with_more(
             learned = learned.with_others(dataset.select(mine & shown))
         others.append(dataset.images[~mine & shown])
     return learned, np.concatenate(others)
+
+
+def with_lone(learned: Dataset, part: float, seed: int) -> Dataset:
+    """`learned`, whose characters lie as `Placing.UNIPEN` says, and beside it `part` of its images,
+    taken by `seed`, once more as they lie where a character comes alone: as large as a capital,
+    since its size is not known.
+    """
+    _, height, width = learned.images.shape
+    taken = np.random.default_rng(seed).permutation(len(learned))[: round(part * len(learned))]
+    lone = learned.select(np.sort(taken[learned.images[taken].any(axis=(1, 2))]))
+    ink = lone.images.astype(np.float32) / np.float32(255)
+    images = np.stack([place(image, height, width, Placing.UNIPEN) for image in ink])
+    return learned.with_others(dataclasses.replace(lone, images=images))
 
 
 def with_no_character(

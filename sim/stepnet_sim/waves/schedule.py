@@ -6,11 +6,14 @@ formula of the engine's timing is used.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from stepnet import plots
 from stepnet.errors import PictureError
@@ -197,6 +200,26 @@ class _Drawing:
             linewidth=0.4 if self.panel.is_zoom else 0.15,
         )
 
+    def bars(
+        self, lane: str, bars: Sequence[tuple[int, float, float]], colour: str, **settings: Any
+    ) -> None:
+        """Fill single cycles, each the cycle, and bottom and top from 0 to 1, as one object of the
+        picture however many they are: a convolution evaluates windows by the ten thousand.
+        """
+        from matplotlib.collections import PolyCollection
+
+        shown = [bar for bar in bars if self.shows(bar[0])]
+        if not shown:
+            return
+        cycles, bottoms, tops = np.array(shown, dtype=np.float64).T
+        left, floor = cycles - self.zero, LANES.index(lane) + 1.0
+        corners = ((left, bottoms), (left, tops), (left + 1, tops), (left + 1, bottoms))
+        polygons = np.stack([np.stack([x, floor - y], axis=1) for x, y in corners], axis=1)
+        edge = "white" if self.panel.is_zoom else colour
+        usual = {"edgecolors": edge, "linewidth": 0.4 if self.panel.is_zoom else 0.15}
+        collection = PolyCollection(polygons, facecolors=colour, **(usual | settings))
+        self.axes.add_collection(collection, autolim=False)
+
     def text(
         self, lane: str, first: int, count: int, text: str, colour: str = plots.INK, at: float = 0.5
     ) -> None:
@@ -229,12 +252,15 @@ def _draw_pixels(drawing: _Drawing, account: Account) -> None:
 
 def _draw_states(drawing: _Drawing, account: Account) -> None:
     cycle = 0
+    spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for state, run in groupby(account.states):
         count = len(list(run))
-        drawing.boxes("sequencer", [(cycle, count)], STATE_COLOURS[state])
+        spans[state].append((cycle, count))
         if drawing.panel.is_zoom and count > 3:
             drawing.text("sequencer", cycle, count, state.lower().replace("_", " "))
         cycle += count
+    for state, found in spans.items():
+        drawing.boxes("sequencer", found, STATE_COLOURS[state])
 
 
 def _draw_issues(drawing: _Drawing, account: Account) -> None:
@@ -271,18 +297,14 @@ def _draw_popcount(drawing: _Drawing, account: Account) -> None:
     latency = account.decisions[0].cycle - 2 - ended.cycle
     for layer, issues in _by_layer(account):
         colour = LAYER_COLOURS[layer % len(LAYER_COLOURS)]
-        shown = [issue.cycle + latency for issue in issues]
-        shown = [cycle for cycle in shown if drawing.shows(cycle)]
-        heights = [0.05 + 0.9 * account.matches[cycle] / account.shape.simd for cycle in shown]
-        drawing.axes.bar(
-            [cycle + 0.5 - drawing.zero for cycle in shown],
-            [-height for height in heights],
-            width=0.85 if drawing.panel.is_zoom else 1.0,
-            bottom=LANES.index("popcount") + 0.98,
-            color=colour,
-            linewidth=0,
-            alpha=0.75,
-        )
+        cycles = [issue.cycle + latency for issue in issues]
+        bars = [
+            (cycle, 0.02, 0.07 + 0.9 * account.matches[cycle] / account.shape.simd)
+            for cycle in cycles
+            if drawing.shows(cycle)
+        ]
+        width = 0.6 if drawing.panel.is_zoom else 0.0
+        drawing.bars("popcount", bars, colour, alpha=0.75, linewidth=width)
 
 
 def _draw_decisions(drawing: _Drawing, account: Account) -> None:
@@ -291,6 +313,7 @@ def _draw_decisions(drawing: _Drawing, account: Account) -> None:
     """
     lane = LANES.index("decisions")
     drawing.axes.axhline(lane + 0.5, color=plots.RULE, linewidth=0.5, zorder=0)
+    bars: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
     for cycle, group in groupby(account.decisions, key=lambda decision: decision.cycle):
         if not drawing.shows(cycle):
             continue
@@ -299,26 +322,30 @@ def _draw_decisions(drawing: _Drawing, account: Account) -> None:
         share = sum(decision.fires for decision in neurons) / len(neurons)
         colour = LAYER_COLOURS[first.layer % len(LAYER_COLOURS)]
         if share > 0:
-            drawing.boxes("decisions", [(cycle, 1)], colour, 0.5, 0.5 + 0.45 * share)
+            bars[colour].append((cycle, 0.5, 0.5 + 0.45 * share))
         if share < 1:
-            drawing.boxes("decisions", [(cycle, 1)], colour, 0.05 + 0.45 * share, 0.5)
+            bars[colour].append((cycle, 0.05 + 0.45 * share, 0.5))
         if drawing.panel.is_zoom:
             mixed = 0 < share < 1  # two boxes, either of them too low to hold a number
             at = (0.88 if mixed else 0.28) if share >= 0.5 else (0.12 if mixed else 0.75)
             colour = plots.INK if mixed else "white"
             drawing.text("decisions", cycle, 1, str(first.neuron), colour, at)
+    for colour, found in bars.items():
+        drawing.bars("decisions", found, colour)
 
 
 def _draw_writes(drawing: _Drawing, account: Account) -> None:
     cycles = account.activation_write_cycles.tolist()
     pixels = account.pixel_write_cycles.tolist()
     drawing.boxes("activations", [(cycle, 1) for cycle in pixels], PIXEL_COLOUR)
+    spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for cycle in cycles:
         layer = int(account.layers[cycle])
-        colour = LAYER_COLOURS[layer % len(LAYER_COLOURS)]
-        drawing.boxes("activations", [(cycle, 1)], colour)
+        spans[layer].append((cycle, 1))
         if drawing.panel.is_zoom:
             drawing.text("activations", cycle + 1, 5, f"of layer {layer}")
+    for layer, found in spans.items():
+        drawing.boxes("activations", found, LAYER_COLOURS[layer % len(LAYER_COLOURS)])
 
 
 def _draw_readout(drawing: _Drawing, account: Account) -> None:

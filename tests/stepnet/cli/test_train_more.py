@@ -62,7 +62,7 @@ def test_more_data_need_a_placing(tmp_path):
         run("--data", "noise.npz", "--unknown", "0.5")
     assert str(caught.value) == (
         "How the characters of the data lie is not known, and so not how those of other data sets "
-        "are to be placed; learn without --also and --unknown."
+        "are to be placed; learn without --also, --lone and --unknown."
     )
 
 
@@ -70,6 +70,23 @@ def test_too_much_of_no_character_is_refused():
     with pytest.raises(TrainingError) as caught:
         run("--data", "mnist", "--unknown", "5")
     assert str(caught.value) == "The setting unknown is 5.0; give a part from 0 to 4.0."
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("--data", "mnist", "--lone", "0.5"),
+            "The characters of the data are all of one size, and so lie as lone ones do; learn "
+            "without --lone.",
+        ),
+        (("--data", "unipen", "--lone", "2"), "The setting lone is 2.0; give a part from 0 to 1."),
+    ],
+)
+def test_a_part_of_lone_characters_that_cannot_be_is_refused(words, message):
+    with pytest.raises(TrainingError) as caught:
+        run(*words)
+    assert str(caught.value) == message
 
 
 def test_a_network_that_has_no_such_answer_cannot_go_on_to_it():

@@ -7,7 +7,7 @@ from stepnet.data.sets import Dataset
 from stepnet.networks.placing import Placing
 from stepnet.pictures import no_character
 from stepnet.pictures.arrays import lies_as
-from stepnet.pictures.wider import with_more, with_no_character
+from stepnet.pictures.wider import with_lone, with_more, with_no_character
 
 
 def strokes(*codes, height=28):
@@ -72,3 +72,15 @@ def test_what_lies_elsewhere_is_placed(side):
     learned, _ = with_more(DIGITS, [Dataset(page, np.array([49], np.uint8))], Placing.MNIST)
     assert learned.images.shape == (5, 28, 28)
     assert lies_as(Placing.MNIST, learned.images[4])
+
+
+def test_lone_characters_are_as_large_as_capitals():
+    """Half of four, taken by the seed; what was small beside capitals no longer is."""
+    images = np.zeros((4, 28, 28), np.uint8)
+    images[:, 10:18, 13:15] = 255
+    small = Dataset(images, np.frombuffer(b"oooo", np.uint8))
+    with_both = with_lone(small, 0.5, seed=0)
+    assert with_both.labels.tobytes() == b"oooooo"
+    assert np.array_equal(with_both.images[:4], images)
+    heights = with_both.images[4:].any(axis=2).sum(axis=1)
+    assert heights.tolist() == [22, 22]
