@@ -74,9 +74,7 @@ def families(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def varied(
-    ink: NDArray[np.float32], rng: np.random.Generator
-) -> tuple[NDArray[np.float32], float]:
+def varied(ink: NDArray[np.float32], rng: np.random.Generator) -> tuple[NDArray[np.float32], float]:
     """The drawing of a character as another pen and another camera would have it, and how high
     capitals are in it, in pixels."""
     image = Image.fromarray((255 * np.pad(ink, CAPITAL_PIXELS // 2)).astype(np.uint8))
@@ -142,8 +140,7 @@ def drawings(face: OutlineFace, alphabet: str) -> dict[str, NDArray[np.float32]]
     kept = {
         character: ink
         for character, ink in drawn.items()
-        if found[looks[character]] == 1
-        or (character.isupper() and cases[looks[character]] == 1)
+        if found[looks[character]] == 1 or (character.isupper() and cases[looks[character]] == 1)
     }
     capitals = sum(_small_capital(drawn, character) for character in CHANGED_BY_CASE)
     if capitals > len(CHANGED_BY_CASE) // 2:

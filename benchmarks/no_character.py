@@ -6,8 +6,10 @@ A reading is refused if its code is none of a digit, or if its margin is smaller
 margin, which is calibrated on every second image of MNIST's test part and measured on the others.
 Shown are also the digits, letters and punctuation of UNIPEN's test writers (clean labels, placed as
 `stepnet infer` places them), and what `stepnet.pictures.no_character` draws, by a seed that no
-training uses. A network with a row for no character that refuses more than that by itself is also
-measured with the threshold of that row raised, calibrated likewise. All by the reference.
+training uses. So a network that was trained with `--unknown` has learned images of these kinds,
+though none of these images; tangles are of a kind that no training has: `tangle` is here alone. A
+network with a row for no character that refuses more than that by itself is also measured with the
+threshold of that row raised, calibrated likewise. All by the reference.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import Any
 import numpy as np
 from margins import DIGITS, halves
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from stepnet.data import sets
 from stepnet.data.sets import Dataset
@@ -30,6 +33,7 @@ from stepnet.networks.placing import Placing
 from stepnet.networks.shipped import load_network
 from stepnet.pictures import no_character
 from stepnet.pictures.data_sets import placed_as
+from stepnet.pictures.placing import place
 
 NETWORKS = ("digits", "digits-medium", "digits-large", "digits-conv", "digits-conv-open")
 REFUSED = 0.01
@@ -40,12 +44,37 @@ COUNT = 3000
 
 SEED = 20_000
 
+TANGLE_WAVES = 7
+"""The highest frequency of the waves that a tangle is the sum of."""
+
+
+def tangle(
+    characters: NDArray[np.uint8], placing: Placing, random: np.random.Generator
+) -> NDArray[np.uint8]:
+    """A closed line, the sum of waves of random phase, which crosses itself again and again."""
+    along = np.linspace(0, 2 * np.pi, 400)
+    waves = np.arange(1, TANGLE_WAVES + 1)
+    points = np.zeros((len(along), 2))
+    for axis in range(2):
+        sizes = random.normal(size=TANGLE_WAVES) / np.sqrt(waves)
+        phases = random.uniform(0, 2 * np.pi, TANGLE_WAVES)
+        points[:, axis] = np.sin(np.outer(along, waves) + phases) @ sizes
+    points = 60 + 45 * points / np.abs(points).max()
+    page = Image.new("L", (120, 120))
+    line = [(float(x), float(y)) for x, y in points]
+    ImageDraw.Draw(page).line(line, 255, int(random.integers(5, 12)), joint="curve")
+    return place(np.asarray(page, np.float32) / np.float32(255), 28, 28, placing)
+
+
 KINDS = {
     "scribbles": no_character.scribble,
     "noise": no_character.dots,
     "empty or full": no_character.blank,
     "parts of digits": no_character.part,
     "two at once": no_character.two,
+    "coils": no_character.coil,
+    "hatching": no_character.hatching,
+    "tangles": tangle,
 }
 
 

@@ -1,9 +1,9 @@
 """Images that show no character, drawn by a seed, for networks that learn to answer "none".
 
 They are what comes to a network that watches a pen, a camera or a sensor and no character is there:
-scribbles, dots of any density, empty and full images, parts of characters, two at once. A network
-that has seen such images in training tells others of their kind too (outlier exposure: Hendrycks,
-Mazeika and Dietterich, arXiv:1812.04606).
+scribbles, coils, hatching, dots of any density, empty and full images, parts of characters, two at
+once. A network that has seen such images in training tells others of their kind too (outlier
+exposure: Hendrycks, Mazeika and Dietterich, arXiv:1812.04606).
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ CANVAS = 112
 
 PENS = (6, 16)
 """Limits of their pen's width: from thin to bold once the square has become an image."""
+
+WIDE_PENS = (3, 10)
+"""The same for coils and hatching."""
 
 TURNS = (6, 16)
 """Limits of how many points each line of a scribble has; with fewer it may be a digit."""
@@ -45,6 +48,60 @@ def scribble(characters: Images, placing: Placing, random: Random) -> Images:
         turns = random.uniform(width, CANVAS - width, (int(random.integers(*TURNS)), 2))
         points = _curved(turns) if random.random() < 0.7 else turns
         pen.line([(float(x), float(y)) for x, y in points], 255, width, joint="curve")
+    _, height, wide = characters.shape
+    return place(np.asarray(page, np.float32) / np.float32(255), height, wide, placing)
+
+
+def coil(characters: Images, placing: Placing, random: Random) -> Images:
+    """A pen that goes round and round while it moves on, or inwards: what strikes out a word, and
+    what tries whether a pen writes.
+    """
+    # On one spot and of one size it would be a bold 0, and close together a bold 1.
+    moves = random.random() < 0.7
+    length, shrink = (random.uniform(60, 160), 0.3) if moves else (0.0, 0.95)
+    rounds = length / random.uniform(14, 24) if moves else random.uniform(3, 7)
+    along = np.linspace(0, 1, int(24 * rounds))
+    angle = 2 * np.pi * (rounds * along + random.random())
+    reach = random.uniform(14, 28, 2) * (1 - random.random() * shrink * along)[:, np.newaxis]
+    if not moves:
+        reach = random.uniform(20, 40, 2) * (1 - shrink * along)[:, np.newaxis]
+    heading = random.uniform(0, 2 * np.pi)
+    moved = length * np.outer(along - 0.5, (np.cos(heading), np.sin(heading)))
+    points = moved + reach * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    points += random.normal(0, random.uniform(0, 2.5), points.shape)
+    return _drawn([points], characters, placing, random)
+
+
+def hatching(characters: Images, placing: Placing, random: Random) -> Images:
+    """Lines beside each other, to and fro in one stroke or each for itself, some crossed by more of
+    them: a filled area, or one that was struck out.
+    """
+    strokes: list[NDArray[np.float64]] = []
+    first = random.uniform(0, np.pi)
+    for crossing in range(1 + int(random.random() < 0.3)):
+        lines = int(random.integers(5, 12))
+        across = np.repeat(np.linspace(-1, 1, lines), 2) * random.uniform(15, 45)
+        ends = np.resize([-1.0, 1.0], 2 * lines) * random.uniform(12, 45)
+        if random.random() < 0.6:  # to and fro: every second line the other way round
+            ends = ends * np.repeat(np.resize([1.0, -1.0], lines), 2)
+        points = np.stack([across, ends], axis=1) + random.normal(0, 4, (2 * lines, 2))
+        angle = first + crossing * np.pi / 2
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        lifts = random.random() < 0.3
+        strokes += np.split(points @ turn, lines if lifts else 1)
+    return _drawn(strokes, characters, placing, random)
+
+
+def _drawn(
+    strokes: list[NDArray[np.float64]], characters: Images, placing: Placing, random: Random
+) -> Images:
+    """Strokes around 0, each (N, 2), drawn with a pen of random width and placed."""
+    width = int(random.integers(*WIDE_PENS))
+    reach = max(float(np.abs(points).max()) for points in strokes) + width
+    page = Image.new("L", (int(2 * reach) + 1,) * 2)
+    pen = ImageDraw.Draw(page)
+    for points in strokes:
+        pen.line([(float(x), float(y)) for x, y in points + reach], 255, width, joint="curve")
     _, height, wide = characters.shape
     return place(np.asarray(page, np.float32) / np.float32(255), height, wide, placing)
 
@@ -105,11 +162,13 @@ def two(characters: Images, placing: Placing, random: Random) -> Images:
 
 
 DRAWERS: tuple[tuple[float, Drawer], ...] = (
-    (0.5, scribble),
+    (0.4, scribble),
+    (0.1, coil),
+    (0.1, hatching),
     (0.08, dots),
     (0.04, blank),
-    (0.19, part),
-    (0.19, two),
+    (0.14, part),
+    (0.14, two),
 )
 """What there is to draw, and how large a part of all each kind is. Dots and full images are soon
 told apart, and many of them would move the statistics by which neurons find their thresholds."""

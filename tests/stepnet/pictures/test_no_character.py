@@ -36,7 +36,8 @@ def test_each_kind_is_what_its_name_says():
     def drawn(drawer):
         return [drawer(DIGITS.images, Placing.MNIST, random) for _ in range(20)]
 
-    assert all(lies_as(Placing.MNIST, image) for image in drawn(no_character.scribble))
+    for lines in (no_character.scribble, no_character.coil, no_character.hatching):
+        assert all(lies_as(Placing.MNIST, image) for image in drawn(lines))
     ink = np.array([(image > 0).mean() for image in drawn(no_character.dots)])
     assert ink.min() < 0.2
     assert ink.max() > 0.8
