@@ -4,13 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from PIL import Image
 
 from stepnet import Readout
+from stepnet.cores.engine.memory_image import enlarged
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import PictureError
-from stepnet.networks.random_networks import random_images, random_network
+from stepnet.networks.random_networks import (
+    RandomMap,
+    random_convolution_network,
+    random_images,
+    random_network,
+)
 from stepnet_sim.chips.design import Design
 from stepnet_sim.waves.schedule import LAYER_COLOURS, PIXEL_COLOUR, STATE_COLOURS
 from stepnet_sim.waves.waves import record_waves
@@ -62,6 +69,31 @@ def test_every_state_of_an_engine_with_registered_memory_is_drawn(tmp_path):
     colours = drawn(recorded, tmp_path / "out.png")
     for state in states - {"WAIT"}:
         assert colours.get(rgb(STATE_COLOURS[state]), 0) > 200, state
+
+
+def test_a_convolution_is_drawn_with_its_headers_and_few_objects(tmp_path, monkeypatch):
+    """However many windows are evaluated, what they draw is one object for each layer, not one for
+    each window: a picture of tens of thousands takes seconds.
+    """
+    rng = np.random.default_rng(0)
+    maps = (RandomMap(6, 3, pool=True), RandomMap(4, 3))
+    network = random_convolution_network(rng, 12, 12, maps)
+    shape = enlarged(EngineShape(8, map_words=2), network)
+    recorded = record_waves(network, random_images(rng, network, 1)[0], design=Design(shape))
+    assert len(recorded.account.decisions) > 600
+    titles = []
+    added = Axes.add_collection
+
+    def count(axes, *arguments, **settings):
+        titles.append(axes.get_title("left"))
+        return added(axes, *arguments, **settings)
+
+    monkeypatch.setattr(Axes, "add_collection", count)
+    colours = drawn(recorded, tmp_path / "out.png")
+    assert colours.get(rgb(STATE_COLOURS["MAP_HEADER"]), 0) > 200
+    assert titles.count("the whole image") < 40
+    for layer in range(3):
+        assert colours.get(rgb(LAYER_COLOURS[layer]), 0) > 500, layer
 
 
 def test_the_bytes_that_fill_a_word_are_marked_and_every_box_has_its_number(tmp_path, monkeypatch):

@@ -57,6 +57,7 @@ STATE_COLOURS = {
     "LAYER_HEADER": "#c4a96f",
     "DECODE": "#b6964f",
     "PREPARE": "#a8863f",
+    "MAP_HEADER": "#8f7130",
     "COMPUTE": "#cfdceb",
     "DESCEND": "#d7bfe0",
     "FIND_ROW": "#b894c8",
@@ -253,7 +254,7 @@ def _draw_pixels(drawing: _Drawing, account: Account) -> None:
 def _draw_states(drawing: _Drawing, account: Account) -> None:
     cycle = 0
     spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for state, run in groupby(account.states):
+    for state, run in groupby(map(_kind, account.states)):
         count = len(list(run))
         spans[state].append((cycle, count))
         if drawing.panel.is_zoom and count > 3:
@@ -261,6 +262,11 @@ def _draw_states(drawing: _Drawing, account: Account) -> None:
         cycle += count
     for state, found in spans.items():
         drawing.boxes("sequencer", found, STATE_COLOURS[state])
+
+
+def _kind(state: str) -> str:
+    """The state without the number of headers that are still to come."""
+    return state.rstrip("0123456789").rstrip("_")
 
 
 def _draw_issues(drawing: _Drawing, account: Account) -> None:
@@ -390,7 +396,8 @@ def _legend(figure: Any, account: Account) -> None:
     layers = range(max(issue.layer for issue in account.issues) + 1)
     swatches = [(f"layer {n}", LAYER_COLOURS[n % len(LAYER_COLOURS)]) for n in layers]
     swatches += [("8 pixels", BYTE_COLOUR), ("the 8 that fill a word", PIXEL_COLOUR)]
-    states = [state for state in STATE_COLOURS if state in account.states and state != "WAIT"]
+    seen = set(map(_kind, account.states)) - {"WAIT"}
+    states = [state for state in STATE_COLOURS if state in seen]
     swatches += [(state.lower().replace("_", " "), STATE_COLOURS[state]) for state in states]
     figure.legend(
         handles=[Patch(facecolor=colour, label=label) for label, colour in swatches],
