@@ -78,7 +78,7 @@ def test_a_convolution_is_drawn_with_its_headers_and_few_objects(tmp_path, monke
     rng = np.random.default_rng(0)
     maps = (RandomMap(6, 3, pool=True), RandomMap(4, 3))
     network = random_convolution_network(rng, 12, 12, maps)
-    shape = enlarged(EngineShape(8, map_words=2), network)
+    shape = enlarged(EngineShape(16, map_words=2), network)
     recorded = record_waves(network, random_images(rng, network, 1)[0], design=Design(shape))
     assert len(recorded.account.decisions) > 600
     titles = []
