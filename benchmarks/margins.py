@@ -1,12 +1,13 @@
 """What a margin says: how many readings a least margin refuses, and how many of the rest are right.
 
-    python benchmarks/margins.py [--data-dir FOLDER] [--json]
+    python benchmarks/margins.py [--network NAME]... [--data-dir FOLDER] [--json]
 
 The least margins are calibrated on one half of the test part, so that they refuse a given part of
 its readings, and measured on the other half. The halves of UNIPEN have no writer in common; who
 wrote which digit of MNIST is not known, so its halves are every second image. Networks of
 digits are also shown what is none: UNIPEN's clean letters and punctuation, and dots of any density,
-from an empty image to a full one. All by the reference.
+from an empty image to a full one. Of a network that was taught to answer code 0, that answer is a
+refusal, whatever its margin. All by the reference.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from numpy.typing import NDArray
 from stepnet.data import sets
 from stepnet.data.sets import Dataset
 from stepnet.networks import reference
+from stepnet.networks.readout import NO_CHARACTER
 from stepnet.networks.shipped import load_network
 
 NETWORKS = {
     "digits": "mnist",
     "digits-large": "mnist",
     "digits-conv": "mnist",
+    "digits-conv-open": "mnist",
     "ascii": "unipen",
     "ascii-nearest": "unipen",
     "ascii-conv": "unipen",
@@ -59,18 +62,21 @@ def halves(data: str, part: Dataset) -> tuple[NDArray[np.intp], NDArray[np.intp]
     return np.flatnonzero(in_first), np.flatnonzero(~in_first)
 
 
-def results(data_dir: str | None) -> Iterator[dict[str, Any]]:
+def results(names: list[str], data_dir: str | None) -> Iterator[dict[str, Any]]:
     """One entry for each network and part refused."""
     parts: dict[str, Dataset] = {}
     unipen = sets.load("unipen", data_dir).test.cleaned()
     letters = unipen.images[~np.isin(unipen.labels, [ord(digit) for digit in DIGITS])]
-    for name, data in NETWORKS.items():
+    for name in names:
+        data = NETWORKS[name]
         if data not in parts:
             part = sets.load(data, data_dir).test
             parts[data] = part.cleaned() if data == "unipen" else part
         part, network = parts[data], load_network(name)
         margins = np.concatenate([reference.margin(network, x) for x in _batches(part.images)])
         codes = np.concatenate([reference.infer(network, x) for x in _batches(part.images)])
+        if NO_CHARACTER in network.alphabet:
+            margins = np.where(codes == ord(NO_CHARACTER), -1, margins)
         right = codes == part.labels
         calibrated, measured = halves(data, part)
         strangers: dict[str, NDArray[np.int64]] = {}
@@ -82,7 +88,7 @@ def results(data_dir: str | None) -> Iterator[dict[str, Any]]:
                 strangers[what] = np.where(in_alphabet, np.concatenate(found), -1)
         yield _entry(name, 0.0, 0, margins[measured], right[measured], strangers)
         for refused in REFUSED:
-            least = int(np.quantile(margins[calibrated], refused, method="higher"))
+            least = max(0, int(np.quantile(margins[calibrated], refused, method="higher")))
             yield _entry(name, refused, least, margins[measured], right[measured], strangers)
 
 
@@ -116,10 +122,11 @@ def _entry(
 def main() -> None:
     """Print a row of a table for each entry, or one JSON object."""
     parser = argparse.ArgumentParser(description="What a margin says.")
+    parser.add_argument("--network", action="append", choices=NETWORKS, help="repeatable; else all")
     parser.add_argument("--data-dir", help="folder of the data sets")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    found = list(results(options.data_dir))
+    found = list(results(options.network or list(NETWORKS), options.data_dir))
     if options.json:
         print(json.dumps({"results": found}))
         return
