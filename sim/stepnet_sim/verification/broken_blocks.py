@@ -103,6 +103,20 @@ class SecondNeuronSeesTheFirst(Datapath):
         return super()._weights(0)
 
 
+class SeesTheLastWindowAlone(Datapath):
+    """A neuron fires if it does over the last of the windows that are pooled."""
+
+    def _goes_on(self) -> Value:
+        return C(0, len(self.fires))
+
+
+class PoolsIntoTheNextGroup(Datapath):
+    """What a group fired is not forgotten before the next one."""
+
+    def _goes_on(self) -> Value:
+        return self.fires
+
+
 class LosesZerosBetweenBlocks(CobsDecoder):
     """A code gives no token for the zero before it."""
 

@@ -219,7 +219,11 @@ class Datapath(wiring.Component):
             self.next_completes.eq(steps[-1].completes),
         ]
         with m.If(evaluated):
-            m.d.sync += fired.eq(Mux(self.pools, self.fires, 0))
+            m.d.sync += fired.eq(self._goes_on())
+
+    def _goes_on(self) -> Value:
+        """Return what of `fires` counts for the next window: all, until a group is decided."""
+        return Mux(self.pools, self.fires, 0)
 
     def _totals(
         self, m: Module, lanes: range, xnor: Value, activations: Value, steps: list[data.View]

@@ -1,6 +1,6 @@
 """The datapath and its comparison against the sum of weights and the threshold."""
 
-from amaranth.hdl import Array, Module, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Module, Signal, Value, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import In
 
@@ -80,3 +80,79 @@ class DecidesANeuron(Harness):
         for count in counts[1:]:
             total = (total << 1) + count
         return total
+
+
+class PoolsOverWindows(Harness):
+    """A neuron of a group that is pooled fires exactly where `sum >= threshold` over one of its
+    windows, in each of two groups that follow each other; before the last window the group is said
+    to be evaluated, and with it to be decided.
+
+    It is claimed for all weights of one bit, all activations in each window, and every threshold,
+    from reset, with the windows as close together as they can come.
+    """
+
+    WINDOWS = 4
+    GROUPS = 2
+
+    weights: Signal
+    activations: Signal
+    thresholds: data.View
+
+    def __init__(self, simd: int, pe: int) -> None:
+        self.shape = EngineShape(
+            simd,
+            max_inputs=simd,
+            weight_words=16,
+            max_weight_bits=1,
+            pe=pe,
+            parameter_lanes=pe,
+            map_words=2,
+        )
+        super().__init__(
+            {
+                "weights": In(simd * pe * self.GROUPS),
+                "activations": In(simd * self.WINDOWS * self.GROUPS),
+                "thresholds": In(data.ArrayLayout(signed(self.shape.sum_bits), pe)),
+            }
+        )
+
+    def claims(self, m: Module) -> None:
+        """One window per cycle; each is looked at once the latency has passed."""
+        hold(m, self.weights, self.activations, self.thresholds.as_value())
+        shape = self.shape
+        m.submodules.dut = dut = datapath.Datapath(shape)
+        count = self.WINDOWS * self.GROUPS
+        words = [self.weights.word_select(at, shape.simd * shape.pe) for at in range(self.GROUPS)]
+        seen = [self.activations.word_select(at, shape.simd) for at in range(count)]
+        cycle = Signal(range(count + dut.latency_cycles + 1))
+        comes = cycle < count
+        is_last = Array([at % self.WINDOWS == self.WINDOWS - 1 for at in range(count)])[cycle]
+        m.d.comb += [
+            dut.xnor.eq(1),
+            dut.weights.eq(Array([words[at // self.WINDOWS] for at in range(count)])[cycle]),
+            dut.activations.eq(Array(seen)[cycle]),
+            dut.thresholds.eq(self.thresholds),
+            dut.step.start.eq(comes),
+            dut.step.plane.eq(comes),
+            dut.step.end.eq(comes),
+            dut.step.pooled.eq(comes & ~is_last),
+            dut.step.completes.eq(comes & is_last),
+        ]
+        with m.If(cycle < count + dut.latency_cycles):
+            m.d.sync += cycle.eq(cycle + 1)
+
+        for at in range(count):
+            group, window = divmod(at, self.WINDOWS)
+            decides = window == self.WINDOWS - 1
+            with m.If(cycle == at + dut.latency_cycles):
+                m.d.comb += [claim(dut.pools == (not decides)), claim(dut.done == decides)]
+                if not decides:
+                    continue
+                first = group * self.WINDOWS
+                for neuron in range(shape.pe):
+                    own = words[group].word_select(neuron, shape.simd)
+                    fires = [
+                        sum(~(own ^ window), start=Value.cast(0)) >= self.thresholds[neuron]
+                        for window in seen[first : at + 1]
+                    ]
+                    m.d.comb += claim(dut.fires[neuron] == Cat(fires).any())

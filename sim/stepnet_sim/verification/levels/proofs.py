@@ -33,7 +33,7 @@ from stepnet_sim.verification.harnesses.cobs import (
     EncodesEveryPacket,
 )
 from stepnet_sim.verification.harnesses.crc import StartsAnew, TakesAByte
-from stepnet_sim.verification.harnesses.datapath import DecidesANeuron
+from stepnet_sim.verification.harnesses.datapath import DecidesANeuron, PoolsOverWindows
 from stepnet_sim.verification.harnesses.mac import (
     AddsALaneUp,
     FindsTheLargestSum,
@@ -275,6 +275,16 @@ ALL = (
     _decision(8, 8, _MARGIN_WRAPS, _NEGATES_WITHOUT_CARRY),
     _decision(24, 4, _NEGATES_WITHOUT_CARRY),
     _decision(8, 3, Mutant(datapath, broken_blocks.SecondNeuronSeesTheFirst), pe=2),
+    Proof(
+        "datapath, SIMD 8, PE 2, pooling",
+        "sum >= threshold over one of four windows",
+        partial(PoolsOverWindows, 8, 2),
+        16,
+        mutants=(
+            Mutant(datapath, broken_blocks.SeesTheLastWindowAlone),
+            Mutant(datapath, broken_blocks.PoolsIntoTheNextGroup),
+        ),
+    ),
     *_PIPELINE_STAGES,
     *_MAC_STAGES,
     *(
