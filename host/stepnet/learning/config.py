@@ -112,6 +112,16 @@ class Config:
     ] = None
     """The network that learning starts from; None for weights at random."""
 
+    fixed_layers: Annotated[
+        int,
+        Setting(
+            "So many of its layers, from the first, stay as they are, and the rest learns on what "
+            "they answer: quick, and without --augmentation.",
+            least=0,
+            rules=("surrogate",),
+        ),
+    ] = 0
+
     readout: Annotated[
         Readout,
         Setting(

@@ -45,7 +45,8 @@ def train(
     is learned from them. on_progress: called after every step of the rule; whatever it raises ends
     the run, which loses the pass under way.
 
-    Raises TrainingError if `check_learnable` or `check_start` does or the run fails, NetworkError
+    Raises TrainingError if `check_learnable`, `check_start` or `check_fixed` of
+    `stepnet.learning.fixed_layers` does or the run fails, NetworkError
     if there is no network to start from, and MissingToolError if the rule needs torch and it is not
     installed.
     """
@@ -118,8 +119,12 @@ def _learner(config: Config, dataset: Dataset, start: Network | None) -> Learner
             from stepnet.learning.lut import LutLearner
 
             return LutLearner(config, dataset)
+        from stepnet.learning.fixed_layers import RestLearner, check_fixed
         from stepnet.learning.surrogate import SurrogateLearner
 
+        check_fixed(config, start)
+        if start is not None and config.fixed_layers:
+            return RestLearner(config, dataset, start)
         return SurrogateLearner(config, dataset, start)
     except ModuleNotFoundError as error:
         if error.name != "torch":
