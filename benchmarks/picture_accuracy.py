@@ -264,6 +264,7 @@ def measure(
     network: Network,
     faces: list[Face],
     repeats: int,
+    lines: int,
     seed: int,
     upright: Callable[[Array], Array],
 ) -> dict[str, float]:
@@ -284,7 +285,7 @@ def measure(
             photographs = [photographed(ink, rng) for ink in drawn]
             found = read_single(network, photographs, upright) == codes
             count("photographed", int(found.sum()), len(codes))
-        for _ in range(repeats * 4):
+        for _ in range(lines):
             words = ["".join(rng.choice(alphabet, length)) for length in WORDS_LENGTHS]
             text = " ".join(words)
             ink = line_of(face, text, rng)
@@ -302,6 +303,7 @@ def main() -> None:
     parser.add_argument("--network", action="append", help="shipped name or .npz; repeatable")
     parser.add_argument("--fonts", type=Path, help="folder of .ttf, .otf and .woff files")
     parser.add_argument("--repeats", type=int, default=2, help="photographs of each character")
+    parser.add_argument("--lines", type=int, default=8, help="lines in each face; 0 for none")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--upright", choices=UPRIGHT, default="as_it_is", help="single characters")
     parser.add_argument("--json", action="store_true")
@@ -315,6 +317,7 @@ def main() -> None:
             load_network(name),
             faces,
             arguments.repeats,
+            arguments.lines,
             arguments.seed,
             UPRIGHT[arguments.upright],
         )
