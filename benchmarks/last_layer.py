@@ -72,7 +72,8 @@ def write_answers(network: Network, fonts: Path, data_dir: str | None, output: P
         fires = answers(network, len(network.layers) - 1, dataset.images)
         found[kind], found[f"{kind} labels"] = np.packbits(fires > 0, axis=2), dataset.labels
         print(f"{kind}: {len(dataset)} images", flush=True)
-    np.savez_compressed(output, **found)
+    # numpy has a flag of its own among the names of the arrays.
+    np.savez_compressed(output, allow_pickle=False, **found)
 
 
 def learn(name: str, network: Network, source: Path, data_dir: str | None) -> Network:
@@ -116,7 +117,7 @@ def learn(name: str, network: Network, source: Path, data_dir: str | None) -> Ne
         "accuracy": f"{score.accuracy:.4f} of {score.images} images of the clean test part give "
         "exactly the right code",
     }
-    return dataclasses.replace(made, card=network.card | card)
+    return dataclasses.replace(made, card={**network.card, **card})
 
 
 def _tell(when: str, network: Network, kinds: dict[str, Dataset]) -> None:

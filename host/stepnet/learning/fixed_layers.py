@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepnet.data.sets import Dataset
 from stepnet.errors import TrainingError
@@ -102,11 +103,11 @@ def rest_of(network: Network, count: int) -> Network:
     return dataclasses.replace(network, layers=layers, height=1, width=layers[0].n_in)
 
 
-def answers(network: Network, count: int, images: np.ndarray) -> np.ndarray:
+def answers(network: Network, count: int, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """What layer `count` - 1 answers to (N, height, width) uint8 images, as images of the network
     that `rest_of` gives: (N, 1, neurons) uint8, 0 or 255.
     """
-    found = []
+    found: list[NDArray[np.uint8]] = []
     for batch in np.array_split(images, -(-len(images) // ANSWERED_AT_ONCE)):
         state = reference.binarise(network, batch)
         for layer in network.layers[:count]:

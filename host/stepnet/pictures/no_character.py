@@ -98,7 +98,8 @@ def _drawn(
     """Strokes around 0, each (N, 2), drawn with a pen of random width and placed."""
     width = int(random.integers(*WIDE_PENS))
     reach = max(float(np.abs(points).max()) for points in strokes) + width
-    page = Image.new("L", (int(2 * reach) + 1,) * 2)
+    side = int(2 * reach) + 1
+    page = Image.new("L", (side, side))
     pen = ImageDraw.Draw(page)
     for points in strokes:
         pen.line([(float(x), float(y)) for x, y in points + reach], 255, width, joint="curve")

@@ -218,7 +218,7 @@ class _Drawing:
         polygons = np.stack([np.stack([x, floor - y], axis=1) for x, y in corners], axis=1)
         edge = "white" if self.panel.is_zoom else colour
         usual = {"edgecolors": edge, "linewidth": 0.4 if self.panel.is_zoom else 0.15}
-        collection = PolyCollection(polygons, facecolors=colour, **(usual | settings))
+        collection = PolyCollection(list(polygons), facecolors=colour, **(usual | settings))
         self.axes.add_collection(collection, autolim=False)
 
     def text(
