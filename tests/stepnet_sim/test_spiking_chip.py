@@ -1,11 +1,12 @@
 """A spiking network on the virtual board: images become spikes, and readings come back."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from stepnet import open_board
+from stepnet.cli.comparison import compare
 from stepnet.errors import BoardError, BuildError, NetworkError
 from stepnet.networks import spiking
 from stepnet.networks.random_networks import random_images, random_spiking_network
@@ -27,6 +28,11 @@ def test_the_virtual_board_reads_what_the_reference_reads(tmp_path):
         readings = list(board.infer_many(images))
         assert [ord(reading.character) for reading in readings] == codes.tolist()
         assert [reading.margin for reading in readings] == spiking.margin(NETWORK, images).tolist()
+        counts = spiking.spike_counts(NETWORK, images[:2])
+        compared = list(compare(board, list(images[:2])))
+        assert [comparison.numpy_spikes for comparison in compared] == counts
+        assert compared[1].as_json()["numpy_spikes"] == asdict(counts[1])
+        assert compared[1].agrees
         with pytest.raises(BoardError) as caught:
             board.load("digits")
     assert str(caught.value) == (

@@ -75,9 +75,7 @@ class Netlist:
         output of a LUT that only its flip-flop takes."""
         local = self._inside_logic_cells()
         return {
-            net
-            for net, kind in self.drivers().items()
-            if kind != "SB_CARRY" and net not in local
+            net for net, kind in self.drivers().items() if kind != "SB_CARRY" and net not in local
         }
 
     def drivers(self) -> dict[int, str]:
@@ -163,7 +161,13 @@ def synthesised(component: Component, synthesis: str, platform: object = None) -
             last = (done.stderr or done.stdout).strip().splitlines()[-1:]
             raise BuildError(f"The synthesis failed ({' '.join(last) or 'it said nothing'}).")
         modules = json.loads((folder / "netlist.json").read_text(encoding="utf-8"))["modules"]
-    return Netlist(modules["chip"]["ports"], modules["chip"]["cells"])
+    # What begins with $ is a note of Yosys' about scopes and no cell.
+    cells = {
+        name: cell
+        for name, cell in modules["chip"]["cells"].items()
+        if not cell["type"].startswith("$")
+    }
+    return Netlist(modules["chip"]["ports"], cells)
 
 
 def counted_chip(netlist: Netlist, models: str) -> CountedChip:
@@ -185,13 +189,17 @@ def numbered_verilog(netlist: Netlist) -> str:
     ports = dict(CHIP_PORTS)
     ports |= {name: len(details["bits"]) for name, details in netlist.ports.items()}
     inputs = {"clk", "rst", "rx__valid", "rx__payload", "tx__ready"}
-    lines = [f"  {'input' if name in inputs else 'output'} [{width - 1}:0] {name}"
-             for name, width in ports.items()]
+    lines = [
+        f"  {'input' if name in inputs else 'output'} [{width - 1}:0] {name}"
+        for name, width in ports.items()
+    ]
     body = [f"wire net_{net};" for net in sorted(net for net in nets if isinstance(net, int))]
     for name in ports:
         bits = netlist.ports[name]["bits"] if name in netlist.ports else None
         if name in inputs:
-            body += [f"assign {_net(bit)} = {name}[{place}];" for place, bit in enumerate(bits or [])]
+            body += [
+                f"assign {_net(bit)} = {name}[{place}];" for place, bit in enumerate(bits or [])
+            ]
         else:
             body.append(f"assign {name} = {_together(bits) if bits else 0};")
     body += [_instance(number, cell) for number, cell in enumerate(netlist.cells.values())]
