@@ -17,12 +17,19 @@ For a design whose nets nobody has measured they are a lower bound: its clock an
 net but the counter's toggling and no memory read. The accelerator at work is an upper bound for an
 engine on the same part that keeps neither multipliers nor as many cells busy. The energy of an
 image lies between both, per cycle, times its cycles.
+
+Where the toggles of nets were counted (energy_toggles.py, energy_toggles.json) the lower bound is
+nearer: the multiplication in LUTs says what a toggle costs, the one in a DSP block what a product
+does. Each is one measurement and gives one constant, so that none is left to check them; the
+interval of a toggle is that between nets that settle at once and nets that toggle on the way, as
+far as a model with one delay for all LUTs tells. What reading a memory costs is not published.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,6 +92,11 @@ is left to nets and memories larger."""
 
 NETWORKS = ("digits", "digits-medium", "ascii")
 
+COUNTED = Path(__file__).with_name("energy_toggles.json")
+"""What energy_toggles.py counted."""
+
+UP5K = "iCE40UP5K"
+
 
 class Constants(NamedTuple):
     """What the three fitted rows say.
@@ -107,6 +119,102 @@ def fit() -> Constants:
     table = [[1.0, row.clock_hz, row.clock_hz * row.cells] for row in FITTED]
     found = np.linalg.solve(np.array(table), np.array([row.power_w for row in FITTED]))
     return Constants(*map(float, found))
+
+
+class Interval(NamedTuple):
+    """What an energy in J is at least and at most."""
+
+    low: float
+    high: float
+
+
+class Nets(NamedTuple):
+    """What the two multiplications say.
+
+    toggle_j: of a net that leaves its logic cell. product_j: of 8 x 8 bits in a DSP block.
+    """
+
+    toggle_j: Interval
+    product_j: Interval
+
+
+def counted() -> dict[str, Any]:
+    """What was counted, by design."""
+    return json.loads(COUNTED.read_text(encoding="utf-8"))
+
+
+def fit_nets(constants: Constants) -> Nets:
+    """The constants that the multiplications determine, beside the counter that they have as well.
+
+    At least, a toggle costs what is left of the multiplication in LUTs by all toggles, those on the
+    way included; at most, by those alone that settle.
+    """
+    found = counted()
+    counter, in_luts = found["counter"], found["multiplication in LUTs"]
+    in_dsp = found["multiplication in a DSP block"]
+    left_j = {
+        name: (row.power_w - OSCILLATOR.power_w) / row.clock_hz
+        - (row.cells - OSCILLATOR.cells) * constants.cell_j
+        for name, row in MULTIPLIED.items()
+    }
+
+    def more(design: dict[str, Any], which: str) -> float:
+        return design[which] - counter[which]
+
+    luts_j, dsp_j = (left_j[f"8 x 8 multiplication in {what}"] for what in ("LUTs", "a DSP block"))
+    toggle_j = Interval(
+        luts_j / more(in_luts, "unsettled_toggles_per_cycle"),
+        luts_j / more(in_luts, "routed_toggles_per_cycle"),
+    )
+    dsp_toggles = more(in_dsp, "routed_toggles_per_cycle")
+    return Nets(
+        toggle_j,
+        Interval(dsp_j - dsp_toggles * toggle_j.high, dsp_j - dsp_toggles * toggle_j.low),
+    )
+
+
+class ImageEnergy(NamedTuple):
+    """What an image costs in a chip whose toggles were counted, in J.
+
+    still_j: leakage, clock and cells, as far as no net toggles. nets_j, products_j: more than that.
+    at_most_j: with memories, which nobody has measured alone: MARLANN at work if any of the core is
+        read, or nothing more.
+    """
+
+    still_j: float
+    nets_j: Interval
+    products_j: Interval
+    at_most_j: float
+
+    @property
+    def interval_j(self) -> Interval:
+        """At least and at most."""
+        return Interval(self.still_j + self.nets_j.low + self.products_j.low, self.at_most_j)
+
+
+def image_energy(
+    constants: Constants,
+    nets: Nets,
+    design: dict[str, Any],
+    cells: int,
+    cycles: float,
+    products: int = 0,
+) -> ImageEnergy:
+    """The energy of an image in a counted chip on an iCE40UP5K.
+
+    design: an entry of `counted`. cells: of the chip that place and route made. cycles: that pass
+    for the image. products: of 8 x 8 bits in DSP blocks.
+    """
+    still_j = cycles * (
+        constants.static_w / design["clock_hz"] + constants.clock_j + cells * constants.cell_j
+    )
+    nets_j = Interval(*(design["routed_toggles"] * toggle_j for toggle_j in nets.toggle_j))
+    products_j = Interval(*(products * product_j for product_j in nets.product_j))
+    known_j = still_j + nets_j.high + products_j.high
+    at_most_j = known_j
+    if any(design["memory_cycles"].values()):
+        at_most_j = max(known_j, cycles * max(MARLANN_J.values()))
+    return ImageEnergy(still_j, nets_j, products_j, at_most_j)
 
 
 def image_bounds_j(constants: Constants, network: str, manifest: Manifest) -> dict[str, Any]:
