@@ -12,6 +12,7 @@ from stepnet.networks import spiking
 from stepnet.networks.random_networks import random_images, random_spiking_network
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.spiking_chips import spiking_chip
+from stepnet_hdl.cli.flash import flash
 from stepnet_sim.chips.design import design_for
 from stepnet_sim.chips.verilated import missing_compiler
 
@@ -70,6 +71,16 @@ def test_where_it_does_not_fit():
     assert str(caught.value) == (
         "Network 'random' does not fit ulx3s-85f: an image is 17 times 1024 spikes, which are more "
         "than the 2048 bytes of its receive buffer; train it with fewer ticks."
+    )
+
+
+def test_no_bitstream_that_is_another_network_comes(tmp_path):
+    path = NETWORK.save(tmp_path / "own.npz")
+    with pytest.raises(BuildError) as caught:
+        flash("ulx3s-25f", network=str(path), dry_run=True)
+    assert str(caught.value) == (
+        "No bitstream that is the spiking network 'random' comes for ulx3s-25f; build one with: "
+        f"stepnet build --board ulx3s-25f --network {path}, and name it with --bitstream."
     )
 
 
