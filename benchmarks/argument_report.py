@@ -100,10 +100,7 @@ class Chip:
             return None
         constants, found = fit(), self._counted
         if found is not None:
-            products = self.operations if self.dsps else 0
-            return image_energy(
-                constants, fit_nets(constants), found, self.luts, self.cycles, products
-            ).interval_j
+            return image_energy(constants, fit_nets(constants), found).interval_j
         low_j = constants.static_w / self.clock_hz + constants.clock_j
         low_j += self.luts * constants.cell_j
         return low_j * self.cycles, max(MARLANN_J.values()) * self.cycles

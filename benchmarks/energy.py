@@ -192,24 +192,19 @@ class ImageEnergy(NamedTuple):
         return Interval(self.still_j + self.nets_j.low + self.products_j.low, self.at_most_j)
 
 
-def image_energy(
-    constants: Constants,
-    nets: Nets,
-    design: dict[str, Any],
-    cells: int,
-    cycles: float,
-    products: int = 0,
-) -> ImageEnergy:
+def image_energy(constants: Constants, nets: Nets, design: dict[str, Any]) -> ImageEnergy:
     """The energy of an image in a counted chip on an iCE40UP5K.
 
-    design: an entry of `counted`. cells: of the chip that place and route made. cycles: that pass
-    for the image. products: of 8 x 8 bits in DSP blocks.
+    design: an entry of `counted`.
     """
+    cycles = design["simulated_cycles"]
     still_j = cycles * (
-        constants.static_w / design["clock_hz"] + constants.clock_j + cells * constants.cell_j
+        constants.static_w / design["clock_hz"]
+        + constants.clock_j
+        + design["cells"] * constants.cell_j
     )
     nets_j = Interval(*(design["routed_toggles"] * toggle_j for toggle_j in nets.toggle_j))
-    products_j = Interval(*(products * product_j for product_j in nets.product_j))
+    products_j = Interval(*(design["products"] * product_j for product_j in nets.product_j))
     known_j = still_j + nets_j.high + products_j.high
     at_most_j = known_j
     if any(design["memory_cycles"].values()):
@@ -235,6 +230,39 @@ def image_bounds_j(constants: Constants, network: str, manifest: Manifest) -> di
     }
 
 
+def counted_table() -> str:
+    """The chips whose toggles were counted, a line each, as docs/energy.md has them."""
+    lines = [
+        "| chip | part | cells | cycles | toggles | clock and cells | nets | products | "
+        "with memories |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    constants = fit()
+    for name, design in counted().items():
+        if "part" not in design:  # a published design
+            continue
+        cells = design["cells"] or design["luts"]
+        cycles, toggles = design["simulated_cycles"], design["routed_toggles"]
+        energies = "no data | no data | no data | no data"
+        if design["part"] == UP5K:
+            image = image_energy(constants, fit_nets(constants), design)
+            products = _in_uj(image.products_j) if design["products"] else "0"
+            energies = (
+                f"{1e6 * image.still_j:.2g} | {_in_uj(image.nets_j)} | {products} | "
+                f"{_in_uj(image.interval_j)}"
+            )
+        lines.append(
+            f"| {name} | {design['part']} | {cells:,} | {cycles:,.0f} | {toggles:,.0f} | "
+            f"{energies} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _in_uj(interval: Interval) -> str:
+    low, high = (f"{1e6 * each:.2g}" for each in interval)
+    return low if low == high else f"{low} to {high}"
+
+
 def report() -> dict[str, Any]:
     """Constants, how far the other measurements are from them, and the bounds."""
     constants = fit()
@@ -252,6 +280,12 @@ def report() -> dict[str, Any]:
         "marlann_j_per_cycle": MARLANN_J,
         "marlann_idle_over_model": MARLANN_J["idle, 12 MHz"]
         / (constants.power_w(12e6, MARLANN_CELLS) / 12e6),
+        "nets": fit_nets(constants),
+        "counted": {
+            name: image_energy(constants, fit_nets(constants), design)._asdict()
+            for name, design in counted().items()
+            if design.get("part") == UP5K
+        },
         "images": [image_bounds_j(constants, name, manifest) for name in NETWORKS],
     }
 
@@ -277,6 +311,22 @@ def main() -> None:
     for name, joules in MARLANN_J.items():
         print(f"MARLANN {name}: {1e9 * joules:.2f} nJ per cycle")
     print(f"MARLANN idle over clock and cells alone: {found['marlann_idle_over_model']:.1f}")
+    nets = Nets(*found["nets"])
+    low, high = (1e12 * toggle_j for toggle_j in nets.toggle_j)
+    print(f"a toggle of a net {low:.2f} to {high:.2f} pJ")
+    low, high = (1e12 * product_j for product_j in nets.product_j)
+    print(f"a product of 8 x 8 bits in a DSP block {low:.1f} to {high:.1f} pJ")
+    for name, energies in found["counted"].items():
+        image = ImageEnergy(**energies)
+        low, high = (1e6 * each for each in image.interval_j)
+        parts = ", ".join(
+            f"{what} {1e6 * part.low:.2g} to {1e6 * part.high:.2g}"
+            for what, part in (("nets", image.nets_j), ("products", image.products_j))
+        )
+        print(
+            f"{name}: clock and cells {1e6 * image.still_j:.2g}, {parts}, in all {low:.2g} to "
+            f"{high:.2g} uJ"
+        )
     for image in found["images"]:
         print(
             f"{image['network']}: {image['cycles']:,} cycles, "

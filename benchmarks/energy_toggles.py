@@ -229,8 +229,16 @@ def chip_of(network: BoardNetwork, board_name: str, images_wanted: int) -> dict[
         "cycles": _core_cycles(network, board_name, images),
         "simulated_cycles": found.cycles / len(images),
         "routed_toggles": found.routed_toggles / len(images),
+        "products": _products(network),
         "memory_cycles": {kind: count / len(images) for kind, count in found.memory_cycles.items()},
     }
+
+
+def _products(network: BoardNetwork) -> int:
+    """The products of 8 x 8 bits in DSP blocks for an image."""
+    if isinstance(network, ReluNetwork):
+        return sum(layer.weights.size for layer in network.layers)
+    return 0
 
 
 def _core_cycles(network: BoardNetwork, board_name: str, images: NDArray[np.uint8]) -> float:
