@@ -148,8 +148,10 @@ def page() -> str:
             _shipped_section(name, manifest, "network", f"`{manifest.network}`", "#")
             + f"\n![Placement of {name}](boards/{name}-tables.png)\n"
         )
-    sections.append(SPIKING_HEADING)
-    for name in shipped_spiking_boards():
+    spiking = shipped_spiking_boards()
+    if spiking:
+        sections.append(SPIKING_HEADING)
+    for name in spiking:
         manifest = read_manifest(shipped_spiking_folder(name))
         sections.append(
             _shipped_section(name, manifest, "network", f"`{manifest.network}`", "#")
