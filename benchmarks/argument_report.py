@@ -18,7 +18,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from energy import MARLANN_J, fit
+from energy import MARLANN_J, counted, fit, fit_nets, image_energy
 from matplotlib.figure import Figure
 
 from stepnet.cores.engine.cycles import cycles_per_image
@@ -42,6 +42,15 @@ DRIFT = {
     "drift along, and trained for it": "taught",
 }
 """The rows of analogue_accuracy.json that are shown, by what they are."""
+
+COUNTED_AS = {
+    ("step engine", "digits", UP5K): "step engine, digits",
+    ("multiply-accumulate core", "784-32-10, 8-bit weights", UP5K): (
+        "multiply-accumulate core, 784-32-10"
+    ),
+    ("spiking core, events", "784-256-10, 4 ticks", "LFE5U-25F"): "spiking core, digits-spiking",
+}
+"""The entries of energy_toggles.json, by core, network and part."""
 
 COLOURS = ("#d97706", "#2563a8", "#4d7c0f", "#9333ea", "#57534e")
 
@@ -74,12 +83,24 @@ class Chip:
         return self.clock_hz / self.cycles
 
     @property
+    def _counted(self) -> dict[str, Any] | None:
+        return counted().get(COUNTED_AS.get((self.core, self.network, self.part), ""))
+
+    @property
+    def toggles(self) -> float | None:
+        """Of all nets that leave a logic cell, for one image; None if nobody counted them."""
+        found = self._counted
+        return None if found is None else found["routed_toggles"]
+
+    @property
     def energy_j(self) -> tuple[float, float] | None:
         """The bounds for an image, as benchmarks/energy.py has them; None where there are no
         measurements of the part."""
         if self.part != UP5K or self.luts is None:
             return None
-        constants = fit()
+        constants, found = fit(), self._counted
+        if found is not None:
+            return image_energy(constants, fit_nets(constants), found).interval_j
         low_j = constants.static_w / self.clock_hz + constants.clock_j
         low_j += self.luts * constants.cell_j
         return low_j * self.cycles, max(MARLANN_J.values()) * self.cycles
@@ -117,8 +138,8 @@ def table(chips: Sequence[Chip]) -> str:
     """The chips, a line each."""
     lines = [
         "| core | network | right | memory, kbit | LUTs | DSPs | MHz | cycles | images/s | "
-        "operations | kbit moved | uJ per image |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "operations | kbit moved | toggles | uJ per image |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for chip in chips:
         energy = chip.energy_j
@@ -134,6 +155,7 @@ def table(chips: Sequence[Chip]) -> str:
             f"{chip.images_per_s:,.0f}",
             f"{chip.operations:,}",
             "-" if chip.bits_moved is None else f"{chip.bits_moved / 1000:,.0f}",
+            "-" if chip.toggles is None else f"{chip.toggles:,.0f}",
             "no data" if energy is None else f"{energy[0] * 1e6:.2g} to {energy[1] * 1e6:.2g}",
         )
         lines.append("| " + " | ".join(cells) + " |")

@@ -71,7 +71,8 @@ def test_the_wheel_holds_what_users_need_and_nothing_else(release):
     assert {name for name in names if not name.startswith(about)} == kept
     networks = {f"stepnet/networks/shipped/{name}.npz" for name in shipped.names()}
     tables = {f"stepnet/networks/shipped/lut/{name}.npz" for name in shipped.lut_names()}
-    assert {name for name in names if name.endswith(DATA)} == networks | tables
+    spiking = {f"stepnet/networks/shipped/spiking/{name}.npz" for name in shipped.spiking_names()}
+    assert {name for name in names if name.endswith(DATA)} == networks | tables | spiking
     assert any(name.endswith("icebreaker/stepnet.bin") for name in names)
     assert not [name for name in names if "/tests/" in name or name.endswith(NOT_SHIPPED)]
     assert f"{about}/licenses/LICENSE" in names

@@ -23,6 +23,12 @@ def test_the_page_is_the_one_of_the_files(report):
     assert page == report.page(), "python benchmarks/argument_report.py writes it anew"
 
 
+def test_the_counted_chips_stand_in_the_page_on_energy(report):
+    page = (REPOSITORY / "docs" / "energy.md").read_text(encoding="utf-8")
+    table = sys.modules["energy"].counted_table()
+    assert table in page, "energy.counted_table() has it as it should be"
+
+
 def test_energies_are_told_where_there_are_measurements_alone(report):
     for chip in report.all_chips():
         assert (chip.energy_j is not None) == (chip.part == "iCE40UP5K"), chip

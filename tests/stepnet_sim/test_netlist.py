@@ -7,7 +7,7 @@ import pytest
 
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.networks.network import Readout
-from stepnet.networks.random_networks import random_network
+from stepnet.networks.random_networks import random_network, random_spiking_network
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_sim.chips import verilated
 from stepnet_sim.chips.chip_library import chip_library
@@ -51,6 +51,17 @@ def test_netlist_infers_like_the_reference(network, images, tmp_path, cache):
     assert answered.images == IMAGES
 
 
+@pytest.mark.slow
+def test_netlist_of_a_spiking_network_infers_like_the_reference(tmp_path, cache):
+    rng = np.random.default_rng(6)
+    network = random_spiking_network(rng, (48, 20, 10), ticks=3, height=8)
+    board = find_board("ulx3s-25f")
+    outcome = netlist.checked_spiking(board, network, IMAGES, tmp_path, lambda message: None)
+    assert outcome.disagreement == ""
+    assert outcome.cases == f"{IMAGES} images"
+    assert "DP16KD" in (tmp_path / "netlist.v").read_text()
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """A cache of its own, so that the netlist is made."""
@@ -69,7 +80,7 @@ def test_options_are_those_of_the_build():
     ("models", "cells"),
     [
         (ice40.cell_models, ("SB_LUT4", "SB_RAM40_4K", "SB_SPRAM256KA")),
-        (ecp5.cell_models, ("LUT4", "CCU2C", "TRELLIS_FF", "DP16KD")),
+        (ecp5.cell_models, ("LUT4", "CCU2C", "TRELLIS_FF", "DP16KD", "MULT18X18D")),
         (gowin.cell_models, ("LUT4", "ALU", "DFFRE", "SPX9", "DPB", "DPX9B", "SDPB", "SDPX9B")),
     ],
 )

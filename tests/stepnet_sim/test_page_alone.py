@@ -32,9 +32,10 @@ from stepnet.networks.random_networks import (
     random_convolution_network,
     random_network,
 )
-from stepnet.networks.shipped import all_names, load_board_network, load_network
+from stepnet.networks.shipped import load_board_network, load_network
 from stepnet.pictures.preparing import prepare_character, prepare_drawing
 from stepnet.samples import sample_pictures
+from stepnet.web.catalogue import page_names
 from stepnet.web.network_json import network_json
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import missing_compiler
@@ -112,7 +113,7 @@ def check_equal(page, network, images):
     np.testing.assert_array_equal(found["margins"], specification.margin(network, images))
 
 
-@pytest.mark.parametrize("name", all_names())
+@pytest.mark.parametrize("name", page_names())
 def test_the_reference_equals_numpy(page, images, name):
     check_equal(page, load_board_network(name), images)
 

@@ -1,16 +1,18 @@
 """A spiking network on the virtual board: images become spikes, and readings come back."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from stepnet import open_board
+from stepnet.cli.comparison import compare
 from stepnet.errors import BoardError, BuildError, NetworkError
 from stepnet.networks import spiking
 from stepnet.networks.random_networks import random_images, random_spiking_network
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.spiking_chips import spiking_chip
+from stepnet_hdl.cli.flash import flash
 from stepnet_sim.chips.design import design_for
 from stepnet_sim.chips.verilated import missing_compiler
 
@@ -27,6 +29,11 @@ def test_the_virtual_board_reads_what_the_reference_reads(tmp_path):
         readings = list(board.infer_many(images))
         assert [ord(reading.character) for reading in readings] == codes.tolist()
         assert [reading.margin for reading in readings] == spiking.margin(NETWORK, images).tolist()
+        counts = spiking.spike_counts(NETWORK, images[:2])
+        compared = list(compare(board, list(images[:2])))
+        assert [comparison.numpy_spikes for comparison in compared] == counts
+        assert compared[1].as_json()["numpy_spikes"] == asdict(counts[1])
+        assert compared[1].agrees
         with pytest.raises(BoardError) as caught:
             board.load("digits")
     assert str(caught.value) == (
@@ -64,6 +71,16 @@ def test_where_it_does_not_fit():
     assert str(caught.value) == (
         "Network 'random' does not fit ulx3s-85f: an image is 17 times 1024 spikes, which are more "
         "than the 2048 bytes of its receive buffer; train it with fewer ticks."
+    )
+
+
+def test_no_bitstream_that_is_another_network_comes(tmp_path):
+    path = NETWORK.save(tmp_path / "own.npz")
+    with pytest.raises(BuildError) as caught:
+        flash("ulx3s-25f", network=str(path), dry_run=True)
+    assert str(caught.value) == (
+        "No bitstream that is the spiking network 'random' comes for ulx3s-25f; build one with: "
+        f"stepnet build --board ulx3s-25f --network {path}, and name it with --bitstream."
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stepnet.cores.spiking.contents import SpikingShape, spiking_shape
-from stepnet.cores.spiking.cycles import Walk
+from stepnet.cores.spiking.cycles import Walk, image_cycles
 from stepnet.errors import BuildError
 from stepnet.link.exchange import MESSAGE_OVERHEAD_BYTES
 from stepnet.link.messages import INFER
-from stepnet.networks.spiking import Rows, SpikingNetwork
+from stepnet.networks.spiking import Rows, SpikingNetwork, encode
 from stepnet_hdl.boards.catalogue import BoardType, all_boards
 from stepnet_hdl.fpga.parts import Part
 from stepnet_hdl.fpga.ram_mapping import map_ram
@@ -32,6 +35,12 @@ class SpikingChip:
     buffer_bytes: int
     answers_in_luts: bool
     clock_hz: int
+
+    def image_cycles(self, network: SpikingNetwork, images: NDArray[np.generic]) -> list[int]:
+        """The cycles of each image in the core, if the chip is `network`; images as for
+        `stepnet.networks.spiking.encode`."""
+        shape = spiking_shape(network, self.lanes)
+        return image_cycles(network, shape, self.walk, encode(network, images)).tolist()
 
 
 LANES = 16

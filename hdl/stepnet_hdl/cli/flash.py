@@ -136,9 +136,13 @@ def _folder_for(board: str, network: str | None) -> Path:
             "with --bitstream."
         )
     if isinstance(loaded, SpikingNetwork):
+        if board in shipped.shipped_spiking_boards():
+            folder = shipped.shipped_spiking_folder(board)
+            if shipped.read_manifest(folder).network == loaded.name:
+                return folder
         raise BuildError(
-            f"No bitstream with a spiking core comes for {board}; build one for {loaded.name!r} "
-            f"with: stepnet build --board {board} --network {network}, and name it with "
+            f"No bitstream that is the spiking network {loaded.name!r} comes for {board}; build "
+            f"one with: stepnet build --board {board} --network {network}, and name it with "
             "--bitstream."
         )
     if not isinstance(loaded, LutNetwork):
@@ -204,6 +208,8 @@ def _show_programmed(board: str, where: str, baud: int | None, network: str | No
         core = f"multiply-accumulate core of {identity.simd} lanes"
     if not identity.takes_loads:
         core = "a network of look-up tables"
+    if identity.core == Core.SPIKING:
+        core = "a spiking network"
     typer.echo(f"{board} at {where}: {core} at {identity.clock_hz / 1e6:g} MHz, {loaded}")
 
 

@@ -24,6 +24,8 @@ from stepnet_hdl.shipping.manifest import (
     read_manifest,
     shipped_boards,
     shipped_folder,
+    shipped_spiking_boards,
+    shipped_spiking_folder,
     shipped_table_boards,
     shipped_table_folder,
 )
@@ -53,6 +55,13 @@ TABLES_HEADING = """\
 
 These bitstreams are one network each, of look-up tables, and hold no other;
 [the pipeline](pipeline.md) says how. `stepnet flash --board NAME --network NETWORK` programs them.
+"""
+
+SPIKING_HEADING = """\
+## Spiking networks
+
+This bitstream is a [spiking network](spiking.md), and holds no other.
+`stepnet flash --board NAME --network NETWORK` programs it.
 """
 
 OTHERS_HEADING = """\
@@ -138,6 +147,15 @@ def page() -> str:
         sections.append(
             _shipped_section(name, manifest, "network", f"`{manifest.network}`", "#")
             + f"\n![Placement of {name}](boards/{name}-tables.png)\n"
+        )
+    spiking = shipped_spiking_boards()
+    if spiking:
+        sections.append(SPIKING_HEADING)
+    for name in spiking:
+        manifest = read_manifest(shipped_spiking_folder(name))
+        sections.append(
+            _shipped_section(name, manifest, "network", f"`{manifest.network}`", "#")
+            + f"\n![Placement of {name}](boards/{name}-spiking.png)\n"
         )
     sections += [OTHERS_HEADING + _all_boards(), OWN_HEADING + _example() + "```\n", VERIFIED]
     return "\n".join(sections)

@@ -1,7 +1,7 @@
 """The bitstreams that come with Stepnet: a folder for each board, with a manifest.
 
 Those with an engine lie beside each other, those that are a network of look-up tables in the folder
-`TABLES`.
+`TABLES`, those that are a spiking network in the folder `SPIKING`.
 
 This module needs no FPGA tools and no Amaranth: whoever only programs a board has neither.
 """
@@ -21,6 +21,7 @@ from stepnet.errors import BuildError
 
 MANIFEST = "manifest.json"
 TABLES = "tables"
+SPIKING = "spiking"
 
 SHIPPED_FOLDERS = (
     Path(__file__).parents[1] / "bitstreams",
@@ -103,6 +104,11 @@ def shipped_table_boards() -> list[str]:
     return sorted(path.parent.name for path in (_folder() / TABLES).glob(f"*/{MANIFEST}"))
 
 
+def shipped_spiking_boards() -> list[str]:
+    """The boards that a bitstream comes for which is a spiking network, sorted."""
+    return sorted(path.parent.name for path in (_folder() / SPIKING).glob(f"*/{MANIFEST}"))
+
+
 def shipped_folder(board: str) -> Path:
     """The folder of a board's bitstream with an engine, or the one that is a network of look-up
     tables if no engine comes for it; BuildError if neither does, or if there is no such board."""
@@ -123,6 +129,11 @@ def shipped_folder(board: str) -> Path:
 def shipped_table_folder(board: str) -> Path:
     """The folder of a board's bitstream that is a network of look-up tables."""
     return _folder() / TABLES / board
+
+
+def shipped_spiking_folder(board: str) -> Path:
+    """The folder of a board's bitstream that is a spiking network."""
+    return _folder() / SPIKING / board
 
 
 def _all_shipped() -> list[str]:

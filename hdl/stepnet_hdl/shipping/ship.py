@@ -1,11 +1,11 @@
 """Makes the bitstreams that come with Stepnet.
 
-    python -m stepnet_hdl.shipping.ship [--seeds N] [--tables] [BOARD ...]
+    python -m stepnet_hdl.shipping.ship [--seeds N] [--tables | --spiking] [BOARD ...]
 
 Without a board, all of `BOARDS`, one after the other: about an hour on two cores; with --tables all
-of `TABLE_NETWORKS`. What a board's
-folder held before is replaced when its bitstream is ready. The pictures of the placement go to
-docs/boards, for `python -m stepnet_hdl.shipping.boards_page`, which is to be run next.
+of `TABLE_NETWORKS`, with --spiking all of `SPIKING_NETWORKS`. What a board's folder held before is
+replaced when its bitstream is ready. The pictures of the placement go to docs/boards, for
+`python -m stepnet_hdl.shipping.boards_page`, which is to be run next.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from pathlib import Path
 
 from stepnet.errors import BuildError
 from stepnet.files import write_text, write_whole
-from stepnet.networks.shipped import load_lut_network
+from stepnet.networks.shipped import load_lut_network, load_spiking_network
 from stepnet.temporary import temporary_folder
-from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.boards.catalogue import BoardType, find_board
+from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.boards.table_chips import table_chip
 from stepnet_hdl.flow.build import BuildSettings, build
 from stepnet_hdl.flow.clock_search import MIN_SPARE
 from stepnet_hdl.flow.report import BuildReport
-from stepnet_hdl.shipping.manifest import MANIFEST, TABLES, Manifest
+from stepnet_hdl.shipping.manifest import MANIFEST, SPIKING, TABLES, Manifest
 
 BOARDS = (
     *("icebreaker", "icesugar", "ice40hx8kbevn"),
@@ -43,6 +44,9 @@ TABLE_NETWORKS = {
 }
 """Boards with a bitstream that is a network of look-up tables, and which."""
 
+SPIKING_NETWORKS = {"ulx3s-25f": "digits-spiking"}
+"""Boards with a bitstream that is a spiking network, and which."""
+
 REPOSITORY = Path(__file__).parents[3]
 FOLDER = REPOSITORY / "bitstreams"
 PICTURES = REPOSITORY / "docs" / "boards"
@@ -58,7 +62,8 @@ def ship(
     """Build the bitstream of `board` and put it into `folder` with its manifest.
 
     picture: where the picture of the placement goes, if anywhere.
-    network: of look-up tables, which the bitstream is, by name; None for an engine.
+    network: of look-up tables or a spiking one, which the bitstream is, by name; None for an
+        engine.
 
     Raises what `build` raises, and BuildError if the clock is met by less than `MIN_SPARE`.
     """
@@ -86,10 +91,7 @@ def _manifest(report: BuildReport, bitstream: bytes) -> Manifest:
     command = f"stepnet build --board {report.board} --seed {report.seed}"
     if report.network is not None:
         command += f" --network {report.network}"
-        engine, buffer_bytes = (
-            {},
-            table_chip(load_lut_network(report.network), board.part).buffer_bytes,
-        )
+        engine, buffer_bytes = {}, _buffer_bytes(report.network, board)
     else:
         engine, buffer_bytes = dataclasses.asdict(board.settings.shape), board.settings.buffer_bytes
     return Manifest(
@@ -111,23 +113,37 @@ def _manifest(report: BuildReport, bitstream: bytes) -> Manifest:
     )
 
 
+def _buffer_bytes(network: str, board: BoardType) -> int:
+    """The receive buffer of the chip that is a network."""
+    if network in SPIKING_NETWORKS.values():
+        return spiking_chip(load_spiking_network(network), board).buffer_bytes
+    return table_chip(load_lut_network(network), board.part).buffer_bytes
+
+
 def main() -> None:
     """Build and report in a line each; 1 at the end if one failed."""
     parser = argparse.ArgumentParser(description="Make the bitstreams that come with Stepnet.")
     parser.add_argument("boards", nargs="*", metavar="BOARD")
-    parser.add_argument(
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
         "--tables", action="store_true", help="those that are a network of look-up tables"
     )
+    kinds.add_argument("--spiking", action="store_true", help="those that are a spiking network")
     parser.add_argument("--seeds", type=int, default=4, help="of place and route; the best counts")
     arguments = parser.parse_args()
     failed = False
     seeds = range(1, arguments.seeds + 1)
-    for board in arguments.boards or (TABLE_NETWORKS if arguments.tables else BOARDS):
+    folder_name, networks = "", {}
+    if arguments.tables:
+        folder_name, networks = TABLES, TABLE_NETWORKS
+    elif arguments.spiking:
+        folder_name, networks = SPIKING, SPIKING_NETWORKS
+    for board in arguments.boards or networks or BOARDS:
         try:
-            if arguments.tables:
-                picture = PICTURES / f"{board}-tables.png"
-                folder = FOLDER / TABLES / board
-                manifest = ship(board, folder, seeds, picture, TABLE_NETWORKS[board])
+            if networks:
+                picture = PICTURES / f"{board}-{folder_name}.png"
+                folder = FOLDER / folder_name / board
+                manifest = ship(board, folder, seeds, picture, networks[board])
             else:
                 manifest = ship(board, FOLDER / board, seeds, PICTURES / f"{board}.png")
         except BuildError as error:

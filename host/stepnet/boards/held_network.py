@@ -14,7 +14,7 @@ from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import CharacterNetwork
 from stepnet.networks.relu import ReluNetwork
-from stepnet.networks.shipped import load_board_network, lut_names, names
+from stepnet.networks.shipped import load_board_network, lut_names, names, spiking_names
 from stepnet.networks.spiking import SpikingNetwork
 
 
@@ -50,7 +50,10 @@ def shipped_network(identity: Identity) -> BoardNetwork | None:
     """The shipped network with the digest that the board has; None if it holds none of them."""
     if not identity.loaded:
         return None
-    shipped = names() if identity.takes_loads else lut_names()
+    if identity.core == Core.SPIKING:
+        shipped = spiking_names()
+    else:
+        shipped = names() if identity.takes_loads else lut_names()
     networks = map(load_board_network, shipped)
     return next((found for found in networks if _digest(found, identity) == identity.digest), None)
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.boards.board import Board, Reading
 from stepnet.networks import kinds
+from stepnet.networks.spiking import SpikeCounts, SpikingNetwork, spike_counts
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One image's reading and the code that numpy computes for it."""
+    """One image's reading and the code that numpy computes for it.
+
+    numpy_spikes: how often neurons spike, by numpy as well, for no board tells; None for networks
+        that do not spike.
+    """
 
     reading: Reading
     numpy_code: int
+    numpy_spikes: SpikeCounts | None = None
 
     @property
     def agrees(self) -> bool:
@@ -39,11 +45,17 @@ class Comparison:
             "margin": self.reading.margin,
             "cycles": self.reading.cycles,
             "agrees": self.agrees,
+            **({"numpy_spikes": asdict(self.numpy_spikes)} if self.numpy_spikes else {}),
         }
 
 
 def compare(board: Board, images: Sequence[NDArray[np.uint8]]) -> Iterator[Comparison]:
     """Infer `images` as they are, (height, width) uint8, on the board and with numpy, in order."""
-    numpy_codes = kinds.infer(board.network, np.stack(images))
-    for reading, numpy_code in zip(board.infer_many(images, placed=True), numpy_codes, strict=True):
-        yield Comparison(reading, int(numpy_code))
+    seen, network = np.stack(images), board.network
+    numpy_codes = kinds.infer(network, seen).tolist()
+    spikes: Sequence[SpikeCounts | None] = [None] * len(images)
+    if isinstance(network, SpikingNetwork):
+        spikes = spike_counts(network, seen)
+    readings = board.infer_many(images, placed=True)
+    for found in zip(readings, numpy_codes, spikes, strict=True):
+        yield Comparison(*found)

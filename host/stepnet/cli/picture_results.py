@@ -111,8 +111,15 @@ def _character_line(path: str, comparison: Comparison) -> str:
     return (
         f"{path}: {repr(reading.character) if reading.known else 'unknown'}, "
         f"code 0x{reading.code:02x}, register {reading.code:08b}, margin {reading.margin}, "
-        f"{reading.cycles} cycles, {verdict}"
+        f"{reading.cycles} cycles, {verdict}" + _spikes_in_words(comparison)
     )
+
+
+def _spikes_in_words(comparison: Comparison) -> str:
+    spikes = comparison.numpy_spikes
+    if spikes is None:
+        return ""
+    return f", which counts {spikes.pixels} spikes of pixels and {spikes.total} of neurons"
 
 
 def _text_line(path: str, glyphs: Sequence[Glyph], comparisons: Sequence[Comparison]) -> str:

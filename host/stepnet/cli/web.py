@@ -87,11 +87,12 @@ def web(
 
 
 def _export(folder: Path, first: BoardNetwork) -> None:
-    """Write the page with `first` and all other shipped networks."""
-    from stepnet.networks.shipped import all_names, load_board_network
+    """Write the page with `first` and all other shipped networks that it draws."""
+    from stepnet.networks.shipped import load_board_network
+    from stepnet.web.catalogue import page_names
     from stepnet.web.site import write_site
 
-    others = [load_board_network(name) for name in all_names() if name != first.name]
+    others = [load_board_network(name) for name in page_names() if name != first.name]
     files = write_site(folder, [first, *others])
     size = sum(path.stat().st_size for path in files) / 1e6
     print(

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
         load_board_network,
         load_lut_network,
         load_network,
+        load_spiking_network,
         lut_names,
         names,
+        spiking_names,
     )
 
 __all__ = [
@@ -25,8 +27,10 @@ __all__ = [
     "load_board_network",
     "load_lut_network",
     "load_network",
+    "load_spiking_network",
     "lut_names",
     "names",
+    "spiking_names",
 ]
 
 

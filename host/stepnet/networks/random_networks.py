@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stepnet.networks import relu
 from stepnet.networks.convolution import Convolution
 from stepnet.networks.lut import TABLE_BITS, TABLE_INPUTS, Counts, LutLayer, LutNetwork
-from stepnet.networks.network import Layer, Network, Readout
+from stepnet.networks.network import CharacterNetwork, Layer, Network, Readout
 from stepnet.networks.relu import ReluLayer, ReluNetwork
 from stepnet.networks.spiking import Coding, Rows, SpikingLayer, SpikingNetwork
 
@@ -123,7 +123,9 @@ def random_convolution_network(
     return Network("random", tuple(layers), height, width, alphabet="".join(map(chr, range(128))))
 
 
-def random_images(rng: np.random.Generator, network: Network, count: int) -> NDArray[np.uint8]:
+def random_images(
+    rng: np.random.Generator, network: CharacterNetwork[Any], count: int
+) -> NDArray[np.uint8]:
     """Images of random grey values for `network`: (count, height, width) uint8."""
     shape = (count, network.height, network.width)
     return rng.integers(0, 256, shape, dtype=np.uint8)

@@ -1,6 +1,7 @@
 """Where the shipped networks lie, and which file a name or a path means.
 
-Step networks lie in the folder shipped, networks of look-up tables in its folder lut.
+Step networks lie in the folder shipped, networks of look-up tables in its folder lut, spiking ones
+in its folder spiking.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from stepnet.errors import NetworkError
 
 _FOLDER = Path(__file__).parent / "shipped"
 _LUT_FOLDER = _FOLDER / "lut"
+_SPIKING_FOLDER = _FOLDER / "spiking"
 
 
 def names() -> list[str]:
@@ -24,9 +26,14 @@ def lut_names() -> list[str]:
     return _names(_LUT_FOLDER)
 
 
+def spiking_names() -> list[str]:
+    """The names of the shipped spiking networks, sorted."""
+    return _names(_SPIKING_FOLDER)
+
+
 def all_names() -> list[str]:
     """The names of all shipped networks, sorted."""
-    return sorted([*names(), *lut_names()])
+    return sorted([*names(), *lut_names(), *spiking_names()])
 
 
 def network_file(name_or_path: str | os.PathLike[str]) -> Path:
@@ -36,7 +43,7 @@ def network_file(name_or_path: str | os.PathLike[str]) -> Path:
     file. Raises NetworkError if it is neither a shipped name nor like a file.
     """
     given = str(name_or_path)
-    for folder in (_FOLDER, _LUT_FOLDER):
+    for folder in (_FOLDER, _LUT_FOLDER, _SPIKING_FOLDER):
         if given in _names(folder):
             return folder / f"{given}.npz"
     path = Path(name_or_path)

@@ -330,6 +330,44 @@ def row_sums(network: SpikingNetwork, images: NDArray[np.generic]) -> NDArray[np
     return np.concatenate(parts)
 
 
+@dataclass(frozen=True)
+class SpikeCounts:
+    """How often neurons spike while a network sees one image, in all ticks together.
+
+    pixels: of the coded image.
+    layers: of all neurons of each layer, first to last. The neurons of the last one never spike
+        where the readout asks for potentials.
+    rows: of each neuron of the last layer.
+    """
+
+    pixels: int
+    layers: tuple[int, ...]
+    rows: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """Of all neurons, without the pixels."""
+        return sum(self.layers)
+
+
+def spike_counts(network: SpikingNetwork, images: NDArray[np.generic]) -> list[SpikeCounts]:
+    """How often neurons spike for each image; images as in `encode`.
+
+    No board tells this: a reading has room for a code, a margin and cycles.
+    """
+    coded = encode(network, images)
+    spikes, _ = simulate(network, coded)
+    pixels = coded.sum(axis=(1, 2), dtype=np.int64).tolist()
+    layers = np.stack([layer.sum(axis=(1, 2), dtype=np.int64) for layer in spikes], axis=1)
+    rows = spikes[-1].sum(axis=1, dtype=np.int64)
+    return [
+        SpikeCounts(of_pixels, tuple(of_layers), tuple(of_rows))
+        for of_pixels, of_layers, of_rows in zip(
+            pixels, layers.tolist(), rows.tolist(), strict=True
+        )
+    ]
+
+
 def infer(network: SpikingNetwork, images: NDArray[np.generic]) -> NDArray[np.uint8]:
     """The character code of every image: (N,) uint8. images: as in `encode`."""
     return read_out(network, row_sums(network, images) - network.row_thresholds)

@@ -9,9 +9,14 @@ from importlib.metadata import entry_points
 from stepnet.errors import NetworkError
 from stepnet.link.link import BOARDS_GROUP
 from stepnet.networks.kinds import BoardNetwork
-from stepnet.networks.shipped import all_names, load_board_network
+from stepnet.networks.shipped import load_board_network, lut_names, names
 
 VIRTUAL_BOARD = "sim"
+
+
+def page_names() -> list[str]:
+    """The names of the shipped networks that the page draws, sorted: all but those that spike."""
+    return sorted([*names(), *lut_names()])
 
 
 class Catalogue:
@@ -26,12 +31,12 @@ class Catalogue:
     @property
     def names(self) -> list[str]:
         """All names, sorted."""
-        return sorted({*all_names(), *self._loaded})
+        return sorted({*page_names(), *self._loaded})
 
     def network(self, name: str) -> BoardNetwork:
         """The network of this name; NetworkError if there is none."""
         if name not in self._loaded:
-            if name not in all_names():
+            if name not in page_names():
                 raise NetworkError(
                     f"There is no network {name[:80]!r} here; choose one of the list."
                 )

@@ -10,15 +10,18 @@ from amaranth.lib.wiring import Out
 
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.cores.mac.shape import MacShape
+from stepnet.cores.spiking.cycles import Walk
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Readout
-from stepnet.networks.random_networks import random_lut_network
+from stepnet.networks.random_networks import random_lut_network, random_spiking_network
+from stepnet.networks.spiking import Rows, SpikingNetwork
 from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.chip.chip import Chip, SerialChip
 from stepnet_hdl.cores.engine.engine import Engine
 from stepnet_hdl.cores.mac.mac import Mac
 from stepnet_hdl.cores.pipeline.streamed_pipeline import StreamedPipeline
 from stepnet_hdl.cores.pipeline.table_pipeline import TablePipeline
+from stepnet_hdl.cores.spiking.spiking_core import SpikingCore
 from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
 from stepnet_sim.chips.design import Design
 
@@ -93,6 +96,25 @@ def table_networks() -> dict[Readout, LutNetwork]:
     }
 
 
+SPIKING_LANES = 8
+SPIKING_WALKS = {"counts": Walk.EVENTS, "potentials": Walk.INPUTS}
+"""The walk of each spiking core, by what its readout asks."""
+
+
+def spiking_networks() -> dict[str, SpikingNetwork]:
+    """The networks of the spiking cores, by the names of `SPIKING_WALKS`; the same ones each time.
+
+    One has a last group that is full and three kinds of neurons, the other weights of one bit.
+    """
+    rng = np.random.default_rng(11)
+    return {
+        "counts": random_spiking_network(rng, (36, 20, 16, 10), ticks=3, height=6),
+        "potentials": random_spiking_network(
+            rng, (36, 11, 9), ticks=2, height=6, weight_bits=1, asked=Rows.POTENTIALS
+        ),
+    }
+
+
 STREAMED_PIXELS = (8, 36)
 """Pixels per cycle of the pipelines between streams, whose images have 36."""
 
@@ -106,6 +128,7 @@ Tested = (
     | TablePipeline
     | StreamedPipeline
     | Mac
+    | SpikingCore
 )
 
 
@@ -167,6 +190,13 @@ def _mac_parts() -> dict[str, Tested]:
     return {f"mac_{name}": Mac(shape) for name, shape in MAC_SHAPES.items()}
 
 
+def _spiking_parts() -> dict[str, Tested]:
+    return {
+        f"spiking_{name}": SpikingCore(network, SPIKING_LANES, SPIKING_WALKS[name])
+        for name, network in spiking_networks().items()
+    }
+
+
 PARTS: dict[str, Callable[[], dict[str, Tested]]] = {
     "popcount": _popcount_parts,
     "uart": _uart_parts,
@@ -174,6 +204,7 @@ PARTS: dict[str, Callable[[], dict[str, Tested]]] = {
     "chip": _chip_parts,
     "pipeline": _pipeline_parts,
     "mac": _mac_parts,
+    "spiking": _spiking_parts,
 }
 """A function for each bench that makes the parts it tests, by the names under which it finds them.
 """

@@ -2,6 +2,7 @@
 // With STEPNET_BIT_EIGHTHS defined the bytes travel over the serial pins, a bit in so many eighths of
 // a cycle on average unless stepnet_set_bit_eighths says otherwise; without it they enter and leave
 // at the byte streams behind the UART.
+// Compiled with --trace-saif, it can count how often nets change from one cycle to the next.
 // Verilator spells a double underscore in a port's name ___05F.
 
 #include <cstddef>
@@ -9,6 +10,9 @@
 
 #include "Vchip.h"
 #include "verilated.h"
+#if VM_TRACE_SAIF
+#include "verilated_saif_c.h"
+#endif
 
 namespace {
 
@@ -16,8 +20,15 @@ struct Harness {
     VerilatedContext context;
     Vchip chip{&context};
     uint64_t cycles = 0;
+#if VM_TRACE_SAIF
+    VerilatedSaifC activity;
+#endif
 
     Harness() {
+#if VM_TRACE_SAIF
+        context.traceEverOn(true);
+        chip.trace(&activity, 99);
+#endif
 #ifdef STEPNET_BIT_EIGHTHS
         chip.rx_pin = 1;  // idle
 #endif
@@ -26,9 +37,17 @@ struct Harness {
         chip.rst = 0;
     }
 
-    void tick() {
+    // What all nets settle to before the clock's edge.
+    void settle() {
         chip.clk = 0;
         chip.eval();
+#if VM_TRACE_SAIF
+        if (activity.isOpen()) activity.dump(cycles);
+#endif
+    }
+
+    void tick() {
+        settle();
         chip.clk = 1;
         chip.eval();
         ++cycles;
@@ -77,8 +96,7 @@ struct Harness {
         chip.rx___05Fvalid = in_size != 0;
         chip.rx___05Fpayload = in_size ? *in : 0;
         chip.tx___05Fready = 1;
-        chip.clk = 0;
-        chip.eval();
+        settle();
         *taken = chip.rx___05Fvalid && chip.rx___05Fready;
         const bool given = chip.tx___05Fvalid;
         *out = chip.tx___05Fpayload;
@@ -109,6 +127,15 @@ void stepnet_set_bit_eighths(void* handle, int eighths) {
     harness.sent_bits = harness.received_bits = Harness::kBits;
     harness.sent_cycles = harness.edge(Harness::kBits);
 }
+#endif
+
+#if VM_TRACE_SAIF
+// Counts from now on; the file is whole after stepnet_stop_counting.
+void stepnet_count(void* handle, const char* path) {
+    static_cast<Harness*>(handle)->activity.open(path);
+}
+
+void stepnet_stop_counting(void* handle) { static_cast<Harness*>(handle)->activity.close(); }
 #endif
 
 uint8_t stepnet_character(void* handle) { return static_cast<Harness*>(handle)->chip.character; }

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -167,25 +167,29 @@ class VerilatedChip:
 
 
 def find_or_compile(
-    cache: str, decided_by: Iterable[str], options: str, verilog: Callable[[], str]
+    cache: str,
+    decided_by: Iterable[str],
+    options: str,
+    verilog: Callable[[], str],
+    verilator_options: Sequence[str] = (),
 ) -> Path:
     """A compiled chip from the user's cache; compiled now if it is not there, or not as it was.
 
     cache: the name of the folder for chips of this kind.
     decided_by: all that decides what `verilog` returns.
-    options: the options of the C++ compiler; see `compile_chip`.
+    options, verilator_options: see `compile_chip`.
     verilog: makes the source; called only if it is needed.
 
     Raises what `Cache`, `compile_chip` and `verilog` raise.
     """
     root = platformdirs.user_cache_path("stepnet")
     chips = Cache(root / cache, root)
-    words = "\0".join([*decided_by, _compile_digest(options)])
+    words = "\0".join([*decided_by, _compile_digest(options), *verilator_options])
     digest = hashlib.sha256(words.encode()).hexdigest()[:32]
     log = root / cache / f"{digest}.log"
 
     def fill(folder: Path) -> None:
-        compile_chip(verilog(), options, folder / LIBRARY, log)
+        compile_chip(verilog(), options, folder / LIBRARY, log, verilator_options)
 
     return (chips.entry(digest) or chips.add(digest, fill)) / LIBRARY
 
@@ -216,7 +220,9 @@ def compiler_version() -> str:
     return done.stdout.decode(errors="replace")
 
 
-def compile_chip(verilog: str, options: str, library: Path, log: Path) -> None:
+def compile_chip(
+    verilog: str, options: str, library: Path, log: Path, verilator_options: Sequence[str] = ()
+) -> None:
     """Make a shared library of a module `chip` and of the harness around it.
 
     verilog: the source of the module, which has the ports of a `Chip` or of a `SerialChip`, and
@@ -224,6 +230,7 @@ def compile_chip(verilog: str, options: str, library: Path, log: Path) -> None:
     options: the options of the C++ compiler; with serial pins what `serial_pins_option` adds.
     library: where it goes, whole or not at all; the folder has to exist.
     log: gets what the compiler prints if it fails.
+    verilator_options: beside `VERILATOR_OPTIONS`.
 
     Raises BuildError if Verilator or the compiler fails.
     """
@@ -233,6 +240,7 @@ def compile_chip(verilog: str, options: str, library: Path, log: Path) -> None:
         command = [
             os.fspath(root / "bin" / "verilator_bin"),
             *VERILATOR_OPTIONS,
+            *verilator_options,
             "-CFLAGS",
             options,
             "-LDFLAGS",

@@ -24,15 +24,18 @@ from stepnet.link.serial_line import byte_cycles, divisor_for
 from stepnet.networks import kinds
 from stepnet.networks.kinds import BoardNetwork, step_network
 from stepnet.networks.lut import LutNetwork
+from stepnet.networks.spiking import SpikingNetwork
 from stepnet.samples import sample_pictures
 from stepnet.temporary import temporary_folder
 from stepnet_hdl.boards.catalogue import BoardType, find_board
+from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.estimation.table_size import table_estimate
 from stepnet_hdl.flow.build import NETLIST, BuildSettings, find_or_build
 from stepnet_hdl.shipping.manifest import (
     Manifest,
     read_manifest,
     shipped_folder,
+    shipped_spiking_folder,
     shipped_table_folder,
 )
 from stepnet_sim.chips.verilated import (
@@ -85,7 +88,7 @@ def verify_shipped(
     progress: Callable[[str], None] = lambda message: None,
 ) -> BitstreamRun:
     """`verify_bitstream` for the bitstream that comes with Stepnet for a board of this name: if the
-    network is of look-up tables, for the one that is the network.
+    network is of look-up tables, or spikes, for the one that is the network.
 
     For ECP5 the netlist that it was packed from is made again, or found in the cache of builds.
 
@@ -93,8 +96,13 @@ def verify_shipped(
     if the tools of this machine make another bitstream of that netlist.
     """
     found = find_board(board)
-    is_tables = isinstance(network, LutNetwork)
-    folder = shipped_table_folder(board) if is_tables else shipped_folder(board)
+    match network:
+        case LutNetwork():
+            folder = shipped_table_folder(board)
+        case SpikingNetwork():
+            folder = shipped_spiking_folder(board)
+        case _:
+            folder = shipped_folder(board)
     manifest = read_manifest(folder)
     source = folder / manifest.bitstream
     if bitstream_model(found).from_netlist:
@@ -133,23 +141,36 @@ def verify_bitstream(
     building_s = time.monotonic() - started_s
     progress(f"Loading {network.name} and inferring {len(images)} images")
     codes = kinds.infer(network, images)
-    pace = byte_cycles(divisor_for(clock_hz, baud))
     with RunningBoard(link, network, TIMEOUT_S, where=f"bitstream of {board.name}") as running:
-        if isinstance(network, LutNetwork):
-            expected_cycles = table_estimate(network, board).latency_cycles
-        else:
-            steps = step_network(network, "the check of a bitstream")
-            expected_cycles = cycles_per_image(steps, running.identity.shape, pace)
+        expected_cycles = _expected_cycles(running, board, network, images, clock_hz, baud)
         readings = [running.infer(image, placed=True) for image in images]
         cycles = link.chip.cycles
     different = sum(
-        (reading.code, reading.cycles) != (code, expected_cycles)
-        for reading, code in zip(readings, codes.tolist(), strict=True)
+        (reading.code, reading.cycles) != (code, cycles)
+        for reading, code, cycles in zip(readings, codes.tolist(), expected_cycles, strict=True)
     )
     seconds = time.monotonic() - started_s
     return BitstreamRun(
         board.name, network.name, len(readings), different, cycles, building_s, seconds
     )
+
+
+def _expected_cycles(
+    running: RunningBoard,
+    board: BoardType,
+    network: BoardNetwork,
+    images: NDArray[np.uint8],
+    clock_hz: int,
+    baud: int,
+) -> list[int]:
+    """The cycles that each image takes on `running`."""
+    if isinstance(network, SpikingNetwork):
+        return spiking_chip(network, board).image_cycles(network, images)
+    if isinstance(network, LutNetwork):
+        return [table_estimate(network, board).latency_cycles] * len(images)
+    steps = step_network(network, "the check of a bitstream")
+    pace = byte_cycles(divisor_for(clock_hz, baud))
+    return [cycles_per_image(steps, running.identity.shape, pace)] * len(images)
 
 
 def bitstream_link(

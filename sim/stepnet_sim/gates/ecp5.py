@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stepnet_hdl.boards.catalogue import BoardType
 
 BLOCK_RAM_MODEL = Path(__file__).with_name("dp16kd.v")
+MULTIPLIER_MODEL = Path(__file__).with_name("mult18x18d.v")
 
 WRAPPER = """
 module chip (input clk, input rst, input rx_pin, output tx_pin, output [7:0] character);
@@ -37,9 +38,10 @@ PORTS = {"uart_0__rx__io": "rx_pin", "uart_0__tx__io": "tx_pin"}
 
 
 def cell_models() -> str:
-    """Verilog of the cells that synthesis maps to, in one text: Yosys' own, and the block RAM that
-    it lacks."""
-    return without(yosys_models("ecp5/cells_sim.v"), "DP16KD") + BLOCK_RAM_MODEL.read_text()
+    """Verilog of the cells that synthesis maps to, in one text: Yosys' own, and the block RAM and
+    the multiplier that it lacks."""
+    models = without(yosys_models("ecp5/cells_sim.v"), "DP16KD", "MULT18X18D")
+    return models + BLOCK_RAM_MODEL.read_text() + MULTIPLIER_MODEL.read_text()
 
 
 def routed_verilog(netlist: Path, board: BoardType) -> str:

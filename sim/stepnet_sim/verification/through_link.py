@@ -5,6 +5,7 @@ The rungs of the ladder that simulate a netlist or a bitstream use it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from stepnet.link.serial_line import byte_cycles, divisor_for
 from stepnet.networks import kinds, reference
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
+from stepnet.networks.spiking import SpikingNetwork
 from stepnet_sim.chips.design import Design
 from stepnet_sim.chips.verilated import VerilatedChip
 from stepnet_sim.chips.virtual_board import CYCLES_PER_RUN, VirtualBoardLink
@@ -56,14 +58,21 @@ class Answered:
     disagreement: str
 
 
-def compare_tables(
-    running: Running, network: LutNetwork, expected_cycles: int, images: NDArray[Any]
+def compare_built_in(
+    running: Running,
+    network: LutNetwork | SpikingNetwork,
+    expected_cycles: Sequence[int],
+    images: NDArray[Any],
 ) -> Answered:
-    """Infer `images` with a chip that is `network`; otherwise as `compare`."""
+    """Infer `images` with a chip that is `network`; otherwise as `compare`.
+
+    expected_cycles: of each image.
+    """
     codes = kinds.infer(network, images).tolist()
     board = Board(running.link, network, TIMEOUT_S, where="the simulated chip")
-    for number, (image, code) in enumerate(zip(images, codes, strict=True)):
-        what = _difference(running, board.infer(image, placed=True), code, expected_cycles)
+    expected = zip(images, codes, expected_cycles, strict=True)
+    for number, (image, code, cycles) in enumerate(expected):
+        what = _difference(running, board.infer(image, placed=True), code, cycles)
         if what:
             return Answered(number + 1, running.chip.cycles, f"image {number}: {what}")
     return Answered(len(images), running.chip.cycles, "")

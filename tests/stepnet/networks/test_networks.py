@@ -16,8 +16,10 @@ from stepnet.networks.shipped import (
     all_names,
     load_lut_network,
     load_network,
+    load_spiking_network,
     lut_names,
     names,
+    spiking_names,
 )
 from stepnet.samples import sample_pictures
 
@@ -159,6 +161,22 @@ def test_the_accuracy_of_tables_is_measured_again(name, mnist, unipen):
     network = load_lut_network(name)
     data = {"mnist": mnist, "unipen": unipen}[SHIPPED_TABLES[name].data]
     result = score(network, data.test.cleaned())
+    assert network.card["accuracy"].startswith(f"{result.accuracy:.4f} ")
+
+
+def test_a_spiking_network_is_shipped_with_its_card():
+    assert spiking_names() == ["digits-spiking"]
+    network = load_spiking_network("digits-spiking")
+    assert (network.name, network.sizes) == ("digits-spiking", (784, 256, 10))
+    assert (network.ticks, network.coding, network.readout) == (4, "rate", "nearest")
+    assert network.card["command"].startswith("stepnet train --data mnist --rule spiking ")
+    assert float(network.card["accuracy"].split()[0]) >= 0.979
+
+
+@pytest.mark.slow
+def test_the_accuracy_of_the_spiking_network_is_measured_again(mnist):
+    network = load_spiking_network("digits-spiking")
+    result = score(network, mnist.test)
     assert network.card["accuracy"].startswith(f"{result.accuracy:.4f} ")
 
 

@@ -49,6 +49,19 @@ def test_a_neuron_by_its_formula(decay_shift, reset, floor):
             assert max(compared) <= highest[j]
 
 
+def test_spikes_are_counted_by_image_layer_and_row():
+    rng = np.random.default_rng(4)
+    network = random_spiking_network(rng, (20, 9, 10), ticks=5, height=4)
+    images = random_images(rng, network, 3)
+    coded = encode(network, images)
+    spikes, sums = spiking.simulate(network, coded)
+    for image, counts in enumerate(spiking.spike_counts(network, images)):
+        assert counts.pixels == coded[image].sum()
+        assert counts.layers == tuple(layer[image].sum() for layer in spikes)
+        assert counts.rows == tuple(sums[image])
+        assert counts.total == sum(counts.layers) > 0
+
+
 @pytest.mark.parametrize("readout", ["bits", "tree", "nearest"])
 @pytest.mark.parametrize("bits", [1, 5])
 def test_a_step_network_is_one_tick(readout, bits):

@@ -3,8 +3,9 @@
 import pytest
 
 from stepnet.errors import BuildError
-from stepnet.networks.shipped import load_lut_network
+from stepnet.networks.shipped import load_lut_network, load_spiking_network
 from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.boards.table_chips import table_chip
 from stepnet_hdl.flow.build_plan import make_plan
 from stepnet_hdl.flow.report import report_from_json
@@ -14,10 +15,12 @@ from stepnet_hdl.shipping.manifest import (
     read_manifest,
     shipped_boards,
     shipped_folder,
+    shipped_spiking_boards,
+    shipped_spiking_folder,
     shipped_table_boards,
     shipped_table_folder,
 )
-from stepnet_hdl.shipping.ship import BOARDS, TABLE_NETWORKS, ship
+from stepnet_hdl.shipping.ship import BOARDS, SPIKING_NETWORKS, TABLE_NETWORKS, ship
 
 REPORT = """{
     "board": "icebreaker", "part": "iCE40UP5K", "bitstream_name": "stepnet.bin",
@@ -59,6 +62,13 @@ def test_manifest_says_how_the_bitstream_was_made(build_of, tmp_path):
     assert found.command == "stepnet build --board icebreaker --seed 3"
     assert found.shape == find_board("icebreaker").settings.shape
     assert found.utilisation["LUTs"] == (2288, 5280)
+
+
+def test_manifest_of_a_spiking_network_names_it(build_of, tmp_path):
+    build_of(board="ulx3s-25f", part="LFE5U-25F", network="digits-spiking")
+    made = ship("ulx3s-25f", tmp_path, seeds=(1,), network="digits-spiking")
+    assert made.command == "stepnet build --board ulx3s-25f --seed 3 --network digits-spiking"
+    assert (made.network, made.engine, made.buffer_bytes) == ("digits-spiking", {}, 2048)
 
 
 def test_bitstream_with_too_little_to_spare_does_not_ship(build_of, tmp_path):
@@ -123,6 +133,25 @@ def test_all_tables_that_should_ship_do():
     # Who names no network gets an engine where there is one.
     assert read_manifest(shipped_folder("icebreaker")).network is None
     assert read_manifest(shipped_folder("icestick")).network == "digits-lut-small"
+
+
+def test_all_spiking_networks_that_should_ship_do():
+    assert shipped_spiking_boards() == sorted(SPIKING_NETWORKS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", SPIKING_NETWORKS)
+def test_shipped_spiking_bitstream_is_of_this_gateware(board):
+    found = read_manifest(shipped_spiking_folder(board))
+    assert found.network == SPIKING_NETWORKS[board]
+    assert found.max_frequency_hz >= 1.05 * found.clock_hz
+    network = load_spiking_network(found.network)
+    plan = make_plan(find_board(board), baud=found.baud, clock_hz=found.clock_hz, network=network)
+    assert found.source_digest == plan.digest, (
+        "build it again: python -m stepnet_hdl.shipping.ship --spiking"
+    )
+    chip = spiking_chip(network, find_board(board))
+    assert found.buffer_bytes == chip.buffer_bytes
 
 
 def test_estimates_are_within_15_percent_of_packed_pipelines():

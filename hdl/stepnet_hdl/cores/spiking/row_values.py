@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -67,19 +67,20 @@ class RowValues(wiring.Component):
         m = Module()
         shape = self.shape
         rows = Signal(data.ArrayLayout(signed(self.width), shape.lanes))
-        taken = [Signal(signed(self.width), name=f"taken_{lane}") for lane in range(shape.lanes)]
         if self.network.asked is Rows.POTENTIALS:
-            m.d.comb += [each.eq(self.excesses[lane]) for lane, each in enumerate(taken)]
+            taken: Sequence[Value] = [self.excesses[lane] for lane in range(shape.lanes)]
         else:
-            self._count(m, taken)
+            taken = self._counted(m)
         m.d.comb += self.excess.eq(rows[0])
         with m.If(self.takes):
-            m.d.sync += rows.as_value().eq(Cat(taken))
+            m.d.sync += [rows[lane].eq(each) for lane, each in enumerate(taken)]
         with m.Elif(self.shifts):
             m.d.sync += rows.as_value().eq(rows.as_value()[self.width :])
         return m
 
-    def _count(self, m: Module, taken: Sequence[Signal]) -> None:
+    def _counted(self, m: Module) -> list[Value]:
+        """Count the spikes of each tick; by how much the count of each lane exceeds what its row is
+        compared with, as it is read."""
         shape = self.shape
         layout = data.ArrayLayout(shape.ticks.bit_length(), shape.lanes)
         groups = shape.layers[-1].groups
@@ -97,7 +98,5 @@ class RowValues(wiring.Component):
         ]
         for lane in range(shape.lanes):
             start = Mux(self.is_first_tick, 0, before[lane])
-            m.d.comb += [
-                now[lane].eq(start + self.spikes[lane]),
-                taken[lane].eq(before[lane] - needed),
-            ]
+            m.d.comb += now[lane].eq(start + self.spikes[lane])
+        return [before[lane] - needed for lane in range(shape.lanes)]

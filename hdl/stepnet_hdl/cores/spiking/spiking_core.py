@@ -1,6 +1,6 @@
 """The spiking core: a network of integrate-and-fire neurons that take turns in groups."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Array, Module, Mux, Signal
 
 from stepnet.boards.held_network import built_in_digest
 from stepnet.cores.spiking.contents import spiking_contents, spiking_shape
@@ -136,7 +136,9 @@ class SpikingCore(InferenceCore):
             m.d.sync += place.eq(below + 1)
         with m.Elif(walk.fetch):
             m.d.sync += place.eq(place + 1)
-        m.d.comb += tick_base.eq(tick * shape.tick_words)
+        # A product would take a multiplier.
+        bases = Array(number * shape.tick_words for number in range(shape.ticks))
+        m.d.comb += tick_base.eq(bases[tick])
 
         bytes_per_word = shape.lanes // 8
         word, byte = Signal(shape.lanes), Signal(range(bytes_per_word))

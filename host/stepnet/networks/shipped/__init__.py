@@ -1,6 +1,7 @@
 """The networks that come with Stepnet, and how a name or a path becomes a network.
 
-Step networks lie in this folder, networks of look-up tables in its folder lut.
+Step networks lie in this folder, networks of look-up tables in its folder lut, spiking ones in its
+folder spiking.
 """
 
 from __future__ import annotations
@@ -11,7 +12,14 @@ from stepnet.networks import kinds
 from stepnet.networks.kinds import AnyNetwork, BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
-from stepnet.networks.shipped_files import all_names, lut_names, names, network_file
+from stepnet.networks.shipped_files import (
+    all_names,
+    lut_names,
+    names,
+    network_file,
+    spiking_names,
+)
+from stepnet.networks.spiking import SpikingNetwork
 
 __all__ = [
     "all_names",
@@ -19,8 +27,10 @@ __all__ = [
     "load_board_network",
     "load_lut_network",
     "load_network",
+    "load_spiking_network",
     "lut_names",
     "names",
+    "spiking_names",
 ]
 
 
@@ -38,8 +48,13 @@ def load_lut_network(name_or_path: str | os.PathLike[str]) -> LutNetwork:
     return LutNetwork.load(network_file(name_or_path))
 
 
+def load_spiking_network(name_or_path: str | os.PathLike[str]) -> SpikingNetwork:
+    """Load a spiking network; see `load_network`."""
+    return SpikingNetwork.load(network_file(name_or_path))
+
+
 def load_board_network(name_or_path: str | os.PathLike[str]) -> BoardNetwork:
-    """Load a network that a board can run: of step neurons or of look-up tables; see
+    """Load a network that a board can run, of step neurons, look-up tables or another kind; see
     `load_network`.
     """
     return kinds.load_for_board(network_file(name_or_path))

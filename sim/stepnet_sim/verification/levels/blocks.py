@@ -28,6 +28,7 @@ EXPECTED = {
     "chip": "a model of the board",
     "pipeline": "the reference, to the cycle",
     "mac": "the reference, to the cycle",
+    "spiking": "the reference, to the cycle",
 }
 """What each bench compares the gateware with."""
 

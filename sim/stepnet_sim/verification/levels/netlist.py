@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 
 from stepnet.errors import BuildError
-from stepnet.networks.shipped import load_lut_network, load_network
+from stepnet.networks.shipped import load_lut_network, load_network, load_spiking_network
 from stepnet.programs import run_program
 from stepnet_hdl.boards.catalogue import BoardType, find_board
+from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.estimation.table_size import table_estimate
 from stepnet_hdl.flow.build_plan import synthesis_script
 from stepnet_hdl.flow.tools import find_flow_tool
@@ -22,11 +23,15 @@ from stepnet_sim.gates.bitstream import sample_images
 from stepnet_sim.gates.models import gate_models
 from stepnet_sim.sources import source_digest
 from stepnet_sim.verification.ladder import Outcome
-from stepnet_sim.verification.through_link import Running, compare, compare_tables
+from stepnet_sim.verification.through_link import Running, compare, compare_built_in
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from stepnet.networks.lut import LutNetwork
     from stepnet.networks.network import Network
+    from stepnet.networks.spiking import SpikingNetwork
 
 CELL_COMPILE_OPTIONS = f"{COMPILE_OPTIONS} -O0"
 """The C++ compiler's options: a netlist is long and runs for seconds, but to optimise it takes
@@ -40,6 +45,9 @@ NETWORK = "digits"
 
 TABLE_NETWORKS = {"icestick": "digits-lut-small", "ulx3s-25f": "digits-lut-compact"}
 """Boards whose chips are a network of look-up tables: a table walk, and a pipeline."""
+
+SPIKING_NETWORKS = {"ulx3s-25f": "digits-spiking"}
+"""Boards whose chips are a spiking network."""
 
 IMAGES = 10
 
@@ -64,6 +72,10 @@ def run(
         network = load_lut_network(tables)
         where = folder / f"{name}-{tables}"
         yield checked_tables(find_board(name), network, IMAGES, where, progress)
+    for name, spiking in SPIKING_NETWORKS.items():
+        network = load_spiking_network(spiking)
+        where = folder / f"{name}-{spiking}"
+        yield checked_spiking(find_board(name), network, IMAGES, where, progress)
 
 
 def checked_tables(
@@ -74,16 +86,44 @@ def checked_tables(
     progress: Callable[[str], None],
 ) -> Outcome:
     """Compare the answers of the netlist for `board` that is `network` with the reference."""
-    started_s = time.monotonic()
     found = table_estimate(network, board)
+    inputs = sample_images(network, images)
+    expected_cycles = [found.latency_cycles] * images
+    what = f"{network.name}, {found.chip.core}"
+    return _checked_built_in(board, network, inputs, expected_cycles, what, folder, progress)
+
+
+def checked_spiking(
+    board: BoardType,
+    network: SpikingNetwork,
+    images: int,
+    folder: Path,
+    progress: Callable[[str], None],
+) -> Outcome:
+    """Compare the answers of the netlist for `board` that is `network` with the reference."""
+    inputs = sample_images(network, images)
+    expected_cycles = spiking_chip(network, board).image_cycles(network, inputs)
+    what = f"{network.name}, spiking core"
+    return _checked_built_in(board, network, inputs, expected_cycles, what, folder, progress)
+
+
+def _checked_built_in(
+    board: BoardType,
+    network: LutNetwork | SpikingNetwork,
+    inputs: NDArray[np.uint8],
+    expected_cycles: Sequence[int],
+    what: str,
+    folder: Path,
+    progress: Callable[[str], None],
+) -> Outcome:
+    started_s = time.monotonic()
     chip = VerilatedChip(netlist_library(board, design_for(network, board.name), folder, progress))
     progress(f"Inferring with the netlist for {board.name}")
     with Running(chip) as running:
-        inputs = sample_images(network, images)
-        answered = compare_tables(running, network, found.latency_cycles, inputs)
+        answered = compare_built_in(running, network, expected_cycles, inputs)
     return Outcome(
-        f"netlist for {board.device}, {network.name}, {found.chip.core}",
-        "the reference",
+        f"netlist for {board.device}, {what}",
+        "the reference, and its cycles",
         f"{answered.images} images",
         time.monotonic() - started_s,
         answered.cycles,
