@@ -57,5 +57,3 @@ class SpiController:
 def said(heard: list[int]) -> bytes:
     """What was said beside idle bytes, which stand nowhere else than between frames."""
     return bytes(heard).strip(b"\0")
-
-

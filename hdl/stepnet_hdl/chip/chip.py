@@ -1,4 +1,4 @@
-"""The whole chip: a core behind its link, with a byte stream, with serial pins or with those of SPI."""
+"""The whole chip: a core behind its link, with a byte stream, serial pins or those of SPI."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring

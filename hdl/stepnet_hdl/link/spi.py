@@ -1,6 +1,6 @@
 """Bytes over four wires: SPI in mode 0, most significant bit first. The board is the peripheral."""
 
-from amaranth.hdl import ClockDomain, Module, Mux, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, Module, Mux, ResetSignal, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
@@ -67,12 +67,14 @@ class SpiPeripheral(wiring.Component):
         m = Module()
 
         # Domains of their own for what forgets when the transaction ends, and for what does not.
-        m.domains.rise = rise = ClockDomain(reset_less=True, local=True)
-        m.domains.fall = fall = ClockDomain(reset_less=True, local=True, clk_edge="neg")
-        m.domains.count_rises = rises = ClockDomain(async_reset=True, local=True)
-        m.domains.note_falls = falls = ClockDomain(async_reset=True, local=True, clk_edge="neg")
-        m.d.comb += [domain.clk.eq(self.sck) for domain in (rise, fall, rises, falls)]
-        m.d.comb += [domain.rst.eq(~self.selected) for domain in (rises, falls)]
+        m.domains.rise = ClockDomain(reset_less=True, local=True)
+        m.domains.fall = ClockDomain(reset_less=True, local=True, clk_edge="neg")
+        m.domains.count_rises = ClockDomain(async_reset=True, local=True)
+        m.domains.note_falls = ClockDomain(async_reset=True, local=True, clk_edge="neg")
+        for domain in ("rise", "fall", "count_rises", "note_falls"):
+            m.d.comb += ClockSignal(domain).eq(self.sck)
+        for domain in ("count_rises", "note_falls"):
+            m.d.comb += ResetSignal(domain).eq(~self.selected)
 
         # Two bytes to send: the one on the line, and the next. `turn` says which is on the line; it
         # changes with the last bit of a byte, and that is all that the chip has to hear of.

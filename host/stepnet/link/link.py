@@ -12,16 +12,17 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any, Protocol
 
 import serial
 
 from stepnet.errors import LinkBrokenError, LinkError, LinkTimeoutError, MissingToolError
 from stepnet.link.channel import Channel, SocketChannel, channel_of
+from stepnet.link.permission import permission_advice
 from stepnet.link.rate_search import find_rate, rates_at
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 from stepnet.link.sockets import SCHEME, connect, host_and_port
+from stepnet.link.spi import SpiLink, is_spi, open_spi
 from stepnet.link.tokens import (
     MOST_GREETING_BYTES,
     TOKEN_VARIABLE,
@@ -248,16 +249,19 @@ def open_port(
     timeout_s: float = 5.0,
     token: str | None = None,
     progress: Callable[[str], None] = lambda message: None,
-) -> SerialLink:
-    """A `SerialLink` at the rate of the board at its other end.
+) -> SerialLink | SpiLink:
+    """A `SerialLink` at the rate of the board at its other end; for the URL of an SPI device what
+    `open_spi` opens.
 
     baud: bits per second; None to find them, as `rate_search` does, which takes less than 0.3 s if
         there is a board.
     progress: is told at which rate the board answers.
 
-    Raises what `SerialLink` raises; LinkTimeoutError if the board answers at no rate within
-    `timeout_s`, LinkError if the port's USB chip does not make the rate.
+    Raises what `SerialLink` and `open_spi` raise; LinkTimeoutError if the board answers at no rate
+    within `timeout_s`, LinkError if the port's USB chip does not make the rate.
     """
+    if is_spi(where):
+        return open_spi(where, hz=baud)
     if baud is not None:
         port = listed_port(where)
         if port is not None and (chip := chip_of(port)) is not None:
@@ -300,7 +304,7 @@ def open_link(
     """The link to a board.
 
     where: the name of an installed board, such as "sim", or a kind of it, such as "sim:ulx3s-25f";
-    otherwise a serial port or a URL for `SerialLink`, perhaps with a token.
+    otherwise a serial port, a URL for `SerialLink`, perhaps with a token, or one for `open_spi`.
     network: a `stepnet.Network` that the board is to hold, or None; an installed board may be made
     so that it can. `StoredImages` for a virtual board that measures itself.
     baud: bits per second on the wire; None to find them at a port, see `open_port`, and for what
@@ -311,8 +315,8 @@ def open_link(
 
     A socket whose URL names no token is told that of the variable `TOKEN_VARIABLE`, if it is set.
 
-    Raises LinkError if the port cannot be opened, MissingToolError if the named board needs a
-    package that is not installed, and what the board itself raises.
+    Raises LinkError if the port cannot be opened, MissingToolError if the board needs a package
+    that is not installed, and what the board itself raises.
     """
     boards = entry_points(group=BOARDS_GROUP)
     name, _, kind = where.partition(":")
@@ -369,7 +373,7 @@ def _cannot_open(where: str, error: Exception) -> LinkError:
                 "this lists the ports: stepnet boards --connected."
             )
         case errno.EACCES | errno.EPERM:
-            return LinkError(f"You may not open the port {where!r}{_permission_advice(where)}")
+            return LinkError(f"You may not open the port {where!r}{permission_advice(where)}")
         case errno.EBUSY | errno.EAGAIN:
             return LinkError(f"The port {where!r} is busy; close the other program that uses it.")
         case _:
@@ -377,24 +381,6 @@ def _cannot_open(where: str, error: Exception) -> LinkError:
                 f"The port {where!r} cannot be opened ({_reason(error)}); name a serial port such "
                 "as /dev/ttyUSB1 or COM3, a socket://host:port, or an installed board."
             )
-
-
-def _permission_advice(where: str) -> str:
-    """Who may open the port, and how to become one of them: the end of an error's sentence."""
-    try:
-        device = Path(where)
-        mode, owner, group = device.stat().st_mode, device.owner(), device.group()
-    except (OSError, KeyError, NotImplementedError):  # Windows knows neither
-        return "; ask who administers this machine to let you."
-    if group != "root" and mode & 0o060 == 0o060:
-        return (
-            f", which belongs to the group {group!r}; join that group (sudo usermod -aG {group} "
-            "$USER) and log in again."
-        )
-    return (
-        f", which only {owner!r} may; let others use it with a udev rule or, until it is plugged "
-        f"in again, with sudo chmod a+rw {where}."
-    )
 
 
 def _names_host_and_port(url: str) -> bool:

@@ -2,6 +2,7 @@ import random
 
 import pytest
 
+from spi_controller import SpiController
 from stepnet.errors import BuildError
 from stepnet.link.spi_line import (
     CYCLES_PER_BYTE,
@@ -11,8 +12,7 @@ from stepnet.link.spi_line import (
     fastest_spi_hz,
 )
 from stepnet_hdl.link.spi import SpiPeripheral
-from spi_controller import SpiController
-from streams import Bench, Driver, Pauses
+from streams import Bench, Driver
 
 FASTEST = CYCLES_PER_BYTE / 8
 """Cycles to a bit at the highest rate."""
