@@ -140,7 +140,8 @@ def open_spi(where: str, *, hz: int | None = None) -> SpiLink:
     is busy or this user may not open it; MissingToolError if the package spidev is missing.
     """
     bus, chip_select, url_hz = _parsed(where)
-    hz = _checked(where, hz or url_hz or MOST_SPI_HZ)
+    named_hz = url_hz if hz is None else hz
+    hz = _checked(where, MOST_SPI_HZ if named_hz is None else named_hz)
     try:
         import spidev  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
