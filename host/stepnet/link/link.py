@@ -117,6 +117,7 @@ class SerialLink:
             self._port, self._channel = _channel_to(where, baud, timeout_s)
         except (OSError, ValueError) as error:
             raise _cannot_open(where, error) from error
+        self._hands_over_at_once = self._port is None or _hand_over_at_once(self._port)
         if token and where.startswith(SCHEME):
             try:
                 self._introduce(token)
@@ -128,6 +129,14 @@ class SerialLink:
     def baud(self) -> int | None:
         """Bits per second on the line; None for a socket."""
         return None if self._port is None else self._baud
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether it is a USB chip's port whose driver may hold answers back until its timer ends."""
+        if self._hands_over_at_once:
+            return False
+        port = listed_port(self._where)
+        return port is not None and chip_of(port) is not None
 
     def set_baud(self, baud: int) -> None:
         """Have the line run at `baud` from now on; LinkError if the port cannot."""
@@ -238,7 +247,6 @@ def _channel_to(where: str, baud: int, timeout_s: float) -> tuple[Any, Channel |
     port = serial.serial_for_url(
         where, baudrate=baud, exclusive=True, write_timeout=write_timeout_s
     )
-    _hand_over_at_once(port)
     return port, channel_of(port)
 
 
@@ -255,13 +263,30 @@ def open_port(
 
     baud: bits per second; None to find them, as `rate_search` does, which takes less than 0.3 s if
         there is a board.
-    progress: is told at which rate the board answers.
+    progress: is told at which rate the board answers, and if answers may be held back on their way.
 
     Raises what `SerialLink` and `open_spi` raise; LinkTimeoutError if the board answers at no rate
     within `timeout_s`, LinkError if the port's USB chip does not make the rate.
     """
     if is_spi(where):
         return open_spi(where, hz=baud)
+    link = _open_serial(where, baud, timeout_s, token, progress)
+    if link.holds_back:
+        progress(
+            f"The driver of {where!r} may hold answers back for 16 ms; docs/runtime.md tells how to "
+            "set its latency timer to 1 ms"
+        )
+    return link
+
+
+def _open_serial(
+    where: str,
+    baud: int | None,
+    timeout_s: float,
+    token: str | None,
+    progress: Callable[[str], None],
+) -> SerialLink:
+    """`open_port` at what is no SPI device."""
     if baud is not None:
         port = listed_port(where)
         if port is not None and (chip := chip_of(port)) is not None:
@@ -344,8 +369,9 @@ def _factory(board: EntryPoint) -> LinkFactory:
         ) from error
 
 
-def _hand_over_at_once(port: Any) -> None:
+def _hand_over_at_once(port: Any) -> bool:
     """Have the driver not wait for more bytes to hand over together, which FTDI's does for 16 ms.
+    False if it does not promise that.
 
     Linux alone can be asked, and not for every port.
     """
@@ -353,6 +379,8 @@ def _hand_over_at_once(port: Any) -> None:
         # pyserial's own error is the last one.
         with suppress(NotImplementedError, OSError, ValueError):
             ask(True)
+            return True
+    return False
 
 
 def _cannot_open(where: str, error: Exception) -> LinkError:

@@ -211,5 +211,5 @@ def test_a_device_that_cannot_be_opened(error, sentence, device):
 @pytest.mark.skipif(sys.platform != "linux", reason="there are no such devices")
 def test_the_real_package_finds_no_such_device():
     pytest.importorskip("spidev")
-    with pytest.raises(LinkError, match="There is no SPI device '/dev/spidev97.0'; "):
+    with pytest.raises(LinkError, match=r"There is no SPI device '/dev/spidev97\.0'; "):
         open_link("spi:///dev/spidev97.0")
