@@ -3,9 +3,9 @@
     python benchmarks/spi_rate.py [--images N] [--board NAME ...] [--json]
 
 The host's own `infer_many` clocks the SPI pins of the simulated chip of a board, which has that
-board's clock and receive buffer. Time is the chip's; between two transactions one of `GAPS_S` passes. The most
-that the line carries are images whose frames follow each other without a pause, eight bits to a
-byte; the engine may be slower than that.
+board's clock and receive buffer. Time is the chip's; between two transactions one of `GAPS_S`
+passes. The most that the line carries are images whose frames follow each other without a pause,
+eight bits to a byte; the engine may be slower than that.
 """
 
 from __future__ import annotations

@@ -22,11 +22,12 @@ _PMOD = ("1", "2", "3", "4")
 _CONNECTORS: dict[tuple[str, int], dict[tuple[str, ...], tuple[str, ...]]] = {
     ("pmod", 0): {
         _PMOD: (
-            *("icebreaker", "icestick", "icesugarnano", "nandlandgo"),
+            *("icebreaker", "icestick", "nandlandgo"),
             *("ecpix545", "ecpix585", "tangprimer20kdock"),
         )
     },
     ("pmod", 1): {_PMOD: ("icesugar", "blackice", "blackiceii")},  # number 0 has the UART
+    ("pmod", 2): {_PMOD: ("icesugarnano",)},  # the others have clock and UART
     ("gpio", 0): {
         ("0+", "1+", "2+", "3+"): ("ulx3s-12f", "ulx3s-25f", "ulx3s-45f", "ulx3s-85f"),
         # Where a Raspberry Pi has CE0, MOSI, MISO and SCLK.

@@ -132,7 +132,7 @@ class SerialLink:
 
     @property
     def holds_back(self) -> bool:
-        """Whether it is a USB chip's port whose driver may hold answers back until its timer ends."""
+        """Whether the driver may hold answers back until the timer of the port's USB chip ends."""
         if self._hands_over_at_once:
             return False
         port = listed_port(self._where)
@@ -273,8 +273,8 @@ def open_port(
     link = _open_serial(where, baud, timeout_s, token, progress)
     if link.holds_back:
         progress(
-            f"The driver of {where!r} may hold answers back for 16 ms; docs/runtime.md tells how to "
-            "set its latency timer to 1 ms"
+            f"The driver of {where!r} may hold answers back for 16 ms; docs/runtime.md tells how "
+            "to set its latency timer to 1 ms"
         )
     return link
 

@@ -195,8 +195,8 @@ def test_a_driver_that_may_hold_answers_back_is_told_of(pty_end, monkeypatch, ca
     said = []
     open_port(pty_end.where, baud=12_000_000, progress=said.append).close()
     expected = (
-        f"The driver of {pty_end.where!r} may hold answers back for 16 ms; docs/runtime.md tells how "
-        "to set its latency timer to 1 ms"
+        f"The driver of {pty_end.where!r} may hold answers back for 16 ms; docs/runtime.md tells "
+        "how to set its latency timer to 1 ms"
     )
     assert said == ([] if can_be_asked else [expected])
 
