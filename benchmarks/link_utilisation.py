@@ -1,6 +1,6 @@
 """How much of each board's serial line is used while images of `digits` are streamed.
 
-    python benchmarks/link_utilisation.py [--images N] [--board NAME ...] [--json]
+    python benchmarks/link_utilisation.py [--images N] [--windows N] [--board NAME ...] [--json]
 
 The host's own `infer_many` drives the serial pins of the virtual board, with the rate, the clock
 and the receive buffer of the board that it is like. Time is the chip's, counted in its clock cycles
@@ -82,8 +82,11 @@ class Run:
     tail: float
 
 
-def measure(board_name: str, baud: int | None, images: int) -> Iterator[Run]:
-    """Runs with random images; SystemExit if a reading is wrong."""
+def measure(
+    board_name: str, baud: int | None, images: int, windows: int = MOST_WINDOWS
+) -> Iterator[Run]:
+    """Runs with random images, at most so many times of what may be in flight; SystemExit if a
+    reading is wrong."""
     network = load_network("digits")
     pictures = np.random.default_rng(0).integers(0, 256, (images, 28, 28), dtype=np.uint8)
     expected = list(reference.infer(network, pictures))
@@ -99,7 +102,7 @@ def measure(board_name: str, baud: int | None, images: int) -> Iterator[Run]:
         images_in_flight = window(board.identity.buffer_bytes, image_bytes(network))
         for streamed, timer_s in WAYS:
             in_flight = images_in_flight if streamed else 1
-            count = min(images, MOST_WINDOWS * in_flight)
+            count = min(images, windows * in_flight)
             packet_bytes = USB_CHIPS[board_name].packet_bytes
             usb = None if timer_s is None else UsbBuffer(packet_bytes, timer_s)
             link.restart(0.0 if timer_s is None else HOST_DELAY_S, usb)
@@ -132,6 +135,9 @@ def main() -> None:
     """Print a table, or one JSON object."""
     parser = argparse.ArgumentParser(description="Use of the serial line while streaming.")
     parser.add_argument("--images", type=int, default=IMAGES, help="images of each run")
+    parser.add_argument(
+        "--windows", type=int, default=MOST_WINDOWS, help="but at most so many windows of them"
+    )
     parser.add_argument("--board", action="append", help="measure this board only")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
@@ -139,7 +145,7 @@ def main() -> None:
         run
         for board, baud in BOARDS
         if arguments.board is None or board in arguments.board
-        for run in measure(board, baud, arguments.images)
+        for run in measure(board, baud, arguments.images, arguments.windows)
     ]
     if arguments.json:
         print(json.dumps({"runs": [vars(run) for run in runs]}))

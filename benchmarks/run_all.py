@@ -329,14 +329,24 @@ BENCHMARKS = (
         lambda result: f"{result['images_per_s']:g} images/s",
     ),
     Benchmark(
-        "use of the serial line while images are streamed, at the pins; with a USB chip that waits "
-        "1 ms",
+        "link: use of an iCEBreaker's serial line while images are streamed, at the pins; with a "
+        "USB chip that waits 1 ms",
         "95 % at each rate",
-        script("link_utilisation"),
+        script("link_utilisation", "--board", "icebreaker"),
         lambda result: ", ".join(
             f"{run['board']} at {run['baud'] / 1e6:g} Mbaud {at_once['utilisation']:.1%}; "
             f"{run['utilisation']:.1%}, {run['images_per_s']:,.0f} images/s"
             for at_once, run in zip(result["runs"][::4], result["runs"][1::4], strict=True)
+        ),
+    ),
+    Benchmark(
+        "link: `digits` over SPI at 20 MHz, at the pins; with 20 us between transactions",
+        "95 % of what line and engine allow",
+        script("spi_rate"),
+        lambda result: ", ".join(
+            f"{at_once['board']} {at_once['images_per_s']:,.0f}; {run['images_per_s']:,.0f} "
+            f"images/s of {min(run['limit_images_per_s'], run['engine_images_per_s']):,.0f}"
+            for at_once, run in zip(result["runs"][::2], result["runs"][1::2], strict=True)
         ),
     ),
     Benchmark(

@@ -71,7 +71,7 @@ class BoardType:
         """What an engine's chip runs at on this board: see `clocks.fastest_clock_hz`."""
         return self.clock_hz_up_to(self.settings.clock_hz, baud)
 
-    def clock_hz_up_to(self, limit_hz: int, baud: int) -> int:
+    def clock_hz_up_to(self, limit_hz: int, baud: int | None) -> int:
         """What a chip runs at that meets a clock of `limit_hz`: see `clocks.fastest_clock_hz`."""
         return fastest_clock_hz(self._instance, limit_hz, baud)
 
@@ -91,9 +91,9 @@ class BoardType:
         comes from within the part."""
         platform: Any = self.platform()
         uart = platform.request("uart", 0, dir="-")
-        pins = {"rx": _pin_name(uart.rx), "tx": _pin_name(uart.tx)}
+        pins = {"rx": pin_name(uart.rx), "tx": pin_name(uart.tx)}
         if comes_from_a_pin(platform):
-            pins["clock"] = _pin_name(platform.request(platform.default_clk, dir="-"))
+            pins["clock"] = pin_name(platform.request(platform.default_clk, dir="-"))
         return pins
 
     @cached_property
@@ -202,7 +202,7 @@ def _modules() -> Iterator[ModuleType]:
             yield importlib.import_module(f"amaranth_boards.{module_info.name}")
 
 
-def _pin_name(port: Any) -> str:
+def pin_name(port: Any) -> str:
     """The pin of a port of one wire, or the positive one of a pair."""
     wire = port.p if isinstance(port, DifferentialPort) else port.io
     return wire.metadata[0].name

@@ -8,14 +8,40 @@ from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.catalogue import BoardType
 from stepnet_hdl.boards.mac_chips import mac_chip
-from stepnet_hdl.boards.rates import best_baud
+from stepnet_hdl.boards.rates import best_baud, check_baud
+from stepnet_hdl.boards.spi_pins import spi_hz_for
 from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.boards.table_chips import table_chip
+from stepnet_hdl.boards.wire import Wire
 
 
-def clock_hz_for(network: BoardNetwork | None, board: BoardType, baud: int) -> int:
+def rate_and_clock_hz(
+    network: BoardNetwork | None,
+    board: BoardType,
+    wire: Wire,
+    baud: int | None = None,
+    clock_hz: int | None = None,
+) -> tuple[int, int]:
+    """The bits per second of the line to the chip for `network` on `board`, and what that runs at.
+
+    baud, clock_hz: wished; None for what suits.
+
+    Raises BuildError if no core fits, or the line cannot have the rate that is wished.
+    """
+    if wire is Wire.SPI:
+        clock_hz = clock_hz or clock_hz_for(network, board, None)
+        return spi_hz_for(clock_hz, baud), clock_hz
+    baud = baud or baud_for(network, board, clock_hz)
+    check_baud(board.name, baud)
+    return baud, clock_hz or clock_hz_for(network, board, baud)
+
+
+def clock_hz_for(network: BoardNetwork | None, board: BoardType, baud: int | None) -> int:
     """What the chip for `network` runs at on `board`, or an engine without one; BuildError if no
-    core fits."""
+    core fits.
+
+    baud: of its serial line; None for a chip on SPI.
+    """
     return board.clock_hz_up_to(_limit_hz(network, board), baud)
 
 

@@ -1,4 +1,4 @@
-"""The whole chip: a core behind its link, with a byte stream or with serial pins."""
+"""The whole chip: a core behind its link, with a byte stream, serial pins or those of SPI."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
@@ -21,6 +21,7 @@ from stepnet_hdl.cores.pipeline.pipeline import Pipeline
 from stepnet_hdl.cores.spiking.spiking_core import SpikingCore
 from stepnet_hdl.cores.table_walk.table_walk import TableWalk
 from stepnet_hdl.link.endpoint import Endpoint
+from stepnet_hdl.link.spi import SpiPeripheral
 from stepnet_hdl.link.uart import UartReceiver, UartTransmitter
 
 
@@ -150,6 +151,62 @@ class SerialChip(wiring.Component):
         m.d.comb += [
             receiver.rx.eq(self.rx_pin),
             self.tx_pin.eq(transmitter.tx),
+            self.character.eq(chip.character),
+            self.loaded.eq(chip.loaded),
+        ]
+        return m
+
+
+class SpiChip(wiring.Component):
+    """A `Chip` that is the peripheral on an SPI line, of mode 0; see `SpiPeripheral`.
+
+    core, clock_hz, buffer_bytes, answers_in_luts: see `Chip`.
+    """
+
+    sck: Signal
+    """1 bit, in: the line's clock, 0 when idle. It is asynchronous."""
+    selected: Signal
+    """1 bit, in: the controller speaks to this chip. It is asynchronous."""
+    copi: Signal
+    """1 bit, in: controller out, peripheral in."""
+    cipo: Signal
+    """1 bit, out: controller in, peripheral out."""
+    character: Signal
+    """8 bits, out: the character register of the core."""
+    loaded: Signal
+    """1 bit, out: a network is loaded."""
+
+    def __init__(
+        self,
+        core: InferenceCore,
+        clock_hz: int,
+        buffer_bytes: int = 2048,
+        *,
+        answers_in_luts: bool = False,
+    ) -> None:
+        self.chip = Chip(core, clock_hz, buffer_bytes, answers_in_luts=answers_in_luts)
+        super().__init__(
+            {
+                "sck": In(1),
+                "selected": In(1),
+                "copi": In(1),
+                "cipo": Out(1),
+                "character": Out(8),
+                "loaded": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.chip = chip = self.chip
+        m.submodules.spi = spi = SpiPeripheral()
+        wiring.connect(m, spi.received, chip.rx)
+        wiring.connect(m, chip.tx, spi.to_send)
+        m.d.comb += [
+            spi.sck.eq(self.sck),
+            spi.selected.eq(self.selected),
+            spi.copi.eq(self.copi),
+            self.cipo.eq(spi.cipo),
             self.character.eq(chip.character),
             self.loaded.eq(chip.loaded),
         ]

@@ -12,6 +12,7 @@ import typer
 
 from stepnet.cli import declared
 from stepnet.cli.options import DataDirOption
+from stepnet_hdl.boards.wire import Wire
 from stepnet_hdl.cli.requirements import require_amaranth
 from stepnet_hdl.estimation.goal import Goal
 
@@ -51,12 +52,15 @@ class BuildOptions:
             help="Folder for the bitstream; build/BOARD or build/BOARD-NETWORK if not given."
         ),
     ] = None
+    wire: Annotated[
+        Wire, typer.Option(help="uart: the board's serial line. spi: SPI at a connector.")
+    ] = Wire.UART
     baud: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Bits per second on the serial line; the highest that the board's USB chip and "
-            "the chip's clock allow if not given.",
+            help="Bits per second on the wire; the highest that the board's USB chip and the "
+            "chip's clock allow, or on SPI the clock alone, if not given.",
         ),
     ] = None
     clock_mhz: Annotated[
@@ -140,6 +144,7 @@ def _settings(options: BuildOptions) -> BuildSettings:
         data_dir=options.data_dir,
         first_seed=not (options.best or options.fastest),
         engine=_engine_wish(options),
+        wire=options.wire,
     )
 
 
@@ -166,6 +171,8 @@ def _usual_folder(options: BuildOptions) -> Path:
         name += f"-{Path(options.network).stem}"
     if options.on_chip is not None:
         name += "-on-chip"
+    if options.wire is not Wire.UART:
+        name += f"-{options.wire}"
     return Path("build", name)
 
 

@@ -19,6 +19,7 @@ from stepnet.networks.lut import LutNetwork
 from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.shipped import load_board_network
 from stepnet.networks.spiking import SpikingNetwork
+from stepnet_hdl.boards.wire import Wire
 from stepnet_hdl.estimation.goal import Goal
 from stepnet_hdl.flow.cache import BuildCache, source_key
 from stepnet_hdl.flow.delivery import MOST_REPORT_BYTES, PICTURE, Delivery, keep_log
@@ -62,7 +63,8 @@ class BuildSettings:
     """What to build.
 
     board: its name, or module:Class.
-    baud: of the serial line; the highest that the board's USB chip and its clock allow if None.
+    baud: of the serial line; the highest that the board's USB chip and its clock allow if None. Of
+        an SPI line the highest clock.
     clock_hz: of the chip; what suits board and engine if None.
     seeds: of place and route; the best result counts, and the same seeds give the same bytes.
     first_seed: the first seed that meets the clock counts, and those after it are not tried.
@@ -72,6 +74,7 @@ class BuildSettings:
         set, see `chip_images`; None for a chip that a host asks.
     data_dir: see `stepnet.data.sets.data_folder`.
     engine: how the engine is chosen; None for the one that suits the part.
+    wire: between host and chip.
     """
 
     board: str
@@ -83,6 +86,7 @@ class BuildSettings:
     data_dir: Path | None = None
     first_seed: bool = False
     engine: EngineWish | None = None
+    wire: Wire = Wire.UART
 
 
 def build(
@@ -172,7 +176,7 @@ def _built_in(network: BoardNetwork | None, board: str) -> str | None:
         from stepnet_hdl.boards.catalogue import find_board
         from stepnet_hdl.boards.mac_chips import mac_chip
 
-        if not mac_chip(network, find_board(board)).holds_at_power_on:
+        if not mac_chip(network, find_board(board, needs_uart=False)).holds_at_power_on:
             return None
     return network and network.name
 
@@ -201,9 +205,8 @@ def _build_or_find(
 ) -> tuple[Path, bool]:
     """The result's folder in the cache, and whether it was there before."""
     from stepnet_hdl.boards.capacity import check_built_in
-    from stepnet_hdl.boards.chip_clocks import baud_for, clock_hz_for
+    from stepnet_hdl.boards.chip_clocks import rate_and_clock_hz
     from stepnet_hdl.boards.mac_chips import mac_chip
-    from stepnet_hdl.boards.rates import check_baud
     from stepnet_hdl.boards.spiking_chips import spiking_chip
     from stepnet_hdl.boards.table_chips import check_bench, check_tables
     from stepnet_hdl.flow.run import Progress, ToolFailedError, run_flow
@@ -221,9 +224,10 @@ def _build_or_find(
         check_built_in(network, board)
     progress(Progress("Generating the chip", 0, 2 + len(settings.seeds)))
     started_s = time.monotonic()
-    baud = settings.baud or baud_for(network, board, settings.clock_hz)
-    check_baud(board.name, baud)
-    clock_hz = settings.clock_hz or clock_hz_for(network, board, baud)
+    pins = _wire_pins(board, settings.wire)
+    baud, clock_hz = rate_and_clock_hz(
+        network, board, settings.wire, settings.baud, settings.clock_hz
+    )
     settings = dataclasses.replace(settings, baud=baud, clock_hz=clock_hz)
     plan = _plan(settings, board, baud, network, stored)
     generating_s = time.monotonic() - started_s
@@ -240,7 +244,7 @@ def _build_or_find(
             progress=progress,
         )
         seconds = {"generating": generating_s, **built.seconds}
-        figures = _figures(built, board, baud, clock_hz, plan, tools.values(), seconds)
+        figures = _figures(built, board, settings, pins, plan, tools.values(), seconds)
         _finish(work, built, board.name, figures)
 
     entry = cache.entry(digest)
@@ -269,7 +273,8 @@ def board_of(settings: BuildSettings, network: BoardNetwork | None) -> BoardType
     from stepnet_hdl.boards.catalogue import find_board
     from stepnet_hdl.estimation.engine_choice import board_with, choose_engine
 
-    board, wish = find_board(settings.board), settings.engine
+    board = find_board(settings.board, needs_uart=settings.wire is Wire.UART)
+    wish = settings.engine
     if wish is None:
         return board
     chosen_for = network or load_board_network(wish.network)
@@ -300,6 +305,15 @@ def board_of(settings: BuildSettings, network: BoardNetwork | None) -> BoardType
     return board_with(choice, board)
 
 
+def _wire_pins(board: BoardType, wire: Wire) -> dict[str, str]:
+    """The package's pins that the wire comes in at, by name; BuildError if there are none."""
+    from stepnet_hdl.boards.spi_pins import spi_pins
+
+    if wire is Wire.SPI:
+        return spi_pins(board)
+    return {name: board.pins[name] for name in ("rx", "tx")}
+
+
 def _plan(
     settings: BuildSettings,
     board: BoardType,
@@ -312,7 +326,12 @@ def _plan(
 
     try:
         return make_plan(
-            board, baud=baud, clock_hz=settings.clock_hz, network=network, stored=stored
+            board,
+            baud=baud,
+            clock_hz=settings.clock_hz,
+            network=network,
+            stored=stored,
+            wire=settings.wire,
         )
     except StepnetError:
         raise
@@ -328,14 +347,17 @@ def _plan(
 def _figures(
     built: Built,
     board: BoardType,
-    baud: int,
-    clock_hz: int,
+    settings: BuildSettings,
+    pins: dict[str, str],
     plan: Plan,
     tools: Iterable[Tool],
     seconds: dict[str, float],
 ) -> BuildFigures:
+    """settings: with `baud` and `clock_hz`."""
     from stepnet_hdl.flow import report
 
+    assert settings.baud is not None
+    assert settings.clock_hz is not None
     found = built.best.report
     names = board.part.family.cells
     luts, luts_available = report.luts(found, names)
@@ -354,9 +376,11 @@ def _figures(
         single_port_rams=single_port,
         single_port_rams_available=single_port_available,
         max_frequency_hz=built.best.timing.achieved_hz,
-        clock_hz=clock_hz,
+        clock_hz=settings.clock_hz,
         oscillator=board.oscillator,
-        baud=baud,
+        wire=settings.wire,
+        pins=pins,
+        baud=settings.baud,
         seed=built.best.seed,
         seeds_hz=built.seeds_hz,
         critical_path=built.best.timing.path,

@@ -14,6 +14,7 @@ from amaranth.hdl import Module
 from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.networks.kinds import BoardNetwork
 from stepnet_hdl.boards.catalogue import BoardType
+from stepnet_hdl.boards.wire import Wire
 from stepnet_hdl.chip.board_top import BoardTop
 from stepnet_hdl.fpga.family import LARGE_PART_LUTS, NetlistPass
 
@@ -74,15 +75,16 @@ def make_plan(
     clock_hz: int | None = None,
     network: BoardNetwork | None = None,
     stored: StoredImages | None = None,
+    wire: Wire = Wire.UART,
     synthesis_options: Sequence[str] | None = None,
 ) -> Plan:
     """The plan for the chip that suits `board`; raises what `BoardTop` raises.
 
     network: is built in; None for none.
-    stored: as of `BoardTop`.
+    stored, wire: as of `BoardTop`.
     synthesis_options: those of the part's family if None.
     """
-    top = BoardTop(board, baud, clock_hz, network, stored)
+    top = BoardTop(board, baud, clock_hz, network, stored, wire)
     built = _prepared(board, top, synthesis_options, clock_mhz=str(top.clock_hz / 1e6))
     commands = json.loads(_text(built.files[f"{built.script}.json"]))["commands"]
     synthesis, place_and_route, packing = map(tuple, commands)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stepnet_hdl.boards.wire import Wire
 from stepnet_hdl.flow.build import BuildSettings, board_of, find_or_build
 from stepnet_hdl.flow.cache import BuildCache
 
@@ -37,14 +38,14 @@ def fastest_settings(
     Raises what `build` raises, but not for a clock that is not met.
     """
     from stepnet.networks.shipped import load_board_network
-    from stepnet_hdl.boards.chip_clocks import baud_for, clock_hz_for
+    from stepnet_hdl.boards.chip_clocks import rate_and_clock_hz
     from stepnet_hdl.fpga.clocks import fastest_clock_hz
 
     network = None if settings.network is None else load_board_network(settings.network)
     board = board_of(settings, network)
     platform = board.platform()
-    baud = settings.baud or baud_for(network, board)
-    met_hz, clock_hz = 0, clock_hz_for(network, board, baud)
+    baud, clock_hz = rate_and_clock_hz(network, board, settings.wire, settings.baud)
+    met_hz = 0
     tried: dict[int, int] = {}  # clocks, each with its baud rate
     while clock_hz > met_hz and clock_hz not in tried and len(tried) < MAX_BUILDS:
         tried[clock_hz] = baud
@@ -53,6 +54,9 @@ def fastest_settings(
         if report.spare >= MIN_SPARE:
             met_hz = clock_hz
         reached_hz = report.max_frequency_hz / (1 + MIN_SPARE)
+        if settings.wire is Wire.SPI:
+            clock_hz = fastest_clock_hz(platform, reached_hz, None)
+            continue
         baud = settings.baud or board.baud_up_to(int(reached_hz))
         clock_hz = fastest_clock_hz(platform, reached_hz, baud)
     best_hz = met_hz or min(tried)

@@ -59,6 +59,8 @@ class BuildFigures:
     bitstream_name: the name of the file to program.
     luts, flip_flops, block_rams, single_port_rams: used, and of how many. flip_flops is 0 where
         they share a cell with the LUTs.
+    wire: what carries the bytes, "uart" or "spi"; pins are those of the package that it comes in
+        at, by wire. On SPI `baud` is the highest clock of the line.
     oscillator: inside the part, that the clock comes from; None if it comes from a pin.
     max_frequency_hz: of the slowest clock; at least `clock_hz`, the one the board runs at.
     seed: of place and route, the best of `seeds_hz`, which has what each reached.
@@ -82,6 +84,8 @@ class BuildFigures:
     clock_hz: int
     oscillator: str | None = None
     baud: int
+    wire: str = "uart"
+    pins: dict[str, str] = dataclasses.field(default_factory=dict)
     seed: int
     seeds_hz: dict[int, int]
     critical_path: tuple[PathStep, ...]
@@ -155,15 +159,21 @@ class BuildReport(BuildFigures):
                 f"({self.spare:.0%} to spare)",
             ),
             *self._oscillator_in_words(),
-            ("serial", f"{self.baud} baud"),
+            self._wire_in_words(),
             ("tools", ", ".join(self.tools)),
             ("seed", self._seeds_in_words()),
             ("time", self._time_in_words()),
         ]
         return facts
 
+    def _wire_in_words(self) -> tuple[str, str]:
+        if self.wire == "uart":
+            return "serial", f"{self.baud} baud"
+        pins = ", ".join(f"{wire} {pin}" for wire, pin in self.pins.items())
+        return "SPI", f"mode 0, up to {self.baud / 1e6:g} MHz; {pins}"
+
     def _oscillator_in_words(self) -> list[tuple[str, str]]:
-        if self.oscillator is None:
+        if self.oscillator is None or self.wire == "spi":
             return []
         doubt = (
             f"{self.oscillator} inside the part, which may be 10 % off, while a serial line bears "

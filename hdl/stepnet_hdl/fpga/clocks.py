@@ -28,8 +28,10 @@ def solve_pll(platform: Any, output_hz: float) -> Pll | None:
     return part.family.solve_pll(platform.default_clk_frequency, output_hz)
 
 
-def fastest_clock_hz(platform: Any, limit_hz: float, baud: int) -> int:
+def fastest_clock_hz(platform: Any, limit_hz: float, baud: int | None) -> int:
     """The largest clock up to `limit_hz` that the board can make and that divides into `baud`.
+
+    baud: of the serial line; None for a wire that brings its own clock.
 
     It is the oscillator's own, or whole megahertz from a PLL. Where neither fits, it is the
     oscillator's all the same, and what becomes of that the caller finds out.
@@ -39,7 +41,8 @@ def fastest_clock_hz(platform: Any, limit_hz: float, baud: int) -> int:
     for clock_hz in range(
         int(limit_hz) // CLOCK_STEP_HZ * CLOCK_STEP_HZ, slowest_hz, -CLOCK_STEP_HZ
     ):
-        if divides(clock_hz, baud) and solve_pll(platform, clock_hz) is not None:
+        suits = baud is None or divides(clock_hz, baud)
+        if suits and solve_pll(platform, clock_hz) is not None:
             return clock_hz
     return oscillator_hz
 

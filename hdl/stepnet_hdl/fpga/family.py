@@ -177,6 +177,8 @@ class Family:
         argument); None if there is none that makes it exactly.
     oscillators: those inside its parts that can feed a PLL.
     packages_without_pll: parts and packages that have none.
+    input_output: attributes of a pin of 3.3 V, as Amaranth names them; pull_up those that pull it
+        up besides.
     lut_costs: what an engine's chip takes of it, piece by piece; `table_costs` a chip with a
         network of look-up tables.
     speeds: how fast its parts are, by patterns for their names, of which the first that fits
@@ -198,6 +200,8 @@ class Family:
     solve_pll: Callable[[float, float], Pll | None]
     oscillators: Oscillators = field(default_factory=dict)
     packages_without_pll: frozenset[tuple[str, str]] = frozenset()
+    input_output: Mapping[str, str]
+    pull_up: Mapping[str, str | int]
     lut_costs: LutCosts
     table_costs: TableCosts
     speeds: Mapping[str, Speed]

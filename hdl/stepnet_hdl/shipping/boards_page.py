@@ -110,6 +110,9 @@ package that the part does not come in, a clock without a frequency, a UART with
 pins that something else has, is one sentence, before anything is built. `stepnet estimate` needs no
 UART. Where a tool fails, its first error is told.
 
+For a chip [on SPI](link.md#spi) a platform says its pins with `SPIResource(0, cs_n=..., clk=...,
+copi=..., cipo=..., role="peripheral")`, and needs no UART.
+
 ```python
 """
 

@@ -41,6 +41,8 @@ class Manifest:
     source_digest: SHA-256 of all that the tools were given, see `Plan.digest`.
     command: makes the same bytes again, with the same tools.
     network: that is built in, by name; None for none.
+    wire, pins: what carries the bytes, and at which of the package's pins, if it is not a serial
+    line.
     Others: as in `BuildReport`.
     """
 
@@ -59,6 +61,8 @@ class Manifest:
     source_digest: str
     command: str
     network: str | None = None
+    wire: str = "uart"
+    pins: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def shape(self) -> EngineShape:
@@ -70,6 +74,8 @@ class Manifest:
         fields = dataclasses.asdict(self)
         if self.network is None:
             del fields["network"]
+        if self.wire == "uart":
+            del fields["wire"], fields["pins"]
         return json.dumps(fields, indent=2) + "\n"
 
 

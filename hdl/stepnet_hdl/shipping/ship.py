@@ -24,6 +24,7 @@ from stepnet.temporary import temporary_folder
 from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.boards.table_chips import table_chip
+from stepnet_hdl.boards.wire import Wire
 from stepnet_hdl.flow.build import BuildSettings, build
 from stepnet_hdl.flow.clock_search import MIN_SPARE
 from stepnet_hdl.flow.report import BuildReport
@@ -58,17 +59,19 @@ def ship(
     seeds: Sequence[int],
     picture: Path | None = None,
     network: str | None = None,
+    wire: Wire = Wire.UART,
 ) -> Manifest:
     """Build the bitstream of `board` and put it into `folder` with its manifest.
 
     picture: where the picture of the placement goes, if anywhere.
     network: of look-up tables or a spiking one, which the bitstream is, by name; None for an
         engine.
+    wire: between host and chip.
 
     Raises what `build` raises, and BuildError if the clock is met by less than `MIN_SPARE`.
     """
     with temporary_folder() as work:
-        report = build(BuildSettings(board, seeds=tuple(seeds), network=network), work)
+        report = build(BuildSettings(board, seeds=tuple(seeds), network=network, wire=wire), work)
         if report.spare < MIN_SPARE:
             raise BuildError(
                 f"The clock of {board} is met by {report.spare:.1%} only, and a bitstream that "
@@ -89,6 +92,8 @@ def ship(
 def _manifest(report: BuildReport, bitstream: bytes) -> Manifest:
     board = find_board(report.board)
     command = f"stepnet build --board {report.board} --seed {report.seed}"
+    if report.wire != Wire.UART:
+        command += f" --wire {report.wire}"
     if report.network is not None:
         command += f" --network {report.network}"
         engine, buffer_bytes = {}, _buffer_bytes(report.network, board)
@@ -110,6 +115,8 @@ def _manifest(report: BuildReport, bitstream: bytes) -> Manifest:
         source_digest=report.plan_digest,
         command=command,
         network=report.network,
+        wire=report.wire,
+        pins=report.pins if report.wire != Wire.UART else {},
     )
 
 

@@ -15,9 +15,10 @@ from stepnet.boards.held_network import shipped_network
 from stepnet.boards.identity import Identity, read_identity
 from stepnet.errors import BoardError, LinkTimeoutError
 from stepnet.link.exchange import Exchange, Message
-from stepnet.link.link import SerialLink, no_rate_found
+from stepnet.link.link import Link, SerialLink, no_rate_found
 from stepnet.link.messages import Request
 from stepnet.link.rate_search import TRY_S, find_rate, rates_at, rates_of
+from stepnet.link.spi import is_spi, open_spi
 
 if TYPE_CHECKING:
     from serial.tools.list_ports_common import ListPortInfo
@@ -174,6 +175,8 @@ def identify(where: str, *, baud: int | None = None) -> Identity:
     Raises LinkError if the port cannot be opened or nothing answers, and what `read_identity`
     raises.
     """
+    if is_spi(where):
+        return _asked(open_spi(where, hz=baud), where)
     identity, _ = _identify(where, rates_at(where) if baud is None else (baud,))
     return identity
 
@@ -184,9 +187,17 @@ def _identify(where: str, bauds: Sequence[int]) -> tuple[Identity, int | None]:
     try:
         if len(bauds) > 1 and find_rate(link, bauds) is None:
             raise LinkTimeoutError(no_rate_found(where, bauds, len(bauds) * TRY_S))
+        return _asked(link, where), link.baud
+    finally:
+        link.close()
+
+
+def _asked(link: Link, where: str) -> Identity:
+    """Who the board at a link says that it is; the link is closed then."""
+    try:
         exchange = Exchange(link, where, IDENTIFY_TIMEOUT_S)
         exchange.resync()
         answer = exchange.ask(Message(Request.IDENTIFY), attempts=IDENTIFY_ATTEMPTS)
-        return read_identity(answer, where), link.baud
+        return read_identity(answer, where)
     finally:
         link.close()

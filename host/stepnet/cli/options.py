@@ -28,7 +28,7 @@ BoardOption = Annotated[
     typer.Option(
         "--board",
         help="sim, sim:BOARD for a virtual board like BOARD, a serial port such as /dev/ttyUSB1 "
-        "or COM3, or socket://host:port.",
+        "or COM3, socket://host:port, or spi:///dev/spidev0.0.",
     ),
 ]
 NetworkOption = Annotated[str, typer.Option("--network", help="A shipped network, or a .npz file.")]

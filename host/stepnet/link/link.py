@@ -12,16 +12,17 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any, Protocol
 
 import serial
 
 from stepnet.errors import LinkBrokenError, LinkError, LinkTimeoutError, MissingToolError
 from stepnet.link.channel import Channel, SocketChannel, channel_of
+from stepnet.link.permission import permission_advice
 from stepnet.link.rate_search import find_rate, rates_at
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 from stepnet.link.sockets import SCHEME, connect, host_and_port
+from stepnet.link.spi import SpiLink, is_spi, open_spi
 from stepnet.link.tokens import (
     MOST_GREETING_BYTES,
     TOKEN_VARIABLE,
@@ -116,6 +117,7 @@ class SerialLink:
             self._port, self._channel = _channel_to(where, baud, timeout_s)
         except (OSError, ValueError) as error:
             raise _cannot_open(where, error) from error
+        self._hands_over_at_once = self._port is None or _hand_over_at_once(self._port)
         if token and where.startswith(SCHEME):
             try:
                 self._introduce(token)
@@ -127,6 +129,14 @@ class SerialLink:
     def baud(self) -> int | None:
         """Bits per second on the line; None for a socket."""
         return None if self._port is None else self._baud
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether the driver may hold answers back until the timer of the port's USB chip ends."""
+        if self._hands_over_at_once:
+            return False
+        port = listed_port(self._where)
+        return port is not None and chip_of(port) is not None
 
     def set_baud(self, baud: int) -> None:
         """Have the line run at `baud` from now on; LinkError if the port cannot."""
@@ -237,7 +247,6 @@ def _channel_to(where: str, baud: int, timeout_s: float) -> tuple[Any, Channel |
     port = serial.serial_for_url(
         where, baudrate=baud, exclusive=True, write_timeout=write_timeout_s
     )
-    _hand_over_at_once(port)
     return port, channel_of(port)
 
 
@@ -248,16 +257,36 @@ def open_port(
     timeout_s: float = 5.0,
     token: str | None = None,
     progress: Callable[[str], None] = lambda message: None,
-) -> SerialLink:
-    """A `SerialLink` at the rate of the board at its other end.
+) -> SerialLink | SpiLink:
+    """A `SerialLink` at the rate of the board at its other end; for the URL of an SPI device what
+    `open_spi` opens.
 
     baud: bits per second; None to find them, as `rate_search` does, which takes less than 0.3 s if
         there is a board.
-    progress: is told at which rate the board answers.
+    progress: is told at which rate the board answers, and if answers may be held back on their way.
 
-    Raises what `SerialLink` raises; LinkTimeoutError if the board answers at no rate within
-    `timeout_s`, LinkError if the port's USB chip does not make the rate.
+    Raises what `SerialLink` and `open_spi` raise; LinkTimeoutError if the board answers at no rate
+    within `timeout_s`, LinkError if the port's USB chip does not make the rate.
     """
+    if is_spi(where):
+        return open_spi(where, hz=baud)
+    link = _open_serial(where, baud, timeout_s, token, progress)
+    if link.holds_back:
+        progress(
+            f"The driver of {where!r} may hold answers back for 16 ms; docs/runtime.md tells how "
+            "to set its latency timer to 1 ms"
+        )
+    return link
+
+
+def _open_serial(
+    where: str,
+    baud: int | None,
+    timeout_s: float,
+    token: str | None,
+    progress: Callable[[str], None],
+) -> SerialLink:
+    """`open_port` at what is no SPI device."""
     if baud is not None:
         port = listed_port(where)
         if port is not None and (chip := chip_of(port)) is not None:
@@ -300,7 +329,7 @@ def open_link(
     """The link to a board.
 
     where: the name of an installed board, such as "sim", or a kind of it, such as "sim:ulx3s-25f";
-    otherwise a serial port or a URL for `SerialLink`, perhaps with a token.
+    otherwise a serial port, a URL for `SerialLink`, perhaps with a token, or one for `open_spi`.
     network: a `stepnet.Network` that the board is to hold, or None; an installed board may be made
     so that it can. `StoredImages` for a virtual board that measures itself.
     baud: bits per second on the wire; None to find them at a port, see `open_port`, and for what
@@ -311,8 +340,8 @@ def open_link(
 
     A socket whose URL names no token is told that of the variable `TOKEN_VARIABLE`, if it is set.
 
-    Raises LinkError if the port cannot be opened, MissingToolError if the named board needs a
-    package that is not installed, and what the board itself raises.
+    Raises LinkError if the port cannot be opened, MissingToolError if the board needs a package
+    that is not installed, and what the board itself raises.
     """
     boards = entry_points(group=BOARDS_GROUP)
     name, _, kind = where.partition(":")
@@ -340,8 +369,9 @@ def _factory(board: EntryPoint) -> LinkFactory:
         ) from error
 
 
-def _hand_over_at_once(port: Any) -> None:
+def _hand_over_at_once(port: Any) -> bool:
     """Have the driver not wait for more bytes to hand over together, which FTDI's does for 16 ms.
+    False if it does not promise that.
 
     Linux alone can be asked, and not for every port.
     """
@@ -349,6 +379,8 @@ def _hand_over_at_once(port: Any) -> None:
         # pyserial's own error is the last one.
         with suppress(NotImplementedError, OSError, ValueError):
             ask(True)
+            return True
+    return False
 
 
 def _cannot_open(where: str, error: Exception) -> LinkError:
@@ -369,7 +401,7 @@ def _cannot_open(where: str, error: Exception) -> LinkError:
                 "this lists the ports: stepnet boards --connected."
             )
         case errno.EACCES | errno.EPERM:
-            return LinkError(f"You may not open the port {where!r}{_permission_advice(where)}")
+            return LinkError(f"You may not open the port {where!r}{permission_advice(where)}")
         case errno.EBUSY | errno.EAGAIN:
             return LinkError(f"The port {where!r} is busy; close the other program that uses it.")
         case _:
@@ -377,24 +409,6 @@ def _cannot_open(where: str, error: Exception) -> LinkError:
                 f"The port {where!r} cannot be opened ({_reason(error)}); name a serial port such "
                 "as /dev/ttyUSB1 or COM3, a socket://host:port, or an installed board."
             )
-
-
-def _permission_advice(where: str) -> str:
-    """Who may open the port, and how to become one of them: the end of an error's sentence."""
-    try:
-        device = Path(where)
-        mode, owner, group = device.stat().st_mode, device.owner(), device.group()
-    except (OSError, KeyError, NotImplementedError):  # Windows knows neither
-        return "; ask who administers this machine to let you."
-    if group != "root" and mode & 0o060 == 0o060:
-        return (
-            f", which belongs to the group {group!r}; join that group (sudo usermod -aG {group} "
-            "$USER) and log in again."
-        )
-    return (
-        f", which only {owner!r} may; let others use it with a udev rule or, until it is plugged "
-        f"in again, with sudo chmod a+rw {where}."
-    )
 
 
 def _names_host_and_port(url: str) -> bool:

@@ -75,12 +75,13 @@ class Design:
 
         Raises NetworkError or BuildError if the engine cannot have the network built in.
         """
-        core = self._core()
+        core = self.new_core()
         if self.uart:
             return SerialChip(core, self.clock_hz, self.baud, self.buffer_bytes)
         return Chip(core, self.clock_hz, self.buffer_bytes)
 
-    def _core(self) -> InferenceCore:
+    def new_core(self) -> InferenceCore:
+        """A new instance of the core alone; raises what `component` raises."""
         if self.core is not None:
             return self.core.make()
         if isinstance(self.network, LutNetwork):

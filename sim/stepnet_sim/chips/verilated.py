@@ -172,6 +172,7 @@ def find_or_compile(
     options: str,
     verilog: Callable[[], str],
     verilator_options: Sequence[str] = (),
+    harness: Path = HARNESS,
 ) -> Path:
     """A compiled chip from the user's cache; compiled now if it is not there, or not as it was.
 
@@ -179,24 +180,25 @@ def find_or_compile(
     decided_by: all that decides what `verilog` returns.
     options, verilator_options: see `compile_chip`.
     verilog: makes the source; called only if it is needed.
+    harness: what drives the chip.
 
     Raises what `Cache`, `compile_chip` and `verilog` raise.
     """
     root = platformdirs.user_cache_path("stepnet")
     chips = Cache(root / cache, root)
-    words = "\0".join([*decided_by, _compile_digest(options), *verilator_options])
+    words = "\0".join([*decided_by, _compile_digest(options, harness), *verilator_options])
     digest = hashlib.sha256(words.encode()).hexdigest()[:32]
     log = root / cache / f"{digest}.log"
 
     def fill(folder: Path) -> None:
-        compile_chip(verilog(), options, folder / LIBRARY, log, verilator_options)
+        compile_chip(verilog(), options, folder / LIBRARY, log, verilator_options, harness)
 
     return (chips.entry(digest) or chips.add(digest, fill)) / LIBRARY
 
 
-def _compile_digest(options: str) -> str:
+def _compile_digest(options: str, harness: Path) -> str:
     """SHA-256 of all that decides, beside the Verilog, what `compile_chip` makes of it."""
-    decisive = [source_digest(__name__), HARNESS.read_text(encoding="utf-8"), options]
+    decisive = [source_digest(__name__), harness.read_text(encoding="utf-8"), options]
     decisive += [importlib.metadata.version("verilator"), compiler_version(), platform.machine()]
     return hashlib.sha256("\0".join(decisive).encode()).hexdigest()
 
@@ -221,7 +223,12 @@ def compiler_version() -> str:
 
 
 def compile_chip(
-    verilog: str, options: str, library: Path, log: Path, verilator_options: Sequence[str] = ()
+    verilog: str,
+    options: str,
+    library: Path,
+    log: Path,
+    verilator_options: Sequence[str] = (),
+    harness: Path = HARNESS,
 ) -> None:
     """Make a shared library of a module `chip` and of the harness around it.
 
@@ -231,6 +238,7 @@ def compile_chip(
     library: where it goes, whole or not at all; the folder has to exist.
     log: gets what the compiler prints if it fails.
     verilator_options: beside `VERILATOR_OPTIONS`.
+    harness: the C++ source of what drives the module, whose ports it has to know.
 
     Raises BuildError if Verilator or the compiler fails.
     """
@@ -248,7 +256,7 @@ def compile_chip(
             "-o",
             "chip.so",
             "chip.v",
-            os.fspath(within(folder, HARNESS)),
+            os.fspath(within(folder, harness)),
         ]
         environment = {**os.environ, "VERILATOR_ROOT": os.fspath(root), "LC_ALL": "C"}
         done = run_program(command, cwd=folder, env=environment)

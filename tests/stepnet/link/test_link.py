@@ -11,12 +11,14 @@ import threading
 import time
 import tty
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import serial
 
 from stepnet.errors import LinkError, LinkTimeoutError, MissingToolError
-from stepnet.link.link import SerialLink, open_link
+from stepnet.link import link as link_module
+from stepnet.link.link import SerialLink, open_link, open_port
 
 
 class FarEnd:
@@ -177,6 +179,26 @@ def test_the_driver_is_asked_not_to_wait_for_more(pty_end, monkeypatch, error):
     assert link.read(1.0) == b"answer"
     link.close()
     assert asked == [(pty_end.where, True)]
+
+
+@pytest.mark.parametrize("can_be_asked", [True, False])
+def test_a_driver_that_may_hold_answers_back_is_told_of(pty_end, monkeypatch, can_be_asked):
+    """At a port of a USB chip alone: nobody else has a timer."""
+    port = SimpleNamespace(device=pty_end.where, vid=0x0403, pid=0x6010, product="Dual RS232-HS")
+    monkeypatch.setattr(link_module, "listed_port", lambda where: port)
+
+    def ask(port, low_latency):
+        if not can_be_asked:
+            raise PermissionError
+
+    monkeypatch.setattr(serial.Serial, "set_low_latency_mode", ask)
+    said = []
+    open_port(pty_end.where, baud=12_000_000, progress=said.append).close()
+    expected = (
+        f"The driver of {pty_end.where!r} may hold answers back for 16 ms; docs/runtime.md tells "
+        "how to set its latency timer to 1 ms"
+    )
+    assert said == ([] if can_be_asked else [expected])
 
 
 def sentence_of(where, **options):

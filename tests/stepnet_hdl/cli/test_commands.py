@@ -47,6 +47,18 @@ def fake_flow(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("fake_flow")
+def test_build_on_spi(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = "build --board icestick --network digits-lut-small --wire spi --clock-mhz 12 --json"
+    report = json.loads(run(line).stdout)
+    assert report["wire"] == "spi"
+    assert report["pins"] == {"cs": "78", "copi": "79", "cipo": "80", "clk": "81"}
+    assert (report["baud"], report["clock_hz"]) == (20_000_000, 12_000_000)
+    assert Path(report["bitstream"]).parts[:2] == ("build", "icestick-digits-lut-small-spi")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fake_flow")
 def test_build(run, tmp_path):
     seeds = "--seed 4 --seeds 2 --best"
     line = f"build --board icebreaker --clock-mhz 24 {seeds} --output '{tmp_path / 'out'}'"

@@ -1,5 +1,7 @@
 """The bitstreams that come with Stepnet, and their manifests."""
 
+from dataclasses import replace
+
 import pytest
 
 from stepnet.errors import BuildError
@@ -7,6 +9,7 @@ from stepnet.networks.shipped import load_lut_network, load_spiking_network
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.boards.table_chips import table_chip
+from stepnet_hdl.boards.wire import Wire
 from stepnet_hdl.flow.build_plan import make_plan
 from stepnet_hdl.flow.report import report_from_json
 from stepnet_hdl.shipping import manifest
@@ -39,8 +42,6 @@ def build_of(monkeypatch):
 
     def change(**figures):
         def build(settings, folder):
-            from dataclasses import replace
-
             report = replace(report_from_json(REPORT), **figures)
             (folder / report.bitstream).write_bytes(b"bits")
             return replace(report, bitstream=folder / report.bitstream)
@@ -69,6 +70,17 @@ def test_manifest_of_a_spiking_network_names_it(build_of, tmp_path):
     made = ship("ulx3s-25f", tmp_path, seeds=(1,), network="digits-spiking")
     assert made.command == "stepnet build --board ulx3s-25f --seed 3 --network digits-spiking"
     assert (made.network, made.engine, made.buffer_bytes) == ("digits-spiking", {}, 2048)
+
+
+def test_manifest_of_a_chip_on_spi_says_so(build_of, tmp_path):
+    pins = {"cs": "4", "copi": "2", "cipo": "47", "clk": "45"}
+    build_of(wire="spi", pins=pins, baud=20_000_000)
+    made = ship("icebreaker", tmp_path, seeds=(3,), wire=Wire.SPI)
+    assert read_manifest(tmp_path) == made
+    assert (made.wire, made.pins, made.baud) == ("spi", pins, 20_000_000)
+    assert made.command == "stepnet build --board icebreaker --seed 3 --wire spi"
+    report = replace(report_from_json(REPORT), wire="spi", pins=pins, baud=20_000_000)
+    assert "SPI         mode 0, up to 20 MHz; cs 4, copi 2, cipo 47, clk 45" in report.to_text()
 
 
 def test_bitstream_with_too_little_to_spare_does_not_ship(build_of, tmp_path):

@@ -244,6 +244,8 @@ GW1N = Family(
     lut_ram=RamKind(((4, 16),), byte_bits=4, cost=4, scales_with_width=True),
     luts_per_lut_ram=6,
     solve_pll=rpll_solver(LITTLE_BEE_LIMITS),
+    input_output={"IO_TYPE": "LVCMOS33"},
+    pull_up={"PULL_MODE": "UP"},
     lut_costs=LutCosts(
         chip=2100,
         word_bit=8,

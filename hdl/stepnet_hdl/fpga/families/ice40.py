@@ -136,6 +136,8 @@ ICE40 = Family(
     oscillators=OSCILLATORS,
     # Lattice FPGA-DS-02029, under the table of the family's sizes.
     packages_without_pll=frozenset({("iCE40LP1K", "CM36"), ("iCE40HX1K", "VQ100")}),
+    input_output={"IO_STANDARD": "SB_LVCMOS"},
+    pull_up={"PULLUP": 1},
     lut_costs=LutCosts(
         chip=1940,
         word_bit=3,
