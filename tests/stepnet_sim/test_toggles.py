@@ -81,6 +81,6 @@ def test_a_counter_toggles_as_often_as_counting_does():
     before = chip.cycles - 1  # the counter's value: reset took one cycle
     found = activity(netlist, chip, lambda: chip.run(bytearray(), CYCLES))
     seen = [(before + cycle) % (1 << BITS) for cycle in range(CYCLES)]
-    changes = sum((a ^ b).bit_count() for a, b in pairwise(seen))
+    changes = sum((a ^ b).bit_count() for a, b in pairwise([0, *seen]))
     assert found.cycles == CYCLES
     assert found.routed_toggles == changes

@@ -115,7 +115,8 @@ class Activity:
     """What the nets of a chip did.
 
     cycles: how many clock cycles were counted.
-    toggles: of all nets together.
+    toggles: of all nets together. Verilator takes them as 0 before, so that a net which is 1 at the
+        start has one toggle more.
     routed_toggles: of those that leave their logic cell, see `Netlist.routed_nets`.
     memory_cycles: for each type of memory, the cycles in which one is used, of all together.
     """
