@@ -22,7 +22,7 @@ def find(tmp_path, monkeypatch):
     """Finds a chip in a cache of its own; `compiled` has one entry for each time it was made."""
     compiled = []
 
-    def compile_chip(verilog, options, library, log):
+    def compile_chip(verilog, options, library, log, harness):
         compiled.append(verilog)
         library.write_bytes(b"\x7fELF of " + verilog.encode() + bytes(5000))
 
