@@ -8,7 +8,7 @@ from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.catalogue import BoardType
 from stepnet_hdl.boards.mac_chips import mac_chip
-from stepnet_hdl.boards.rates import best_baud, check_baud
+from stepnet_hdl.boards.rates import best_baud
 from stepnet_hdl.boards.spi_pins import spi_hz_for
 from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.boards.table_chips import table_chip
@@ -26,13 +26,13 @@ def rate_and_clock_hz(
 
     baud, clock_hz: wished; None for what suits.
 
-    Raises BuildError if no core fits, or the line cannot have the rate that is wished.
+    Raises BuildError if no core fits, or an SPI line cannot have the rate that is wished; whether
+    the board's USB chip makes a rate says `rates.check_baud`.
     """
     if wire is Wire.SPI:
         clock_hz = clock_hz or clock_hz_for(network, board, None)
         return spi_hz_for(clock_hz, baud), clock_hz
     baud = baud or baud_for(network, board, clock_hz)
-    check_baud(board.name, baud)
     return baud, clock_hz or clock_hz_for(network, board, baud)
 
 

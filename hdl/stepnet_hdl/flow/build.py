@@ -207,6 +207,7 @@ def _build_or_find(
     from stepnet_hdl.boards.capacity import check_built_in
     from stepnet_hdl.boards.chip_clocks import rate_and_clock_hz
     from stepnet_hdl.boards.mac_chips import mac_chip
+    from stepnet_hdl.boards.rates import check_baud
     from stepnet_hdl.boards.spiking_chips import spiking_chip
     from stepnet_hdl.boards.table_chips import check_bench, check_tables
     from stepnet_hdl.flow.run import Progress, ToolFailedError, run_flow
@@ -228,6 +229,8 @@ def _build_or_find(
     baud, clock_hz = rate_and_clock_hz(
         network, board, settings.wire, settings.baud, settings.clock_hz
     )
+    if settings.wire is Wire.UART:
+        check_baud(board.name, baud)
     settings = dataclasses.replace(settings, baud=baud, clock_hz=clock_hz)
     plan = _plan(settings, board, baud, network, stored)
     generating_s = time.monotonic() - started_s
