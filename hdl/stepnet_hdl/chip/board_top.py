@@ -67,6 +67,7 @@ class BoardTop(wiring.Component):
             baud,
             settings.buffer_bytes,
             answers_in_luts=settings.answers_in_luts,
+            coded_images=settings.coded_images,
         )
         super().__init__({})
 

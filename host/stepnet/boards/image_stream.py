@@ -13,6 +13,8 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
+import numpy as np
+
 from stepnet.boards.packing import ImageLike, Told, packer
 from stepnet.boards.reading import Reading, reader
 from stepnet.boards.session import Session
@@ -20,6 +22,7 @@ from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.errors import LinkBrokenError
 from stepnet.link.exchange import ATTEMPTS, Message
 from stepnet.link.messages import Request
+from stepnet.link.pixel_coding import code_images
 
 REFUSALS = 3
 """How many times in a row a board may refuse an image, though its network was loaded again, before
@@ -39,6 +42,19 @@ BATCH = 16
 """The most images that are sent in one write."""
 
 _IMAGE = int(Request.INFER)
+
+
+def _add_coded(batch: list[Message]) -> None:
+    """Code the images of a batch; one that would not become shorter goes as it is."""
+    if not batch:
+        return
+    image_bytes = len(batch[0].body)
+    packed = np.frombuffer(b"".join([message.body for message in batch]), np.uint8)
+    for message, coded in zip(
+        batch, code_images(packed.reshape(len(batch), image_bytes)), strict=True
+    ):
+        if len(coded) < image_bytes:
+            message.coded = coded
 
 
 class NotYetError(Exception):
@@ -163,6 +179,8 @@ class ImageStream:
         while free > 0 and not (self._exhausted or self._again):
             batch, pulled_s = self._pull(min(free, BATCH))
             self._pending.extend(batch)
+            if exchange.coded_images:
+                _add_coded(batch)
             exchange.send(batch)
             if pulled_s:
                 return pulled_s

@@ -21,7 +21,12 @@ class ChipModel(BoardModel):
 
     def __init__(self, design: Design, programs: Iterable[Program]) -> None:
         self.engine = EngineModel(design.shape, self._read)
-        super().__init__(self.engine, buffer_bytes=design.buffer_bytes, clock_hz=design.clock_hz)
+        super().__init__(
+            self.engine,
+            buffer_bytes=design.buffer_bytes,
+            clock_hz=design.clock_hz,
+            coded_images=design.coded_images,
+        )
         self._byte_cycles = BITS_PER_BYTE * design.clock_hz // design.baud
         self._programs = {program.memory.digest: program for program in programs}
         self.character = 0
