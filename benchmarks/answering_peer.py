@@ -29,13 +29,17 @@ def checksum_reading(pixels: bytes, digest: int) -> tuple[int, int, int]:
 
 
 class AnsweringPeer:
-    """A board whose engine has `shape` and whose receive buffer has `buffer_bytes`.
+    """A board whose engine has `shape` and whose receive buffer has `buffer_bytes`; it may take
+    coded images, which count in the buffer as they come.
 
     overruns: messages dropped because they did not fit the buffer.
     """
 
-    def __init__(self, shape: EngineShape, buffer_bytes: int = 2048) -> None:
+    def __init__(
+        self, shape: EngineShape, buffer_bytes: int = 2048, *, coded_images: bool = False
+    ) -> None:
         self.shape = shape
+        self.coded_images = coded_images
         self.buffer_bytes = buffer_bytes
         self.overruns = 0
         self.reset()
@@ -46,7 +50,12 @@ class AnsweringPeer:
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._engine = EngineModel(self.shape, _read)
-        self._board = BoardModel(self._engine, buffer_bytes=self.buffer_bytes, clock_hz=12_000_000)
+        self._board = BoardModel(
+            self._engine,
+            buffer_bytes=self.buffer_bytes,
+            clock_hz=12_000_000,
+            coded_images=self.coded_images,
+        )
 
     def receive(self, data: bytes) -> None:
         """Take what came over the wire."""

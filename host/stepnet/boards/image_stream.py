@@ -14,8 +14,9 @@ from collections import deque
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stepnet.boards.packing import ImageLike, Told, packer
+from stepnet.boards.packing import ImageLike, ImagePacker, Told
 from stepnet.boards.reading import Reading, reader
 from stepnet.boards.session import Session
 from stepnet.cores.engine.memory_image import image_bytes
@@ -44,19 +45,6 @@ BATCH = 16
 _IMAGE = int(Request.INFER)
 
 
-def _add_coded(batch: list[Message]) -> None:
-    """Code the images of a batch; one that would not become shorter goes as it is."""
-    if not batch:
-        return
-    image_bytes = len(batch[0].body)
-    packed = np.frombuffer(b"".join([message.body for message in batch]), np.uint8)
-    for message, coded in zip(
-        batch, code_images(packed.reshape(len(batch), image_bytes)), strict=True
-    ):
-        if len(coded) < image_bytes:
-            message.coded = coded
-
-
 class NotYetError(Exception):
     """Raised by a source whose next image is not there yet, but will be."""
 
@@ -75,7 +63,7 @@ class ImageStream:
         self._exchange = session.exchange
         self._network = session.network
         self._source = iter(images)
-        self._pack = packer(self._network)
+        self._packer = ImagePacker(self._network, BATCH)
         self._read = reader(self._network)
         self._message_bytes = Message(_IMAGE, bytes(image_bytes(self._network))).buffer_bytes
         self._exhausted = False
@@ -179,8 +167,6 @@ class ImageStream:
         while free > 0 and not (self._exhausted or self._again):
             batch, pulled_s = self._pull(min(free, BATCH))
             self._pending.extend(batch)
-            if exchange.coded_images:
-                _add_coded(batch)
             exchange.send(batch)
             if pulled_s:
                 return pulled_s
@@ -191,24 +177,37 @@ class ImageStream:
         """Take up to `most` images from the source, fewer if it ends or is slow. Returns them and
         how long the source took, in the way of `_fill`.
         """
-        batch: list[Message] = []
-        while len(batch) < most:
+        pulled_s = 0.0
+        for _ in range(most):
             start_s = time.perf_counter()
             try:
-                batch.append(Message(_IMAGE, self._pack(next(self._source))))
+                self._packer.add(next(self._source))
             except StopIteration:
                 self._exhausted = True
                 break
             except NotYetError:
-                return batch, math.inf
+                pulled_s = math.inf
+                break
             except Exception as error:
                 self._source_error = error  # what was sent is answered first
                 self._exhausted = True
                 break
-            pulled_s = time.perf_counter() - start_s
-            if pulled_s > SLOW_PULL_S:
-                return batch, pulled_s
-        return batch, 0.0
+            if (took_s := time.perf_counter() - start_s) > SLOW_PULL_S:
+                pulled_s = took_s
+                break
+        return self._messages(self._packer.take()), pulled_s
+
+    def _messages(self, packed: NDArray[np.uint8]) -> list[Message]:
+        """The requests for packed images, each with its coding where that is shorter."""
+        if not len(packed):
+            return []
+        size, whole = packed.shape[1], packed.tobytes()
+        batch = [Message(_IMAGE, whole[at : at + size]) for at in range(0, len(whole), size)]
+        if self._exchange.coded_images:
+            for message, coded in zip(batch, code_images(packed), strict=True):
+                if len(coded) < size:
+                    message.coded = coded
+        return batch
 
     def _end(self) -> list[Reading]:
         self.finished = self._exhausted

@@ -100,11 +100,10 @@ class BoardModel:
     def answer_to(self, request: bytes) -> bytes:
         """The payload that answers `request`, which came in a good frame; b"" if undoing a coded
         image leaves no whole header of it, so that it counts as broken."""
-        if self.coded_images and request[0] == Request.INFER_CODED:
-            request = self._undone(request)
-            if not request:
-                self.dropped_frames += 1
-                return b""
+        request = self.packet_of(request)
+        if not request:
+            self.dropped_frames += 1
+            return b""
         sequence = HEADER.unpack(request)["sequence"]
         body_bytes = len(request) - HEADER.size
         refusal: Refusal | None = None
@@ -158,12 +157,15 @@ class BoardModel:
             **({"codings": int(Coding.GROUPS)} if self.coded_images else {}),
         }
 
-    def _undone(self, request: bytes) -> bytes:
-        """The INFER that an INFER_CODED becomes; b"" if it is shorter than a header.
+    def packet_of(self, request: bytes) -> bytes:
+        """What waits in the receive buffer for a request: it itself, or the INFER that an
+        INFER_CODED becomes; b"" if that is shorter than a header.
 
         Where its frame ends is not known while it is undone, so its CRC is what comes last, whatever
         became of it.
         """
+        if not self.coded_images or request[0] != Request.INFER_CODED:
+            return request
         crc = binascii.crc_hqx(request, CRC_INITIAL).to_bytes(CRC_BYTES, "big")
         image_bytes = self.core.identity_fields()["image_bytes"]
         plain = undone(request[HEADER.size :] + crc, image_bytes)

@@ -21,16 +21,16 @@ def code_images(images: NDArray[np.uint8]) -> list[bytes]:
     """
     count, image_bytes = images.shape
     groups = -(-image_bytes // GROUP_BYTES)
-    whole = np.zeros((count, groups, 1 + GROUP_BYTES), np.uint8)
     padded = np.zeros((count, groups * GROUP_BYTES), np.uint8)
     padded[:, :image_bytes] = images
-    parts = padded.reshape(count, groups, GROUP_BYTES)
-    whole[:, :, 1:] = parts
-    whole[:, :, :1] = np.packbits(parts != 0, axis=2, bitorder="little")
+    differs = padded != 0
+    whole = np.empty((count * groups, 1 + GROUP_BYTES), np.uint8)
+    whole[:, 0] = np.packbits(differs, bitorder="little")
+    whole[:, 1:] = padded.reshape(-1, GROUP_BYTES)
     kept = whole != 0
-    kept[:, :, 0] = True
-    coded = whole[kept].tobytes()
-    ends = accumulate(np.count_nonzero(kept, axis=(1, 2)).tolist(), initial=0)
+    kept[:, 0] = True
+    coded = np.compress(kept.ravel(), whole.ravel()).tobytes()
+    ends = accumulate((np.count_nonzero(differs, axis=1) + groups).tolist(), initial=0)
     return [coded[start:end] for start, end in pairwise(ends)]
 
 
