@@ -26,7 +26,7 @@ coded images."""
 ANSWER_LUTS = 100
 """What the layouts of answers take in LUTs."""
 
-CODED_IMAGES_LUTS = 70
+CODED_IMAGES_LUTS = 75
 """What undoing coded images takes."""
 
 FILLED = 0.95

@@ -35,7 +35,7 @@ ANSWER_BLOCK_RAMS = 1
 ANSWER_LUTS = 100
 """What they take then, measured on the HX8K."""
 
-CODED_IMAGES_LUTS = 70
+CODED_IMAGES_LUTS = 75
 """What undoing coded images takes, on an iCE40 and about as much elsewhere."""
 
 

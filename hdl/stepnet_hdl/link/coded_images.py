@@ -28,7 +28,7 @@ class CodedImages(wiring.Component):
         image that it cannot hold is not undone rightly.
     """
 
-    byte_cycles = GROUP_BYTES + 3
+    byte_cycles = GROUP_BYTES + 2
     """Cycles from taking a byte of a coded image until the next byte is taken, at most, if `plain`
     is taken at once."""
 
@@ -52,69 +52,80 @@ class CodedImages(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         """Count the header, then the bytes of the image. It is one function because each of its few
-        registers depends on most of the others."""
+        registers depends on most of the others. What is offered and what is taken hang on registers
+        of one bit each, because the paths through this block are long before and behind it."""
         m = Module()
         header_left = Signal(range(HEADER.size + 1), init=HEADER.size)
         is_coded = Signal()  # the frame is an INFER_CODED
-        in_image = Signal()  # bytes of a coded image are still to be made
-        in_group = Signal()  # of the bytes that `mask` speaks of, some are still to be made
+        made = Signal(range(self.buffer_bytes))  # bytes of its image
         mask = Signal(GROUP_BYTES)  # bit 0: the next byte of the group is not 0
-        made = Signal(range(self.buffer_bytes))  # bytes of the image
+        in_group = Signal()  # of the bytes that `mask` speaks of, some are still to be made
+        in_last_group = Signal()  # the image ends in the group
 
-        group_bits = (GROUP_BYTES - 1).bit_length()
-        in_last_group = Signal()  # `made` has reached the group in which the image ends
-        m.d.sync += in_last_group.eq(
-            made[group_bits:] == self.image_bytes[group_bits : len(made)]
-        )
-        settled = Signal()  # `in_last_group` speaks of the group that begins
-        m.d.sync += settled.eq(1)
+        # One of these is 1 at a time.
+        passes = Signal(init=1)  # what comes is passed on
+        gives_zero = Signal()  # a 0 is given, and nothing taken
+        decides = Signal()  # a group is over: the next one begins, or the image is whole
+        at_mask = Signal()  # what comes is a mask, or the end
 
         coded, plain = self.coded, self.plain
-        is_zero = in_group & ~mask[0]
-        begins_group = in_image & ~in_group
         at_kind = header_left == HEADER.size
         has_coded_kind = coded.p.data == Request.INFER_CODED
-        # A CRC or an end that follows a whole group at once waits until `in_image` is 0.
-        passes = ~begins_group | (coded.p.end & settled)
         m.d.comb += [
-            plain.valid.eq(is_zero | (coded.valid & passes)),
-            plain.p.data.eq(Mux(is_zero, 0, coded.p.data)),
-            plain.p.end.eq(coded.p.end & ~is_zero),
-            plain.p.good.eq(coded.p.good & ~is_zero),
+            coded.ready.eq((passes & plain.ready) | (at_mask & ~coded.p.end)),
+            plain.valid.eq(gives_zero | (passes & coded.valid)),
+            plain.p.data.eq(Mux(gives_zero, 0, coded.p.data)),
+            plain.p.end.eq(passes & coded.p.end),
+            plain.p.good.eq(passes & coded.p.good),
         ]
         with m.If(at_kind & has_coded_kind):
             m.d.comb += plain.p.data.eq(coded.p.data ^ _KIND_DIFFERS)
 
-        image_ends_group = in_last_group & (made[:group_bits] + 1 == self.image_bytes[:group_bits])
-        is_full_group = made[:group_bits] == GROUP_BYTES - 1
-        is_whole = in_last_group & (self.image_bytes[:group_bits] == 0)
-        with m.If(begins_group):
-            takes_mask = settled & ~coded.p.end & ~is_whole
-            m.d.comb += coded.ready.eq(takes_mask | (coded.p.end & settled & plain.ready))
-            with m.If(takes_mask & coded.valid):
-                m.d.sync += [mask.eq(coded.p.data), in_group.eq(1)]
-            with m.If(settled & is_whole):
-                m.d.sync += in_image.eq(0)
-        with m.Else():
-            m.d.comb += coded.ready.eq(plain.ready & ~is_zero)
-
         moves = plain.valid & plain.ready
+        group_bits = (GROUP_BYTES - 1).bit_length()
+        place, image_end = made[:group_bits], self.image_bytes[:group_bits]
+        with m.If(decides):
+            reaches_end = made[group_bits:] == self.image_bytes[group_bits : len(made)]
+            is_whole = reaches_end & (image_end == 0)
+            m.d.sync += [
+                in_last_group.eq(reaches_end),
+                decides.eq(0),
+                at_mask.eq(~is_whole),
+                passes.eq(is_whole),
+            ]
+        with m.If(at_mask & coded.valid):
+            begins = ~coded.p.end
+            m.d.sync += [
+                mask.eq(coded.p.data),
+                at_mask.eq(0),
+                in_group.eq(begins),
+                passes.eq(~begins | coded.p.data[0]),
+                gives_zero.eq(begins & ~coded.p.data[0]),
+            ]
         with m.If(moves & in_group):
-            m.d.sync += [mask.eq(mask >> 1), made.eq(made + 1)]
-            with m.If(is_full_group | image_ends_group):
-                m.d.sync += [in_group.eq(0), settled.eq(0)]
-            with m.If(image_ends_group):
-                m.d.sync += in_image.eq(0)
+            image_ends = in_last_group & (place + 1 == image_end)
+            group_ends = place == GROUP_BYTES - 1
+            goes_on = ~image_ends & ~group_ends
+            m.d.sync += [
+                mask.eq(mask >> 1),
+                made.eq(made + 1),
+                in_group.eq(goes_on),
+                passes.eq(image_ends | (goes_on & mask[1])),
+                gives_zero.eq(goes_on & ~mask[1]),
+                decides.eq(~image_ends & group_ends),
+            ]
         with m.If(moves & (header_left != 0)):
             m.d.sync += header_left.eq(header_left - 1)
             with m.If(at_kind):
                 m.d.sync += is_coded.eq(has_coded_kind)
             with m.If(header_left == 1):
-                m.d.sync += in_image.eq(is_coded)
+                m.d.sync += [passes.eq(~is_coded), decides.eq(is_coded)]
         with m.If(moves & plain.p.end):
             m.d.sync += [
                 header_left.eq(HEADER.size),
-                in_image.eq(0),
+                passes.eq(1),
+                gives_zero.eq(0),
+                decides.eq(0),
                 in_group.eq(0),
                 made.eq(0),
             ]

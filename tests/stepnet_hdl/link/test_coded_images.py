@@ -107,4 +107,4 @@ def test_no_byte_waits_longer_than_published():
     ]
     frames.append(frame_of(Request.INFER_CODED, code_images(image(64, 0.9))[0]))
     cycles = Undoing(frames, 64).bytes_in.cycles
-    assert np.diff(cycles).max() == CodedImages.byte_cycles == GROUP_BYTES + 3
+    assert np.diff(cycles).max() == CodedImages.byte_cycles == GROUP_BYTES + 2
