@@ -61,7 +61,7 @@ WEIGHTS = {
     "coded image, cut or longer": 60,
     "coded nonsense, right CRC": 60,
     "no whole header, right CRC": 20,
-    "too long for the buffer": 2,
+    "too long for the buffer": 4,
     "random bytes": 60,
     "zeros in a row": 10,
     "no zero for long": 2,
