@@ -146,6 +146,9 @@ INFER = Layout(_HEADER)
 """The start of INFER. One packed image follows, eight pixels to a byte, the first pixel in bit 0;
 bits behind the last pixel are 0."""
 
+INFER_CODED = Layout(_HEADER)
+"""The start of INFER_CODED. One packed image follows, coded as `stepnet.link.pixel_coding` does."""
+
 BENCH_COUNT_BYTES = 4
 """Bytes of a number in MEASURE and in MEASUREMENT."""
 
