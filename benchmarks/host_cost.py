@@ -45,7 +45,9 @@ def serve(port: Connection, coded_images: bool) -> None:
 def measure(images: int, runs: int, *, coded_images: bool = False) -> dict[str, Any]:
     """CPU and wall time per image of the quickest run."""
     here, there = multiprocessing.Pipe()
-    peer = multiprocessing.get_context("spawn").Process(target=serve, args=(there, coded_images), daemon=True)
+    peer = multiprocessing.get_context("spawn").Process(
+        target=serve, args=(there, coded_images), daemon=True
+    )
     peer.start()
     noise = np.random.default_rng(0).integers(0, 256, (DIFFERENT_IMAGES, 28, 28), dtype=np.uint8)
     if coded_images:

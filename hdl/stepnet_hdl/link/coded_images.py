@@ -1,4 +1,4 @@
-"""Undoes the coding of an image while its frame is arriving, as `stepnet.link.pixel_coding` has it."""
+"""Undoes the coding of images, that of `stepnet.link.pixel_coding`, while their frames arrive."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring

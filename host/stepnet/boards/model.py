@@ -161,8 +161,8 @@ class BoardModel:
         """What waits in the receive buffer for a request: it itself, or the INFER that an
         INFER_CODED becomes; b"" if that is shorter than a header.
 
-        Where its frame ends is not known while it is undone, so its CRC is what comes last, whatever
-        became of it.
+        Where its frame ends is not known while it is undone, so its CRC is what comes last,
+        whatever became of it.
         """
         if not self.coded_images or request[0] != Request.INFER_CODED:
             return request

@@ -194,7 +194,9 @@ MAPS_IDENTITY = Layout({**IDENTITY.fields, "map_words": 2})
 _CODINGS = {"codings": 1}
 
 IDENTITIES = tuple(
-    Layout({**layout.fields, **last}) for layout in (IDENTITY, MAPS_IDENTITY) for last in ({}, _CODINGS)
+    Layout({**layout.fields, **last})
+    for layout in (IDENTITY, MAPS_IDENTITY)
+    for last in ({}, _CODINGS)
 )
 """What IDENTITY may be, by its length: each with the `Coding` that the board undoes at its end, or
 without it for a board that undoes none."""
@@ -203,6 +205,7 @@ without it for a board that undoes none."""
 def identity_layout(*, has_maps: bool, has_codings: bool) -> Layout:
     """The one of `IDENTITIES` that a board answers with."""
     return IDENTITIES[2 * has_maps + has_codings]
+
 
 ACKNOWLEDGE = Layout(_HEADER)
 

@@ -1,4 +1,5 @@
 import random
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ class Undoing:
 
         async def testbench(ctx):
             ctx.set(dut.image_bytes, image_bytes)
-            await Driver(dut.coded, Pauses(pauses, seed=4)).send(ctx, sum(frames, []))
+            await Driver(dut.coded, Pauses(pauses, seed=4)).send(ctx, chain.from_iterable(frames))
             await ctx.tick().repeat(40)
 
         bench.run(testbench)
@@ -102,9 +103,7 @@ def test_any_frame_becomes_what_the_model_says_and_holds_nothing_up(image_bytes,
 
 
 def test_no_byte_waits_longer_than_published():
-    frames = [
-        frame_of(Request.INFER_CODED, code_images(image(size, 1.0))[0]) for size in (64, 64)
-    ]
+    frames = [frame_of(Request.INFER_CODED, code_images(image(size, 1.0))[0]) for size in (64, 64)]
     frames.append(frame_of(Request.INFER_CODED, code_images(image(64, 0.9))[0]))
     cycles = Undoing(frames, 64).bytes_in.cycles
     assert np.diff(cycles).max() == CodedImages.byte_cycles == GROUP_BYTES + 2
