@@ -169,7 +169,7 @@ class Endpoint(wiring.Component):
             header.packets.p.eq(receiver.packets.p),
             header.bytes_after.eq(receiver.bytes_after),
             header.image_bytes.eq(self.core.image_bytes),
-            receiver.image_bytes.eq(self.core.image_bytes),
+            *([receiver.image_bytes.eq(self.core.image_bytes)] if self.coded_images else []),
             self.core.load.p.eq(receiver.packets.p),
         ]
         digest = self._keep_digest(m, state, receiver, header, answers)

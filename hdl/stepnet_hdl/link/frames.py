@@ -54,7 +54,7 @@ class FrameReceiver(wiring.Component):
     dropped_frames: Signal
     """8 bits, out: how many frames have been dropped since reset, modulo 256."""
     image_bytes: Signal
-    """16 bits, in: how many bytes an image has; it counts with `coded_images` only."""
+    """16 bits, in: how many bytes an image has; a port with `coded_images` only."""
     byte: data.View
     """`FrameByte`, out: the byte that is offered to the receive buffer."""
     byte_taken: Signal
@@ -74,7 +74,7 @@ class FrameReceiver(wiring.Component):
                 "packets": Out(stream.Signature(PacketByte)),
                 "bytes_after": Out(16),
                 "dropped_frames": Out(8),
-                "image_bytes": In(16),
+                **({"image_bytes": In(16)} if coded_images else {}),
                 "byte": Out(FrameByte),
                 "byte_taken": Out(1),
                 "dropped": Out(1),
@@ -99,6 +99,7 @@ class FrameReceiver(wiring.Component):
 
         token = decoder.tokens.p
         transfer = decoder.tokens.valid & decoder.tokens.ready
+        byte_taken = buffer.frames.valid & buffer.frames.ready if self.coded_images else transfer
         end_of_frame = Signal()
         # Typed as Any because amaranth-stubs leave this module of Amaranth out.
         crc: Any = Processor(CRC16_IBM_3740(data_width=8))
@@ -114,7 +115,7 @@ class FrameReceiver(wiring.Component):
             decoder.tokens.ready.eq(frames.ready),
             self.bytes_after.eq(buffer.bytes_after),
             self.byte.eq(buffer.frames.p),
-            self.byte_taken.eq(buffer.frames.valid & buffer.frames.ready),
+            self.byte_taken.eq(byte_taken),
             self.dropped.eq(buffer.dropped),
             self.empty.eq(buffer.empty),
         ]

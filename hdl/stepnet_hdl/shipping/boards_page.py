@@ -45,8 +45,9 @@ an adder's bit may take as well; [figures.md](figures.md) says which figure is w
 
 "Over the link" is what the serial line carries at the manifest's baud rate, one image after the
 other, coded and as it is: [coded](link.md#a-coding-of-pixels) are the images that the network was
-trained for, on average. A board without coded images has "-" there. "In the core" is what the engine would do if images came as fast as it takes them. The rate
-is the highest that the board's USB chip makes and its clock allows, see [the link](link.md#rates).
+trained for, on average; a board without coded images has "-" there. "In the core" is what the
+engine would do if images came as fast as it takes them. The rate is the highest that the board's
+USB chip makes and its clock allows, see [the link](link.md#rates).
 """
 
 TABLES_HEADING = """\
