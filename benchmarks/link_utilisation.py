@@ -1,12 +1,14 @@
 """How much of each board's serial line is used while images of `digits` are streamed.
 
-    python benchmarks/link_utilisation.py [--images N] [--windows N] [--board NAME ...] [--json]
+    python benchmarks/link_utilisation.py [--images N] [--windows N] [--board NAME ...]
+        [--data-dir FOLDER] [--json]
 
 The host's own `infer_many` drives the serial pins of the virtual board, with the rate, the clock
 and the receive buffer of the board that it is like. Time is the chip's, counted in its clock cycles
 from the first bit of the first image to the last reading; the host goes on `HOST_DELAY_S` after the
 USB chip has handed an answer over. Utilisation is images per second over the most that the baud
-rate allows for their frames, ten bits to a byte.
+rate allows for their frames, ten bits to a byte. The images are noise, which goes as it is, and
+test images of MNIST, which go coded where the board undoes that.
 """
 
 from __future__ import annotations
@@ -16,14 +18,19 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepnet.boards.board import Board
 from stepnet.cores.engine.memory_image import image_bytes
+from stepnet.data import sets
 from stepnet.link.frames import encode_frame, window
 from stepnet.link.messages import INFER
+from stepnet.link.pixel_coding import code_images
 from stepnet.networks import reference
+from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.rates import USB_CHIPS
 from stepnet_sim.chips.chip_library import chip_library
@@ -60,8 +67,10 @@ TIMEOUT_S = 60.0
 class Run:
     """One measurement.
 
+    data: what the images are.
     in_flight: how many images may be.
     timer_s: of the USB chip; None for a chip that waits for nothing.
+    frame_bytes: of an image on the wire, on average.
     extra_bytes: on the wire to the board beside a frame for each image. The host's patience is of
     wall-clock time, so it may ask in between whether the simulated board is still there.
     utilisation, waiting, tail: parts of the time. While waiting the wire is idle because the host
@@ -73,7 +82,9 @@ class Run:
     clock_hz: int
     in_flight: int
     timer_s: float | None
+    data: str
     images: int
+    frame_bytes: float
     extra_bytes: int
     images_per_s: float
     limit_images_per_s: float
@@ -82,22 +93,37 @@ class Run:
     tail: float
 
 
+def image_frame_bytes(network: Network, pictures: NDArray[np.uint8], coded: bool) -> list[int]:
+    """How long the frame of each picture is; without zeros in its number, which adds nothing."""
+    packed = np.packbits(reference.binarise(network, pictures), axis=1, bitorder="little")
+    bodies = [row.tobytes() for row in packed]
+    if coded:
+        bodies = [min(pair, key=len) for pair in zip(bodies, code_images(packed), strict=True)]
+    header = INFER.pack(kind=5, sequence=0x0101)
+    return [len(encode_frame(header + body)) for body in bodies]
+
+
+def image_sets(images: int, data_dir: Path | None) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """The names and the images of what is streamed."""
+    yield "noise", np.random.default_rng(0).integers(0, 256, (images, 28, 28), dtype=np.uint8)
+    yield "mnist", sets.load("mnist", data_dir).test.images[:images]
+
+
 def measure(
-    board_name: str, baud: int | None, images: int, windows: int = MOST_WINDOWS
+    board_name: str, baud: int | None, name: str, pictures: NDArray[np.uint8], windows: int
 ) -> Iterator[Run]:
-    """Runs with random images, at most so many times of what may be in flight; SystemExit if a
-    reading is wrong."""
+    """Runs with images, at most so many times of what may be in flight; SystemExit if a reading
+    is wrong."""
     network = load_network("digits")
-    pictures = np.random.default_rng(0).integers(0, 256, (images, 28, 28), dtype=np.uint8)
+    images = len(pictures)
     expected = list(reference.infer(network, pictures))
-    frame_bytes = len(encode_frame(bytes(INFER.size + image_bytes(network))))
 
     design = design_for(None, board_name, uart=True, baud=baud)
     chip = VerilatedChip(
         chip_library(design, lambda message: print(f"{message} ...", file=sys.stderr))
     )
     link = MeteredLink(chip, design)
-    limit_images_per_s = design.clock_hz / (link.byte_cycles * frame_bytes)
+    frames_bytes = image_frame_bytes(network, pictures, design.coded_images)
     with Board(link, network, TIMEOUT_S) as board:
         images_in_flight = window(board.identity.buffer_bytes, image_bytes(network))
         for streamed, timer_s in WAYS:
@@ -114,6 +140,8 @@ def measure(
             use = link.use
             if codes != expected[:count]:
                 raise SystemExit("Some readings differ from the reference.")
+            frame_bytes = sum(frames_bytes[:count]) / count
+            limit_images_per_s = design.clock_hz / (link.byte_cycles * frame_bytes)
             images_per_s = count * design.clock_hz / use.cycles
             yield Run(
                 board=board_name,
@@ -121,8 +149,10 @@ def measure(
                 clock_hz=design.clock_hz,
                 in_flight=in_flight,
                 timer_s=timer_s,
+                data=name,
                 images=count,
-                extra_bytes=use.busy_cycles // link.byte_cycles - count * frame_bytes,
+                frame_bytes=round(frame_bytes, 2),
+                extra_bytes=use.busy_cycles // link.byte_cycles - sum(frames_bytes[:count]),
                 images_per_s=round(images_per_s, 1),
                 limit_images_per_s=round(limit_images_per_s, 1),
                 utilisation=round(images_per_s / limit_images_per_s, 4),
@@ -139,25 +169,28 @@ def main() -> None:
         "--windows", type=int, default=MOST_WINDOWS, help="but at most so many windows of them"
     )
     parser.add_argument("--board", action="append", help="measure this board only")
+    parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     runs = [
         run
         for board, baud in BOARDS
         if arguments.board is None or board in arguments.board
-        for run in measure(board, baud, arguments.images, arguments.windows)
+        for name, pictures in image_sets(arguments.images, arguments.data_dir)
+        for run in measure(board, baud, name, pictures, arguments.windows)
     ]
     if arguments.json:
         print(json.dumps({"runs": [vars(run) for run in runs]}))
         return
     print(
-        "board             Mbaud  in flight  timer   images/s   limit    used  waiting   tail  "
-        "extra bytes"
+        "board             Mbaud  data   frame bytes  in flight  timer   images/s   limit    used  "
+        "waiting   tail  extra bytes"
     )
     for run in runs:
         timer = "none" if run.timer_s is None else f"{1e3 * run.timer_s:g} ms"
         print(
-            f"{run.board:<16} {run.baud / 1e6:>6g}  {run.in_flight:>9}  {timer:>5}  "
+            f"{run.board:<16} {run.baud / 1e6:>6g}  {run.data:<5}  {run.frame_bytes:>11g}  "
+            f"{run.in_flight:>9}  {timer:>5}  "
             f"{run.images_per_s:>9g}  {run.limit_images_per_s:>6g}  {run.utilisation:>6.1%}  "
             f"{run.waiting:>7.1%}  {run.tail:>5.1%}  {run.extra_bytes:>11}"
         )

@@ -56,6 +56,7 @@ NETWORK = Network(
 MEMORY = memory_image(NETWORK, SHAPE)
 PIXELS = bytes.fromhex("0207")
 """One pixel of ink in the first row, three in the third."""
+CODED_PIXELS = bytes.fromhex("030207")
 
 LANES_SHAPE = EngineShape(
     simd=16,
@@ -199,6 +200,7 @@ def _conversation() -> list[dict[str, Any]]:
         "commit with a wrong digest": _commit(6, MEMORY.digest ^ 1),
         "commit": _commit(7, MEMORY.digest),
         "identify a loaded board": _header(Request.IDENTIFY, 8),
+        "infer a coded image": _header(Request.INFER_CODED, 9) + CODED_PIXELS,
         "infer": _infer(0xFFFF, PIXELS),
         "infer an image of the wrong length": _infer(0, b"\xff\xff\xff"),
         "a kind that does not exist": _header(0x7F, 1),

@@ -37,7 +37,9 @@ def test_every_shipped_network_fits_the_chip_that_is_made_for_it(name):
 def test_without_a_network_it_is_the_icebreakers():
     chip = find_board("icebreaker").settings
     design = design_for(uart=True, baud=3_000_000)
-    assert design == Design(chip.shape, chip.clock_hz, chip.buffer_bytes, True, 3_000_000)
+    assert design == Design(
+        chip.shape, chip.clock_hz, chip.buffer_bytes, chip.coded_images, uart=True, baud=3_000_000
+    )
 
 
 def test_like_a_board_it_is_the_chip_of_that_board():

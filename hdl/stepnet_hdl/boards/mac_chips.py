@@ -18,7 +18,7 @@ class MacChip:
 
     shape: of the core.
     buffer_bytes: of the link's receive buffer.
-    answers_in_luts: see `endpoint.Endpoint`.
+    answers_in_luts, coded_images: see `endpoint.Endpoint`.
     clock_hz: the largest clock that it is built for; a board runs at what it can make up to that.
     """
 
@@ -26,6 +26,7 @@ class MacChip:
     buffer_bytes: int
     answers_in_luts: bool
     clock_hz: int
+    coded_images: bool = True
 
     @property
     def holds_at_power_on(self) -> bool:

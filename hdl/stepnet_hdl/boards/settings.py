@@ -17,6 +17,7 @@ class ChipSettings:
     shape: of the engine.
     buffer_bytes: of the link's receive buffer.
     answers_in_luts: saves a block RAM, see `endpoint.Endpoint`.
+    coded_images: it takes coded images as well, see `endpoint.Endpoint`.
     clock_hz: the largest clock that the chip meets on the part with 5 % to spare. A board runs at
         what it can make up to that.
     """
@@ -24,6 +25,7 @@ class ChipSettings:
     shape: EngineShape
     buffer_bytes: int = 2048
     answers_in_luts: bool = False
+    coded_images: bool = True
     clock_hz: int
 
 

@@ -25,7 +25,7 @@ class SpikingChip:
     lanes, walk: of the core.
     block_rams: that the core's memories take.
     buffer_bytes: of the link's receive buffer.
-    answers_in_luts: see `endpoint.Endpoint`.
+    answers_in_luts, coded_images: see `endpoint.Endpoint`.
     clock_hz: the largest clock that it is built for; a board runs at what it can make up to that.
     """
 
@@ -35,6 +35,7 @@ class SpikingChip:
     buffer_bytes: int
     answers_in_luts: bool
     clock_hz: int
+    coded_images: bool = True
 
     def image_cycles(self, network: SpikingNetwork, images: NDArray[np.generic]) -> list[int]:
         """The cycles of each image in the core, if the chip is `network`; images as for

@@ -20,10 +20,14 @@ from stepnet_hdl.fpga.parts import Part
 from stepnet_hdl.fpga.ram_mapping import map_ram
 
 FEW_BLOCK_RAMS = 16
-"""A part with no more of them gets a small receive buffer, and the layouts of answers in LUTs."""
+"""A part with no more of them gets a small receive buffer, the layouts of answers in LUTs, and no
+coded images."""
 
 ANSWER_LUTS = 100
 """What the layouts of answers take in LUTs."""
+
+CODED_IMAGES_LUTS = 75
+"""What undoing coded images takes."""
 
 FILLED = 0.95
 """What part of its LUTs place and route can fill."""
@@ -52,7 +56,7 @@ class TableChip:
     luts: an estimate of what nextpnr counts.
     block_rams: exactly.
     buffer_bytes: of the link's receive buffer.
-    answers_in_luts: see `endpoint.Endpoint`.
+    answers_in_luts, coded_images: see `endpoint.Endpoint`.
     limit_hz: the largest clock that it is built for; a board runs at what it can make up to that.
     """
 
@@ -63,6 +67,7 @@ class TableChip:
     block_rams: int
     buffer_bytes: int
     answers_in_luts: bool
+    coded_images: bool
     limit_hz: int
 
     @property
@@ -138,7 +143,7 @@ def _chips(network: LutNetwork, part: Part) -> Iterator[TableChip]:
     buffers = ((8, buffer_bytes), (8, 256))
     # The read of a block RAM would be the longest path of a chip that is all registers.
     answers_in_luts = few or costs.registered
-    link_luts = costs.link + ANSWER_LUTS * answers_in_luts
+    link_luts = costs.link + ANSWER_LUTS * answers_in_luts + CODED_IMAGES_LUTS * (not few)
     of_buffers = sum(map_ram(family, *buffer).block_rams for buffer in buffers)
     link_rams = of_buffers + (not answers_in_luts)
     limit_hz = WALK_HZ.get(part.name) or SETTINGS[part.name].clock_hz
@@ -162,6 +167,7 @@ def _chips(network: LutNetwork, part: Part) -> Iterator[TableChip]:
             block_rams,
             buffer_bytes,
             answers_in_luts,
+            not few,
             limit_hz,
         )
 

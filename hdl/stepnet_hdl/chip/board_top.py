@@ -79,7 +79,8 @@ class BoardTop(wiring.Component):
         self._board = board
         self._baud = baud
         self._pll = pll_for(board.platform(), self.clock_hz)
-        face = SpiChip if on_spi else partial(SerialChip, baud=baud)
+        on_uart = partial(SerialChip, baud=baud, coded_images=settings.coded_images)
+        face = SpiChip if on_spi else on_uart
         self.chip = face(
             core,
             self.clock_hz,

@@ -58,6 +58,7 @@ class Chip(wiring.Component):
     clock_hz: frequency of the chip's clock, which is only told to the host.
     buffer_bytes: size of the receive buffer.
     answers_in_luts: saves a block RAM, see `Endpoint`.
+    coded_images: it takes coded images as well, see `Endpoint`.
     """
 
     rx: stream.Interface
@@ -76,11 +77,13 @@ class Chip(wiring.Component):
         buffer_bytes: int = 2048,
         *,
         answers_in_luts: bool = False,
+        coded_images: bool = False,
     ) -> None:
         self.core = core
         self.clock_hz = clock_hz
         self.buffer_bytes = buffer_bytes
         self.answers_in_luts = answers_in_luts
+        self.coded_images = coded_images
         super().__init__(
             {
                 "rx": In(stream.Signature(8)),
@@ -104,6 +107,7 @@ class Chip(wiring.Component):
             initial_digest=core.built_in_digest,
             takes_loads=core.takes_loads,
             answers_in_luts=self.answers_in_luts,
+            coded_images=self.coded_images,
         )
         wiring.connect(m, wiring.flipped(self.rx), endpoint.rx)
         wiring.connect(m, endpoint.tx, wiring.flipped(self.tx))
@@ -116,7 +120,7 @@ class SerialChip(wiring.Component):
     """A `Chip` behind a UART: 8 data bits, no parity, 1 stop bit.
 
     baud: bits per second on the serial line; BuildError if `divisor_for` says so.
-    core, clock_hz, buffer_bytes, answers_in_luts: see `Chip`.
+    core, clock_hz, buffer_bytes, answers_in_luts, coded_images: see `Chip`.
     """
 
     rx_pin: Signal
@@ -136,8 +140,15 @@ class SerialChip(wiring.Component):
         buffer_bytes: int = 2048,
         *,
         answers_in_luts: bool = False,
+        coded_images: bool = False,
     ) -> None:
-        self.chip = Chip(core, clock_hz, buffer_bytes, answers_in_luts=answers_in_luts)
+        self.chip = Chip(
+            core,
+            clock_hz,
+            buffer_bytes,
+            answers_in_luts=answers_in_luts,
+            coded_images=coded_images,
+        )
         self.divisor = divisor_for(clock_hz, baud)
         super().__init__({"rx_pin": In(1), "tx_pin": Out(1), "character": Out(8), "loaded": Out(1)})
 
@@ -159,6 +170,9 @@ class SerialChip(wiring.Component):
 
 class SpiChip(wiring.Component):
     """A `Chip` that is the peripheral on an SPI line, of mode 0; see `SpiPeripheral`.
+
+    It takes no coded images: a byte may come every 4 clock cycles, too soon for one that becomes
+    eight.
 
     core, clock_hz, buffer_bytes, answers_in_luts: see `Chip`.
     """

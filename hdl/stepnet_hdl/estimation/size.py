@@ -35,6 +35,9 @@ ANSWER_BLOCK_RAMS = 1
 ANSWER_LUTS = 100
 """What they take then, measured on the HX8K."""
 
+CODED_IMAGES_LUTS = 75
+"""What undoing coded images takes, on an iCE40 and about as much elsewhere."""
+
 
 LINK_PART = 0.56
 """Part of `LutCosts.chip` that link, pins and clock take: 1,096 of 1,940 in the chip for the
@@ -117,7 +120,9 @@ def estimate(shape: EngineShape, part_name: str) -> Estimate:
     return Estimate(
         part=part.name,
         shape=shape,
-        luts=round(luts) + ANSWER_LUTS * answers_in_luts,
+        luts=round(luts)
+        + ANSWER_LUTS * answers_in_luts
+        + CODED_IMAGES_LUTS * settings.coded_images,
         flip_flops=_flip_flops(shape)
         + skew_flip_flops(shape)
         + sum(memory.register_bits for memory in found),

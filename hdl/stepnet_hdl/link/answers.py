@@ -9,11 +9,11 @@ from amaranth.lib.wiring import In, Out
 from stepnet.link.messages import (
     ACKNOWLEDGE,
     IDENTITY,
-    MAPS_IDENTITY,
     READING,
     REFUSAL,
     Answer,
     Layout,
+    identity_layout,
 )
 from stepnet_hdl.blocks.streams import PacketByte
 
@@ -23,7 +23,8 @@ LAYOUTS: Mapping[Answer, Layout] = {
     Answer.READING: READING,
     Answer.REFUSAL: REFUSAL,
 }
-"""The fields of every answer that a board sends, unless its engine has convolutions."""
+"""The fields of every answer that a board sends, unless its engine has convolutions or it undoes
+codings."""
 
 _CONSTANT = 0
 """Stands for a field where the plan itself holds the byte."""
@@ -37,8 +38,8 @@ class AnswerWriter(wiring.Component):
     ones every `byte_cycles`. `kind` is transferred in the cycle after the last byte was: what waits
     for that lies far from the wire.
 
-    constants: values of the fields that never change, by name. With `map_words` IDENTITY has that
-        field, too.
+    constants: values of the fields that never change, by name. With `map_words` or `codings`
+        IDENTITY has that field, too.
     in_luts: the plan takes LUTs instead of the block RAM.
     """
 
@@ -64,8 +65,10 @@ class AnswerWriter(wiring.Component):
     def __init__(self, constants: Mapping[str, int], *, in_luts: bool = False) -> None:
         self.constants = constants
         self.in_luts = in_luts
-        has_maps = "map_words" in constants
-        self._layouts = {**LAYOUTS, **({Answer.IDENTITY: MAPS_IDENTITY} if has_maps else {})}
+        identity = identity_layout(
+            has_maps="map_words" in constants, has_codings="codings" in constants
+        )
+        self._layouts = {**LAYOUTS, Answer.IDENTITY: identity}
         self.field_bytes = {
             name: size
             for layout in self._layouts.values()

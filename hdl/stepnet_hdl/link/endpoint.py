@@ -7,7 +7,7 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.boards.identity import SHAPE_FIELDS
-from stepnet.link.messages import HEADER, PROTOCOL_VERSION, Answer, Refusal
+from stepnet.link.messages import HEADER, PROTOCOL_VERSION, Answer, Coding, Refusal
 from stepnet_hdl.cores.interface import CorePorts, CoreSignature
 from stepnet_hdl.link.answers import AnswerWriter
 from stepnet_hdl.link.frames import FrameReceiver, FrameTransmitter
@@ -76,6 +76,8 @@ class Endpoint(wiring.Component):
       since CLEAR; ACKNOWLEDGE. If not, no network is loaded; WRONG_DIGEST.
     - INFER gives the image to the core; then READING, or PROGRAM_OVERRUN. Without a loaded network
       it is refused with NOTHING_LOADED.
+    - INFER_CODED is an INFER when it reaches the receive buffer; without `coded_images` its kind is
+      unknown.
 
     For a core that takes no loads CLEAR, LOAD and COMMIT are unknown kinds, and what they need is
     left out of the gateware.
@@ -95,6 +97,8 @@ class Endpoint(wiring.Component):
     takes_loads: whether the core can be loaded. ValueError if it cannot and there is no
         `initial_digest`.
     answers_in_luts: the plan of the answers takes some 100 LUTs instead of a block RAM.
+    coded_images: it takes images as `stepnet.link.pixel_coding` codes them, too, and says so in
+        IDENTITY.
     """
 
     ANSWER_CYCLES = 21
@@ -124,6 +128,7 @@ class Endpoint(wiring.Component):
         initial_digest: int | None = None,
         takes_loads: bool = True,
         answers_in_luts: bool = False,
+        coded_images: bool = False,
     ) -> None:
         check_identity(identity)
         if not takes_loads and initial_digest is None:
@@ -134,6 +139,7 @@ class Endpoint(wiring.Component):
         self.initial_digest = initial_digest
         self.takes_loads = takes_loads
         self.answers_in_luts = answers_in_luts
+        self.coded_images = coded_images
         super().__init__(
             {
                 "rx": In(stream.Signature(8)),
@@ -145,7 +151,9 @@ class Endpoint(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.receiver = receiver = FrameReceiver(self.buffer_bytes)
+        m.submodules.receiver = receiver = FrameReceiver(
+            self.buffer_bytes, coded_images=self.coded_images
+        )
         m.submodules.header = header = RequestHeader()
         m.submodules.pixel_path = pixel_path = PixelPath()
         m.submodules.answers = answers = AnswerWriter(
@@ -161,6 +169,7 @@ class Endpoint(wiring.Component):
             header.packets.p.eq(receiver.packets.p),
             header.bytes_after.eq(receiver.bytes_after),
             header.image_bytes.eq(self.core.image_bytes),
+            *([receiver.image_bytes.eq(self.core.image_bytes)] if self.coded_images else []),
             self.core.load.p.eq(receiver.packets.p),
         ]
         digest = self._keep_digest(m, state, receiver, header, answers)
@@ -176,6 +185,8 @@ class Endpoint(wiring.Component):
             "protocol_version": PROTOCOL_VERSION,
             "buffer_bytes": self.buffer_bytes,
         }
+        if self.coded_images:
+            constants["codings"] = Coding.GROUPS
         if not self.takes_loads and self.initial_digest is not None:
             constants |= {"loaded": 1, "digest": self.initial_digest}
         return constants

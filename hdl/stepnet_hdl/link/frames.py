@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from stepnet_hdl.blocks.streams import PacketByte
 from stepnet_hdl.link.cobs import CobsDecoder, CobsEncoder
+from stepnet_hdl.link.coded_images import CodedImages
 from stepnet_hdl.link.packet_buffer import FrameByte, PacketBuffer, check_buffer_bytes
 
 
@@ -26,6 +27,8 @@ class FrameReceiver(wiring.Component):
 
     buffer_bytes: size of that buffer. Raises BuildError if it is not in
         `packet_buffer.BUFFER_BYTES`.
+    coded_images: each INFER_CODED becomes an INFER before it reaches the buffer. Then `bytes` waits
+        for up to `CodedImages.byte_cycles` from one byte of a coded image to the next.
     """
 
     latency_cycles = 9
@@ -50,6 +53,8 @@ class FrameReceiver(wiring.Component):
     """16 bits, out: how many bytes of the packet follow the one that is offered."""
     dropped_frames: Signal
     """8 bits, out: how many frames have been dropped since reset, modulo 256."""
+    image_bytes: Signal
+    """16 bits, in: how many bytes an image has; a port with `coded_images` only."""
     byte: data.View
     """`FrameByte`, out: the byte that is offered to the receive buffer."""
     byte_taken: Signal
@@ -59,15 +64,17 @@ class FrameReceiver(wiring.Component):
     empty: Signal
     """1 bit, out: no whole packet waits in the receive buffer; a part of one may."""
 
-    def __init__(self, buffer_bytes: int) -> None:
+    def __init__(self, buffer_bytes: int, *, coded_images: bool = False) -> None:
         check_buffer_bytes(buffer_bytes)
         self.buffer_bytes = buffer_bytes
+        self.coded_images = coded_images
         super().__init__(
             {
                 "bytes": In(stream.Signature(8)),
                 "packets": Out(stream.Signature(PacketByte)),
                 "bytes_after": Out(16),
                 "dropped_frames": Out(8),
+                **({"image_bytes": In(16)} if coded_images else {}),
                 "byte": Out(FrameByte),
                 "byte_taken": Out(1),
                 "dropped": Out(1),
@@ -83,8 +90,16 @@ class FrameReceiver(wiring.Component):
         wiring.connect(m, wiring.flipped(self.bytes), decoder.bytes)
         wiring.connect(m, buffer.packets, wiring.flipped(self.packets))
 
+        frames = buffer.frames
+        if self.coded_images:
+            m.submodules.coded_images = coded_images = CodedImages(self.buffer_bytes)
+            wiring.connect(m, coded_images.plain, buffer.frames)
+            m.d.comb += coded_images.image_bytes.eq(self.image_bytes)
+            frames = coded_images.coded
+
         token = decoder.tokens.p
         transfer = decoder.tokens.valid & decoder.tokens.ready
+        byte_taken = buffer.frames.valid & buffer.frames.ready if self.coded_images else transfer
         end_of_frame = Signal()
         # Typed as Any because amaranth-stubs leave this module of Amaranth out.
         crc: Any = Processor(CRC16_IBM_3740(data_width=8))
@@ -93,14 +108,14 @@ class FrameReceiver(wiring.Component):
             crc.data.eq(token.data),
             crc.valid.eq(transfer),
             end_of_frame.eq(transfer & token.end),
-            buffer.frames.p.data.eq(token.data),
-            buffer.frames.p.end.eq(token.end),
-            buffer.frames.p.good.eq(crc.match_detected & ~token.broken),
-            buffer.frames.valid.eq(decoder.tokens.valid),
-            decoder.tokens.ready.eq(buffer.frames.ready),
+            frames.p.data.eq(token.data),
+            frames.p.end.eq(token.end),
+            frames.p.good.eq(crc.match_detected & ~token.broken),
+            frames.valid.eq(decoder.tokens.valid),
+            decoder.tokens.ready.eq(frames.ready),
             self.bytes_after.eq(buffer.bytes_after),
             self.byte.eq(buffer.frames.p),
-            self.byte_taken.eq(transfer),
+            self.byte_taken.eq(byte_taken),
             self.dropped.eq(buffer.dropped),
             self.empty.eq(buffer.empty),
         ]

@@ -13,8 +13,11 @@ Header = data.StructLayout({name: 8 * size for name, size in HEADER.fields.items
 TARGET_BYTES = LOAD.size - HEADER.size
 """Bytes at the start of a LOAD's body that say where its words go."""
 
-Asked = data.StructLayout({kind.name.lower(): 1 for kind in Request})
-"""One bit for each `Request`, by its name; all are 0 if the kind is unknown."""
+_KINDS = [kind for kind in Request if kind is not Request.INFER_CODED]
+"""An INFER_CODED that the board knows is an INFER when it comes here, see `coded_images`."""
+
+Asked = data.StructLayout({kind.name.lower(): 1 for kind in _KINDS})
+"""One bit for each `Request` but INFER_CODED, by its name; all are 0 if the kind is unknown."""
 
 
 class RequestHeader(wiring.Component):
@@ -72,7 +75,7 @@ class RequestHeader(wiring.Component):
             kind = header.as_value()[8:16]
             m.d.sync += [
                 header.eq(Cat(header.as_value()[8:], self.packets.p.data)),
-                self.asked.eq(Cat(kind == request for request in Request)),
+                self.asked.eq(Cat(kind == request for request in _KINDS)),
                 self.has_body.eq(~self.packets.p.last),
                 self.body_is_words.eq(self.bytes_after > TARGET_BYTES),
                 self.body_is_digest.eq(self.bytes_after == COMMIT.fields["digest"]),

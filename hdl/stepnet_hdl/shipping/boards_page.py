@@ -46,8 +46,10 @@ a LUT is a logic cell that is occupied, if only by a flip-flop, and on Gowin the
 an adder's bit may take as well; [figures.md](figures.md) says which figure is which.
 
 "Over the link" is what the serial line carries at the manifest's baud rate, one image after the
-other; "in the core" is what the engine would do if images came as fast as it takes them. The rate
-is the highest that the board's USB chip makes and its clock allows, see [the link](link.md#rates).
+other, coded and as it is: [coded](link.md#a-coding-of-pixels) are the images that the network was
+trained for, on average; a board without coded images has "-" there. "In the core" is what the
+engine would do if images came as fast as it takes them. The rate is the highest that the board's
+USB chip makes and its clock allows, see [the link](link.md#rates).
 """
 
 TABLES_HEADING = """\
@@ -135,6 +137,11 @@ bitstream cannot be run. The netlist that Yosys makes is:
 """
 
 
+CODED_FRAME_BYTES = {"mnist": 55.97, "unipen": 54.63}
+"""The frame of a coded image of 28 x 28 pixels on average, by data: `groups` of
+benchmarks/pixel_coding.py."""
+
+
 def page() -> str:
     """The whole text of docs/boards.md."""
     sections = [HEADING]
@@ -192,15 +199,18 @@ def _networks(manifest: Manifest) -> str:
     if not names:
         return "No shipped network fits this engine; train a smaller one.\n"
     lines = [
-        "| network | right | images/s over the link | images/s in the core |",
-        "|---|---|---|---|",
+        "| network | right | images/s over the link, coded | as they are | images/s in the core |",
+        "|---|---|---|---|---|",
     ]
+    takes_coded = find_board(manifest.board).settings.coded_images
     for name in names:
         network = load_network(name)
         accuracy = network.card.get("accuracy", "").partition(" ")[0]
         core = manifest.clock_hz / cycles_per_image(network, manifest.shape)
         lines.append(
-            f"| `{name}` | {float(accuracy):.2%} | {images_per_s(network, manifest.baud):,.0f} | "
+            f"| `{name}` | {float(accuracy):.2%} | "
+            f"{f'{coded_images_per_s(network, manifest.baud):,.0f}' if takes_coded else '-'} | "
+            f"{images_per_s(network, manifest.baud):,.0f} | "
             f"{core:,.0f} |"
         )
     return "\n".join(lines) + "\n"
@@ -210,6 +220,12 @@ def images_per_s(network: Network, baud: int) -> float:
     """Images that a serial line carries, frame after frame."""
     frame = encode_frame(bytes(protocol.INFER.size + image_bytes(network)))
     return baud / BITS_PER_BYTE / len(frame)
+
+
+def coded_images_per_s(network: Network, baud: int) -> float:
+    """Images like those that the network was trained with that a serial line carries, coded."""
+    data = network.card["data"].partition(",")[0]
+    return baud / BITS_PER_BYTE / CODED_FRAME_BYTES[data]
 
 
 def _engine(manifest: Manifest) -> str:

@@ -8,7 +8,7 @@ from stepnet.cores.engine.shape import MEMORIES, EngineShape
 from stepnet.cores.mac.shape import MacShape
 from stepnet.errors import BoardError, LinkError, NetworkError
 from stepnet.link import messages as protocol
-from stepnet.link.messages import PROTOCOL_VERSION, Core
+from stepnet.link.messages import PROTOCOL_VERSION, Coding, Core
 
 _VERSION = protocol.Layout({**protocol.HEADER.fields, "protocol_version": 1})
 """The start of IDENTITY, whose layout is the same in every protocol version."""
@@ -37,11 +37,17 @@ class Identity:
     image_bytes: int
     dropped_frames: int
     map_words: int = 0
+    codings: int = 0
 
     @property
     def takes_loads(self) -> bool:
         """A network can be loaded; otherwise the board has one built in for good."""
         return self.core in (Core.ENGINE, Core.MAC)
+
+    @property
+    def takes_coded_images(self) -> bool:
+        """The board undoes what `stepnet.link.pixel_coding` codes."""
+        return bool(self.codings & Coding.GROUPS)
 
     @property
     def shape(self) -> EngineShape:
@@ -86,7 +92,7 @@ SHAPE_FIELDS = (
     "overlap_neurons",
 )
 """What every IDENTITY says of an engine's shape; all are 0 for another core. An engine that has
-convolutions says `map_words` as well, behind everything else."""
+convolutions says `map_words` as well, behind `dropped_frames`."""
 
 
 def shape_fields(shape: EngineShape) -> dict[str, int]:
@@ -123,8 +129,8 @@ def read_identity(answer: bytes, where: str) -> Identity:
             f"version {PROTOCOL_VERSION}; "
             + ("build its bitstream again." if older else "upgrade stepnet.")
         )
-    has_maps = len(answer) >= protocol.MAPS_IDENTITY.size
-    layout = protocol.MAPS_IDENTITY if has_maps else protocol.IDENTITY
+    fitting = [layout for layout in protocol.IDENTITIES if layout.size <= len(answer)]
+    layout = fitting[-1] if fitting else protocol.IDENTITY
     fields = layout.unpack(answer)
     del fields["kind"], fields["sequence"]
     identity = Identity(**fields)

@@ -7,29 +7,32 @@ the host. What is behind the link is a `CoreModel`; `EngineModel` is one for the
 
 from __future__ import annotations
 
+import binascii
 import zlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from stepnet.boards.identity import shape_fields
 from stepnet.cores.engine.shape import EngineShape
+from stepnet.link.frames import CRC_BYTES, CRC_INITIAL
 from stepnet.link.messages import (
     ACKNOWLEDGE,
     COMMIT,
     HEADER,
-    IDENTITY,
     INFER,
     LOAD,
-    MAPS_IDENTITY,
     PROTOCOL_VERSION,
     READING,
     REFUSAL,
     Answer,
+    Coding,
     Core,
     Refusal,
     Request,
     Space,
+    identity_layout,
 )
+from stepnet.link.pixel_coding import undone
 
 
 class CoreReading(NamedTuple):
@@ -65,6 +68,7 @@ class BoardModel:
     core: what is behind the link.
     buffer_bytes: the size of its receive buffer.
     built_in_digest: the digest of the network that it has from the start; None if it has none.
+    coded_images: whether it takes coded images as well.
 
     loaded: whether it has a network to infer.
     digest: CRC-32 over the words loaded since the last CLEAR, or that of the network built in.
@@ -78,8 +82,10 @@ class BoardModel:
         buffer_bytes: int,
         clock_hz: int,
         built_in_digest: int | None = None,
+        coded_images: bool = False,
     ) -> None:
         self.core = core
+        self.coded_images = coded_images
         self.buffer_bytes = buffer_bytes
         self.clock_hz = clock_hz
         self.dropped_frames = 0
@@ -92,14 +98,21 @@ class BoardModel:
         self._load_refused = False
 
     def answer_to(self, request: bytes) -> bytes:
-        """The payload that answers `request`, which came in a good frame."""
+        """The payload that answers `request`, which came in a good frame; b"" if undoing a coded
+        image leaves no whole header of it, so that it counts as broken."""
+        request = self.packet_of(request)
+        if not request:
+            self.dropped_frames += 1
+            return b""
         sequence = HEADER.unpack(request)["sequence"]
         body_bytes = len(request) - HEADER.size
         refusal: Refusal | None = None
         match request[0]:
             case Request.IDENTIFY if not body_bytes:
                 identity = self.identity(sequence)
-                layout = MAPS_IDENTITY if "map_words" in identity else IDENTITY
+                layout = identity_layout(
+                    has_maps="map_words" in identity, has_codings="codings" in identity
+                )
                 return layout.pack(**identity)
             case Request.CLEAR if not body_bytes:
                 self.start()
@@ -116,7 +129,7 @@ class BoardModel:
                     return READING.pack(kind=Answer.READING, sequence=sequence, **found._asdict())
                 refusal = found
             case kind:
-                known = kind in set(Request)
+                known = kind in set(Request) - {Request.INFER_CODED}
                 refusal = Refusal.WRONG_LENGTH if known else Refusal.UNKNOWN_KIND
         if refusal is None:
             return ACKNOWLEDGE.pack(kind=Answer.ACKNOWLEDGE, sequence=sequence)
@@ -141,7 +154,24 @@ class BoardModel:
             "loaded": int(self.loaded),
             "digest": self.digest,
             "dropped_frames": self.dropped_frames % 256,
+            **({"codings": int(Coding.GROUPS)} if self.coded_images else {}),
         }
+
+    def packet_of(self, request: bytes) -> bytes:
+        """What waits in the receive buffer for a request: it itself, or the INFER that an
+        INFER_CODED becomes; b"" if that is shorter than a header.
+
+        Where its frame ends is not known while it is undone, so its CRC is what comes last,
+        whatever became of it.
+        """
+        if not self.coded_images or request[0] != Request.INFER_CODED:
+            return request
+        crc = binascii.crc_hqx(request, CRC_INITIAL).to_bytes(CRC_BYTES, "big")
+        image_bytes = self.core.identity_fields()["image_bytes"]
+        plain = undone(request[HEADER.size :] + crc, image_bytes)
+        if len(plain) < CRC_BYTES:
+            return b""
+        return bytes([Request.INFER]) + request[1 : HEADER.size] + plain[:-CRC_BYTES]
 
     def _infer(self, image: bytes) -> CoreReading | Refusal:
         if not self.loaded:

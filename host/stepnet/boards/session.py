@@ -182,6 +182,7 @@ class Session:
     def _take_identity(self, answer: bytes) -> None:
         self._identity = read_identity(answer, self._where)
         self.exchange.buffer_bytes = self._identity.buffer_bytes
+        self.exchange.coded_images = self._identity.takes_coded_images
 
     def _missing(self, network: BoardNetwork) -> AnyImage | None:
         """What has to be sent for the board to hold `network`; None if it does already.

@@ -51,6 +51,7 @@ _HEADER = compiled(protocol.HEADER)
 _REFUSAL = int(Answer.REFUSAL)  # comparing with a plain number is much quicker
 _READING = int(Answer.READING)
 _IMAGE = int(Request.INFER)
+_CODED_IMAGE = int(Request.INFER_CODED)
 
 _ANSWERS: dict[int, tuple[int, Layout | None]] = {
     Request.IDENTIFY.value: (Answer.IDENTITY, None),  # other versions may say more or less
@@ -78,6 +79,7 @@ class Message:
 
     request: its kind.
     body: the payload behind the sequence number.
+    coded: of an image, a shorter body for a board that takes coded images; None if there is none.
     buffer_bytes: how many bytes it takes in the board's receive buffer.
     answer: the payload that answered it; b"" until then. It may be a refusal.
     doubtful: whether it was answered after something was lost or refused, and before the board was
@@ -92,6 +94,7 @@ class Message:
         "attempts",
         "body",
         "buffer_bytes",
+        "coded",
         "doubtful",
         "expected",
         "lost",
@@ -104,6 +107,7 @@ class Message:
     def __init__(self, request: int, body: bytes = b"") -> None:
         self.request = int(request)
         self.body = body
+        self.coded: bytes | None = None
         self.expected = _EXPECTED[self.request]
         self.answer = b""
         self.doubtful = False
@@ -131,6 +135,7 @@ class Exchange:
 
     buffer_bytes: the size of the board's receive buffer, which requests in flight never overfill; 0
         keeps one request in flight.
+    coded_images: whether the board takes coded images.
     troubles: goes up when a request is lost or refused.
     in_doubt: whether a request was lost or refused since this was last set to False, which the
         session does once it has asked what the board holds.
@@ -144,6 +149,7 @@ class Exchange:
     def __init__(self, link: Link, where: str, timeout_s: float) -> None:
         self.timeout_s = timeout_s
         self.buffer_bytes = 0
+        self.coded_images = False
         self.troubles = 0
         self.in_doubt = False
         self.tally = Tally()
@@ -221,10 +227,15 @@ class Exchange:
             return
         now_s = time.monotonic()
         number = self._number
+        coded_images = self.coded_images
         frames: list[bytes] = []
         for message in messages:
             number = (number + 1) % _NUMBERS
-            frames.append(encode_frame(_HEADER.pack(message.request, number) + message.body))
+            if coded_images and message.coded is not None:
+                payload = _HEADER.pack(_CODED_IMAGE, number) + message.coded
+            else:
+                payload = _HEADER.pack(message.request, number) + message.body
+            frames.append(encode_frame(payload))
             message.number = number
             message.answer = b""
             message.lost = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ class Request(IntEnum):
     LOAD = 0x03
     COMMIT = 0x04
     INFER = 0x05
+    INFER_CODED = 0x06
+    """INFER for boards whose IDENTITY says so, with the image as `stepnet.link.pixel_coding` has
+    it."""
 
 
 class Answer(IntEnum):
@@ -82,6 +85,13 @@ class Core(IntEnum):
     """Multiplies and accumulates: holds any ReLU network that fits, which comes over the link."""
     SPIKING = 5
     """Is its network, of neurons that spike: nothing can be loaded, and images are spikes."""
+
+
+class Coding(IntFlag):
+    """How a board takes images beside as they are: a bit each of `codings` in IDENTITY."""
+
+    GROUPS = 1
+    """Requests of the kind INFER_CODED, as `stepnet.link.pixel_coding` codes them."""
 
 
 class Space(IntEnum):
@@ -136,6 +146,9 @@ INFER = Layout(_HEADER)
 """The start of INFER. One packed image follows, eight pixels to a byte, the first pixel in bit 0;
 bits behind the last pixel are 0."""
 
+INFER_CODED = Layout(_HEADER)
+"""The start of INFER_CODED. One packed image follows, coded as `stepnet.link.pixel_coding` does."""
+
 BENCH_COUNT_BYTES = 4
 """Bytes of a number in MEASURE and in MEASUREMENT."""
 
@@ -177,6 +190,22 @@ that `parameter_words` of a `Core.PIPELINE_BENCH` is how many images it keeps.
 
 MAPS_IDENTITY = Layout({**IDENTITY.fields, "map_words": 2})
 """IDENTITY of an engine that has convolutions: what every board says, and the words of a map."""
+
+_CODINGS = {"codings": 1}
+
+IDENTITIES = tuple(
+    Layout({**layout.fields, **last})
+    for layout in (IDENTITY, MAPS_IDENTITY)
+    for last in ({}, _CODINGS)
+)
+"""What IDENTITY may be, by its length: each with the `Coding` that the board undoes at its end, or
+without it for a board that undoes none."""
+
+
+def identity_layout(*, has_maps: bool, has_codings: bool) -> Layout:
+    """The one of `IDENTITIES` that a board answers with."""
+    return IDENTITIES[2 * has_maps + has_codings]
+
 
 ACKNOWLEDGE = Layout(_HEADER)
 

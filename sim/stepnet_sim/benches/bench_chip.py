@@ -20,6 +20,7 @@ from stepnet.link.messages import (
     Request,
     Space,
 )
+from stepnet.link.pixel_coding import code_images
 from stepnet.link.serial_line import divisor_for
 from stepnet.networks.network import Readout
 from stepnet.networks.random_networks import random_network
@@ -84,7 +85,8 @@ class Host:
     async def ask(self, kind: int, fields: bytes = b"") -> None:
         """Send one request: its kind, and the bytes behind its header."""
         payload = HEADER.pack(kind=kind, sequence=next(self._sequences)) + fields
-        await self._until_free(len(payload) + CRC_BYTES + BUFFER_OVERHEAD_BYTES)
+        packet = self.model.packet_of(payload)
+        await self._until_free(len(packet) + CRC_BYTES + BUFFER_OVERHEAD_BYTES)
         answer = self.model.answer_to(payload)
         self._cover(kind, answer)
         self.scoreboard.expect(answer)
@@ -152,7 +154,7 @@ async def load(host: Host, program: Program) -> None:
 
 async def ask_what_is_refused(host: Host, image: bytes, rng: random.Random) -> None:
     """Requests that are refused and change nothing, whatever is loaded."""
-    await host.ask(rng.choice((0x00, 0x06, 0x7F, 0xFF)), rng.randbytes(rng.randrange(9)))
+    await host.ask(rng.choice((0x00, 0x07, 0x7F, 0xFF)), rng.randbytes(rng.randrange(9)))
     await host.ask(Request.IDENTIFY, b"\0")
     await host.ask(Request.CLEAR, rng.randbytes(4))
     await host.ask(Request.LOAD, bytes(rng.randrange(5)))
@@ -172,6 +174,18 @@ async def send_broken_frames(host: Host, image: bytes, rng: random.Random) -> No
     await host.disturb(encode_frame(b"\1\2"), 1)
     await host.disturb(b"\xff" * (CHIP.buffer_bytes + 8) + b"\0", 1)
     await host.disturb(b"\0\0\0", 0)
+
+
+async def ask_coded(host: Host, image: bytes) -> None:
+    """Images in their coding, one right behind another, and what only looks like one. The network
+    that is loaded has to be known to the board by then."""
+    bodies = [image, bytes(len(image)), b"\xff" * len(image), image[:-1] + b"\0"]
+    coded = code_images(np.array([list(body) for body in bodies], np.uint8))
+    for each in coded:
+        await host.ask(Request.INFER_CODED, each)
+    await host.ask(Request.INFER_CODED, coded[2][:-1])
+    await host.ask(Request.INFER_CODED, coded[0] + b"\0")
+    await host.ask(Request.INFER_CODED, coded[1] + coded[2])
 
 
 @cocotb.test()
@@ -198,6 +212,7 @@ async def every_request_gets_its_answer_and_nothing_else_comes(
         await ask_what_is_refused(host, images[0], rng)
         await send_broken_frames(host, images[0], rng)
         await host.ask(Request.IDENTIFY)
+        await ask_coded(host, images[0])
         for image in images:
             await host.ask(Request.INFER, image)
         await host.answered()

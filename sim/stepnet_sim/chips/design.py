@@ -56,6 +56,7 @@ class OtherCore:
 class Design:
     """A chip to simulate; by default the one of the iCEBreaker.
 
+    coded_images: whether it takes coded images as well.
     uart: whether it has serial pins, at `baud`, instead of the byte streams behind them.
     network: the network that is built in; None for none.
     core: another kind of core than the engine; `shape` and `network` do not count then. None for an
@@ -65,6 +66,7 @@ class Design:
     shape: EngineShape = ICEBREAKER.shape
     clock_hz: int = ICEBREAKER.clock_hz
     buffer_bytes: int = ICEBREAKER.buffer_bytes
+    coded_images: bool = ICEBREAKER.coded_images
     uart: bool = False
     baud: int = field(default_factory=lambda: find_board(USUAL_BOARD).baud)
     network: Network | LutNetwork | None = field(default=None, repr=False)
@@ -75,10 +77,12 @@ class Design:
 
         Raises NetworkError or BuildError if the engine cannot have the network built in.
         """
-        core = self.new_core()
+        core, coded_images = self.new_core(), self.coded_images
         if self.uart:
-            return SerialChip(core, self.clock_hz, self.baud, self.buffer_bytes)
-        return Chip(core, self.clock_hz, self.buffer_bytes)
+            return SerialChip(
+                core, self.clock_hz, self.baud, self.buffer_bytes, coded_images=coded_images
+            )
+        return Chip(core, self.clock_hz, self.buffer_bytes, coded_images=coded_images)
 
     def new_core(self) -> InferenceCore:
         """A new instance of the core alone; raises what `component` raises."""
@@ -134,6 +138,7 @@ def design_for(
             return Design(
                 clock_hz=clock_hz_for(network, board, baud),
                 buffer_bytes=table_chip.buffer_bytes,
+                coded_images=table_chip.coded_images,
                 uart=uart,
                 baud=baud,
                 network=network,
@@ -144,7 +149,9 @@ def design_for(
             )
         chip = board.settings
         clock_hz = board.clock_hz_for(baud)
-        return Design(chip.shape, clock_hz, chip.buffer_bytes, uart=uart, baud=baud)
+        return Design(
+            chip.shape, clock_hz, chip.buffer_bytes, chip.coded_images, uart=uart, baud=baud
+        )
     if isinstance(network, LutNetwork):
         return Design(uart=uart, baud=baud, network=network)
     shape = ICEBREAKER.shape if network is None else enlarged(ICEBREAKER.shape, network)
@@ -179,6 +186,7 @@ def _mac_design(network: ReluNetwork, like: str, *, uart: bool, baud: int | None
     return Design(
         clock_hz=clock_hz,
         buffer_bytes=chip.buffer_bytes,
+        coded_images=chip.coded_images,
         uart=uart,
         baud=baud,
         core=_mac_of(chip),
@@ -201,6 +209,7 @@ def _spiking_design(network: SpikingNetwork, like: str, *, uart: bool, baud: int
     return Design(
         clock_hz=clock_hz_for(network, board, baud),
         buffer_bytes=chip.buffer_bytes,
+        coded_images=chip.coded_images,
         uart=uart,
         baud=baud,
         core=core,

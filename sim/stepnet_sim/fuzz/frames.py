@@ -6,8 +6,11 @@ import random
 import zlib
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from stepnet.link.frames import encode_frame
 from stepnet.link.messages import COMMIT, HEADER, INFER, LOAD, MAX_LOAD_BYTES, Request, Space
+from stepnet.link.pixel_coding import code_images
 from stepnet_sim.benches.networks import Program
 from stepnet_sim.chips.design import Design
 
@@ -55,8 +58,10 @@ WEIGHTS = {
     "load out of range": 40,
     "wrong digest": 20,
     "nonsense, right CRC": 60,
+    "coded image, cut or longer": 60,
+    "coded nonsense, right CRC": 60,
     "no whole header, right CRC": 20,
-    "too long for the buffer": 2,
+    "too long for the buffer": 4,
     "random bytes": 60,
     "zeros in a row": 10,
     "no zero for long": 2,
@@ -101,6 +106,8 @@ class FrameFuzzer:
             "load out of range": self._load_out_of_range,
             "wrong digest": self._wrong_digest,
             "nonsense, right CRC": lambda: [encode_frame(rng.randbytes(rng.randrange(3, 120)))],
+            "coded image, cut or longer": self._coded_wrong_length,
+            "coded nonsense, right CRC": self._coded_nonsense,
             "no whole header, right CRC": lambda: [encode_frame(rng.randbytes(rng.randrange(3)))],
             "too long for the buffer": self._too_long,
             "random bytes": lambda: [rng.randbytes(rng.randrange(1, 60)) + b"\0"],
@@ -128,15 +135,23 @@ class FrameFuzzer:
 
     def _request(self) -> bytes:
         """The payload of a request that fits the program, though perhaps not the moment."""
-        match self._rng.choices(list(Request), (20, 3, 10, 10, 60))[0]:
+        match self._rng.choices(list(Request), (20, 3, 10, 10, 60, 60))[0]:
             case Request.LOAD:
                 return self._load(*self._place())
             case Request.COMMIT:
                 return self._commit(self._digest)
             case Request.INFER:
                 return self._header(Request.INFER) + self._rng.choice(self._images)
+            case Request.INFER_CODED:
+                return self._header(Request.INFER_CODED) + self._coded()
             case kind:
                 return self._header(kind)
+
+    def _coded(self) -> bytes:
+        """An image of the program, perhaps with more zeros, in its coding."""
+        share = self._rng.random()
+        image = [byte * (self._rng.random() < share) for byte in self._rng.choice(self._images)]
+        return code_images(np.array([image], np.uint8))[0]
 
     def _commit(self, digest: int) -> bytes:
         return COMMIT.pack(kind=Request.COMMIT, sequence=next(self._sequences), digest=digest)
@@ -192,6 +207,18 @@ class FrameFuzzer:
         else:
             payload += self._rng.randbytes(change)
         return [encode_frame(payload)]
+
+    def _coded_wrong_length(self) -> list[bytes]:
+        coded = self._coded()
+        coded = coded[: self._rng.randrange(len(coded))] if self._rng.random() < 0.7 else coded
+        coded += self._rng.randbytes(self._rng.choice((0, 0, 1, 2, 9)))
+        return [encode_frame(self._header(Request.INFER_CODED) + coded)]
+
+    def _coded_nonsense(self) -> list[bytes]:
+        masks = (0, 0, 0xFF, self._rng.randrange(256))
+        size = self._rng.choice((self._rng.randrange(4), self._rng.randrange(60)))
+        coded = bytes(self._rng.choice(masks) for _ in range(size))
+        return [encode_frame(self._header(Request.INFER_CODED) + coded)]
 
     def _load_out_of_range(self) -> list[bytes]:
         space = self._rng.choice((*Space, *Space, 2, 0x80, 0xFF))

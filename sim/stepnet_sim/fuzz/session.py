@@ -14,7 +14,16 @@ import numpy as np
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BoardError
 from stepnet.link.frames import BUFFER_OVERHEAD_BYTES, CRC_BYTES, FrameReader, encode_frame
-from stepnet.link.messages import HEADER, IDENTITY, LOAD, READING, Answer, Refusal, Request, Space
+from stepnet.link.messages import (
+    HEADER,
+    IDENTITIES,
+    LOAD,
+    READING,
+    Answer,
+    Refusal,
+    Request,
+    Space,
+)
 from stepnet.networks.random_networks import random_network
 from stepnet_sim.benches.networks import Program
 from stepnet_sim.chips.design import Design
@@ -57,6 +66,7 @@ _ANSWERS = {
     Request.LOAD: Answer.ACKNOWLEDGE,
     Request.COMMIT: Answer.ACKNOWLEDGE,
     Request.INFER: Answer.READING,
+    Request.INFER_CODED: Answer.READING,
 }
 
 
@@ -186,7 +196,9 @@ class FuzzSession:
     def _send(self, frame: bytes) -> int:
         """Queue a frame for the chip; returns how many whole frames it completes."""
         requests = self._heard(frame)
-        buffer_bytes = sum(map(_buffer_bytes, requests))
+        if any(request[0] == Request.INFER_CODED for request in requests):
+            self._drain()  # what it becomes depends on the network that is loaded then
+        buffer_bytes = sum(map(self._buffer_bytes, requests))
         if self._waiting_bytes + buffer_bytes > self._design.buffer_bytes:
             self._drain()
         self._waiting_bytes += buffer_bytes
@@ -197,11 +209,15 @@ class FuzzSession:
             frame = frame[position:]
         self._pending += frame
         for request in requests:
-            if _buffer_bytes(request) > self._design.buffer_bytes:
+            if self._buffer_bytes(request) > self._design.buffer_bytes:
                 self._model.dropped_frames += 1
-            else:
-                self._expected.append((request, self._model.answer_to(request)))
+            elif answer := self._model.answer_to(request):
+                self._expected.append((request, answer))
         return len(requests)
+
+    def _buffer_bytes(self, request: bytes) -> int:
+        """How many bytes of the receive buffer a request takes."""
+        return len(self._model.packet_of(request)) + CRC_BYTES + BUFFER_OVERHEAD_BYTES
 
     def _heard(self, frame: bytes) -> list[bytes]:
         """The whole requests that a reader on the host's side finds; counts the broken ones."""
@@ -304,11 +320,6 @@ class FuzzSession:
         )
 
 
-def _buffer_bytes(request: bytes) -> int:
-    """How many bytes of the receive buffer a request takes."""
-    return len(request) + CRC_BYTES + BUFFER_OVERHEAD_BYTES
-
-
 def _allowed(request: bytes, expected: bytes, answer: bytes) -> bool:
     """Whether `answer` to `request` is what the model expects, as far as the model can know."""
     if answer == expected:
@@ -328,9 +339,10 @@ def _allowed(request: bytes, expected: bytes, answer: bytes) -> bool:
 
 def _without_dropped(identity: bytes) -> dict[str, int]:
     """The fields of an IDENTITY without `dropped_frames`, which goes on while an answer waits."""
-    if identity[0] != Answer.IDENTITY or len(identity) != IDENTITY.size:
+    layout = next((each for each in IDENTITIES if each.size == len(identity)), None)
+    if identity[0] != Answer.IDENTITY or layout is None:
         return {}
-    return {**IDENTITY.unpack(identity), "dropped_frames": 0}
+    return {**layout.unpack(identity), "dropped_frames": 0}
 
 
 def _answers(answer: bytes, request: bytes) -> bool:

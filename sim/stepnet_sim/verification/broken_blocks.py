@@ -17,6 +17,7 @@ from stepnet_hdl.cores.pipeline.table_layer import TableLayer
 from stepnet_hdl.cores.spiking.potentials import Potentials
 from stepnet_hdl.link.answers import AnswerWriter
 from stepnet_hdl.link.cobs import FULL_BLOCK_CODE, CobsDecoder, CobsEncoder
+from stepnet_hdl.link.coded_images import CodedImages
 from stepnet_hdl.link.endpoint import Endpoint
 from stepnet_hdl.link.frames import FrameReceiver, FrameTransmitter
 from stepnet_hdl.link.packet_buffer import PacketBuffer
@@ -203,6 +204,33 @@ class ReadsOverItsByte(PacketBuffer):
     def elaborate(self, platform: object) -> Module:
         m = super().elaborate(platform)
         m.d.sync += driven(m, "byte").eq(driven(m, "fetched_byte"))
+        return m
+
+
+class UndoesOutOfTurn(CodedImages):
+    """A 0 that waits is withdrawn while the next byte is not there."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        with m.If(~self.coded.valid):
+            m.d.comb += self.plain.valid.eq(0)
+        return m
+
+
+class DoesOneThingAtATime(CodedImages):
+    """The sound block with claims, a lemma: it does one of four things, and before the end of a
+    header it passes on what comes."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        states = [driven(m, name) for name in ("passes", "gives_zero", "decides", "at_mask")]
+        _, gives_zero, decides, at_mask = states
+        in_group, header_left = driven(m, "in_group"), driven(m, "header_left")
+        m.d.comb += [
+            claim(sum(states) == 1),
+            claim(~gives_zero | in_group),
+            claim(~(in_group | decides | at_mask) | (header_left == 0)),
+        ]
         return m
 
 

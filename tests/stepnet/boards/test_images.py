@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stepnet import Layer, Network
-from stepnet.boards.packing import packer
+from stepnet.boards.packing import ImagePacker
 from stepnet.link import messages
 from stepnet.networks import reference
 
@@ -33,4 +33,10 @@ GREY[0, :4] = 0, 127, 128, 255
 def test_a_packed_image_holds_the_bits_of_the_reference(ink_threshold, image):
     small = network(ink_threshold)
     (bits,) = reference.binarise(small, image[np.newaxis])
-    assert packer(small)(image) == messages.pack_pixels(bits)
+    packer = ImagePacker(small, 3)
+    for given in (image, ~image, image):
+        packer.add(given)
+    first, between, last = packer.take()
+    assert first.tobytes() == last.tobytes() == messages.pack_pixels(bits)
+    assert between.tobytes() != first.tobytes() or ink_threshold == 0
+    assert len(packer.take()) == 0

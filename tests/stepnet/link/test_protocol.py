@@ -24,6 +24,7 @@ LAYOUTS = {
         "LOAD",
         "COMMIT",
         "INFER",
+        "INFER_CODED",
         "IDENTITY",
         "READING",
         "REFUSAL",

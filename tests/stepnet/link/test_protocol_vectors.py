@@ -18,6 +18,7 @@ from stepnet.cores.engine.shape import MEMORIES, EngineShape
 from stepnet.link import messages as protocol
 from stepnet.link.frames import CRC_INITIAL, FrameReader, decode_frame, encode_frame
 from stepnet.link.messages import Answer, Refusal, Request
+from stepnet.link.pixel_coding import code_images
 from stepnet.networks import reference
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -39,6 +40,7 @@ EXPECTED_ANSWERS = {
     "LOAD": "ACKNOWLEDGE",
     "COMMIT": "ACKNOWLEDGE",
     "INFER": "READING",
+    "INFER_CODED": "READING",
 }
 
 
@@ -222,6 +224,9 @@ def test_the_conversation_loads_this_network_and_reads_its_image():
     bits = np.unpackbits(packed, bitorder="little")[: NETWORK.height * NETWORK.width]
     image = bits.reshape(1, NETWORK.height, NETWORK.width).astype(bool)
     reading = said["infer"]["answer"]["fields"]
+    coded = said["infer a coded image"]
+    assert [data(coded["request"]["data"])] == code_images(packed[np.newaxis])
+    assert coded["answer"]["fields"]["code"] == reading["code"]
     assert reading["code"] == reference.infer(NETWORK, image)[0]
     assert reading["margin"] == reference.margin(NETWORK, image)[0]
     assert reading["cycles"] == cycles_per_image(NETWORK, SHAPE, cycles_per_byte=1)

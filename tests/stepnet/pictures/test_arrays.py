@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from small_networks import random_network
-from stepnet.boards.packing import Told, network_input, packer, told
+from stepnet.boards.packing import ImagePacker, Told, network_input, told
 from stepnet.errors import ImageError
 from stepnet.networks import reference
 from stepnet.networks.placing import Placing
@@ -148,7 +148,12 @@ def test_array_of_another_size_that_is_placed_already_is_refused(digits):
 
 
 def test_what_is_said_of_images_reaches_the_packer(digits):
-    pack = packer(digits)
+    packer = ImagePacker(digits, 1)
+
+    def pack(image):
+        packer.add(image)
+        return packer.take().tobytes()
+
     moved = np.roll(SAMPLES[3], 4, axis=1)
     as_it_is = Told(moved, placed=True)
     assert pack(as_it_is) == pack(Told(network_input(digits, moved, True), placed=True))

@@ -22,7 +22,7 @@ from stepnet_hdl.cores.engine import datapath
 from stepnet_hdl.cores.mac import accumulators, largest_sum, requantiser
 from stepnet_hdl.cores.pipeline import largest_count, table_layer
 from stepnet_hdl.cores.spiking import potentials
-from stepnet_hdl.link import answers, cobs, endpoint, frames, packet_buffer, uart
+from stepnet_hdl.link import answers, cobs, coded_images, endpoint, frames, packet_buffer, uart
 from stepnet_sim.verification import broken_blocks
 from stepnet_sim.verification.combinational import paths_from_ready
 from stepnet_sim.verification.formal import Proof, prove
@@ -200,6 +200,12 @@ STREAM_BLOCKS = (
         "COBS encoder",
         lambda: cobs.CobsEncoder(),
         Mutant(cobs, broken_blocks.OffersWhatComes),
+    ),
+    StreamBlock(
+        "coded images",
+        lambda: coded_images.CodedImages(SMALLEST_BUFFER_BYTES),
+        Mutant(coded_images, broken_blocks.UndoesOutOfTurn),
+        lemma=Mutant(coded_images, broken_blocks.DoesOneThingAtATime),
     ),
     StreamBlock(
         "packet buffer",
