@@ -268,7 +268,7 @@ GW1N = Family(
         chosen_bit=1.2,
         walk=250,
     ),
-    speeds={"GW1N*": Speed(base_ns=8.4, doubling_ns=0.2)},
+    speeds={"GW1N*": Speed(base_ns=8.8, doubling_ns=0.2)},
 )
 
 GW2A = dataclasses.replace(
