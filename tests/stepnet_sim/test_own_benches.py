@@ -242,7 +242,7 @@ def test_benches_by_name_file_and_folder(tmp_path):
         (
             ["--bench", "mine.py"],
             "There is no bench 'mine.py' and no file of that name; name one of popcount, uart, "
-            "engine, chip, pipeline, mac, a Python file, or a folder.",
+            "engine, chip, pipeline, mac, spiking, a Python file, or a folder.",
         ),
         (
             ["--bench", "empty"],

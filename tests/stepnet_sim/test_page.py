@@ -97,7 +97,7 @@ def test_a_letter_drawn_with_the_mouse(page):
     assert page.locator("#by").inner_text() == "the board"
     assert page.locator("#agrees").inner_text() == "agrees"
     # The cycles are those of the engine, the time that of its clock.
-    assert page.locator("#cycles").inner_text() == "14297 (340 µs)"
+    assert page.locator("#cycles").inner_text() == "14273 (340 µs)"
     decisions = page.locator("#decisions tbody tr")
     assert decisions.locator("td:nth-child(4)").all_inner_texts() == list(f"{ord('K'):07b}")
     assert decisions.last.locator("td").last.inner_text() == "K"

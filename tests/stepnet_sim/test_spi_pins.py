@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from stepnet.boards.board import Board
-from stepnet.boards.packing import packer
+from stepnet.boards.packing import ImagePacker
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.memory_image import image_bytes, memory_image
 from stepnet.link import messages as protocol
@@ -269,10 +269,11 @@ def machine(pins_at, tmp_path):
 
 def test_the_micropython_client_reads_what_the_reference_reads(interpreter, machine):
     name, program = interpreter
-    pack = packer(NETWORK)
+    packer = ImagePacker(NETWORK, 1)
     images, labels = [], ""
     for path, label in sample_pictures()[:4]:
-        images.append(bytes(pack(path)))
+        packer.add(path)
+        images.append(packer.take().tobytes())
         labels += label
     run = machine / "run.py"
     run.write_text(PROGRAM.format(folders=[str(machine), str(CLIENT.parent)], images=images))

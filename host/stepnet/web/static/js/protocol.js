@@ -52,6 +52,7 @@ export const LAYOUTS = {
   LOAD: [...HEADER, ['address', 3], ['space', 1]],
   COMMIT: [...HEADER, ['digest', 4]],
   INFER: HEADER,
+  INFER_CODED: HEADER,
   IDENTITY,
   MAPS_IDENTITY: [...IDENTITY, ['map_words', 2]],
   ACKNOWLEDGE: HEADER,
