@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,7 +163,7 @@ def _expected_cycles(
     images: NDArray[np.uint8],
     clock_hz: int,
     baud: int,
-) -> list[int | None]:
+) -> Sequence[int | None]:
     """The cycles that each image takes on `running`; None on an engine for an image that goes over
     the line coded, whose zeros come in bursts.
     """
