@@ -86,7 +86,6 @@ class SpiPeripheral(wiring.Component):
         m.submodules.synchronizer = FFSynchronizer(turn, turn_here)
         m.d.sync += turn_before.eq(turn_here)
         byte_is_over = turn_here != turn_before
-        m.d.sync += turn_before.eq(turn_here)
 
         with m.If(self.received.ready):
             m.d.sync += self.received.valid.eq(0)

@@ -208,7 +208,7 @@ def test_a_device_that_cannot_be_opened(error, sentence, device):
     assert device.closed
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="there are no such devices")
+@pytest.mark.skipif(sys.platform != "linux", reason="spidev is Linux' driver")
 def test_the_real_package_finds_no_such_device():
     pytest.importorskip("spidev")
     with pytest.raises(LinkError, match=r"There is no SPI device '/dev/spidev97\.0'; "):
