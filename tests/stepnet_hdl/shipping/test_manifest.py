@@ -140,6 +140,20 @@ def test_shipped_bitstream_is_of_this_gateware(board):
     assert ("--router router2" in " ".join(plan.place_and_route)) == (board == "ulx3s-85f")
 
 
+def manifest_of_this_gateware(folder, network, option):
+    """The manifest of a bitstream that is `network`, after the checks that all of them pass."""
+    found = read_manifest(folder)
+    assert found.network == network.name
+    assert found.max_frequency_hz >= 1.05 * found.clock_hz
+    plan = make_plan(
+        find_board(found.board), baud=found.baud, clock_hz=found.clock_hz, network=network
+    )
+    assert found.source_digest == plan.digest, (
+        f"build it again: python -m stepnet_hdl.shipping.ship {option}"
+    )
+    return found
+
+
 def test_all_tables_that_should_ship_do():
     assert shipped_table_boards() == sorted(TABLE_NETWORKS)
     # Who names no network gets an engine where there is one.
@@ -154,14 +168,8 @@ def test_all_spiking_networks_that_should_ship_do():
 @pytest.mark.slow
 @pytest.mark.parametrize("board", SPIKING_NETWORKS)
 def test_shipped_spiking_bitstream_is_of_this_gateware(board):
-    found = read_manifest(shipped_spiking_folder(board))
-    assert found.network == SPIKING_NETWORKS[board]
-    assert found.max_frequency_hz >= 1.05 * found.clock_hz
-    network = load_spiking_network(found.network)
-    plan = make_plan(find_board(board), baud=found.baud, clock_hz=found.clock_hz, network=network)
-    assert found.source_digest == plan.digest, (
-        "build it again: python -m stepnet_hdl.shipping.ship --spiking"
-    )
+    network = load_spiking_network(SPIKING_NETWORKS[board])
+    found = manifest_of_this_gateware(shipped_spiking_folder(board), network, "--spiking")
     chip = spiking_chip(network, find_board(board))
     assert found.buffer_bytes == chip.buffer_bytes
 
@@ -175,14 +183,8 @@ def test_estimates_are_within_15_percent_of_packed_pipelines():
 @pytest.mark.slow
 @pytest.mark.parametrize("board", TABLE_NETWORKS)
 def test_shipped_bitstream_of_tables_is_of_this_gateware(board):
-    found = read_manifest(shipped_table_folder(board))
-    assert found.network == TABLE_NETWORKS[board]
-    assert found.max_frequency_hz >= 1.05 * found.clock_hz
-    network = load_lut_network(found.network)
-    plan = make_plan(find_board(board), baud=found.baud, clock_hz=found.clock_hz, network=network)
-    assert found.source_digest == plan.digest, (
-        "build it again: python -m stepnet_hdl.shipping.ship --tables"
-    )
+    network = load_lut_network(TABLE_NETWORKS[board])
+    found = manifest_of_this_gateware(shipped_table_folder(board), network, "--tables")
     used, _ = found.utilisation["LUTs"]
     chip = table_chip(network, find_board(board).part)
     assert chip.luts == pytest.approx(used, rel=0.15)
