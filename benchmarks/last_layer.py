@@ -15,17 +15,16 @@ and saves the network, with both steps on its card.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from stored_answers import Arrays, answers_to, parsers, read_answers, write_answers
 
 from stepnet.data import evaluation, sets
 from stepnet.data.sets import Dataset
 from stepnet.learning import Config, train
-from stepnet.learning.fixed_layers import answers, rest_of
+from stepnet.learning.fixed_layers import rest_of
 from stepnet.networks import reference
 from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_network
@@ -65,28 +64,19 @@ def chosen(fonts: Path, data_dir: str | None) -> dict[str, Dataset]:
     }
 
 
-def write_answers(network: Network, fonts: Path, data_dir: str | None, output: Path) -> None:
-    """Write what the layer before the last one answers to the images, packed to bits."""
-    found: dict[str, NDArray[np.uint8]] = {}
+def answer(network: Network, fonts: Path, data_dir: str | None, output: Path) -> None:
+    """Write what the layer before the last one answers to the images."""
+    found: Arrays = {}
     for kind, dataset in chosen(fonts, data_dir).items():
-        fires = answers(network, len(network.layers) - 1, dataset.images)
-        found[kind], found[f"{kind} labels"] = np.packbits(fires > 0, axis=2), dataset.labels
+        found |= answers_to(kind, dataset, network, len(network.layers) - 1)
         print(f"{kind}: {len(dataset)} images", flush=True)
-    # numpy has a flag of its own among the names of the arrays.
-    np.savez_compressed(output, allow_pickle=False, **found)
+    write_answers(output, found)
 
 
 def learn(name: str, network: Network, source: Path, data_dir: str | None) -> Network:
     """The network with a last layer that learned the answers, and a card."""
     last = rest_of(network, len(network.layers) - 1)
-    stored = np.load(source)
-    kinds = {
-        kind: Dataset(
-            np.unpackbits(stored[kind], axis=2, count=last.width) * np.uint8(255),
-            stored[f"{kind} labels"],
-        )
-        for kind in IMAGES
-    }
+    kinds = read_answers(source, last.width)
     _tell("before", last, kinds)
     kinds["fonts"] = kinds["fonts"].select(np.arange(0, len(kinds["fonts"]), FONTS_STEP))
     learned = kinds[LEARNED[0]]
@@ -128,19 +118,12 @@ def _tell(when: str, network: Network, kinds: dict[str, Dataset]) -> None:
 
 def main() -> None:
     """Write answers, or learn from them."""
-    parser = argparse.ArgumentParser(description="Teach a network's last layer other pens.")
-    steps = parser.add_subparsers(dest="step", required=True)
-    first, second = steps.add_parser("answers"), steps.add_parser("learn")
+    parser, first, _ = parsers("Teach a network's last layer other pens.")
     first.add_argument("--fonts", type=Path, required=True)
-    second.add_argument("--answers", type=Path, required=True)
-    for step in (first, second):
-        step.add_argument("--network", required=True, help="shipped name or .npz")
-        step.add_argument("--data-dir", help="folder of the data sets")
-        step.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     network = load_network(options.network)
     if options.step == "answers":
-        write_answers(network, options.fonts, options.data_dir, options.output)
+        answer(network, options.fonts, options.data_dir, options.output)
         return
     made = learn(network.name, network, options.answers, options.data_dir)
     made.save(options.output)

@@ -16,7 +16,6 @@ of code 0 raised or lowered until one held-out digit of MNIST in a hundred is. T
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import functools
 import multiprocessing
@@ -25,11 +24,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from stored_answers import Arrays, answers_to, parsers, read_answers, write_answers
 
 from stepnet.data import evaluation, sets
 from stepnet.data.sets import Dataset
 from stepnet.learning import Config, train
-from stepnet.learning.fixed_layers import answers, rest_of
+from stepnet.learning.fixed_layers import rest_of
 from stepnet.networks import reference
 from stepnet.networks.network import Network
 from stepnet.networks.placing import Placing
@@ -145,43 +145,27 @@ def images_of(kind: str, fonts: str, data_dir: str | None) -> dict[str, Dataset]
     return found
 
 
-def answers_to(
-    kind: str, network: Network, fonts: str, data_dir: str | None
-) -> dict[str, NDArray[np.uint8]]:
-    """What the convolutions answer to the images of a kind, packed to bits, and their labels."""
-    found: dict[str, NDArray[np.uint8]] = {}
+def answers_of(kind: str, network: Network, fonts: str, data_dir: str | None) -> Arrays:
+    """What the convolutions answer to the images of a kind."""
+    found: Arrays = {}
     for name, dataset in images_of(kind, fonts, data_dir).items():
-        fires = answers(network, CONVOLUTIONS, dataset.images)
-        found[name], found[f"{name} labels"] = np.packbits(fires > 0, axis=2), dataset.labels
+        found |= answers_to(name, dataset, network, CONVOLUTIONS)
     return found
 
 
-def write_answers(
+def answer(
     network: Network, fonts: str, data_dir: str | None, output: Path, processes: int
 ) -> None:
     """Write what the convolutions answer to all kinds of images."""
-    found: dict[str, NDArray[np.uint8]] = {}
-    work = functools.partial(answers_to, network=network, fonts=fonts, data_dir=data_dir)
+    found: Arrays = {}
+    work = functools.partial(answers_of, network=network, fonts=fonts, data_dir=data_dir)
     kinds = ["unipen", "fonts", *DRAWERS, "mnist"]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         for answered in pool.imap_unordered(work, kinds):
             counts = [f"{name}: {len(array)}" for name, array in answered.items() if array.ndim > 1]
             print(", ".join(counts), flush=True)
             found |= answered
-    np.savez_compressed(output, allow_pickle=False, **dict(sorted(found.items())))
-
-
-def read_answers(source: Path, width: int) -> dict[str, Dataset]:
-    """The answers by what they are answers to, as images of one row."""
-    stored = np.load(source)
-    return {
-        name: Dataset(
-            np.unpackbits(stored[name], axis=2, count=width) * np.uint8(255),
-            stored[f"{name} labels"],
-        )
-        for name in stored
-        if f"{name} labels" in stored
-    }
+    write_answers(output, dict(sorted(found.items())))
 
 
 def scores(network: Network, images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[Any]]:
@@ -281,23 +265,16 @@ def learn(
 
 def main() -> None:
     """Write answers, or learn from them."""
-    parser = argparse.ArgumentParser(description="Teach a network's last layers what is no digit.")
-    steps = parser.add_subparsers(dest="step", required=True)
-    first, second = steps.add_parser("answers"), steps.add_parser("learn")
+    parser, first, second = parsers("Teach a network's last layers what is no digit.")
     first.add_argument("--fonts", required=True, help="what font_characters.py draws")
     first.add_argument("--processes", type=int, default=1, help="how many work at once")
-    second.add_argument("--answers", type=Path, required=True)
     second.add_argument(
         "--fixed-layers", type=int, default=CONVOLUTIONS, help="how many stay as they are"
     )
-    for step in (first, second):
-        step.add_argument("--network", required=True, help="shipped name or .npz")
-        step.add_argument("--data-dir", help="folder of the data sets")
-        step.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     network = load_network(options.network)
     if options.step == "answers":
-        write_answers(network, options.fonts, options.data_dir, options.output, options.processes)
+        answer(network, options.fonts, options.data_dir, options.output, options.processes)
         return
     start = options.output.with_suffix(".rest.npz")
     made = learn(network, options.answers, options.data_dir, options.fixed_layers, start)
