@@ -16,22 +16,30 @@ import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.files import write_text
 from stepnet.link.serial_line import DEFAULT_BAUD
-from stepnet_hdl.boards.catalogue import find_board
+from stepnet.networks.random_networks import random_relu_network, random_spiking_network
+from stepnet.networks.relu import ReluNetwork
+from stepnet.networks.shipped import load_spiking_network
+from stepnet.networks.spiking import Rows, SpikingNetwork
+from stepnet_hdl.boards.catalogue import BoardType, find_board
+from stepnet_hdl.boards.chip_clocks import baud_for
+from stepnet_hdl.estimation.core_size import core_estimate
 from stepnet_hdl.estimation.size import estimate
 from stepnet_hdl.flow import report
 from stepnet_hdl.flow.build_plan import Plan, make_plan
 from stepnet_hdl.flow.tools import find_flow_tool
-from stepnet_hdl.fpga.family import CellNames
 
 HERE = Path(__file__).parent
 BUILT = HERE / "estimate_table.json"
+BUILT_CORES = HERE / "estimate_cores.json"
 PAGE = HERE.parent / "docs" / "estimate.md"
 
 ROUTE_MHZ = {"iCE40UP5K": 48, "iCE40HX8K": 120, "LFE5U-25F": 120, "LFE5U-85F": 120}
@@ -46,6 +54,9 @@ _MEMORY_NAMES = {
 
 FREQUENCY_LINES = ("set_frequency", "FREQUENCY")
 """Starts of the lines of a constraint file that ask for the board's own clock."""
+
+MULTIPLIERS = ("SB_MAC16", "MULT18X18D")
+"""Types of DSP blocks."""
 
 OUTPUT_OPTIONS = ("--asc", "--textcfg", "--log")
 """Of nextpnr, each with a file: there is nothing to write before a chip is placed."""
@@ -99,6 +110,31 @@ iCE40, TRELLIS_COMB on ECP5. Every row is a whole chip, with its link.
 | part | SIMD x PE | weights in | thresholds per cycle | overlap | LUTs: estimated | built | \
 off by | flip-flops: estimated | built | block RAMs: estimated | built | MHz: estimated | built |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+CORES_HEADING = """
+## Other cores
+
+Of a network that [multiplies](mac.md) or [spikes](spiking.md), as of one of look-up tables, there
+is one chip on each part, and `stepnet estimate` tells what that takes: LUTs, flip-flops, DSP blocks
+and RAMs, the clock that it is built for, the cycles and the images per second of the core, and
+those of the line. Where it does not fit, the error names the boards on which it does; `stepnet
+boards` says so of the spiking networks that come with Stepnet. In Python it is
+`stepnet_hdl.estimation.core_size.core_estimate(network, board)`.
+
+The chip with a multiply-accumulate core is the same for every network but for what is in its
+memory, so its rows below are the estimate. Of a spiking network the operations as wide as a
+potential are counted, among them what a layer does after a comparison and how it decays, with the
+LUT RAMs, and the muxes behind banks of block RAM; a constant is fitted. Its block RAMs are an upper
+bound: built chips have one to six fewer. Its cycles depend on the image, and are the mean over the
+samples that come with Stepnet.
+
+Made by the same script; `--cores` builds the chips.
+
+| network | part | fitted to | LUTs: estimated | built | off by | flip-flops: estimated | built | \
+DSP blocks: estimated | built | block RAMs: estimated | built |
+|---|---|---|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -269,13 +305,74 @@ ROWS = (
 """Boards, and the engines that are built for them."""
 
 
+class CoreRow(NamedTuple):
+    """A chip with another core than an engine.
+
+    name: of the network, in the table. make: gives the network. fitted: the estimate's coefficients
+    are fitted to it; otherwise it checks them.
+    """
+
+    name: str
+    board: str
+    make: Callable[[], ReluNetwork | SpikingNetwork]
+    fitted: bool = True
+
+
+def _random_relu() -> ReluNetwork:
+    return random_relu_network(np.random.default_rng(0), (784, 32, 10), height=28)
+
+
+def _random_spiking(sizes: Sequence[int], **others: Any) -> SpikingNetwork:
+    return random_spiking_network(np.random.default_rng(0), sizes, height=28, **others)
+
+
+CORE_ROWS = (
+    CoreRow("784-32-10", "icebreaker", _random_relu),
+    CoreRow("784-32-10", "ulx3s-25f", _random_relu),
+    CoreRow("digits-spiking", "ulx3s-25f", lambda: load_spiking_network("digits-spiking")),
+    CoreRow(
+        "random 784-64-10, 4 bits, 2 ticks, counts spikes",
+        "ulx3s-25f",
+        lambda: _random_spiking((784, 64, 10), ticks=2),
+    ),
+    CoreRow(
+        "random 784-48-32-10, 6 bits, 4 ticks, reads potentials",
+        "ulx3s-25f",
+        lambda: _random_spiking((784, 48, 32, 10), ticks=4, weight_bits=6, asked=Rows.POTENTIALS),
+        fitted=False,
+    ),
+)
+"""Chips with a multiply-accumulate core or a spiking core."""
+
+
 def build(board_name: str, shape: EngineShape, *, route: bool) -> dict[str, Any]:
     """What a chip takes; with `route` also the frequency that it reaches, in MHz."""
     board = find_board(board_name)
-    names = board.part.family.cells
     chip = dataclasses.replace(board.settings, shape=shape)
     shaped = dataclasses.replace(board, chip=chip)
     plan = make_plan(shaped, baud=DEFAULT_BAUD)
+    counted = count_cells(plan, board, route=route)
+    row = {"board": board_name, "part": board.device, "shape": dataclasses.asdict(shape)}
+    return row | counted
+
+
+def build_core(row: CoreRow) -> dict[str, Any]:
+    """What the chip with another core takes, packed."""
+    board = find_board(row.board)
+    network = row.make()
+    plan = make_plan(board, baud=baud_for(network, board), network=network)
+    return {
+        "network": row.name,
+        "board": row.board,
+        "part": board.device,
+        "fitted": row.fitted,
+        **count_cells(plan, board),
+    }
+
+
+def count_cells(plan: Plan, board: BoardType, *, route: bool = False) -> dict[str, Any]:
+    """What the chip of a plan takes; with `route` also the frequency that it reaches, in MHz."""
+    names = board.part.family.cells
     with tempfile.TemporaryDirectory(prefix="stepnet-") as name:
         folder = Path(name)
         for file_name, content in plan.files.items():
@@ -287,18 +384,17 @@ def build(board_name: str, shape: EngineShape, *, route: bool) -> dict[str, Any]
             found = _routed(plan, board.device, folder)
         else:
             found = _packed(plan, folder)
-        row = {
-            "board": board_name,
-            "part": board.device,
-            "shape": dataclasses.asdict(shape),
+        netlist = folder / plan.netlist_name
+        counted = {
             "luts": report.luts(found, names)[0],
-            "flip_flops": _flip_flops(folder / plan.netlist_name, names),
+            "flip_flops": _count(netlist, names.synthesised_flip_flop),
+            "dsps": _count(netlist, *MULTIPLIERS),
             "block_rams": report.cells(found, names.block_ram)[0],
             "single_port_rams": report.cells(found, names.single_port_ram)[0],
         }
         if "fmax" in found:
-            row["mhz"] = round(report.slowest_clock(found).achieved_hz / 1e6, 1)
-    return row
+            counted["mhz"] = round(report.slowest_clock(found).achieved_hz / 1e6, 1)
+    return counted
 
 
 def _packed(plan: Plan, folder: Path) -> dict[str, Any]:
@@ -350,12 +446,12 @@ def _run(command: Sequence[str], folder: Path) -> str:
     return done.stdout
 
 
-def _flip_flops(netlist: Path, names: CellNames) -> int:
-    """From the netlist, because nextpnr does not count them apart on iCE40."""
+def _count(netlist: Path, *starts: str) -> int:
+    """How many cells are of types that begin so, from the netlist, because nextpnr does not count
+    flip-flops apart on iCE40."""
     modules = json.loads(netlist.read_text())["modules"]
     (top,) = (module for module in modules.values() if "top" in module["attributes"])
-    types = [cell["type"] for cell in top["cells"].values()]
-    return sum(kind.startswith(names.synthesised_flip_flop) for kind in types)
+    return sum(cell["type"].startswith(starts) for cell in top["cells"].values())
 
 
 def compared(row: dict[str, Any]) -> dict[str, Any]:
@@ -372,7 +468,49 @@ def compared(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def page(rows: Sequence[dict[str, Any]]) -> str:
+def compared_core(row: dict[str, Any], core: CoreRow) -> dict[str, Any]:
+    """A built row of another core with what is estimated for it."""
+    expected = core_estimate(core.make(), find_board(core.board))
+    return {
+        **row,
+        "estimated_luts": expected.luts,
+        "estimated_flip_flops": expected.flip_flops,
+        "estimated_dsps": expected.dsps,
+        "estimated_block_rams": expected.block_rams,
+        "core": expected.core,
+        "luts_error_percent": round(100 * (expected.luts / row["luts"] - 1), 1),
+    }
+
+
+def cores_section(rows: Sequence[dict[str, Any]]) -> str:
+    """The part of the page on other cores."""
+    text = CORES_HEADING
+    for row in rows:
+        cells = (
+            row["network"],
+            row["part"],
+            "yes" if row["fitted"] else "no, held out",
+            f"{row['estimated_luts']:,}",
+            f"{row['luts']:,}",
+            f"{row['luts_error_percent']:+.1f} %",
+            f"{row['estimated_flip_flops']:,}",
+            f"{row['flip_flops']:,}",
+            row["estimated_dsps"],
+            row["dsps"],
+            row["estimated_block_rams"],
+            row["block_rams"],
+        )
+        text += f"| {' | '.join(map(str, cells))} |\n"
+    spiking = [row for row in rows if row["core"] == "spiking core"]
+    fitted = max(abs(row["luts_error_percent"]) for row in spiking if row["fitted"])
+    held_out = max(abs(row["luts_error_percent"]) for row in spiking if not row["fitted"])
+    return (
+        f"{text}\nThe largest error of a spiking core's LUTs is {fitted:.1f} % over the rows that "
+        f"its constant is fitted to, and {held_out:.1f} % over the one that is held out.\n"
+    )
+
+
+def page(rows: Sequence[dict[str, Any]], cores: Sequence[dict[str, Any]]) -> str:
     """docs/estimate.md."""
     text = HEADING
     for row in rows:
@@ -395,7 +533,7 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
         )
         text += f"| {' | '.join(map(str, cells))} |\n"
     worst = max(abs(row["luts_error_percent"]) for row in rows)
-    return f"{text}\nThe largest error of the LUTs is {worst:.1f} %.\n"
+    return f"{text}\nThe largest error of the LUTs is {worst:.1f} %.\n{cores_section(cores)}"
 
 
 def main() -> None:
@@ -403,6 +541,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Estimated chips beside built ones.")
     parser.add_argument("--build", nargs="*", type=int, metavar="ROW", help="from 0; all if none")
     parser.add_argument("--route", action="store_true", help="place and route what is built")
+    parser.add_argument("--cores", nargs="*", type=int, metavar="ROW", help="likewise, other cores")
     parser.add_argument("--json", action="store_true", help="print JSON, and leave the page alone")
     arguments = parser.parse_args()
     built: list[dict[str, Any]] = json.loads(BUILT.read_text())
@@ -410,11 +549,17 @@ def main() -> None:
         for number in arguments.build or range(len(ROWS)):
             built[number : number + 1] = [build(*ROWS[number], route=arguments.route)]
             write_text(BUILT, json.dumps(built, indent=1) + "\n")
+    cores: list[dict[str, Any]] = json.loads(BUILT_CORES.read_text())
+    if arguments.cores is not None:
+        for number in arguments.cores or range(len(CORE_ROWS)):
+            cores[number : number + 1] = [build_core(CORE_ROWS[number])]
+            write_text(BUILT_CORES, json.dumps(cores, indent=1) + "\n")
     rows = [compared(row) for row in built]
     if arguments.json:
         print(json.dumps({"rows": rows}))
     else:
-        write_text(PAGE, page(rows))
+        compared_cores = [compared_core(*pair) for pair in zip(cores, CORE_ROWS, strict=True)]
+        write_text(PAGE, page(rows, compared_cores))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from stepnet.networks.shipped import load_lut_network
 from stepnet_hdl.boards.capacity import fitting_networks
 from stepnet_hdl.boards.catalogue import BoardType, all_boards
 from stepnet_hdl.boards.chip_clocks import baud_for
+from stepnet_hdl.boards.spiking_chips import fitting_spiking
 from stepnet_hdl.boards.table_chips import fitting_tables
 
 
@@ -24,6 +25,7 @@ class BoardFacts:
     baud: of the serial line; the clock is chosen for it.
     networks: shipped ones that its engine holds, by name.
     tables: shipped networks of look-up tables that a chip for it can be, by name.
+    spiking: shipped spiking networks likewise.
     """
 
     name: str
@@ -37,6 +39,7 @@ class BoardFacts:
     weight_bits: int = 0
     networks: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    spiking: tuple[str, ...] = ()
 
     @property
     def is_too_small(self) -> bool:
@@ -51,11 +54,13 @@ def board_facts(baud: int | None = None) -> list[BoardFacts]:
     """
     by_shape: dict[EngineShape, tuple[str, ...]] = {}
     by_part: dict[str, tuple[str, ...]] = {}
+    spiking: dict[str, tuple[str, ...]] = {}
     facts: list[BoardFacts] = []
     for board in all_boards().values():
         part = board.part
         if part.name not in by_part:
             by_part[part.name] = tuple(fitting_tables(part))
+            spiking[part.name] = tuple(fitting_spiking(part))
         fact = BoardFacts(
             board.name,
             part.name,
@@ -63,6 +68,7 @@ def board_facts(baud: int | None = None) -> list[BoardFacts]:
             part.memory_bits // 1024,
             baud or _usual_baud(board, by_part[part.name]),
             tables=by_part[part.name],
+            spiking=spiking[part.name],
         )
         if not board.is_too_small:
             shape = board.settings.shape

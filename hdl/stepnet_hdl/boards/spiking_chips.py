@@ -12,6 +12,7 @@ from stepnet.cores.spiking.cycles import Walk, image_cycles
 from stepnet.errors import BuildError
 from stepnet.link.exchange import MESSAGE_OVERHEAD_BYTES
 from stepnet.link.messages import INFER
+from stepnet.networks.shipped import load_spiking_network, spiking_names
 from stepnet.networks.spiking import Rows, SpikingNetwork, encode
 from stepnet_hdl.boards.catalogue import BoardType, all_boards
 from stepnet_hdl.fpga.parts import Part
@@ -80,8 +81,8 @@ def spiking_chip(network: SpikingNetwork, board: BoardType) -> SpikingChip:
     raise BuildError(f"{reason}; {network.name!r} fits {', '.join(others) or 'no board'}.")
 
 
-def _chip(network: SpikingNetwork) -> SpikingChip:
-    shape = spiking_shape(network, LANES)
+def spiking_memories(network: SpikingNetwork, shape: SpikingShape) -> list[tuple[int, int]]:
+    """Width and depth of each memory of the core of `shape` that is `network`."""
     neuron_bits = shape.potential_bits + shape.leak_bits
     memories = [
         (shape.weight_bits * shape.lanes, shape.weight_words),
@@ -91,9 +92,19 @@ def _chip(network: SpikingNetwork) -> SpikingChip:
     ]
     if network.asked is Rows.SPIKES:
         memories.append((network.ticks.bit_length() * shape.lanes, shape.layers[-1].groups))
+    return memories
+
+
+def _chip(network: SpikingNetwork) -> SpikingChip:
+    memories = spiking_memories(network, spiking_shape(network, LANES))
     family = next(board.part.family for board in all_boards().values() if _is_ecp5(board.part))
     rams = sum(map_ram(family, width, depth).block_rams for width, depth in memories)
     return SpikingChip(LANES, Walk.EVENTS, rams, BUFFER_BYTES, True, CLOCK_HZ)
+
+
+def fitting_spiking(part: Part) -> list[str]:
+    """The shipped spiking networks that a chip of `part` can be, by name."""
+    return [name for name in spiking_names() if _fits(load_spiking_network(name), part)]
 
 
 def _fits_buffer(shape: SpikingShape) -> bool:

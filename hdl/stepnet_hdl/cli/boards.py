@@ -67,6 +67,7 @@ def _show_boards(facts: list[BoardFacts]) -> None:
         table.add_column(heading, justify="right")
     table.add_column("networks")
     table.add_column("networks of look-up tables")
+    table.add_column("spiking networks")
     for fact in facts:
         clock, link = f"{fact.clock_hz / 1e6:g}", f"{fact.baud / 1e6:g}"
         networks = ", ".join(fact.networks) or "none of the shipped"
@@ -82,5 +83,6 @@ def _show_boards(facts: list[BoardFacts]) -> None:
             link,
             networks,
             ", ".join(fact.tables) or "none of the shipped",
+            ", ".join(fact.spiking) or "none of the shipped",
         )
     Console(width=UNBROKEN_COLUMNS).print(table)

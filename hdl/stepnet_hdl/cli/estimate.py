@@ -14,6 +14,9 @@ from stepnet_hdl.estimation.goal import Goal
 
 if TYPE_CHECKING:
     from stepnet.networks.lut import LutNetwork
+    from stepnet.networks.relu import ReluNetwork
+    from stepnet.networks.spiking import SpikingNetwork
+    from stepnet_hdl.boards.catalogue import BoardType
     from stepnet_hdl.estimation.engine_choice import Candidate, EngineChoice
 
 UNBROKEN_COLUMNS = 1000
@@ -50,13 +53,14 @@ def estimate(
     `stepnet build` with the same --goal, --simd and --pe builds the one that is marked. The board
     needs no UART.
 
-    Of a network of look-up tables, which is a chip of its own, it tells those of that chip; then
-    --goal means nothing.
+    Of any other network than one of step neurons, which has a chip of its own, it tells those of
+    that chip; then --goal means nothing.
     """
     require_amaranth()
-    from stepnet.networks.kinds import step_network
     from stepnet.networks.lut import LutNetwork
+    from stepnet.networks.relu import ReluNetwork
     from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.spiking import SpikingNetwork
     from stepnet_hdl.boards.catalogue import find_board
     from stepnet_hdl.estimation.engine_choice import board_with, choose_engine
 
@@ -65,7 +69,10 @@ def estimate(
         _tell_tables(loaded, board, baud, json_output)
         return
     where = find_board(board, needs_uart=False)
-    found = choose_engine(step_network(loaded, "the estimate"), where, goal, baud, simd=simd, pe=pe)
+    if isinstance(loaded, ReluNetwork | SpikingNetwork):
+        _tell_core(loaded, where, baud, json_output)
+        return
+    found = choose_engine(loaded, where, goal, baud, simd=simd, pe=pe)
     if json_output:
         typer.echo(json.dumps(_as_json(found)))
         return
@@ -118,6 +125,27 @@ def _tell_tables(network: LutNetwork, board: str, baud: int | None, json_output:
         "the last pixel to the register"
     )
     typer.echo(f"  {'link':<12}{found.link_images_per_s:,.0f} images/s")
+
+
+def _tell_core(
+    network: ReluNetwork | SpikingNetwork, board: BoardType, baud: int | None, json_output: bool
+) -> None:
+    """Raises BuildError if the network does not fit the board."""
+    from stepnet_hdl.estimation.core_size import core_estimate
+
+    found = core_estimate(network, board, baud)
+    if json_output:
+        fields = dataclasses.asdict(found)
+        fields |= {"part": found.part.name, "images_per_s": found.images_per_s}
+        typer.echo(json.dumps(fields))
+        return
+    typer.echo(f"Network {found.network} on {found.board} ({found.part.name}): {found.core}.")
+    for name, (used, available) in found.shares.items():
+        typer.echo(f"  {name:<18}{used:,} of {available:,}")
+    typer.echo(f"  {'clock':<18}{found.clock_hz / 1e6:g} MHz")
+    typer.echo(f"  {'cycles':<18}{found.cycles:,.0f}")
+    typer.echo(f"  {'images/s':<18}{found.images_per_s:,.0f}")
+    typer.echo(f"  {'link':<18}{found.link_images_per_s:,.0f} images/s")
 
 
 def _as_json(found: EngineChoice) -> dict[str, Any]:

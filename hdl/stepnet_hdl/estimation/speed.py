@@ -12,6 +12,7 @@ from stepnet.link.messages import INFER
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.network import Network
+from stepnet.networks.spiking import SpikingNetwork
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def performance(
 
 
 def link_images_per_s(network: BoardNetwork, baud: int) -> float:
-    """Images that a serial line carries, if no byte of their frames is 0."""
-    frame = encode_frame(b"\x01" * (INFER.size + image_bytes(network)))
+    """Images that a serial line carries, if no byte of their frames is 0; of a spiking network an
+    image is its spikes in all ticks."""
+    ticks = network.ticks if isinstance(network, SpikingNetwork) else 1
+    frame = encode_frame(b"\x01" * (INFER.size + ticks * image_bytes(network)))
     return baud / (BITS_PER_BYTE * len(frame))

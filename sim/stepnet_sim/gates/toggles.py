@@ -46,6 +46,13 @@ READ_ENABLES = {"SB_RAM40_4K": ("RE", "RCLKE"), "SB_SPRAM256KA": ("CHIPSELECT",)
 """The ports of a memory that are all 1 in the cycles in which it is read, or, of a single-port RAM,
 written."""
 
+CARRIES = {("SB_CARRY", "CO"), ("CCU2C", "COUT")}
+"""Ports whose nets run along a column of logic cells, beside the routing."""
+
+PAIRED = {"SB_LUT4": ("SB_DFF", "D"), "LUT4": ("TRELLIS_FF", "DI"), "CCU2C": ("TRELLIS_FF", "DI")}
+"""Cells that share a logic cell with a flip-flop which alone takes their output: what the types of
+such flip-flops start with, and at which port they take it."""
+
 _NET = re.compile(r"\(net_(\d+)\s+\(T0 \d+\)\s+\(T1 (\d+)\)(?:\s+\(T[XZB] \d+\))*\s+\(TC (\d+)\)")
 
 
@@ -71,12 +78,17 @@ class Netlist:
         return self.count("SB_LUT4") + self.count("SB_DFF") - paired
 
     def routed_nets(self) -> set[int]:
-        """The nets that leave the logic cell that drives them: not the carries of an iCE40, and no
-        output of a LUT that only its flip-flop takes."""
+        """The nets that leave the logic cell that drives them: no carries, and no output of a LUT
+        that only its flip-flop takes."""
         local = self._inside_logic_cells()
-        return {
-            net for net, kind in self.drivers().items() if kind != "SB_CARRY" and net not in local
+        carries = {
+            bit
+            for cell in self.cells.values()
+            for port, bits in cell["connections"].items()
+            if (cell["type"], port) in CARRIES
+            for bit in bits
         }
+        return self.drivers().keys() - local - carries
 
     def drivers(self) -> dict[int, str]:
         """The type of the cell that drives each net, by the number of the net."""
@@ -100,14 +112,14 @@ class Netlist:
             for bit in details["bits"]:
                 sinks.setdefault(bit, []).append(("port", ""))
         drivers = self.drivers()
-        return {
-            net
-            for net, taken in sinks.items()
-            if drivers.get(net) == "SB_LUT4"
-            and len(taken) == 1
-            and taken[0][0].startswith("SB_DFF")
-            and taken[0][1] == "D"
-        }
+        inside: set[int] = set()
+        for net, taken in sinks.items():
+            flip_flop = PAIRED.get(drivers.get(net, ""))
+            if flip_flop is not None and len(taken) == 1:
+                (kind, port) = taken[0]
+                if kind.startswith(flip_flop[0]) and port == flip_flop[1]:
+                    inside.add(net)
+        return inside
 
 
 @dataclass(frozen=True)

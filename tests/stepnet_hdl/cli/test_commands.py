@@ -153,8 +153,10 @@ def boards_that_hold(network):
 def test_boards(run):
     facts = {fact["name"]: fact for fact in json.loads(run("boards --json").stdout)["boards"]}
     assert facts["tangnano9k"]["part"] == "GW1NR-9C"
+    assert facts["ulx3s-25f"]["spiking"] == ["digits-spiking"]
+    assert facts["icebreaker"]["spiking"] == []
     (line,) = (line for line in run("boards").stdout.splitlines() if line.startswith("icestick "))
-    assert re.search(r"too small for an engine +digits-lut-small *$", line)
+    assert re.search(r"too small for an engine +digits-lut-small +none of the shipped$", line)
 
 
 def test_estimate_of_tables(run):
