@@ -48,6 +48,7 @@ COUNTED_AS = {
     ("multiply-accumulate core", "784-32-10, 8-bit weights", UP5K): (
         "multiply-accumulate core, 784-32-10"
     ),
+    ("pipeline", "digits-lut-compact", UP5K): "pipeline, digits-lut-compact",
     ("spiking core, events", "784-256-10, 4 ticks", "LFE5U-25F"): "spiking core, digits-spiking",
 }
 """The entries of energy_toggles.json, by core, network and part."""

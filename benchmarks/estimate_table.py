@@ -385,7 +385,7 @@ def count_cells(plan: Plan, board: BoardType, *, route: bool = False) -> dict[st
         else:
             found = _packed(plan, folder)
         netlist = folder / plan.netlist_name
-        counted = {
+        counted: dict[str, Any] = {
             "luts": report.luts(found, names)[0],
             "flip_flops": _count(netlist, names.synthesised_flip_flop),
             "dsps": _count(netlist, *MULTIPLIERS),

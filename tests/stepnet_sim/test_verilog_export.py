@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from stepnet import Layer, Network
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.errors import BuildError, NetworkError
 from stepnet.formats.c_export import c_name
+from stepnet.networks import kinds
 from stepnet.networks.lut import Counts, LutLayer, LutNetwork
+from stepnet.networks.random_networks import random_relu_network, random_spiking_network
 from stepnet_hdl.cli.export_verilog import export_verilog
 from stepnet_hdl.export.core import shape_for
 from stepnet_hdl.export.testbench import IMAGES
@@ -47,15 +50,30 @@ def small_tables():
     return LutNetwork("tables", layers, 6, 6, readout="nearest", counts=counts)
 
 
+def small_relu():
+    network = random_relu_network(np.random.default_rng(2), (784, 20, 4), height=28)
+    return replace(network, name="relu")
+
+
+def small_spiking():
+    random = np.random.default_rng(3)
+    network = random_spiking_network(random, (784, 20, 4), ticks=3, height=28)
+    return replace(network, name="spiking")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """An engine and a pipeline, as the command exports them."""
+    """A core of each kind, as the command exports them."""
     folder = tmp_path_factory.mktemp("cores")
     small_network().save(folder / "small.npz")
     small_tables().save(folder / "tables.npz")
+    small_relu().save(folder / "relu.npz")
+    small_spiking().save(folder / "spiking.npz")
     for network, *options in (
         ("small.npz", "--simd", str(SIMD), "--pe", str(PE)),
         ("tables.npz",),
+        ("relu.npz",),
+        ("spiking.npz",),
     ):
         words = ("export", network, "--to", "verilog", "--output", ".", *options)
         said = run(folder, sys.executable, "-m", "stepnet", *words)
@@ -64,14 +82,17 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(params=["engine", "pipeline"])
+@pytest.fixture(params=["engine", "pipeline", "multiply-accumulate", "spiking"])
 def network(request):
-    return small_network() if request.param == "engine" else small_tables()
+    made = {"engine": small_network, "pipeline": small_tables, "spiking": small_spiking}
+    return made.get(request.param, small_relu)()
 
 
 def latency_of(folder, name):
     """What the core's file says of its cycles per image."""
-    said = re.search(r"^// (\d+) cycles from ", (folder / f"{name}.v").read_text(), re.MULTILINE)
+    said = re.search(
+        r"^// (?:At most )?(\d+) cycles from ", (folder / f"{name}.v").read_text(), re.MULTILINE
+    )
     return int(said[1])
 
 
@@ -195,6 +216,22 @@ def test_a_pipeline_has_no_simd(tmp_path):
         "The network 'tables' is of look-up tables and becomes a pipeline, in which all of them "
         "work at once; leave --simd and --pe out."
     )
+
+
+@pytest.mark.parametrize("make", [small_relu, small_spiking])
+def test_cores_that_are_no_engine_have_no_simd(make, tmp_path):
+    with pytest.raises(NetworkError) as caught:
+        export_verilog(make(), tmp_path, 32, None)
+    assert str(caught.value) == (
+        f"The network '{make().name}' becomes a core of 16 lanes, which is no engine; leave --simd "
+        "and --pe out."
+    )
+
+
+@pytest.mark.parametrize("make", [small_relu, small_spiking])
+def test_a_constant_code_would_not_pass(make):
+    network = make()
+    assert len(set(kinds.infer(network, images_of(network)).tolist())) > 1
 
 
 @pytest.mark.slow

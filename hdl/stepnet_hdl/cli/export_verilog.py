@@ -7,6 +7,8 @@ from pathlib import Path
 from stepnet.errors import NetworkError
 from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
+from stepnet.networks.relu import ReluNetwork
+from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.cli.requirements import require_amaranth
 
 SIMD, PE = 64, 1
@@ -18,8 +20,8 @@ def export_verilog(
 ) -> list[Path]:
     """Write the core's files into a folder; returns their paths.
 
-    simd, pe: of the engine; None for the usual ones. NetworkError if they are given for a network
-        of look-up tables, which becomes a pipeline.
+    simd, pe: of the engine; None for the usual ones. NetworkError if they are given for another
+        network than one of step neurons.
     """
     require_amaranth()
     from stepnet_hdl.export.files import write_core
@@ -28,5 +30,10 @@ def export_verilog(
         raise NetworkError(
             f"The network {network.name!r} is of look-up tables and becomes a pipeline, in which "
             "all of them work at once; leave --simd and --pe out."
+        )
+    if isinstance(network, ReluNetwork | SpikingNetwork) and (simd, pe) != (None, None):
+        raise NetworkError(
+            f"The network {network.name!r} becomes a core of 16 lanes, which is no engine; leave "
+            "--simd and --pe out."
         )
     return write_core(network, folder, SIMD if simd is None else simd, PE if pe is None else pe)

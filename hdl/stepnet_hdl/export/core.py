@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -11,15 +12,27 @@ from amaranth.lib.wiring import In, Out
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.memory_image import layer_weight_words, parameter_words
 from stepnet.cores.engine.shape import CODE_BITS, EngineShape
-from stepnet.networks.kinds import BoardNetwork, step_network
+from stepnet.cores.mac.cycles import cycles_per_image as mac_cycles
+from stepnet.cores.mac.layout import words_needed
+from stepnet.cores.mac.shape import MacShape
+from stepnet.cores.spiking.contents import spiking_shape
+from stepnet.cores.spiking.cycles import Walk, image_cycles
+from stepnet.networks.kinds import BoardNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
+from stepnet.networks.relu import ReluNetwork
+from stepnet.networks.spiking import SpikingNetwork, encode
 from stepnet_hdl.cores.engine.engine import Engine
 from stepnet_hdl.cores.interface import CYCLES_BITS, MARGIN_BITS, InferenceCore
+from stepnet_hdl.cores.mac.mac import Mac
 from stepnet_hdl.cores.pipeline.pipeline import Pipeline
+from stepnet_hdl.cores.spiking.spiking_core import SpikingCore
 
 MIN_WEIGHT_WORDS, MIN_PARAMETER_WORDS = 2, 16
 """The smallest memories that an `EngineShape` may have."""
+
+LANES = 16
+"""Neurons side by side in a multiply-accumulate core or a spiking core, as on boards."""
 
 AMPLE_WORDS = 1 << 16
 """More words than any network needs that is worth a core; the shape with so many counts what it
@@ -92,30 +105,65 @@ class NetworkCore:
 
     kind: what it is, in words.
     latency_cycles: from an image's last pixels to its code, if the core was free.
+    at_most: an image may take fewer.
     """
 
     core: InferenceCore
     kind: str
     latency_cycles: int
+    at_most: bool = False
 
 
 def core_for(network: BoardNetwork, simd: int, pe: int) -> NetworkCore:
-    """The core that computes a network: an engine with as much memory as it needs, or for a network
-    of look-up tables the pipeline that is the network.
+    """The core that computes a network: an engine or a multiply-accumulate core with as much memory
+    as it needs, a spiking core, or for a network of look-up tables the pipeline that is the
+    network.
 
-    simd, pe: of an engine, see `EngineShape`. Raises NetworkError if there is no such engine, or
-    for a ReLU network.
+    simd, pe: of an engine, see `EngineShape`. Raises NetworkError if there is no such core.
     """
     if isinstance(network, LutNetwork):
         pipeline = Pipeline(network)
         return NetworkCore(pipeline, "pipeline of look-up tables", pipeline.latency_cycles)
-    steps = step_network(network, "the export to Verilog")
-    shape = shape_for(steps, simd, pe)
+    if isinstance(network, ReluNetwork):
+        mac_shape = mac_shape_for(network)
+        return NetworkCore(
+            Mac(mac_shape, network),
+            f"multiply-accumulate core, {LANES} products per cycle",
+            mac_cycles(network, mac_shape),
+        )
+    if isinstance(network, SpikingNetwork):
+        return NetworkCore(
+            SpikingCore(network, LANES, Walk.EVENTS),
+            f"spiking core, {LANES} additions per cycle",
+            _most_spiking_cycles(network),
+            at_most=True,
+        )
+    shape = shape_for(network, simd, pe)
     return NetworkCore(
-        Engine(shape, steps),
+        Engine(shape, network),
         f"engine, {simd} weights of {pe} {'neuron' if pe == 1 else 'neurons'} per cycle",
-        cycles_per_image(steps, shape),
+        cycles_per_image(network, shape),
     )
+
+
+def mac_shape_for(network: ReluNetwork) -> MacShape:
+    """A multiply-accumulate core that holds the network and hardly more."""
+    pixels = -(-network.height * network.width // 8) * 8
+    widest = max([1, *(layer.n_out for layer in network.layers[:-1]), -(-pixels // 16)])
+    shape = MacShape(
+        lanes=LANES,
+        weight_words=MIN_WEIGHT_WORDS,
+        max_pixels=pixels,
+        max_hidden=1 << (widest - 1).bit_length(),
+    )
+    return replace(shape, weight_words=words_needed(network, shape))
+
+
+def _most_spiking_cycles(network: SpikingNetwork) -> int:
+    """The cycles of an image in which every input of every layer is walked over."""
+    blank = encode(network, np.zeros((1, network.height, network.width), np.uint8))
+    shape = spiking_shape(network, LANES)
+    return int(image_cycles(network, shape, Walk.INPUTS, blank)[0])
 
 
 def shape_for(network: Network, simd: int, pe: int) -> EngineShape:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stepnet.networks import kinds, reference
+from stepnet.networks import kinds, reference, spiking
 from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.spiking import SpikingNetwork
 from stepnet.samples import sample_pictures
 
 IMAGES = 20
@@ -42,10 +43,18 @@ def test_images(network: BoardNetwork) -> NDArray[np.uint8]:
     return np.random.default_rng(SEED).integers(0, 256, shape).astype(np.uint8)
 
 
+def _packed(network: BoardNetwork, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The bytes of each image as the core takes them: (N, bytes)."""
+    if isinstance(network, SpikingNetwork):
+        spikes = np.packbits(spiking.encode(network, images), axis=2, bitorder="little")
+        return spikes.reshape(len(images), -1)
+    return np.packbits(reference.binarise(network, images), axis=1, bitorder="little")
+
+
 def testbench_verilog(network: BoardNetwork, name: str) -> str:
     """The text of a file with the module `name_tb`, which checks the module `name`."""
     images = test_images(network)
-    packed = np.packbits(reference.binarise(network, images), axis=1, bitorder="little")
+    packed = _packed(network, images)
     codes = kinds.infer(network, images)
     count, image_bytes = packed.shape
     # The first byte of an image is the lowest of its number.

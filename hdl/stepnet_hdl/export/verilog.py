@@ -15,6 +15,7 @@ from amaranth.lib.wiring import In
 
 from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.export.core import ExportedCore, NetworkCore
 from stepnet_hdl.flow.verilog import to_rtlil, verilog_after
 
@@ -36,6 +37,9 @@ PORT_COMMENTS = {
     "rst": "Synchronous reset, active high: forgets all images. Registers also start this way.",
     "pixel_data": "Eight pixels, row by row, the first in bit 0, 1 for ink. {image_bytes} bytes "
     "are an image, and the next byte begins the next one.",
+    "spikes": "Eight spikes of a tick, pixel by pixel, row by row, the first in bit 0. The ticks "
+    "follow each other, {tick_bytes} bytes each; {image_bytes} bytes are an image, and the next "
+    "byte begins the next one.",
     "pixel_valid": "1: pixel_data is offered. Both have to stay as they are until they are taken.",
     "pixel_ready": "1: pixel_data is taken at this edge if pixel_valid is 1.",
     "cancel": "1: images that have no reading yet are void, also one that is half in; from two "
@@ -45,12 +49,13 @@ PORT_COMMENTS = {
     "for each image, in the order of the images.",
     "reading_ready": "1: the reading is taken at this edge if reading_valid is 1.",
     "reading_code": "The character code that the image was read as.",
-    "reading_margin": "How far any one sum of the last layer may move before the code changes; a "
-    "pipeline does not compute it and says 0.",
+    "reading_margin": "How far any one sum of the last layer may move before the code changes; 0 "
+    "where that is not computed, in a pipeline and where numbers are multiplied.",
     "reading_cycles": "Cycles from the image's last byte to its code.",
     "character": "The code of the latest image, until that of the next one.",
 }
-"""What the Verilog says of each port of `ExportedCore`, clock and reset first."""
+"""What the Verilog says of each port of `ExportedCore`, clock and reset first; `spikes` of
+pixel_data if the core spikes."""
 
 COMMENT_WIDTH = 90
 
@@ -72,7 +77,7 @@ def core_verilog(network: BoardNetwork, built: NetworkCore, name: str) -> str:
     return "\n".join(
         [
             _heading(network, built, name),
-            _module(component, image_bytes(network), name, inner),
+            _module(component, network, name, inner),
             *lint_off,
             _generated(component, inner),
             *lint_on,
@@ -84,11 +89,15 @@ def core_verilog(network: BoardNetwork, built: NetworkCore, name: str) -> str:
 def _heading(network: BoardNetwork, built: NetworkCore, name: str) -> str:
     codes = " ".join(f"{code:02x}" for code in sorted(map(ord, network.characters)))
     sizes = "-".join(map(str, network.sizes))
+    if isinstance(network, SpikingNetwork):
+        seen = f"seen for {network.ticks} ticks in the coding {network.coding.value}"
+    else:
+        seen = f"ink where the grey value (ink bright) is at least {network.ink_threshold}"
+    most = "At most " if built.at_most else ""
     lines = [
-        f"{sizes}, {network.height} x {network.width} pixels, ink where the "
-        f"grey value (ink bright) is at least {network.ink_threshold}; {built.kind}.",
-        f"{built.latency_cycles} cycles from an image's last pixels to its code, if the core was "
-        "free.",
+        f"{sizes}, {network.height} x {network.width} pixels, {seen}; {built.kind}.",
+        f"{most}{built.latency_cycles} cycles from an image's last pixels to its code, if the core "
+        "was free.",
         f"Character codes, in hexadecimal; any other is no character: {codes}",
         f"SHA-256 of the network: {network.digest}",
         f"Written by Stepnet {version('stepnet')}.",
@@ -104,15 +113,19 @@ def _in_line(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in text)
 
 
-def _module(component: ExportedCore, image_bytes: int, name: str, inner: str) -> str:
+def _module(component: ExportedCore, network: BoardNetwork, name: str, inner: str) -> str:
     """The module with comments on its ports, which holds the generated one."""
     ports = [("input", 1, "clk"), ("input", 1, "rst")] + [
         ("input" if member.flow == In else "output", Shape.cast(member.shape).width, port)
         for port, member in component.signature.members.items()
     ]
+    tick_bytes = image_bytes(network)
+    spiking = isinstance(network, SpikingNetwork)
+    total = tick_bytes * (network.ticks if spiking else 1)
     declared: list[str] = []
     for direction, width, port in ports:
-        comment = PORT_COMMENTS[port].format(image_bytes=image_bytes)
+        key = "spikes" if spiking and port == "pixel_data" else port
+        comment = PORT_COMMENTS[key].format(image_bytes=total, tick_bytes=tick_bytes)
         bits = f"[{width - 1}:0]" if width > 1 else ""
         declared.append(
             "\n".join(
