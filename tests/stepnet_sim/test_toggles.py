@@ -58,6 +58,20 @@ def test_each_net_counts_once_and_what_stays_in_its_cell_is_left_out():
     assert NETLIST.logic_cells == 1
 
 
+def test_what_stays_in_a_logic_cell_of_an_ecp5_is_left_out():
+    """Net 3 goes from an adder to its own flip-flop, net 4 is a carry, net 6 goes to two."""
+    netlist = Netlist(
+        {"character": {"bits": [2]}},
+        {
+            "register": cell("TRELLIS_FF", {"CLK": [9], "DI": [3], "LSR": [6]}, {"Q": [2]}),
+            "adder": cell("CCU2C", {"A0": [2], "A1": [5]}, {"S0": [3], "COUT": [4]}),
+            "lut": cell("LUT4", {"A": [2]}, {"Z": [6]}),
+            "other": cell("TRELLIS_FF", {"CLK": [9], "DI": [6]}, {"Q": [5]}),
+        },
+    )
+    assert netlist.routed_nets() == {2, 5, 6}
+
+
 class Count(wiring.Component):
     """A counter; its highest bit is the character."""
 
