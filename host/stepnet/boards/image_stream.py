@@ -203,12 +203,13 @@ class ImageStream:
         if not len(packed):
             return []
         size, whole = packed.shape[1], packed.tobytes()
-        batch = [Message(_IMAGE, whole[at : at + size]) for at in range(0, len(whole), size)]
-        if self._exchange.coded_images:
-            for message, coded in zip(batch, code_images(packed), strict=True):
-                if len(coded) < size:
-                    message.coded = coded
-        return batch
+        bodies = [whole[at : at + size] for at in range(0, len(whole), size)]
+        if not self._exchange.coded_images:
+            return [Message(_IMAGE, body) for body in bodies]
+        return [
+            Message(_IMAGE, body, coded if len(coded) < size else None)
+            for body, coded in zip(bodies, code_images(packed), strict=True)
+        ]
 
     def _end(self) -> list[Reading]:
         self.finished = self._exhausted

@@ -62,7 +62,9 @@ class ImagePacker:
         self._shape = (network.height, network.width)
         self._ink_threshold = np.array(network.ink_threshold, np.uint8)  # an array compares best
         self._as_it_is = self._spiking is None and placing_of(network) is None
-        self._is_ink = np.empty((most, network.height, network.width), np.bool_)
+        self._grey = np.empty((most, *self._shape), np.uint8)
+        self._is_ink = np.empty((most, *self._shape), np.bool_)
+        self._compared = 0  # so many of those held are in `_is_ink`, the others in `_grey`
         self._spikes: list[bytes] = []
         self._held = 0
 
@@ -82,28 +84,37 @@ class ImagePacker:
             self._spikes.append(coded_bytes(self._spiking, spikes))
             self._held += 1
             return
-        is_ink = self._is_ink[self._held]
         is_ready = self._as_it_is if placed is None else placed
         if is_ready and isinstance(image, np.ndarray):
             if image.shape == self._shape and image.dtype == np.uint8:
                 # Without the checks of `binarise`, which take as long as all the rest.
-                np.greater_equal(image, self._ink_threshold, out=is_ink)
+                self._grey[self._held] = image
                 self._held += 1
                 return
             placed = True
         bits = reference.binarise(network, network_input(network, image, placed)[np.newaxis])
-        is_ink[...] = bits.reshape(self._shape)
+        self._compare()
+        self._is_ink[self._held] = bits.reshape(self._shape)
         self._held += 1
+        self._compared = self._held
 
     def take(self) -> NDArray[np.uint8]:
         """The packed images in their order, uint8 of (images, image_bytes), which it lets go of."""
-        held, self._held = self._held, 0
+        held = self._held
         if self._spiking is not None:
-            spikes, self._spikes = self._spikes, []
+            spikes, self._spikes, self._held = self._spikes, [], 0
             size = len(spikes[0]) if spikes else 0
             return np.frombuffer(b"".join(spikes), np.uint8).reshape(held, size)
+        self._compare()
+        self._held = self._compared = 0
         pixels = self._network.height * self._network.width
         return np.packbits(self._is_ink[:held].reshape(held, pixels), 1, "little")
+
+    def _compare(self) -> None:
+        """Make ink of the grey values that are held."""
+        new = slice(self._compared, self._held)
+        np.greater_equal(self._grey[new], self._ink_threshold, out=self._is_ink[new])
+        self._compared = self._held
 
 
 def network_input(

@@ -104,11 +104,11 @@ class Message:
         "wanted",
     )
 
-    def __init__(self, request: int, body: bytes = b"") -> None:
-        self.request = int(request)
+    def __init__(self, request: int, body: bytes = b"", coded: bytes | None = None) -> None:
+        self.request = request
         self.body = body
-        self.coded: bytes | None = None
-        self.expected = _EXPECTED[self.request]
+        self.coded = coded
+        self.expected = _EXPECTED[request]
         self.answer = b""
         self.doubtful = False
         self.lost = False
@@ -390,6 +390,7 @@ class Exchange:
         self._heard_bytes += len(received)
         in_flight = self._in_flight
         settled: Message | None = None
+        latencies_s: list[float] = []
         now_s = time.monotonic()
         for payload in self._frames.feed(received):
             self._understood = True
@@ -404,7 +405,7 @@ class Exchange:
                 if size is not None and len(payload) != size:
                     continue
                 if kind == _READING and message.wanted:
-                    self.tally.answered(now_s - message.sent_at_s)
+                    latencies_s.append(now_s - message.sent_at_s)
             elif payload[0] != _REFUSAL or len(payload) != protocol.REFUSAL.size:
                 self._echoed |= payload[0] == message.request
                 continue
@@ -417,6 +418,7 @@ class Exchange:
             message.answer = payload
             message.doubtful = self.in_doubt
             settled = message
+        self.tally.answered(latencies_s)
         if settled is None:
             return False
         if settled.attempts == 1:

@@ -17,8 +17,9 @@ cobs: Any = untyped_cobs  # it carries no types
 
 CRC_INITIAL = 0xFFFF
 
-
 CRC_BYTES = 2
+
+_LEAST_BYTES = HEADER.size + CRC_BYTES
 
 
 def encode_frame(payload: bytes) -> bytes:
@@ -33,7 +34,7 @@ def decode_frame(frame: bytes) -> bytes | None:
         payload = cobs.decode(frame)
     except cobs.DecodeError:
         return None
-    if len(payload) < HEADER.size + CRC_BYTES or binascii.crc_hqx(payload, CRC_INITIAL):
+    if len(payload) < _LEAST_BYTES or binascii.crc_hqx(payload, CRC_INITIAL):
         return None
     return payload[:-CRC_BYTES]
 
@@ -41,7 +42,7 @@ def decode_frame(frame: bytes) -> bytes | None:
 class FrameReader:
     """Cuts a byte stream into payloads. Broken frames are dropped and counted.
 
-    max_bytes: bounds the memory that a stream without zeros can take.
+    max_bytes: the longest frame that is read; a stream without zeros takes a byte more of memory.
 
     dropped: how many frames came broken.
     """
@@ -50,32 +51,29 @@ class FrameReader:
         self.dropped = 0
         self._max_bytes = max_bytes
         self._pending = bytearray()
-        self._skipping = False
 
     def feed(self, received: bytes) -> list[bytes]:
         """Take bytes in; returns the payload of every good frame that they complete."""
-        payloads: list[bytes] = []
         *complete, rest = received.split(b"\0")
-        for part in complete:
-            self._append(part)
-            frame, self._pending = bytes(self._pending), bytearray()
-            too_long, self._skipping = self._skipping, False
-            if not frame and not too_long:
+        if complete:
+            self._append(complete[0])
+            complete[0] = bytes(self._pending)
+            self._pending.clear()
+        self._append(rest)
+        payloads: list[bytes] = []
+        for frame in complete:
+            if not frame:
                 continue  # two zeros in a row: nothing was said
-            payload = None if too_long else decode_frame(frame)
+            payload = decode_frame(frame) if len(frame) <= self._max_bytes else None
             if payload is None:
                 self.dropped += 1
             else:
                 payloads.append(payload)
-        self._append(rest)
         return payloads
 
     def _append(self, part: bytes) -> None:
-        if len(self._pending) + len(part) > self._max_bytes:
-            self._skipping = True
-            self._pending.clear()
-        elif not self._skipping:
-            self._pending += part
+        self._pending += part
+        del self._pending[self._max_bytes + 1 :]  # that much tells that a frame is too long
 
 
 BUFFER_OVERHEAD_BYTES = 2

@@ -23,15 +23,16 @@ def code_images(images: NDArray[np.uint8]) -> list[bytes]:
     groups = -(-image_bytes // GROUP_BYTES)
     padded = np.zeros((count, groups * GROUP_BYTES), np.uint8)
     padded[:, :image_bytes] = images
-    differs = padded != 0
     whole = np.empty((count * groups, 1 + GROUP_BYTES), np.uint8)
-    whole[:, 0] = np.packbits(differs, bitorder="little")
+    whole[:, 0] = np.packbits(padded != 0, None, "little")
     whole[:, 1:] = padded.reshape(-1, GROUP_BYTES)
     kept = whole != 0
     kept[:, 0] = True
-    coded = np.compress(kept.ravel(), whole.ravel()).tobytes()
-    ends = accumulate((np.count_nonzero(differs, axis=1) + groups).tolist(), initial=0)
-    return [coded[start:end] for start, end in pairwise(ends)]
+    coded = whole.ravel().compress(kept.ravel()).tobytes()
+    sizes: list[int] = np.add.reduce(
+        kept.reshape(count, groups * (1 + GROUP_BYTES)), 1, np.intp
+    ).tolist()
+    return [coded[start:end] for start, end in pairwise(accumulate(sizes, initial=0))]
 
 
 def undone(coded: bytes, image_bytes: int) -> bytes:

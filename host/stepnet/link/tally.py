@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -72,12 +73,12 @@ class Tally:
             self.busy_s += now_s - self.busy_since_s
             self.busy_since_s = None
 
-    def answered(self, latency_s: float) -> None:
-        """Count an image that was answered so long after it was sent first."""
-        self.images += 1
-        self.latency_sum_s += latency_s
-        if latency_s > self.worst_latency_s:
-            self.worst_latency_s = latency_s
+    def answered(self, latencies_s: Sequence[float]) -> None:
+        """Count images, each answered so long after it was sent first."""
+        if latencies_s:
+            self.images += len(latencies_s)
+            self.latency_sum_s += sum(latencies_s)
+            self.worst_latency_s = max(self.worst_latency_s, *latencies_s)
 
     def snapshot(self, dropped_frames: int) -> Statistics:
         """The counters as they stand."""
