@@ -42,7 +42,7 @@ def decode_frame(frame: bytes) -> bytes | None:
 class FrameReader:
     """Cuts a byte stream into payloads. Broken frames are dropped and counted.
 
-    max_bytes: the longest frame that is read; a stream without zeros takes a byte more of memory.
+    max_bytes: the longest frame that is read; a stream without zeros takes no more memory.
 
     dropped: how many frames came broken.
     """
@@ -51,15 +51,22 @@ class FrameReader:
         self.dropped = 0
         self._max_bytes = max_bytes
         self._pending = bytearray()
+        self._is_cut = False  # the pending frame is too long, and not all of it is kept
 
     def feed(self, received: bytes) -> list[bytes]:
         """Take bytes in; returns the payload of every good frame that they complete."""
         *complete, rest = received.split(b"\0")
         if complete:
-            self._append(complete[0])
-            complete[0] = bytes(self._pending)
+            complete[0] = bytes(self._pending) + complete[0]
+            if self._is_cut:
+                del complete[0]
+                self.dropped += 1
             self._pending.clear()
-        self._append(rest)
+            self._is_cut = False
+        self._pending += rest
+        if len(self._pending) > self._max_bytes:
+            del self._pending[self._max_bytes :]
+            self._is_cut = True
         payloads: list[bytes] = []
         for frame in complete:
             if not frame:
@@ -70,10 +77,6 @@ class FrameReader:
             else:
                 payloads.append(payload)
         return payloads
-
-    def _append(self, part: bytes) -> None:
-        self._pending += part
-        del self._pending[self._max_bytes + 1 :]  # that much tells that a frame is too long
 
 
 BUFFER_OVERHEAD_BYTES = 2
