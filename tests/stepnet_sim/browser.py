@@ -114,8 +114,11 @@ def tab(browser, url, **options):
         assert not complaints, complaints
 
 
-def draw(page, letter, box=None):
-    """Draw with the mouse; `box` is where, the whole paper if not given."""
+def draw(page, letter, box=None, *, slowly=False):
+    """Draw with the mouse; `box` is where, the whole paper if not given.
+
+    slowly: each stroke is read before the next one begins, so that no image waits in the board.
+    """
     box = box or page.locator("#pad").bounding_box()
     for stroke in LETTERS[letter]:
         (first, *others) = [
@@ -126,6 +129,8 @@ def draw(page, letter, box=None):
         for point in others:
             page.mouse.move(*point, steps=5)
         page.mouse.up()
+        if slowly:
+            wait_until_read(page)
 
 
 def wait_until_read(page):

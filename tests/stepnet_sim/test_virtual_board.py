@@ -204,7 +204,8 @@ def test_the_rate_is_found_at_the_pins_and_wrong_ones_do_no_harm(cache, monkeypa
 @needs_compiler
 def test_second_opening_comes_from_the_cache(cache):
     start(Design(SMALL)).close()
-    libraries = {path: path.stat().st_mtime_ns for path in cache.rglob("*.so")}
+    kept = cache / "stepnet" / "virtual_board"  # one being compiled lies deeper, and goes away
+    libraries = {path: path.stat().st_mtime_ns for path in kept.glob("*/chip.so")}
     messages = []
     started_s = time.monotonic()
     start(Design(SMALL), messages.append).close()

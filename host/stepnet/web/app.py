@@ -201,11 +201,15 @@ async def _choose(page: Page, request: Request) -> Response:
     if not isinstance(wanted, dict):
         raise UploadError("This request names no board and no network; reload the page.")
     choice = cast(dict[str, object], wanted)
-    board = str(choice.get("board", without_token(station.where)))
-    if board not in shown:
-        raise UploadError(f"There is no board {board[:80]!r} in the list; choose one that is.")
-    network = page.catalogue.network(str(choice.get("network", station.network.name)))
-    await station.choose(shown[board], network)
+    where, network = None, None
+    if "board" in choice:
+        board = str(choice["board"])
+        if board not in shown:
+            raise UploadError(f"There is no board {board[:80]!r} in the list; choose one that is.")
+        where = shown[board]
+    if "network" in choice:
+        network = page.catalogue.network(str(choice["network"]))
+    await station.choose(where, network)
     return JSONResponse(_state_of(page))
 
 

@@ -132,8 +132,10 @@ class Station:
         """Note that a page shows the state."""
         self._looked_at_s = time.monotonic()
 
-    async def choose(self, where: str, network: BoardNetwork) -> None:
+    async def choose(self, where: str | None = None, network: BoardNetwork | None = None) -> None:
         """Use this board with this network from now on.
+
+        where, network: None keeps the one that is used when earlier choices are done.
 
         A board that has the wrong memories for a network keeps the one that it has. A virtual one
         is made anew, so that it fits.
@@ -141,6 +143,8 @@ class Station:
         Raises StepnetError if it does not fit or the board cannot be opened.
         """
         async with self._changing:
+            where = self.where if where is None else where
+            network = self.network if network is None else network
             board = self._board if where == self.where else None
             if board is not None and await self._loaded(board, network):
                 return

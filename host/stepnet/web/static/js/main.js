@@ -216,6 +216,7 @@ function drawn(how) {
   $('hint').hidden = !isBlank();
   page.isMoving = how === 'moving';
   if (page.isMoving) {
+    page.turn++; // what is being read lacks this stroke, and would hide its preview
     if (performance.now() - previewed > PREVIEW_MS) requestAnimationFrame(preview);
     return;
   }
