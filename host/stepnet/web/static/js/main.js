@@ -97,11 +97,15 @@ async function poll() {
 
 async function choose(choice, select) {
   select.disabled = true;
-  const state = await attempt(() => server.choose(choice));
+  const chosen = await attempt(async () => {
+    const state = await server.choose(choice);
+    select.blur(); // so that it shows the state from now on
+    await takeState(state);
+    return true;
+  });
   select.disabled = false;
   select.blur();
-  if (state) await attempt(() => takeState(state));
-  else select.value = select === $('board') ? page.state?.board : page.state?.network;
+  if (!chosen) select.value = select === $('board') ? page.state?.board : page.state?.network;
 }
 
 /** Without a server: a board that does not take the network keeps the one that it has. */

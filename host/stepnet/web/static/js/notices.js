@@ -14,11 +14,15 @@ export function say(kind, sentence) {
   $('notice').hidden = !shown;
 }
 
-/** Do something that may fail; its sentence is shown, and undefined given. */
+let attempts = 0;
+
+/** Do something that may fail; its sentence is shown, and undefined given. What succeeds takes the
+ *  sentence of an earlier attempt away, and leaves that of one which began later. */
 export async function attempt(task) {
+  const number = ++attempts;
   try {
     const result = await task();
-    say('last', '');
+    if (number === attempts) say('last', '');
     return result;
   } catch (error) {
     if (error.name !== 'AbortError') say('last', error.message);
