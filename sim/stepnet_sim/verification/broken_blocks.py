@@ -217,6 +217,26 @@ class UndoesOutOfTurn(CodedImages):
         return m
 
 
+class LastGroupIsWhole(CodedImages):
+    """An image ends where its last group does, if that is shorter than others, too."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        m.d.sync += driven(m, "in_last_group").eq(0)
+        return m
+
+
+class SecondByteAsTheFirst(CodedImages):
+    """Whether a byte is 0 is told by the bit of the first one of its group."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        mask = driven(m, "mask")
+        with m.If(driven(m, "in_group")):
+            m.d.sync += mask.eq(mask)
+        return m
+
+
 class DoesOneThingAtATime(CodedImages):
     """The sound block with claims, a lemma: it does one of four things, and before the end of a
     header it passes on what comes."""

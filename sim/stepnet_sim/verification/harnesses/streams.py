@@ -47,13 +47,13 @@ class KeepsOffers(Harness):
         wiring.connect(m, self._block, wiring.flipped(self))
         signature = self._block.signature
         for name in streams(signature, In):
-            m.d.comb += given(_kept(m, attrgetter(name)(self)))
+            m.d.comb += given(kept(m, attrgetter(name)(self)))
         for name in streams(signature, Out):
             if name not in self._exempt:
-                m.d.comb += claim(_kept(m, attrgetter(name)(self)))
+                m.d.comb += claim(kept(m, attrgetter(name)(self)))
 
 
-def _kept(m: Module, port: stream.Interface) -> Value:
+def kept(m: Module, port: stream.Interface) -> Value:
     """Whether an offer that was not taken in the cycle before stands, and unchanged."""
     stood = Signal()
     payload = Value.cast(port.payload)

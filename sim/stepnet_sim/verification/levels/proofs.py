@@ -32,6 +32,7 @@ from stepnet_sim.verification.harnesses.cobs import (
     DecodesFullBlocks,
     EncodesEveryPacket,
 )
+from stepnet_sim.verification.harnesses.coded_images import UndoesEveryImage
 from stepnet_sim.verification.harnesses.crc import StartsAnew, TakesAByte
 from stepnet_sim.verification.harnesses.datapath import DecidesANeuron, PoolsOverWindows
 from stepnet_sim.verification.harnesses.mac import (
@@ -334,6 +335,18 @@ ALL = (
         partial(EncodesEveryPacket, 2),
         16,
         mutants=(Mutant(cobs, broken_blocks.CodeIsOneMore),),
+    ),
+    Proof(
+        "coded images of 1 to 98 bytes, and frames of any other kind",
+        "undone(code(image)) = image",
+        partial(UndoesEveryImage, 98),
+        9,
+        unbounded=True,
+        mutants=(
+            Mutant(coded_images, broken_blocks.LastGroupIsWhole),
+            Mutant(coded_images, broken_blocks.SecondByteAsTheFirst),
+        ),
+        quick=True,
     ),
     *(
         Proof(
