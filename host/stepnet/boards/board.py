@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from stepnet.boards.identity import Identity
 from stepnet.boards.image_stream import ImageStream
-from stepnet.boards.packing import ImageLike, Told, told
+from stepnet.boards.packing import ImageLike, ToldImage, told
 from stepnet.boards.reading import Reading
 from stepnet.boards.session import Session, check_timeout
 from stepnet.link.link import Link, open_link
@@ -139,7 +139,7 @@ class Board:
         """
         return self.infer_told(told(images, placed))
 
-    def infer_told(self, images: Iterable[ImageLike | Told]) -> Iterator[Reading]:
+    def infer_told(self, images: Iterable[ToldImage]) -> Iterator[Reading]:
         """`infer_many` of images of which each may have its own `placed`."""
         return _readings(ImageStream(self._session, images))
 

@@ -16,13 +16,13 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.boards.packing import ImageLike, ImagePacker, Told
+from stepnet.boards.packing import ImagePacker, ToldImage
 from stepnet.boards.reading import Reading, reader
 from stepnet.boards.session import Session
 from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.errors import LinkBrokenError
 from stepnet.link.exchange import ATTEMPTS, Message
-from stepnet.link.messages import Request
+from stepnet.link.messages import Answer, Request
 from stepnet.link.pixel_coding import code_images
 
 REFUSALS = 3
@@ -44,6 +44,7 @@ BATCH = 40
 numpy takes hardly longer for forty than for one."""
 
 _IMAGE = int(Request.INFER)
+_READING = int(Answer.READING)
 
 
 class NotYetError(Exception):
@@ -58,7 +59,7 @@ class ImageStream:
     Its methods raise what `Board.infer_many` raises.
     """
 
-    def __init__(self, session: Session, images: Iterable[ImageLike | Told]) -> None:
+    def __init__(self, session: Session, images: Iterable[ToldImage]) -> None:
         self.finished = False
         self._session = session
         self._exchange = session.exchange
@@ -114,7 +115,7 @@ class ImageStream:
         readings: list[Reading] = []
         pending = self._pending
         while pending and (first := pending[0]).answer:
-            if first.doubtful or first.refusal is not None:
+            if first.doubtful or first.answer[0] != _READING:
                 break
             pending.popleft()
             readings.append(self._read(first.answer))
@@ -179,10 +180,12 @@ class ImageStream:
         how long the source took, in the way of `_fill`.
         """
         pulled_s = 0.0
+        add, source = self._packer.add, self._source
+        now_s = time.perf_counter()
         for _ in range(most):
-            start_s = time.perf_counter()
+            start_s = now_s
             try:
-                self._packer.add(next(self._source))
+                add(*next(source))
             except StopIteration:
                 self._exhausted = True
                 break
@@ -193,8 +196,9 @@ class ImageStream:
                 self._source_error = error  # what was sent is answered first
                 self._exhausted = True
                 break
-            if (took_s := time.perf_counter() - start_s) > SLOW_PULL_S:
-                pulled_s = took_s
+            now_s = time.perf_counter()
+            if now_s - start_s > SLOW_PULL_S:
+                pulled_s = now_s - start_s
                 break
         return self._messages(self._packer.take()), pulled_s
 

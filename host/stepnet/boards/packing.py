@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -26,16 +25,12 @@ ImageLike: TypeAlias = "NDArray[np.generic] | Image.Image | bytes | str | os.Pat
 one (PNG, JPEG, ...), or its path."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Told:
-    """An image, and whether it is placed already: see `pictures.arrays.ready_array`."""
-
-    image: ImageLike
-    placed: bool
+ToldImage: TypeAlias = tuple[ImageLike, bool | None]
+"""An image, and whether it is placed already, or None: see `pictures.arrays.ready_array`."""
 
 
-def told(images: Iterable[ImageLike], placed: bool | None) -> Iterable[ImageLike | Told]:
-    """The images, each with what is said of all of them; as they are if nothing is said.
+def told(images: Iterable[ImageLike], placed: bool | None) -> Iterable[ToldImage]:
+    """The images, each with what is said of all of them.
 
     Raises ImageError if `images` is the path of a single one.
     """
@@ -46,7 +41,10 @@ def told(images: Iterable[ImageLike], placed: bool | None) -> Iterable[ImageLike
             "it with `infer`."
         )
     # Not a generator: what `images` raises may be no end.
-    return images if placed is None else map(partial(Told, placed=placed), images)
+    return zip(images, repeat(placed), strict=False)
+
+
+_UINT8 = np.dtype(np.uint8)
 
 
 class ImagePacker:
@@ -63,20 +61,18 @@ class ImagePacker:
         self._ink_threshold = np.array(network.ink_threshold, np.uint8)  # an array compares best
         self._as_it_is = self._spiking is None and placing_of(network) is None
         self._grey = np.empty((most, *self._shape), np.uint8)
+        self._grey_rows = list(self._grey)  # to write into one is quicker than to index the whole
         self._is_ink = np.empty((most, *self._shape), np.bool_)
         self._compared = 0  # so many of those held are in `_is_ink`, the others in `_grey`
         self._spikes: list[bytes] = []
         self._held = 0
 
-    def add(self, image: ImageLike | Told) -> None:
-        """Take one image.
+    def add(self, image: ImageLike, placed: bool | None = None) -> None:
+        """Take one image; `placed` is as in `ToldImage`.
 
         Raises ImageError as `network_input` does, and if an array that is used as it is has another
         type than uint8 or bool; the image is not held then.
         """
-        placed: bool | None = None
-        if isinstance(image, Told):
-            image, placed = image.image, image.placed
         network = self._network
         if self._spiking is not None:
             seen = network_input(network, image, placed)[np.newaxis]
@@ -86,9 +82,9 @@ class ImagePacker:
             return
         is_ready = self._as_it_is if placed is None else placed
         if is_ready and isinstance(image, np.ndarray):
-            if image.shape == self._shape and image.dtype == np.uint8:
+            if image.shape == self._shape and image.dtype is _UINT8:
                 # Without the checks of `binarise`, which take as long as all the rest.
-                self._grey[self._held] = image
+                self._grey_rows[self._held][...] = image
                 self._held += 1
                 return
             placed = True

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Self
 
 from stepnet.boards.board import Board, ImageLike, Reading, open_board
-from stepnet.boards.packing import Told
+from stepnet.boards.packing import ToldImage
 from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.errors import BoardError, NetworkError, StepnetError
 from stepnet.link.frames import window
@@ -77,9 +77,9 @@ class _Task:
     done: bool = False
 
     @property
-    def told(self) -> ImageLike | Told:
+    def told(self) -> ToldImage:
         """The image, with what is said of it."""
-        return self.image if self.placed is None else Told(self.image, self.placed)
+        return self.image, self.placed
 
 
 class _Stream:
@@ -369,7 +369,7 @@ class Pool:
         except BoardError as error:
             self._fail(worker, held, error)
 
-    def _images(self, held: deque[_Task]) -> Iterator[ImageLike | Told]:
+    def _images(self, held: deque[_Task]) -> Iterator[ToldImage]:
         """The image of the one task held, then whatever waits; each is held until its answer.
 
         Ends when nothing waits, so that the board answers what it has.

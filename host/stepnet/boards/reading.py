@@ -13,6 +13,7 @@ from stepnet.networks.network import CharacterNetwork
 READINGS_REMEMBERED = 4096
 
 _READING = compiled(messages.READING)
+_HEADER_BYTES = messages.HEADER.size
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,18 @@ def reader(network: CharacterNetwork[Any]) -> Callable[[bytes], Reading]:
     making one takes longer than finding it, and a board says little that is new.
     """
     alphabet = frozenset(network.characters)
-    remembered: dict[tuple[int, int, int], Reading] = {}
+    remembered: dict[bytes, Reading] = {}
 
     def read(payload: bytes) -> Reading:
-        _, _, code, margin, cycles = _READING.unpack(payload)
-        reading = remembered.get((code, margin, cycles))
+        said = payload[_HEADER_BYTES:]
+        reading = remembered.get(said)
         if reading is None:
+            _, _, code, margin, cycles = _READING.unpack(payload)
             known = chr(code) in alphabet
             reading = Reading(chr(code) if known else None, code, known, margin, cycles)
             if len(remembered) == READINGS_REMEMBERED:
                 remembered.clear()
-            remembered[code, margin, cycles] = reading
+            remembered[said] = reading
         return reading
 
     return read

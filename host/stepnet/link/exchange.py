@@ -74,6 +74,9 @@ _PURPOSES = {
 }
 
 
+_EMPTY_BYTES = _HEADER.size + MESSAGE_OVERHEAD_BYTES
+
+
 class Message:
     """A request, and what became of it.
 
@@ -89,34 +92,20 @@ class Message:
     wanted: whether somebody still waits for the answer.
     """
 
-    __slots__ = (
-        "answer",
-        "attempts",
-        "body",
-        "buffer_bytes",
-        "coded",
-        "doubtful",
-        "expected",
-        "lost",
-        "number",
-        "request",
-        "sent_at_s",
-        "wanted",
-    )
+    # Where they are still true they are read from here: a stream makes very many messages.
+    answer = b""
+    doubtful = False
+    lost = False
+    attempts = 0
+    wanted = True
+    number = 0
+    sent_at_s = 0.0  # the first time
 
     def __init__(self, request: int, body: bytes = b"", coded: bytes | None = None) -> None:
         self.request = request
         self.body = body
         self.coded = coded
-        self.expected = _EXPECTED[request]
-        self.answer = b""
-        self.doubtful = False
-        self.lost = False
-        self.attempts = 0
-        self.buffer_bytes = _HEADER.size + len(body) + MESSAGE_OVERHEAD_BYTES
-        self.wanted = True
-        self.number = 0
-        self.sent_at_s = 0.0  # the first time
+        self.buffer_bytes = _EMPTY_BYTES + len(body)
 
     @property
     def refusal(self) -> int | None:
@@ -228,22 +217,24 @@ class Exchange:
         now_s = time.monotonic()
         number = self._number
         coded_images = self.coded_images
+        taken_bytes = 0
         frames: list[bytes] = []
         for message in messages:
             number = (number + 1) % _NUMBERS
-            if coded_images and message.coded is not None:
-                payload = _HEADER.pack(_CODED_IMAGE, number) + message.coded
+            if coded_images and (coded := message.coded) is not None:
+                frames.append(encode_frame(_HEADER.pack(_CODED_IMAGE, number) + coded))
             else:
-                payload = _HEADER.pack(message.request, number) + message.body
-            frames.append(encode_frame(payload))
+                frames.append(encode_frame(_HEADER.pack(message.request, number) + message.body))
             message.number = number
-            message.answer = b""
-            message.lost = False
-            message.attempts += 1
-            if message.attempts == 1:
+            if message.attempts:
+                message.answer = b""
+                message.lost = False
+            else:
                 message.sent_at_s = now_s
-            self._in_flight_bytes += message.buffer_bytes
+            message.attempts += 1
+            taken_bytes += message.buffer_bytes
         self._number = number
+        self._in_flight_bytes += taken_bytes
         self._in_flight.extend(messages)
         if messages[0].request == _IMAGE:
             self.tally.begin(now_s)
@@ -392,15 +383,16 @@ class Exchange:
         settled: Message | None = None
         latencies_s: list[float] = []
         now_s = time.monotonic()
-        for payload in self._frames.feed(received):
-            self._understood = True
+        payloads = self._frames.feed(received)
+        self._understood |= bool(payloads)
+        for payload in payloads:
             number = payload[1] | payload[2] << 8
             message = in_flight[0] if in_flight else None
             if message is None or message.number != number:
                 message = self._find(number)
                 if message is None:
                     continue  # late, or nobody's
-            kind, size = message.expected
+            kind, size = _EXPECTED[message.request]
             if payload[0] == kind:
                 if size is not None and len(payload) != size:
                     continue

@@ -28,7 +28,7 @@ def code_images(images: NDArray[np.uint8]) -> list[bytes]:
     whole[:, 1:] = padded.reshape(-1, GROUP_BYTES)
     kept = whole != 0
     kept[:, 0] = True
-    coded = whole.ravel().compress(kept.ravel()).tobytes()
+    coded = whole[kept].tobytes()
     sizes: list[int] = np.add.reduce(
         kept.reshape(count, groups * (1 + GROUP_BYTES)), 1, np.intp
     ).tolist()

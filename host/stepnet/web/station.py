@@ -99,7 +99,7 @@ class Station:
     ) -> None:
         self.wheres = tuple(wheres)
         self.where = where
-        self.network = network
+        self.network: BoardNetwork = network
         self.condition = Condition.OPENING
         self.problem = ""
         self._open = partial(open_board_async, timeout_s=timeout_s, baud=baud, uart=uart)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stepnet.boards.packing import ImagePacker, Told
+from stepnet.boards.packing import ImagePacker
 from stepnet.networks import reference
 from stepnet.networks.shipped import load_network
 
@@ -19,7 +19,7 @@ def test_grey_and_bool_arrays_are_packed_in_order_batch_after_batch(order):
             grey = rng.integers(0, 256, (28, 28), dtype=np.uint8)
             image = reused if kind == "g" else grey > 50
             reused[...] = grey
-            packer.add(Told(image, placed=True))
+            packer.add(image, placed=True)
             bits = reference.binarise(network, image[np.newaxis])
             expected.append(np.packbits(bits, None, "little"))
         assert np.array_equal(packer.take(), expected)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from small_networks import random_network
-from stepnet.boards.packing import ImagePacker, Told, network_input, told
+from stepnet.boards.packing import ImagePacker, network_input, told
 from stepnet.errors import ImageError
 from stepnet.networks import reference
 from stepnet.networks.placing import Placing
@@ -150,15 +150,15 @@ def test_array_of_another_size_that_is_placed_already_is_refused(digits):
 def test_what_is_said_of_images_reaches_the_packer(digits):
     packer = ImagePacker(digits, 1)
 
-    def pack(image):
-        packer.add(image)
+    def pack(image, placed=None):
+        packer.add(image, placed)
         return packer.take().tobytes()
 
     moved = np.roll(SAMPLES[3], 4, axis=1)
-    as_it_is = Told(moved, placed=True)
-    assert pack(as_it_is) == pack(Told(network_input(digits, moved, True), placed=True))
-    assert pack(as_it_is) != pack(moved) == pack(Told(moved, placed=False))
-    ((image,), (wrapped,)) = (list(told([moved], placed)) for placed in (None, True))
-    assert image is moved
-    assert wrapped.image is moved
-    assert wrapped.placed is True
+    as_it_is = pack(moved, placed=True)
+    assert as_it_is == pack(network_input(digits, moved, True), placed=True)
+    assert as_it_is != pack(moved) == pack(moved, placed=False)
+    for placed in (None, True, False):
+        ((image, said),) = told([moved], placed)
+        assert image is moved
+        assert said is placed
