@@ -47,6 +47,7 @@ def compiled(layout: Layout) -> struct.Struct:
 _NUMBER_BYTES = protocol.HEADER.fields["sequence"]
 _NUMBERS = 1 << 8 * _NUMBER_BYTES
 _HEADER = compiled(protocol.HEADER)
+_BODILESS_BYTES = _HEADER.size + MESSAGE_OVERHEAD_BYTES  # of the buffer, for a message without body
 
 _REFUSAL = int(Answer.REFUSAL)  # comparing with a plain number is much quicker
 _READING = int(Answer.READING)
@@ -74,9 +75,6 @@ _PURPOSES = {
 }
 
 
-_EMPTY_BYTES = _HEADER.size + MESSAGE_OVERHEAD_BYTES
-
-
 class Message:
     """A request, and what became of it.
 
@@ -92,7 +90,7 @@ class Message:
     wanted: whether somebody still waits for the answer.
     """
 
-    # Where they are still true they are read from here: a stream makes very many messages.
+    # What no message has set is read from here; a stream makes very many of them.
     answer = b""
     doubtful = False
     lost = False
@@ -105,7 +103,7 @@ class Message:
         self.request = request
         self.body = body
         self.coded = coded
-        self.buffer_bytes = _EMPTY_BYTES + len(body)
+        self.buffer_bytes = _BODILESS_BYTES + len(body)
 
     @property
     def refusal(self) -> int | None:
