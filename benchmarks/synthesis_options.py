@@ -41,7 +41,9 @@ def measure(board_name: str, options: Sequence[str], seeds: Sequence[int]) -> di
     row: dict[str, object] = {"board": board_name, "options": " ".join(options)}
     with tempfile.TemporaryDirectory(prefix="stepnet-") as folder:
         try:
-            built = run_flow(plan, tools, Path(folder), seeds=seeds, progress=lambda _: None)
+            work, kept = Path(folder, "work"), Path(folder, "kept")
+            work.mkdir()
+            built = run_flow(plan, tools, work, kept=kept, seeds=seeds, progress=lambda _: None)
         except BuildError as error:
             return {**row, "failed": str(error)}
     reached_hz = sorted(built.seeds_hz.values())

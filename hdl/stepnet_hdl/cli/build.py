@@ -105,6 +105,13 @@ class BuildOptions:
             help="Build again and again for the largest clock that is met with 5 % to spare.",
         ),
     ] = False
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Place and route on the workers of this Dask scheduler, tcp://...",
+        ),
+    ] = None
     json_output: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of text.")
     ] = False
@@ -120,8 +127,10 @@ def _build(options: BuildOptions) -> None:
     folder = options.output or _usual_folder(options)
     with _BuildProgress() as progress:
         if options.fastest:
-            settings = fastest_settings(settings, folder, progress=progress)
-        report = build_bitstream(settings, folder, progress=progress)
+            settings = fastest_settings(
+                settings, folder, progress=progress, scheduler=options.scheduler
+            )
+        report = build_bitstream(settings, folder, progress=progress, scheduler=options.scheduler)
     typer.echo(report.to_json() if options.json_output else report.to_text())
 
 

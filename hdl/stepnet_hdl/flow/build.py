@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import hashlib
 import shutil
 import time
@@ -95,6 +94,7 @@ def build(
     *,
     progress: Callable[[Progress], None] = lambda progress: None,
     cache: BuildCache | None = None,
+    scheduler: str | None = None,
 ) -> BuildReport:
     """Put bitstream, report and picture of the placement into `folder`, from the cache if the same
     was built before.
@@ -102,16 +102,21 @@ def build(
     They take the place of those of an earlier build, once all of them are there; whatever else is
     in `folder` stays.
 
+    scheduler: the address of a Dask scheduler whose workers place and route; None for this machine.
+
     Raises MissingToolError if a tool is missing or too old; NetworkError if there is no such
     network; BuildError if there is no such board, the network cannot be built into it, a tool
     fails, with its log left in `folder`, the clock is not met, or a file of somebody else would be
-    written over. Then all that was in `folder` is as it was, and there is no folder that was not
-    there before unless it has a log.
+    written over; WorkersError if there is no such scheduler, or it has no workers that could. Then
+    all that was in `folder` is as it was, and there is no folder that was not there before unless
+    it has a log.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     delivery = Delivery(folder)
     try:
-        entry, report = find_or_build(settings, folder, progress=progress, cache=cache)
+        entry, report = find_or_build(
+            settings, folder, progress=progress, cache=cache, scheduler=scheduler
+        )
         _check_clock(report)
         delivery.put(entry, report)
     except StepnetError:
@@ -128,6 +133,7 @@ def find_or_build(
     *,
     progress: Callable[[Progress], None],
     cache: BuildCache | None,
+    scheduler: str | None = None,
 ) -> tuple[Path, BuildReport]:
     """The result's folder in the cache, and its report, whether the clock is met or not.
 
@@ -145,7 +151,9 @@ def find_or_build(
     entry = cache.recall(key, _tool_in_words) if key else None
     cached = entry is not None
     if entry is None:
-        entry, cached = _build_or_find(settings, network, stored, folder, key, cache, progress)
+        entry, cached = _build_or_find(
+            settings, network, stored, folder, key, cache, progress, scheduler
+        )
     figures, digests = _cached(entry)
     report = BuildReport(
         **vars(figures),
@@ -202,6 +210,7 @@ def _build_or_find(
     key: str | None,
     cache: BuildCache,
     progress: Callable[[Progress], None],
+    scheduler: str | None,
 ) -> tuple[Path, bool]:
     """The result's folder in the cache, and whether it was there before."""
     from stepnet_hdl.boards.capacity import check_built_in
@@ -210,7 +219,8 @@ def _build_or_find(
     from stepnet_hdl.boards.rates import check_baud
     from stepnet_hdl.boards.spiking_chips import spiking_chip
     from stepnet_hdl.boards.table_chips import check_bench, check_tables
-    from stepnet_hdl.flow.run import Progress, ToolFailedError, run_flow
+    from stepnet_hdl.flow.run import Progress, run_flow
+    from stepnet_hdl.flow.tool_run import ToolFailedError
 
     board = board_of(settings, network)
     if stored is not None:
@@ -242,8 +252,10 @@ def _build_or_find(
             plan,
             tools,
             work,
+            kept=cache.unfinished(digest),
             seeds=settings.seeds,
             first_seed=settings.first_seed,
+            scheduler=scheduler,
             progress=progress,
         )
         seconds = {"generating": generating_s, **built.seconds}
@@ -395,13 +407,13 @@ def _figures(
 
 def _finish(work: Path, built: Built, board_name: str, figures: BuildFigures) -> None:
     """Leave in the working folder what is worth keeping."""
+    from stepnet_hdl.flow.place_and_route import PLACED_NETLIST
     from stepnet_hdl.flow.placement import draw, read_placement
-    from stepnet_hdl.flow.run import PLACED_NETLIST
 
     picture = draw(read_placement(built.best.folder / PLACED_NETLIST), board_name, figures)
     bitstream = built.bitstream.read_bytes()
     logs = {name: (built.best.folder / name).read_bytes() for name in TOOL_LOGS}
-    netlist = gzip.compress((built.best.folder / PLACED_NETLIST).read_bytes(), compresslevel=6)
+    netlist = (built.best.folder / NETLIST).read_bytes()
     shutil.rmtree(work)
     work.mkdir()
     (work / built.bitstream.name).write_bytes(bitstream)

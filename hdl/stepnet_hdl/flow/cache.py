@@ -76,7 +76,13 @@ class Cache:
                     _remove(entry)
                     made.replace(entry)
                     sync_folder(self._folder)
+                shutil.rmtree(self.unfinished(digest), ignore_errors=True)
         return entry
+
+    def unfinished(self, digest: str) -> Path:
+        """A folder for what is done of a result that is being made, so that the next one who adds
+        it goes on; gone when the result is there."""
+        return self._folder / "unfinished" / digest
 
     @contextmanager
     def _usable(self, *, to_write: bool) -> Generator[None]:

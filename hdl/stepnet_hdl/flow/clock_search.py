@@ -27,6 +27,7 @@ def fastest_settings(
     *,
     progress: Callable[[Progress], None],
     cache: BuildCache | None = None,
+    scheduler: str | None = None,
 ) -> BuildSettings:
     """`settings` with the largest clock that the board can make, divides into the baud rate, and is
     met with `MIN_SPARE`.
@@ -34,6 +35,8 @@ def fastest_settings(
     Starts with the clock that suits the board. Place and route try no harder than they have to, so
     what one build reaches is what the next one is asked for, until that brings nothing more. If no
     clock is met with so much to spare, it is the smallest one that was tried.
+
+    scheduler: see `build`.
 
     Raises what `build` raises, but not for a clock that is not met.
     """
@@ -50,7 +53,9 @@ def fastest_settings(
     while clock_hz > met_hz and clock_hz not in tried and len(tried) < MAX_BUILDS:
         tried[clock_hz] = baud
         attempt = dataclasses.replace(settings, baud=baud, clock_hz=clock_hz)
-        _, report = find_or_build(attempt, folder, progress=progress, cache=cache)
+        _, report = find_or_build(
+            attempt, folder, progress=progress, cache=cache, scheduler=scheduler
+        )
         if report.spare >= MIN_SPARE:
             met_hz = clock_hz
         reached_hz = report.max_frequency_hz / (1 + MIN_SPARE)

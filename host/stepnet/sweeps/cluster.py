@@ -189,7 +189,7 @@ class Cluster:
                     raise WorkersError(
                         f"There is no scheduler at {self._address!r} "
                         f"({reason.removesuffix('.')}); start `dask scheduler` there, or leave "
-                        "--scheduler out. Every point that is done is kept."
+                        "--scheduler out. What is done is kept."
                     ) from error
                 time.sleep(RETRY_S)
 

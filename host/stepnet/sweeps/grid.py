@@ -18,6 +18,11 @@ class Source(Protocol):
 
     total: int
 
+    @property
+    def settled(self) -> bool:
+        """Whether what is looked for has been found, so that nobody waits for what still runs."""
+        ...
+
     def next(self) -> Point | None:
         """The next point to run; None if there is none now."""
         ...
@@ -29,6 +34,8 @@ class Source(Protocol):
 
 class Grid:
     """All of some points, but those that are done."""
+
+    settled = False
 
     def __init__(self, points: Sequence[Point], done: Collection[str]) -> None:
         self.total = len(points)

@@ -57,7 +57,7 @@ def run_sweep(
     before: int,
     watch: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
-    """Run all points of `source` that are not done; returns how it went.
+    """Run all points of `source` that are not done, or until it is settled; returns how it went.
 
     task_of: what a worker is told of a point.
     before: how many points are done.
@@ -69,6 +69,8 @@ def run_sweep(
     progress = Progress(source.total, before)
     running: dict[str, Point] = {}
     while True:
+        if source.settled:
+            return progress
         while len(running) < workers.places and (point := source.next()) is not None:
             running[point.name] = point
             workers.submit(task_of(point))

@@ -34,6 +34,8 @@ class Search:
     known: what is done, by key.
     """
 
+    settled = False
+
     def __init__(
         self,
         plan: SweepPlan,

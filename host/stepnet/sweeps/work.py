@@ -39,11 +39,15 @@ class Task:
     words: the command line without the program, with all that it needs to leave its files in the
         folder in which it runs and its result as JSON on stdout.
     environment: variables that it gets beside those of the worker.
+    files: what it reads, by name, in the folder in which it runs.
+    module: the program, as Python's -m takes it.
     """
 
     name: str
     words: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    module: str = "stepnet"
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,11 @@ def run_task(
     Raises OSError if the folder cannot be used.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for name, content in task.files.items():
+        (folder / name).write_bytes(content)
     start_s = time.perf_counter()
     done = run_program(
-        [sys.executable, "-m", "stepnet", *task.words],
+        [sys.executable, "-m", task.module, *task.words],
         cwd=folder,
         env={**os.environ, **ONE_THREAD, **task.environment},
         started=started,

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dask_cluster import DaskCluster, free_port
 from stepnet.samples import sample_pictures
 from stepnet.sweeps.cluster import about_worker, check_scheduler_version, check_worker
 from stepnet.sweeps.errors import WorkersError
@@ -185,11 +185,6 @@ def test_jobs_of_a_cluster(folder, stepnet):
     )
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 def test_a_scheduler_that_is_not_there(folder, stepnet, monkeypatch):
     monkeypatch.setattr("stepnet.sweeps.cluster.CONNECT_S", 0.2)
     address = f"tcp://127.0.0.1:{free_port()}"
@@ -197,8 +192,7 @@ def test_a_scheduler_that_is_not_there(folder, stepnet, monkeypatch):
     assert (code, out) == (3, "")
     assert err.splitlines()[-1].startswith(f"stepnet: There is no scheduler at {address!r} (")
     assert err.endswith(
-        "); start `dask scheduler` there, or leave --scheduler out. Every point that is done is "
-        "kept.\n"
+        "); start `dask scheduler` there, or leave --scheduler out. What is done is kept.\n"
     )
 
 
@@ -229,37 +223,6 @@ def test_workers_of_another_version_or_without_stepnet():
         f'with pip install "stepnet=={version("stepnet")}", with the extras that the command '
         "needs."
     )
-
-
-class DaskCluster:
-    """A scheduler and workers in processes of their own, always at the same port."""
-
-    def __init__(self, folder):
-        self.address = f"tcp://127.0.0.1:{free_port()}"
-        self._folder = folder
-        self._processes = []
-
-    def start(self, workers):
-        port = self.address.rpartition(":")[2]
-        self._run("dask_scheduler", "--host", "127.0.0.1", "--port", port)
-        return [self.worker() for _ in range(workers)]
-
-    def worker(self):
-        return self._run("dask_worker", self.address, "--nthreads", "1", "--no-nanny")
-
-    def kill(self):
-        for process in self._processes:
-            process.kill()
-            process.wait()
-        self._processes.clear()
-
-    def _run(self, module, *words):
-        command = [sys.executable, "-m", f"distributed.cli.{module}", *words, "--no-dashboard"]
-        process = subprocess.Popen(
-            command, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        self._processes.append(process)
-        return process
 
 
 @pytest.mark.slow

@@ -255,7 +255,7 @@ def test_an_oscillator_inside_the_part_is_doubted(use_tools, cache, tmp_path, mo
 
 
 def test_seeds_end_with_the_first_that_meets_the_clock(use_tools, cache, tmp_path, monkeypatch):
-    """The smallest seed that meets it counts, though a later one of the same wave is faster."""
+    """The smallest seed that meets it counts, though a later one that runs beside it is faster."""
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     calls = tmp_path / "calls"
     mhz = {1: 20.0, 2: 21.0, 3: 25.0, 4: 30.0, 5: 40.0}
@@ -263,7 +263,7 @@ def test_seeds_end_with_the_first_that_meets_the_clock(use_tools, cache, tmp_pat
     first = dataclasses.replace(ICEBREAKER, seeds=(1, 2, 3, 4, 5, 6), first_seed=True)
     report = build(first, tmp_path / "first", cache=cache)
     assert (report.seed, report.seeds_hz) == (3, {1: 20000000, 2: 21000000, 3: 25000000})
-    assert calls.read_text().split().count("nextpnr-ice40") == 4
+    assert calls.read_text().split().count("nextpnr-ice40") in (3, 4, 5)  # 4 runs beside 3
     best = build(dataclasses.replace(first, first_seed=False), tmp_path / "best", cache=cache)
     assert best.seed == 5
     assert len(best.seeds_hz) == 6
@@ -329,7 +329,7 @@ def test_a_build_that_fails_leaves_no_cache_entry(use_tools, cache, tmp_path):
     use_tools(nextpnr="exit 1")
     with pytest.raises(BuildError):
         build(ICEBREAKER, tmp_path / "out", cache=cache)
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["locks"]
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["locks", "unfinished"]
 
 
 # The folder is the user's

@@ -19,7 +19,7 @@ def search(monkeypatch, tmp_path):
     def search(reached_mhz, board="icebreaker", baud=1_000_000):
         tried = []
 
-        def find_or_build(settings, folder, *, progress, cache):
+        def find_or_build(settings, folder, *, progress, cache, scheduler):
             clock_mhz = settings.clock_hz / 1e6
             tried.append(clock_mhz)
             return folder, Report(reached_mhz[clock_mhz] * 1e6, settings.clock_hz)
