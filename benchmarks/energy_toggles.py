@@ -28,12 +28,14 @@ from numpy.typing import NDArray
 from stepnet.boards.board import Board
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.mac.cycles import cycles_per_image as mac_cycles
+from stepnet.cores.mac.program import MacNetwork, multiplications
 from stepnet.files import write_text
 from stepnet.networks import kinds
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.relu import ReluNetwork
-from stepnet.networks.shipped import load_board_network
+from stepnet.networks.shipped import load_any_network
+from stepnet.networks.sigmoid import SigmoidNetwork
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.mac_chips import mac_chip
@@ -199,7 +201,7 @@ def _output(cell: Any, values: dict[int | str, Any]) -> tuple[int, Any]:
     return net, table[sum(bit.astype(int) << place for place, bit in enumerate(inputs))]
 
 
-def chip_of(network: BoardNetwork, board_name: str, images_wanted: int) -> dict[str, Any]:
+def chip_of(network: AnyNetwork, board_name: str, images_wanted: int) -> dict[str, Any]:
     """What the nets of the chip for a network do for an image, link and all, on an average.
 
     Raises AssertionError if it does not read what the reference reads.
@@ -234,20 +236,18 @@ def chip_of(network: BoardNetwork, board_name: str, images_wanted: int) -> dict[
     }
 
 
-def _products(network: BoardNetwork) -> int:
+def _products(network: AnyNetwork) -> int:
     """The products of 8 x 8 bits in DSP blocks for an image."""
-    if isinstance(network, ReluNetwork):
-        return sum(layer.weights.size for layer in network.layers)
-    return 0
+    return multiplications(network) if isinstance(network, MacNetwork) else 0
 
 
-def _core_cycles(network: BoardNetwork, board_name: str, images: NDArray[np.uint8]) -> float:
+def _core_cycles(network: AnyNetwork, board_name: str, images: NDArray[np.uint8]) -> float:
     """The cycles of an image in the core, on an average."""
     board = find_board(board_name)
     match network:
         case SpikingNetwork():
             return float(np.mean(spiking_chip(network, board).image_cycles(network, images)))
-        case ReluNetwork():
+        case ReluNetwork() | SigmoidNetwork():
             return mac_cycles(network, mac_chip(network, board).shape)
         case LutNetwork():
             return table_estimate(network, board).latency_cycles
@@ -268,7 +268,7 @@ def main() -> None:
     networks = dict(NETWORKS) | ({MAC: (arguments.mac, UP5K_BOARD)} if arguments.mac else {})
     for name, (network, board) in networks.items():
         count[name] = lambda network=network, board=board: chip_of(
-            load_board_network(network), board, arguments.images
+            load_any_network(network), board, arguments.images
         )
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for name in arguments.designs or count:

@@ -23,11 +23,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stepnet.cores.engine.shape import EngineShape
+from stepnet.cores.mac.program import MacNetwork
 from stepnet.files import write_text
 from stepnet.link.serial_line import DEFAULT_BAUD
-from stepnet.networks.random_networks import random_relu_network, random_spiking_network
+from stepnet.networks.random_networks import (
+    random_relu_network,
+    random_sigmoid_network,
+    random_spiking_network,
+)
 from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.shipped import load_spiking_network
+from stepnet.networks.sigmoid import SigmoidNetwork
 from stepnet.networks.spiking import Rows, SpikingNetwork
 from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.boards.chip_clocks import baud_for
@@ -314,12 +320,16 @@ class CoreRow(NamedTuple):
 
     name: str
     board: str
-    make: Callable[[], ReluNetwork | SpikingNetwork]
+    make: Callable[[], MacNetwork | SpikingNetwork]
     fitted: bool = True
 
 
 def _random_relu() -> ReluNetwork:
     return random_relu_network(np.random.default_rng(0), (784, 32, 10), height=28)
+
+
+def _random_sigmoid() -> SigmoidNetwork:
+    return random_sigmoid_network(np.random.default_rng(0), (784, 32, 10), height=28)
 
 
 def _random_spiking(sizes: Sequence[int], **others: Any) -> SpikingNetwork:
@@ -329,6 +339,8 @@ def _random_spiking(sizes: Sequence[int], **others: Any) -> SpikingNetwork:
 CORE_ROWS = (
     CoreRow("784-32-10", "icebreaker", _random_relu),
     CoreRow("784-32-10", "ulx3s-25f", _random_relu),
+    CoreRow("784-32-10, sigmoid", "icebreaker", _random_sigmoid),
+    CoreRow("784-32-10, sigmoid", "ulx3s-25f", _random_sigmoid),
     CoreRow("digits-spiking", "ulx3s-25f", lambda: load_spiking_network("digits-spiking")),
     CoreRow(
         "random 784-64-10, 4 bits, 2 ticks, counts spikes",

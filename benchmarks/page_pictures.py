@@ -26,8 +26,8 @@ from PIL import Image
 from web_page import browser, exported
 
 from stepnet.errors import ImageError
-from stepnet.networks.kinds import BoardNetwork
-from stepnet.networks.shipped import load_board_network, load_network
+from stepnet.networks.kinds import AnyNetwork
+from stepnet.networks.shipped import load_any_network, load_network
 from stepnet.pictures.picture import grey_values
 from stepnet.pictures.preparing import prepare_character, prepare_line
 from stepnet.samples import sample_pictures
@@ -64,7 +64,7 @@ class Found:
     spaces: tuple[bool, ...] = ()
     refusal: str = ""
 
-    def bits(self, network: BoardNetwork) -> NDArray[np.bool_]:
+    def bits(self, network: AnyNetwork) -> NDArray[np.bool_]:
         """The bits of all images, one after the other."""
         return np.frombuffer(b"".join(self.images), np.uint8) >= network.ink_threshold
 
@@ -105,10 +105,10 @@ def picture_on(
     return drawn(kind, cover_of(digit, drawing), drawing)[0]
 
 
-def pictures(count: int, seed: int) -> Iterator[tuple[str, str, BoardNetwork, Image.Image]]:
+def pictures(count: int, seed: int) -> Iterator[tuple[str, str, AnyNetwork, Image.Image]]:
     """`count` pictures with their kind of paper, "picture" or "line", and a network for each."""
     digits = shipped_digits()
-    networks = [load_board_network(name) for name in NETWORKS]
+    networks = [load_any_network(name) for name in NETWORKS]
     for number in range(count):
         turn, kind = divmod(number, len(KINDS))
         what = "line" if turn % 4 == 3 else "picture"
@@ -117,7 +117,7 @@ def pictures(count: int, seed: int) -> Iterator[tuple[str, str, BoardNetwork, Im
         yield list(KINDS)[kind], what, networks[turn // 2 % 2], picture
 
 
-def in_python(what: str, network: BoardNetwork, picture: Image.Image) -> Found:
+def in_python(what: str, network: AnyNetwork, picture: Image.Image) -> Found:
     """What Python makes of a picture."""
     try:
         prepared = PREPARE[what](picture, network)
@@ -127,7 +127,7 @@ def in_python(what: str, network: BoardNetwork, picture: Image.Image) -> Found:
     return Found(images, tuple(glyph.after_space for glyph in prepared.glyphs))
 
 
-def in_the_page(page: Any, what: str, network: BoardNetwork, picture: Image.Image) -> Found:
+def in_the_page(page: Any, what: str, network: AnyNetwork, picture: Image.Image) -> Found:
     """What the page makes of the same grey values."""
     grey, _ = grey_values(picture)
     packed = b64encode(grey.astype(np.uint8).tobytes()).decode()

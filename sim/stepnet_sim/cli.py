@@ -25,7 +25,7 @@ from stepnet.link.serial_line import byte_cycles, divisor_for
 from stepnet.printable import printable
 
 if TYPE_CHECKING:
-    from stepnet.networks.kinds import BoardNetwork
+    from stepnet.networks.kinds import AnyNetwork
     from stepnet_sim.benches.own_bench import BenchRun
     from stepnet_sim.chips.design import Design
     from stepnet_sim.chips.served import RestingLink
@@ -86,12 +86,12 @@ def sim(
     from stepnet.link.share import Share, shared_at
     from stepnet.link.share import listen as listen_at
     from stepnet.networks.network import Network
-    from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.shipped import load_any_network
     from stepnet_sim.chips.design import design_for
     from stepnet_sim.chips.served import Terminal
 
     token, made_up = chosen_token(token, public=public, no_token=no_token)
-    loaded = None if network is None else load_board_network(network)
+    loaded = None if network is None else load_any_network(network)
     if like and (simd or pe):
         raise typer.BadParameter(
             f"a board like {like} has an engine as wide as it is; leave --like or --simd and --pe "
@@ -117,7 +117,7 @@ def sim(
 
 
 @contextmanager
-def _started(design: Design, network: BoardNetwork | None) -> Generator[RestingLink]:
+def _started(design: Design, network: AnyNetwork | None) -> Generator[RestingLink]:
     """A virtual board with `network` on it, until the end of the `with` block."""
     from stepnet_sim.chips.served import RestingLink, load
     from stepnet_sim.chips.virtual_board import start

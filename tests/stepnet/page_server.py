@@ -6,7 +6,7 @@ import zlib
 from contextlib import contextmanager
 from types import SimpleNamespace
 
-from stepnet.networks.shipped import load_board_network
+from stepnet.networks.shipped import load_any_network
 from stepnet.web.app import make_app
 from stepnet.web.catalogue import Catalogue
 from stepnet.web.serving import listen_at, make_server, page_address
@@ -28,7 +28,7 @@ def bomb(side=30_000):
 @contextmanager
 def serving_page(wheres, *, network="ascii", keep=None, port=0, token=None):
     """Serve the page of the first of some boards; gives its `url`, `port`, `station` and `stop`."""
-    loaded = load_board_network(network) if isinstance(network, str) else network
+    loaded = load_any_network(network) if isinstance(network, str) else network
     with listen_at(port, public=False) as listener:
         station = Station(wheres, wheres[0], loaded, timeout_s=1.0)
         port = listener.getsockname()[1]

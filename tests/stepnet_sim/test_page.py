@@ -25,7 +25,7 @@ from page_server import bomb, serving_page
 from stepnet.data import sets as data
 from stepnet.data.evaluation import score
 from stepnet.networks import reference
-from stepnet.networks.shipped import load_board_network
+from stepnet.networks.shipped import load_any_network
 from stepnet_sim.chips.verilated import missing_compiler
 
 pytestmark = [
@@ -173,7 +173,7 @@ def test_the_keyboard_alone(page):
 def test_a_click_opens_a_neuron(page, server):
     draw(page, "K")
     wait_until_read(page)
-    network = load_board_network("ascii")
+    network = load_any_network("ascii")
     image = seen_pixels(page)
     states = reference.activations(network, image[np.newaxis])
     lights = page.locator("#layers canvas").nth(2)
@@ -306,7 +306,7 @@ def test_kept_drawings_are_a_data_set(page, keep):
     split = data.load(file)
     everything = split.part("all")
     assert sorted(map(chr, everything.labels)) == sorted("K7LK7")
-    found = score(load_board_network("ascii"), everything)
+    found = score(load_any_network("ascii"), everything)
     assert found.accuracy == 1.0
 
 

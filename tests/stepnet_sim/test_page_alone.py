@@ -32,7 +32,7 @@ from stepnet.networks.random_networks import (
     random_convolution_network,
     random_network,
 )
-from stepnet.networks.shipped import load_board_network, load_network
+from stepnet.networks.shipped import load_any_network, load_network
 from stepnet.pictures.preparing import prepare_character, prepare_drawing
 from stepnet.samples import sample_pictures
 from stepnet.web.catalogue import page_names
@@ -56,7 +56,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    networks = [load_board_network(name) for name in ("ascii", "digits", "digits-lut-small")]
+    networks = [load_any_network(name) for name in ("ascii", "digits", "digits-lut-small")]
     with as_files(tmp_path_factory.mktemp("site"), networks) as url:
         yield url
 
@@ -115,7 +115,7 @@ def check_equal(page, network, images):
 
 @pytest.mark.parametrize("name", page_names())
 def test_the_reference_equals_numpy(page, images, name):
-    check_equal(page, load_board_network(name), images)
+    check_equal(page, load_any_network(name), images)
 
 
 @pytest.mark.parametrize("bits", range(1, 9))

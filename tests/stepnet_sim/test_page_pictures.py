@@ -12,7 +12,7 @@ from PIL import Image
 
 from browser import as_files, chromium, draw, needs_chromium, shown, tab, wait_until_read
 from page_server import bomb
-from stepnet.networks.shipped import load_board_network
+from stepnet.networks.shipped import load_any_network
 from stepnet.pictures.paper import find_ink
 from stepnet.pictures.picture import grey_values
 from stepnet.samples import sample_pictures
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page"), needs_chromium]
 
 REPOSITORY = Path(__file__).parents[2]
 PAPERS = REPOSITORY / "tests" / "stepnet" / "pictures" / "papers"
-NETWORKS = {name: load_board_network(name) for name in ("ascii", "digits")}
+NETWORKS = {name: load_any_network(name) for name in ("ascii", "digits")}
 
 
 @pytest.fixture(scope="module")

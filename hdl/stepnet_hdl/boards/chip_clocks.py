@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.cores.mac.program import MacNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.lut import LutNetwork
-from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.catalogue import BoardType
 from stepnet_hdl.boards.mac_chips import mac_chip
@@ -16,7 +16,7 @@ from stepnet_hdl.boards.wire import Wire
 
 
 def rate_and_clock_hz(
-    network: BoardNetwork | None,
+    network: AnyNetwork | None,
     board: BoardType,
     wire: Wire,
     baud: int | None = None,
@@ -36,7 +36,7 @@ def rate_and_clock_hz(
     return baud, clock_hz or clock_hz_for(network, board, baud)
 
 
-def clock_hz_for(network: BoardNetwork | None, board: BoardType, baud: int | None) -> int:
+def clock_hz_for(network: AnyNetwork | None, board: BoardType, baud: int | None) -> int:
     """What the chip for `network` runs at on `board`, or an engine without one; BuildError if no
     core fits.
 
@@ -45,7 +45,7 @@ def clock_hz_for(network: BoardNetwork | None, board: BoardType, baud: int | Non
     return board.clock_hz_up_to(_limit_hz(network, board), baud)
 
 
-def baud_for(network: BoardNetwork | None, board: BoardType, clock_hz: int | None = None) -> int:
+def baud_for(network: AnyNetwork | None, board: BoardType, clock_hz: int | None = None) -> int:
     """The rate of the serial line of the chip for `network` on `board`, or of an engine without
     one; BuildError if no core fits.
 
@@ -56,11 +56,11 @@ def baud_for(network: BoardNetwork | None, board: BoardType, clock_hz: int | Non
     return board.baud_up_to(_limit_hz(network, board))
 
 
-def _limit_hz(network: BoardNetwork | None, board: BoardType) -> int:
+def _limit_hz(network: AnyNetwork | None, board: BoardType) -> int:
     """The largest clock that the chip meets."""
     if isinstance(network, LutNetwork):
         return table_chip(network, board.part).limit_hz
-    if isinstance(network, ReluNetwork):
+    if isinstance(network, MacNetwork):
         return mac_chip(network, board).clock_hz
     if isinstance(network, SpikingNetwork):
         return spiking_chip(network, board).clock_hz

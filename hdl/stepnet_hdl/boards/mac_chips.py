@@ -1,13 +1,14 @@
-"""The chip with a multiply-accumulate core on each part that has multipliers."""
+"""The chips with a multiply-accumulate core on each part that has multipliers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stepnet.cores.mac.layout import check_fits
+from stepnet.cores.mac.program import MacNetwork
 from stepnet.cores.mac.shape import MacShape
 from stepnet.errors import BuildError, NetworkError
-from stepnet.networks.relu import ReluNetwork
+from stepnet.networks.sigmoid import SigmoidNetwork
 from stepnet_hdl.boards.catalogue import BoardType, all_boards
 from stepnet_hdl.fpga.parts import Part
 
@@ -61,16 +62,29 @@ MAC_CHIPS = {
         _ECP5,
     ),
 }
-"""The chip on each part, by the part's name."""
+"""The chip for ReLU networks on each part, by the part's name."""
+
+SIGMOID_CLOCK_HZ = {"iCE40": 30_000_000, "ECP5": 60_000_000}
+"""The largest clock that the chip for sigmoid networks is built for, by the part's family."""
 
 
-def mac_chip(network: ReluNetwork, board: BoardType) -> MacChip:
+def chip_for(network: MacNetwork, part: Part) -> MacChip | None:
+    """The chip on `part` for networks of the kind of `network`, whether it fits or not; None if
+    there is none."""
+    chip = MAC_CHIPS.get(part.name)
+    if chip is None or not isinstance(network, SigmoidNetwork):
+        return chip
+    shape = replace(chip.shape, sigmoid=True)
+    return replace(chip, shape=shape, clock_hz=SIGMOID_CLOCK_HZ[part.family.name])
+
+
+def mac_chip(network: MacNetwork, board: BoardType) -> MacChip:
     """The chip on `board` that computes `network`.
 
     Raises BuildError, with the boards that would do, if there is none for the board's part, or if
     the network does not fit.
     """
-    chip = MAC_CHIPS.get(board.part.name)
+    chip = chip_for(network, board.part)
     reason = f"No multiply-accumulate core is made for the {board.part.name} of {board.name}"
     if chip is not None:
         try:
@@ -83,8 +97,8 @@ def mac_chip(network: ReluNetwork, board: BoardType) -> MacChip:
     raise BuildError(f"{reason}; {network.name!r} fits {', '.join(others) or 'no board'}.")
 
 
-def _fits(network: ReluNetwork, part: Part) -> bool:
-    chip = MAC_CHIPS.get(part.name)
+def _fits(network: MacNetwork, part: Part) -> bool:
+    chip = chip_for(network, part)
     if chip is None:
         return False
     try:

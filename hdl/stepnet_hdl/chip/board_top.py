@@ -7,10 +7,10 @@ from amaranth.build.res import ResourceError
 from amaranth.hdl import Module
 from amaranth.lib import io, wiring
 
+from stepnet.cores.mac.program import MacNetwork
 from stepnet.cores.pipeline.stored_images import StoredImages
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.lut import LutNetwork
-from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.catalogue import BoardType
 from stepnet_hdl.boards.chip_clocks import clock_hz_for
@@ -54,7 +54,7 @@ class BoardTop(wiring.Component):
         board: BoardType,
         baud: int,
         clock_hz: int | None = None,
-        network: BoardNetwork | None = None,
+        network: AnyNetwork | None = None,
         stored: StoredImages | None = None,
         wire: Wire = Wire.UART,
     ) -> None:
@@ -65,7 +65,7 @@ class BoardTop(wiring.Component):
         elif isinstance(network, LutNetwork):
             settings = table_chip(network, board.part)
             core = table_core(network, settings)
-        elif isinstance(network, ReluNetwork):
+        elif isinstance(network, MacNetwork):
             settings = mac_chip(network, board)
             core = mac_core(network, settings)
         elif isinstance(network, SpikingNetwork):

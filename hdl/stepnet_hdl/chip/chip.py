@@ -6,10 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from stepnet.boards.identity import SHAPE_FIELDS
 from stepnet.cores.engine.shape import EngineShape
+from stepnet.cores.mac.program import MacNetwork
 from stepnet.link.serial_line import divisor_for
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
-from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.mac_chips import MacChip
 from stepnet_hdl.boards.spiking_chips import SpikingChip
@@ -40,7 +40,7 @@ def table_core(network: LutNetwork, chip: TableChip | None = None) -> InferenceC
     return Pipeline(network, registered=chip is None or chip.registered)
 
 
-def mac_core(network: ReluNetwork, chip: MacChip) -> Mac:
+def mac_core(network: MacNetwork, chip: MacChip) -> Mac:
     """The multiply-accumulate core of `chip`, with the network at power-on where a bitstream can
     hold it."""
     return Mac(chip.shape, network if chip.holds_at_power_on else None)

@@ -13,8 +13,8 @@ from stepnet_hdl.cli.requirements import require_amaranth
 from stepnet_hdl.estimation.goal import Goal
 
 if TYPE_CHECKING:
+    from stepnet.cores.mac.program import MacNetwork
     from stepnet.networks.lut import LutNetwork
-    from stepnet.networks.relu import ReluNetwork
     from stepnet.networks.spiking import SpikingNetwork
     from stepnet_hdl.boards.catalogue import BoardType
     from stepnet_hdl.estimation.engine_choice import Candidate, EngineChoice
@@ -57,19 +57,19 @@ def estimate(
     that chip; then --goal means nothing.
     """
     require_amaranth()
+    from stepnet.cores.mac.program import MacNetwork
     from stepnet.networks.lut import LutNetwork
-    from stepnet.networks.relu import ReluNetwork
-    from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.shipped import load_any_network
     from stepnet.networks.spiking import SpikingNetwork
     from stepnet_hdl.boards.catalogue import find_board
     from stepnet_hdl.estimation.engine_choice import board_with, choose_engine
 
-    loaded = load_board_network(network)
+    loaded = load_any_network(network)
     if isinstance(loaded, LutNetwork):
         _tell_tables(loaded, board, baud, json_output)
         return
     where = find_board(board, needs_uart=False)
-    if isinstance(loaded, ReluNetwork | SpikingNetwork):
+    if isinstance(loaded, MacNetwork | SpikingNetwork):
         _tell_core(loaded, where, baud, json_output)
         return
     found = choose_engine(loaded, where, goal, baud, simd=simd, pe=pe)
@@ -128,7 +128,7 @@ def _tell_tables(network: LutNetwork, board: str, baud: int | None, json_output:
 
 
 def _tell_core(
-    network: ReluNetwork | SpikingNetwork, board: BoardType, baud: int | None, json_output: bool
+    network: MacNetwork | SpikingNetwork, board: BoardType, baud: int | None, json_output: bool
 ) -> None:
     """Raises BuildError if the network does not fit the board."""
     from stepnet_hdl.estimation.core_size import core_estimate

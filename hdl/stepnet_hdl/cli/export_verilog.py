@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stepnet.cores.mac.program import MacNetwork
 from stepnet.errors import NetworkError
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.lut import LutNetwork
-from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.cli.requirements import require_amaranth
 
@@ -16,7 +16,7 @@ SIMD, PE = 64, 1
 
 
 def export_verilog(
-    network: BoardNetwork, folder: Path, simd: int | None, pe: int | None
+    network: AnyNetwork, folder: Path, simd: int | None, pe: int | None
 ) -> list[Path]:
     """Write the core's files into a folder; returns their paths.
 
@@ -31,7 +31,7 @@ def export_verilog(
             f"The network {network.name!r} is of look-up tables and becomes a pipeline, in which "
             "all of them work at once; leave --simd and --pe out."
         )
-    if isinstance(network, ReluNetwork | SpikingNetwork) and (simd, pe) != (None, None):
+    if isinstance(network, MacNetwork | SpikingNetwork) and (simd, pe) != (None, None):
         raise NetworkError(
             f"The network {network.name!r} becomes a core of 16 lanes, which is no engine; leave "
             "--simd and --pe out."

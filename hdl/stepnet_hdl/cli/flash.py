@@ -86,7 +86,7 @@ def _plan_in_words(board: str, manifest: Manifest | None, network: str | None) -
     each. What does not fit a shipped bitstream has been refused before."""
     from stepnet.cores.engine.memory_image import memory_image
     from stepnet.networks.network import Network
-    from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.shipped import load_any_network
 
     if manifest is not None and manifest.network is not None:
         yield f"The bitstream is the network {manifest.network!r}; nothing is loaded."
@@ -102,7 +102,7 @@ def _plan_in_words(board: str, manifest: Manifest | None, network: str | None) -
     if network is None:
         yield "Nothing is loaded; give --network for that."
         return
-    loaded = load_board_network(network)
+    loaded = load_any_network(network)
     if manifest is None or not isinstance(loaded, Network):
         yield f"Then {loaded.name!r} is loaded, if it fits that engine."
         return
@@ -118,9 +118,9 @@ def _plan_in_words(board: str, manifest: Manifest | None, network: str | None) -
 
 def _folder_for(board: str, network: str | None) -> Path:
     """The folder of the shipped bitstream that can infer the network; BuildError if none can."""
+    from stepnet.cores.mac.program import MacNetwork
     from stepnet.networks.lut import LutNetwork
-    from stepnet.networks.relu import ReluNetwork
-    from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.shipped import load_any_network
     from stepnet.networks.spiking import SpikingNetwork
     from stepnet_hdl.boards.capacity import check_network
     from stepnet_hdl.shipping import manifest as shipped
@@ -128,8 +128,8 @@ def _folder_for(board: str, network: str | None) -> Path:
     folder = shipped.shipped_folder(board)
     if network is None:
         return folder
-    loaded = load_board_network(network)
-    if isinstance(loaded, ReluNetwork):
+    loaded = load_any_network(network)
+    if isinstance(loaded, MacNetwork):
         raise BuildError(
             f"No bitstream with a multiply-accumulate core comes for {board}; build one for "
             f"{loaded.name!r} with: stepnet build --board {board} --network {network}, and name it "
@@ -191,6 +191,7 @@ def _find_port(board: str, manifest: Manifest | None, baud: int | None) -> str:
 
 
 def _show_programmed(board: str, where: str, baud: int | None, network: str | None) -> None:
+    from stepnet.boards.identity import MAC_CORES
     from stepnet.boards.search import identify
     from stepnet.link.messages import Core
 
@@ -204,7 +205,7 @@ def _show_programmed(board: str, where: str, baud: int | None, network: str | No
         identity = identify(where, baud=baud)
         loaded = _loaded_in_words(identity)
     core = f"engine of SIMD {identity.simd} x PE {identity.pe}"
-    if identity.core == Core.MAC:
+    if identity.core in MAC_CORES:
         core = f"multiply-accumulate core of {identity.simd} lanes"
     if not identity.takes_loads:
         core = "a network of look-up tables"

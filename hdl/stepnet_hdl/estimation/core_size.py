@@ -14,8 +14,8 @@ import numpy as np
 
 from stepnet.boards.packing import network_input
 from stepnet.cores.mac.cycles import cycles_per_image
+from stepnet.cores.mac.program import MacNetwork
 from stepnet.cores.spiking.contents import SpikingShape, spiking_shape
-from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.spiking import Rows, SpikingLayer, SpikingNetwork
 from stepnet.samples import sample_pictures
 from stepnet_hdl.boards.catalogue import BoardType
@@ -108,7 +108,7 @@ class CoreEstimate:
 
 
 def core_estimate(
-    network: ReluNetwork | SpikingNetwork, board: BoardType, baud: int | None = None
+    network: MacNetwork | SpikingNetwork, board: BoardType, baud: int | None = None
 ) -> CoreEstimate:
     """Tell size and speed of the chip for `network` on `board`.
 
@@ -116,7 +116,7 @@ def core_estimate(
 
     Raises BuildError, with the boards that would do, if the network does not fit the board.
     """
-    if isinstance(network, ReluNetwork):
+    if isinstance(network, MacNetwork):
         chip = mac_chip(network, board)
         core, size = "multiply-accumulate core", MAC_SIZES[board.part.family.name]
         cycles = float(cycles_per_image(network, chip.shape))

@@ -10,7 +10,7 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.frames import encode_frame
 from stepnet.link.messages import INFER
 from stepnet.link.serial_line import BITS_PER_BYTE, DEFAULT_BAUD
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.network import Network
 from stepnet.networks.spiking import SpikingNetwork
 
@@ -60,7 +60,7 @@ def performance(
     )
 
 
-def link_images_per_s(network: BoardNetwork, baud: int) -> float:
+def link_images_per_s(network: AnyNetwork, baud: int) -> float:
     """Images that a serial line carries, if no byte of their frames is 0; of a spiking network an
     image is its spikes in all ticks."""
     ticks = network.ticks if isinstance(network, SpikingNetwork) else 1

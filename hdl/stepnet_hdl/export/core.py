@@ -14,13 +14,14 @@ from stepnet.cores.engine.memory_image import layer_weight_words, parameter_word
 from stepnet.cores.engine.shape import CODE_BITS, EngineShape
 from stepnet.cores.mac.cycles import cycles_per_image as mac_cycles
 from stepnet.cores.mac.layout import words_needed
+from stepnet.cores.mac.program import MacNetwork
 from stepnet.cores.mac.shape import MacShape
 from stepnet.cores.spiking.contents import spiking_shape
 from stepnet.cores.spiking.cycles import Walk, image_cycles
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
-from stepnet.networks.relu import ReluNetwork
+from stepnet.networks.sigmoid import SigmoidNetwork
 from stepnet.networks.spiking import SpikingNetwork, encode
 from stepnet_hdl.cores.engine.engine import Engine
 from stepnet_hdl.cores.interface import CYCLES_BITS, MARGIN_BITS, InferenceCore
@@ -114,7 +115,7 @@ class NetworkCore:
     at_most: bool = False
 
 
-def core_for(network: BoardNetwork, simd: int, pe: int) -> NetworkCore:
+def core_for(network: AnyNetwork, simd: int, pe: int) -> NetworkCore:
     """The core that computes a network: an engine or a multiply-accumulate core with as much memory
     as it needs, a spiking core, or for a network of look-up tables the pipeline that is the
     network.
@@ -124,7 +125,7 @@ def core_for(network: BoardNetwork, simd: int, pe: int) -> NetworkCore:
     if isinstance(network, LutNetwork):
         pipeline = Pipeline(network)
         return NetworkCore(pipeline, "pipeline of look-up tables", pipeline.latency_cycles)
-    if isinstance(network, ReluNetwork):
+    if isinstance(network, MacNetwork):
         mac_shape = mac_shape_for(network)
         return NetworkCore(
             Mac(mac_shape, network),
@@ -146,7 +147,7 @@ def core_for(network: BoardNetwork, simd: int, pe: int) -> NetworkCore:
     )
 
 
-def mac_shape_for(network: ReluNetwork) -> MacShape:
+def mac_shape_for(network: MacNetwork) -> MacShape:
     """A multiply-accumulate core that holds the network and hardly more."""
     pixels = -(-network.height * network.width // 8) * 8
     widest = max([1, *(layer.n_out for layer in network.layers[:-1]), -(-pixels // 16)])
@@ -155,6 +156,7 @@ def mac_shape_for(network: ReluNetwork) -> MacShape:
         weight_words=MIN_WEIGHT_WORDS,
         max_pixels=pixels,
         max_hidden=1 << (widest - 1).bit_length(),
+        sigmoid=isinstance(network, SigmoidNetwork),
     )
     return replace(shape, weight_words=words_needed(network, shape))
 

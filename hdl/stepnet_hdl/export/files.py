@@ -7,14 +7,14 @@ from pathlib import Path
 from stepnet.errors import BuildError
 from stepnet.files import write_text
 from stepnet.formats.c_export import c_name
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet_hdl.export.core import core_for
 from stepnet_hdl.export.fusesoc import fusesoc_core
 from stepnet_hdl.export.testbench import testbench_verilog
 from stepnet_hdl.export.verilog import core_verilog
 
 
-def write_core(network: BoardNetwork, folder: Path, simd: int = 64, pe: int = 1) -> list[Path]:
+def write_core(network: AnyNetwork, folder: Path, simd: int = 64, pe: int = 1) -> list[Path]:
     """Write `NAME.v`, `NAME_tb.v` and `NAME.core` into a folder, which is made if it is missing,
     with NAME as `c_name` has it; returns their paths.
 

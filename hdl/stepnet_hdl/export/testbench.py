@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stepnet.networks import kinds, reference, spiking
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet.samples import sample_pictures
 
@@ -34,7 +34,7 @@ class _Template(string.Template):
     delimiter = "@"
 
 
-def test_images(network: BoardNetwork) -> NDArray[np.uint8]:
+def test_images(network: AnyNetwork) -> NDArray[np.uint8]:
     """(IMAGES, height, width) grey values: the shipped samples where they have that size, else
     noise."""
     if (network.height, network.width) == (28, 28):
@@ -43,7 +43,7 @@ def test_images(network: BoardNetwork) -> NDArray[np.uint8]:
     return np.random.default_rng(SEED).integers(0, 256, shape).astype(np.uint8)
 
 
-def _packed(network: BoardNetwork, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _packed(network: AnyNetwork, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The bytes of each image as the core takes them: (N, bytes)."""
     if isinstance(network, SpikingNetwork):
         spikes = np.packbits(spiking.encode(network, images), axis=2, bitorder="little")
@@ -51,7 +51,7 @@ def _packed(network: BoardNetwork, images: NDArray[np.uint8]) -> NDArray[np.uint
     return np.packbits(reference.binarise(network, images), axis=1, bitorder="little")
 
 
-def testbench_verilog(network: BoardNetwork, name: str) -> str:
+def testbench_verilog(network: AnyNetwork, name: str) -> str:
     """The text of a file with the module `name_tb`, which checks the module `name`."""
     images = test_images(network)
     packed = _packed(network, images)

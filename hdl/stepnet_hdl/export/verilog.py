@@ -14,7 +14,7 @@ from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
 from stepnet.cores.engine.memory_image import image_bytes
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.export.core import ExportedCore, NetworkCore
 from stepnet_hdl.flow.verilog import to_rtlil, verilog_after
@@ -65,7 +65,7 @@ _INITIAL_VALUE = re.compile(
 )
 
 
-def core_verilog(network: BoardNetwork, built: NetworkCore, name: str) -> str:
+def core_verilog(network: AnyNetwork, built: NetworkCore, name: str) -> str:
     """The core as the text of a Verilog file with the modules `name` and `name_core`.
 
     Raises MissingToolError if there is no Yosys, BuildError if it fails.
@@ -86,7 +86,7 @@ def core_verilog(network: BoardNetwork, built: NetworkCore, name: str) -> str:
     )
 
 
-def _heading(network: BoardNetwork, built: NetworkCore, name: str) -> str:
+def _heading(network: AnyNetwork, built: NetworkCore, name: str) -> str:
     codes = " ".join(f"{code:02x}" for code in sorted(map(ord, network.characters)))
     sizes = "-".join(map(str, network.sizes))
     if isinstance(network, SpikingNetwork):
@@ -113,7 +113,7 @@ def _in_line(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in text)
 
 
-def _module(component: ExportedCore, network: BoardNetwork, name: str, inner: str) -> str:
+def _module(component: ExportedCore, network: AnyNetwork, name: str, inner: str) -> str:
     """The module with comments on its ports, which holds the generated one."""
     ports = [("input", 1, "clk"), ("input", 1, "rst")] + [
         ("input" if member.flow == In else "output", Shape.cast(member.shape).width, port)

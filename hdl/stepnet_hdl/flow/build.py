@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stepnet.boards.chip_images import chip_images
+from stepnet.cores.mac.program import MacNetwork
 from stepnet.errors import BuildError, StepnetError
 from stepnet.files import read_text, sha256_of
 from stepnet.networks.lut import LutNetwork
-from stepnet.networks.relu import ReluNetwork
-from stepnet.networks.shipped import load_board_network
+from stepnet.networks.shipped import load_any_network
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.wire import Wire
 from stepnet_hdl.estimation.goal import Goal
@@ -27,7 +27,7 @@ from stepnet_hdl.flow.tools import find_flow_tool
 
 if TYPE_CHECKING:
     from stepnet.cores.pipeline.stored_images import StoredImages
-    from stepnet.networks.kinds import BoardNetwork
+    from stepnet.networks.kinds import AnyNetwork
     from stepnet_hdl.boards.catalogue import BoardType
     from stepnet_hdl.flow.build_plan import Plan
     from stepnet_hdl.flow.run import Built, Progress
@@ -141,12 +141,12 @@ def find_or_build(
     """
     cache = cache or BuildCache()
     # The module of one's own platform may import anything, so that only its plan tells what it is.
-    network = load_board_network(settings.network) if settings.network is not None else None
+    network = load_any_network(settings.network) if settings.network is not None else None
     of_network = network and network.digest
     stored = _stored_images(settings)
     of_images = stored and stored.digest
     if settings.engine is not None and network is None:
-        of_network = load_board_network(settings.engine.network).digest
+        of_network = load_any_network(settings.engine.network).digest
     key = source_key(settings, of_network, of_images) if ":" not in settings.board else None
     entry = cache.recall(key, _tool_in_words) if key else None
     cached = entry is not None
@@ -178,9 +178,9 @@ def _stored_images(settings: BuildSettings) -> StoredImages | None:
     return chip_images(settings.network, settings.on_chip_data, settings.data_dir)
 
 
-def _built_in(network: BoardNetwork | None, board: str) -> str | None:
+def _built_in(network: AnyNetwork | None, board: str) -> str | None:
     """The name of the network that the chip holds at power-on."""
-    if isinstance(network, ReluNetwork):
+    if isinstance(network, MacNetwork):
         from stepnet_hdl.boards.catalogue import find_board
         from stepnet_hdl.boards.mac_chips import mac_chip
 
@@ -204,7 +204,7 @@ def _cached(entry: Path) -> tuple[BuildFigures, dict[str, str]]:
 
 def _build_or_find(
     settings: BuildSettings,
-    network: BoardNetwork | None,
+    network: AnyNetwork | None,
     stored: StoredImages | None,
     folder: Path,
     key: str | None,
@@ -227,7 +227,7 @@ def _build_or_find(
         check_bench(stored, board)
     elif isinstance(network, LutNetwork):
         check_tables(network, board)
-    elif isinstance(network, ReluNetwork):
+    elif isinstance(network, MacNetwork):
         mac_chip(network, board)
     elif isinstance(network, SpikingNetwork):
         spiking_chip(network, board)
@@ -277,7 +277,7 @@ def _build_or_find(
     return entry, found
 
 
-def board_of(settings: BuildSettings, network: BoardNetwork | None) -> BoardType:
+def board_of(settings: BuildSettings, network: AnyNetwork | None) -> BoardType:
     """The board of a build with the engine that it is to have.
 
     network: that is built in; None for none.
@@ -292,13 +292,13 @@ def board_of(settings: BuildSettings, network: BoardNetwork | None) -> BoardType
     wish = settings.engine
     if wish is None:
         return board
-    chosen_for = network or load_board_network(wish.network)
+    chosen_for = network or load_any_network(wish.network)
     if isinstance(chosen_for, LutNetwork):
         raise BuildError(
             f"The network {chosen_for.name!r} is made of look-up tables and takes no engine; leave "
             "out --goal, --simd and --pe, or name a step network."
         )
-    if isinstance(chosen_for, ReluNetwork):
+    if isinstance(chosen_for, MacNetwork):
         raise BuildError(
             f"The network {chosen_for.name!r} multiplies 8-bit weights and takes no engine; leave "
             "out --goal, --simd and --pe, or name a step network."
@@ -333,7 +333,7 @@ def _plan(
     settings: BuildSettings,
     board: BoardType,
     baud: int,
-    network: BoardNetwork | None,
+    network: AnyNetwork | None,
     stored: StoredImages | None,
 ) -> Plan:
     """The plan; BuildError too for what somebody's own platform makes Amaranth fail with."""

@@ -12,7 +12,7 @@ from typing import Any
 from amaranth.hdl import Module
 
 from stepnet.cores.pipeline.stored_images import StoredImages
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet_hdl.boards.catalogue import BoardType
 from stepnet_hdl.boards.wire import Wire
 from stepnet_hdl.chip.board_top import BoardTop
@@ -73,7 +73,7 @@ def make_plan(
     *,
     baud: int,
     clock_hz: int | None = None,
-    network: BoardNetwork | None = None,
+    network: AnyNetwork | None = None,
     stored: StoredImages | None = None,
     wire: Wire = Wire.UART,
     synthesis_options: Sequence[str] | None = None,

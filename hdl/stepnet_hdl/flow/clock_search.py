@@ -40,11 +40,11 @@ def fastest_settings(
 
     Raises what `build` raises, but not for a clock that is not met.
     """
-    from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.shipped import load_any_network
     from stepnet_hdl.boards.chip_clocks import rate_and_clock_hz
     from stepnet_hdl.fpga.clocks import fastest_clock_hz
 
-    network = None if settings.network is None else load_board_network(settings.network)
+    network = None if settings.network is None else load_any_network(settings.network)
     board = board_of(settings, network)
     platform = board.platform()
     baud, clock_hz = rate_and_clock_hz(network, board, settings.wire, settings.baud)

@@ -26,7 +26,7 @@ from stepnet.boards.image_stream import NotYetError
 from stepnet.boards.packing import ImageLike
 from stepnet.boards.reading import Reading
 from stepnet.link.tally import Statistics
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 
 if TYPE_CHECKING:
     from stepnet.pictures.picture import Picture
@@ -60,7 +60,7 @@ class AsyncBoard:
         return self._board.identity
 
     @property
-    def network(self) -> BoardNetwork:
+    def network(self) -> AnyNetwork:
         """The network that the board infers."""
         return self._board.network
 
@@ -69,7 +69,7 @@ class AsyncBoard:
         """What has happened since the board was opened; see `Board.statistics`."""
         return self._board.statistics
 
-    async def load(self, network: BoardNetwork | str | os.PathLike[str]) -> None:
+    async def load(self, network: AnyNetwork | str | os.PathLike[str]) -> None:
         """Infer `network` from now on; see `Board.load`.
 
         A load that has begun is finished even if the task is cancelled.
@@ -229,7 +229,7 @@ def _close_opened(opening: Future[Board]) -> None:
 
 def open_board_async(
     where: str = "sim",
-    network: BoardNetwork | str | os.PathLike[str] | None = "digits",
+    network: AnyNetwork | str | os.PathLike[str] | None = "digits",
     *,
     timeout_s: float = 5.0,
     baud: int | None = None,

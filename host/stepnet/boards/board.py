@@ -22,8 +22,8 @@ from stepnet.boards.session import Session, check_timeout
 from stepnet.link.link import Link, open_link
 from stepnet.link.tally import Statistics
 from stepnet.link.tokens import without_token
-from stepnet.networks.kinds import BoardNetwork
-from stepnet.networks.shipped import load_board_network
+from stepnet.networks.kinds import AnyNetwork
+from stepnet.networks.shipped import load_any_network
 
 if TYPE_CHECKING:
     from stepnet.pictures.picture import Picture
@@ -57,13 +57,13 @@ class Board:
     def __init__(
         self,
         link: Link,
-        network: BoardNetwork | None,
+        network: AnyNetwork | None,
         timeout_s: float = 5.0,
         *,
         where: str = "link",
         reopen: Callable[[], Link] | None = None,
         progress: Callable[[str], None] | None = None,
-        known: Iterable[BoardNetwork] = (),
+        known: Iterable[AnyNetwork] = (),
     ) -> None:
         self._session = Session(link, network, timeout_s, where, reopen, progress, known)
 
@@ -81,7 +81,7 @@ class Board:
         return self._session.exchange.baud
 
     @property
-    def network(self) -> BoardNetwork:
+    def network(self) -> AnyNetwork:
         """The network that the board infers."""
         return self._session.network
 
@@ -90,7 +90,7 @@ class Board:
         """What has happened since the board was opened."""
         return self._session.statistics
 
-    def load(self, network: BoardNetwork | str | os.PathLike[str]) -> None:
+    def load(self, network: AnyNetwork | str | os.PathLike[str]) -> None:
         """Infer `network` from now on; sends it only if the board does not hold it already.
 
         network: a network, the name of a shipped one, or the path of a .npz file.
@@ -102,7 +102,7 @@ class Board:
         it has.
         """
         if isinstance(network, str | os.PathLike):
-            network = load_board_network(network)
+            network = load_any_network(network)
         self._session.load(network)
 
     def infer(self, image: ImageLike, *, placed: bool | None = None) -> Reading:
@@ -183,13 +183,13 @@ def _readings(stream: ImageStream) -> Iterator[Reading]:
 
 def open_board(
     where: str = "sim",
-    network: BoardNetwork | str | os.PathLike[str] | None = "digits",
+    network: AnyNetwork | str | os.PathLike[str] | None = "digits",
     *,
     timeout_s: float = 5.0,
     baud: int | None = None,
     uart: bool = False,
     progress: Callable[[str], None] = lambda message: None,
-    known: Iterable[BoardNetwork] = (),
+    known: Iterable[AnyNetwork] = (),
 ) -> Board:
     """Open a board and see that it holds a network.
 
@@ -209,7 +209,7 @@ def open_board(
     Raises NetworkError, and what `Board` and `link.open_link` raise.
     """
     if isinstance(network, str | os.PathLike):
-        network = load_board_network(network)
+        network = load_any_network(network)
     check_timeout(timeout_s)
 
     def open_it() -> Link:

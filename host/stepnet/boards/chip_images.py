@@ -9,7 +9,7 @@ from stepnet.cores.pipeline.stored_images import StoredImages, stored_images
 from stepnet.data import sets as data_sets
 from stepnet.errors import NetworkError
 from stepnet.networks.lut import LutNetwork
-from stepnet.networks.shipped import load_board_network, lut_names
+from stepnet.networks.shipped import load_any_network, lut_names
 from stepnet.pictures.data_sets import placed_for
 
 
@@ -27,7 +27,7 @@ def chip_images(
 
     Raises NetworkError for a step network, and what loading network and data raises.
     """
-    loaded = load_board_network(network)
+    loaded = load_any_network(network)
     if not isinstance(loaded, LutNetwork):
         raise NetworkError(
             f"Network {loaded.name!r} is a step network, and only the pipeline of a network of "

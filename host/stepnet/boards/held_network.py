@@ -8,19 +8,19 @@ from typing import Any
 from stepnet.boards.identity import Identity
 from stepnet.cores.engine.memory_image import memory_image
 from stepnet.cores.mac.layout import weight_image
+from stepnet.cores.mac.program import MacNetwork
 from stepnet.errors import BoardError, NetworkError
 from stepnet.link.messages import Core
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.lut import LutNetwork
-from stepnet.networks.network import CharacterNetwork
+from stepnet.networks.network import CharacterNetwork, Network
 from stepnet.networks.relu import ReluNetwork
-from stepnet.networks.shipped import load_board_network, lut_names, names, spiking_names
+from stepnet.networks.shipped import load_any_network, lut_names, names, spiking_names
+from stepnet.networks.sigmoid import SigmoidNetwork
 from stepnet.networks.spiking import SpikingNetwork
 
 
-def held_network(
-    identity: Identity, where: str, known: Iterable[BoardNetwork] = ()
-) -> BoardNetwork:
+def held_network(identity: Identity, where: str, known: Iterable[AnyNetwork] = ()) -> AnyNetwork:
     """The network that a board holds: one of those `known`, or a shipped one.
 
     where: how the board is named in errors.
@@ -46,7 +46,7 @@ def held_network(
     return network
 
 
-def shipped_network(identity: Identity) -> BoardNetwork | None:
+def shipped_network(identity: Identity) -> AnyNetwork | None:
     """The shipped network with the digest that the board has; None if it holds none of them."""
     if not identity.loaded:
         return None
@@ -54,8 +54,23 @@ def shipped_network(identity: Identity) -> BoardNetwork | None:
         shipped = spiking_names()
     else:
         shipped = names() if identity.takes_loads else lut_names()
-    networks = map(load_board_network, shipped)
+    networks = map(load_any_network, shipped)
     return next((found for found in networks if _digest(found, identity) == identity.digest), None)
+
+
+def core_of(network: AnyNetwork) -> Core:
+    """The kind of core that computes the network."""
+    match network:
+        case LutNetwork():
+            return Core.PIPELINE
+        case ReluNetwork():
+            return Core.MAC
+        case SigmoidNetwork():
+            return Core.MAC_SIGMOID
+        case SpikingNetwork():
+            return Core.SPIKING
+        case Network():
+            return Core.ENGINE
 
 
 def built_in_digest(network: CharacterNetwork[Any]) -> int:
@@ -63,16 +78,16 @@ def built_in_digest(network: CharacterNetwork[Any]) -> int:
     return int(network.digest[:8], 16)
 
 
-def _digest(network: BoardNetwork, identity: Identity) -> int | None:
+def _digest(network: AnyNetwork, identity: Identity) -> int | None:
     """What such a board would say of the network; None if it cannot hold it."""
     if not identity.takes_loads:
         return built_in_digest(network)
     if isinstance(network, LutNetwork | SpikingNetwork):
         return None
     try:
-        if isinstance(network, ReluNetwork) != (identity.core == Core.MAC):
+        if core_of(network) != identity.core:
             return None
-        if isinstance(network, ReluNetwork):
+        if isinstance(network, MacNetwork):
             return weight_image(network, identity.mac_shape).digest
         return memory_image(network, identity.shape).digest
     except NetworkError:

@@ -10,6 +10,9 @@ from stepnet.errors import BoardError, LinkError, NetworkError
 from stepnet.link import messages as protocol
 from stepnet.link.messages import PROTOCOL_VERSION, Coding, Core
 
+MAC_CORES = (Core.MAC, Core.MAC_SIGMOID)
+"""The kinds of multiply-accumulate cores."""
+
 _VERSION = protocol.Layout({**protocol.HEADER.fields, "protocol_version": 1})
 """The start of IDENTITY, whose layout is the same in every protocol version."""
 
@@ -42,7 +45,7 @@ class Identity:
     @property
     def takes_loads(self) -> bool:
         """A network can be loaded; otherwise the board has one built in for good."""
-        return self.core in (Core.ENGINE, Core.MAC)
+        return self.core in (Core.ENGINE, *MAC_CORES)
 
     @property
     def takes_coded_images(self) -> bool:
@@ -76,6 +79,7 @@ class Identity:
             weight_words=self.weight_words,
             max_pixels=self.max_inputs,
             max_hidden=self.parameter_words,
+            sigmoid=self.core == Core.MAC_SIGMOID,
         )
 
 
@@ -141,7 +145,7 @@ def read_identity(answer: bytes, where: str) -> Identity:
         )
     if not identity.takes_loads:
         return identity
-    if identity.core == Core.MAC:
+    if identity.core in MAC_CORES:
         _check_mac(identity, where)
         return identity
     try:

@@ -25,8 +25,8 @@ from stepnet.cores.engine.memory_image import image_bytes
 from stepnet.errors import BoardError, NetworkError, StepnetError
 from stepnet.link.frames import window
 from stepnet.link.tokens import without_token
-from stepnet.networks.kinds import BoardNetwork
-from stepnet.networks.shipped import load_board_network
+from stepnet.networks.kinds import AnyNetwork
+from stepnet.networks.shipped import load_any_network
 
 WINDOWS_AHEAD = 2
 """How far images are taken from a stream ahead of their readings, in windows of each board: one
@@ -148,7 +148,7 @@ class Pool:
         self,
         boards: Iterable[tuple[str, Board | None]],
         *,
-        network: BoardNetwork | None = None,
+        network: AnyNetwork | None = None,
         reopen: Callable[[int], Board] | None = None,
         changed: Callable[[BoardStatistics], None] = lambda statistics: None,
     ) -> None:
@@ -176,7 +176,7 @@ class Pool:
             thread.start()
 
     @property
-    def network(self) -> BoardNetwork:
+    def network(self) -> AnyNetwork:
         """The network that the boards infer."""
         return self._network
 
@@ -460,7 +460,7 @@ def _readings(tasks: deque[_Task]) -> Iterator[Reading]:
 
 def open_pool(
     wheres: Iterable[str],
-    network: BoardNetwork | str | os.PathLike[str] = "digits",
+    network: AnyNetwork | str | os.PathLike[str] = "digits",
     *,
     timeout_s: float = 5.0,
     baud: int | None = None,
@@ -484,7 +484,7 @@ def open_pool(
     if isinstance(wheres, str):  # whose letters are strings, too
         raise BoardError(f"A pool takes a list of boards; give [{wheres!r}] for that one.")
     if isinstance(network, str | os.PathLike):
-        network = load_board_network(network)
+        network = load_any_network(network)
     open_it = partial(
         open_board, network=network, timeout_s=timeout_s, baud=baud, uart=uart, progress=progress
     )

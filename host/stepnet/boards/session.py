@@ -7,25 +7,33 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from stepnet.boards.held_network import built_in_digest, held_network, shipped_network
+from stepnet.boards.held_network import (
+    built_in_digest,
+    core_of,
+    held_network,
+    shipped_network,
+)
 from stepnet.boards.identity import Identity, read_identity
 from stepnet.boards.loading import AnyImage, send_network
 from stepnet.cores.engine.memory_image import memory_image
 from stepnet.cores.mac.layout import weight_image
+from stepnet.cores.mac.program import MacNetwork
 from stepnet.errors import BoardError, LinkBrokenError, LinkError
 from stepnet.link.exchange import Exchange, Message
 from stepnet.link.link import Link
 from stepnet.link.messages import Core, Request
 from stepnet.link.tally import Statistics
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
-from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.spiking import SpikingNetwork
 
 IDENTIFY_ATTEMPTS = 4
 """How many times a board is asked who it is on opening, spread over the timeout: it may just be
 starting."""
+
+_KINDS = {Core.ENGINE: "step", Core.MAC: "ReLU", Core.MAC_SIGMOID: "sigmoid"}
+"""The networks that a core which can be loaded computes."""
 
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
@@ -45,19 +53,19 @@ class Session:
     def __init__(
         self,
         link: Link,
-        network: BoardNetwork | None,
+        network: AnyNetwork | None,
         timeout_s: float,
         where: str,
         reopen: Callable[[], Link] | None,
         progress: Callable[[str], None] | None = None,
-        known: Iterable[BoardNetwork] = (),
+        known: Iterable[AnyNetwork] = (),
     ) -> None:
         self._where = where
         self._progress = progress
         self._reopen = reopen
         self._closed = False
         self.generation = 0
-        self._memory: tuple[BoardNetwork, Identity, AnyImage] | None = None
+        self._memory: tuple[AnyNetwork, Identity, AnyImage] | None = None
         try:
             check_timeout(timeout_s)
             self.exchange = Exchange(link, where, timeout_s)
@@ -81,7 +89,7 @@ class Session:
         return self._identity
 
     @property
-    def network(self) -> BoardNetwork:
+    def network(self) -> AnyNetwork:
         """The network that the board infers."""
         return self._network
 
@@ -90,7 +98,7 @@ class Session:
         """What has happened so far."""
         return self.exchange.tally.snapshot(self.exchange.dropped_frames)
 
-    def load(self, network: BoardNetwork) -> None:
+    def load(self, network: AnyNetwork) -> None:
         """Infer `network` from now on; see `Board.load`."""
         self.check_open()
         if self.exchange.busy:
@@ -110,7 +118,7 @@ class Session:
             self.exchange.in_doubt = False
         self._network = network
 
-    def _replacement(self, network: BoardNetwork) -> str:
+    def _replacement(self, network: AnyNetwork) -> str:
         """What a load replaces, in a sentence without a full stop."""
         held = shipped_network(self._identity)
         digest = f"{self._identity.digest:08x}"
@@ -168,7 +176,7 @@ class Session:
                 f"The board at {self._where!r} is closed; open it again with open_board."
             )
 
-    def check_network(self, network: BoardNetwork) -> None:
+    def check_network(self, network: AnyNetwork) -> None:
         """Raise BoardError unless the board still infers `network` for infer_many."""
         if self._network is not network:
             raise BoardError(
@@ -184,7 +192,7 @@ class Session:
         self.exchange.buffer_bytes = self._identity.buffer_bytes
         self.exchange.coded_images = self._identity.takes_coded_images
 
-    def _missing(self, network: BoardNetwork) -> AnyImage | None:
+    def _missing(self, network: AnyNetwork) -> AnyImage | None:
         """What has to be sent for the board to hold `network`; None if it does already.
 
         Raises BoardError if it never can.
@@ -214,20 +222,19 @@ class Session:
         holds = self._identity.loaded and self._identity.digest == image.digest
         return None if holds else image
 
-    def _check_core(self, network: Network | ReluNetwork) -> None:
-        """Raise BoardError if the board's core is for networks of the other kind."""
-        if isinstance(network, ReluNetwork) == (self._identity.core == Core.MAC):
+    def _check_core(self, network: Network | MacNetwork) -> None:
+        """Raise BoardError if the board's core is for networks of another kind."""
+        if core_of(network) == self._identity.core:
             return
-        has, reads, wants = "an engine", "step networks", "ReLU network"
-        if self._identity.core == Core.MAC:
-            has, reads, wants = "a multiply-accumulate core", "ReLU networks", "step network"
+        has = "an engine" if self._identity.core == Core.ENGINE else "a multiply-accumulate core"
+        reads = _KINDS[Core(self._identity.core)]
         raise BoardError(
-            f"The board at {self._where!r} has {has}, which computes {reads}, and cannot be loaded "
-            f"with the {wants} {network.name!r}; flash a bitstream that `stepnet build --network` "
-            "makes for it, or name another network."
+            f"The board at {self._where!r} has {has}, which computes {reads} networks, and cannot "
+            f"be loaded with the {_KINDS[core_of(network)]} network {network.name!r}; flash a "
+            "bitstream that `stepnet build --network` makes for it, or name another network."
         )
 
-    def _memory_image(self, network: Network | ReluNetwork) -> AnyImage:
+    def _memory_image(self, network: Network | MacNetwork) -> AnyImage:
         """What the board's memories hold for `network`; kept, because a reset may need it again
         soon.
         """
@@ -235,13 +242,13 @@ class Session:
         if self._memory is None or self._memory[0] is not network or self._memory[1] != core:
             image = (
                 weight_image(network, core.mac_shape)
-                if isinstance(network, ReluNetwork)
+                if isinstance(network, MacNetwork)
                 else memory_image(network, core.shape)
             )
             self._memory = network, core, image
         return self._memory[2]
 
-    def _check_built_in(self, network: BoardNetwork) -> None:
+    def _check_built_in(self, network: AnyNetwork) -> None:
         """Raise BoardError unless this is the one network that the board can ever infer."""
         if self._identity.digest != built_in_digest(network):
             held = shipped_network(self._identity)

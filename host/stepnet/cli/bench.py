@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stepnet.boards.board import Board
-    from stepnet.networks.kinds import BoardNetwork
+    from stepnet.networks.kinds import AnyNetwork
 
 
 DIFFERENT_IMAGES = 256
@@ -153,10 +153,10 @@ def bench(
         )
         raise typer.Exit(0 if agrees else 1)
     from stepnet.boards.board import open_board
-    from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.shipped import load_any_network
 
     board = with_engine(board, simd, pe)
-    loaded = load_board_network(network or "digits")
+    loaded = load_any_network(network or "digits")
     noise, codes = _noise(loaded)
     with Progress() as progress:
         opened = open_board(
@@ -189,7 +189,7 @@ def bench(
         raise typer.Exit(1)
 
 
-def _noise(network: BoardNetwork) -> tuple[NDArray[np.uint8], list[int]]:
+def _noise(network: AnyNetwork) -> tuple[NDArray[np.uint8], list[int]]:
     """Images of noise, (DIFFERENT_IMAGES, height, width) of 0 and 255, and the codes that numpy
     reads in them.
     """
@@ -250,7 +250,7 @@ def _singly(
 
 
 def _link_use(
-    network: BoardNetwork,
+    network: AnyNetwork,
     images: NDArray[np.uint8],
     codes: Sequence[int],
     stream: Stream,

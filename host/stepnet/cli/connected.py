@@ -60,11 +60,11 @@ def _print_table(found: list[Connected]) -> None:
 
 
 def _core(identity: Identity) -> str:
-    from stepnet.link.messages import Core
+    from stepnet.boards.identity import MAC_CORES
 
     if not identity.takes_loads:
         return f"its network alone, {identity.clock_hz / 1e6:g} MHz"
-    if identity.core == Core.MAC:
+    if identity.core in MAC_CORES:
         return (
             f"multiply-accumulate, {identity.simd} lanes, "
             f"{identity.simd * identity.weight_words / 1024:g} kB of weights, "

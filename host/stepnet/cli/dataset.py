@@ -165,12 +165,12 @@ def _refuse_deeper(subfolder: Path, refuse: Refuse) -> None:
 def _placing(network: str | None, pictures: list[Labelled]) -> tuple[tuple[int, int], Placing]:
     """The size of the images, and how the characters lie in them."""
     from stepnet.networks.placing import Placing, placing_of
-    from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.shipped import load_any_network
     from stepnet.pictures.labelled import usual_placing
 
     if network is None:
         return SIZE, usual_placing("".join(chr(picture.code) for picture in pictures))
-    loaded = load_board_network(network)
+    loaded = load_any_network(network)
     return (loaded.height, loaded.width), placing_of(loaded) or Placing.MNIST
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from stepnet.boards.board import Board
     from stepnet.cli.comparison import Comparison
-    from stepnet.networks.kinds import BoardNetwork
+    from stepnet.networks.kinds import AnyNetwork
 
 MIN_CELL_COLUMNS = 28
 """What the lines under a picture need."""
@@ -72,9 +72,9 @@ def demo(
     Ends with exit code 1 if the board and numpy disagree on any of them.
     """
     from stepnet.boards.board import open_board
-    from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.shipped import load_any_network
 
-    loaded = load_board_network(network)
+    loaded = load_any_network(network)
     samples = _samples(loaded, images)
     with Progress() as progress:
         opened = open_board(
@@ -92,7 +92,7 @@ def demo(
         raise typer.Exit(1)
 
 
-def _samples(network: BoardNetwork, count: int | None) -> list[_Sample]:
+def _samples(network: AnyNetwork, count: int | None) -> list[_Sample]:
     """`count` of the shipped samples, spread evenly over them; all of them if None."""
     import numpy as np
 
@@ -121,7 +121,7 @@ def _read(board: Board, samples: Sequence[_Sample]) -> Iterator[_Outcome]:
         yield _Outcome(sample, comparison)
 
 
-def _shown(outcomes: Iterable[_Outcome], network: BoardNetwork) -> Iterator[_Outcome]:
+def _shown(outcomes: Iterable[_Outcome], network: AnyNetwork) -> Iterator[_Outcome]:
     """Pass `outcomes` on, showing them in rows as wide as the terminal."""
     from rich.console import Console
     from rich.table import Table
@@ -149,7 +149,7 @@ def _shown(outcomes: Iterable[_Outcome], network: BoardNetwork) -> Iterator[_Out
         show_row()
 
 
-def _cell(outcome: _Outcome, network: BoardNetwork, coloured: bool) -> Text:
+def _cell(outcome: _Outcome, network: AnyNetwork, coloured: bool) -> Text:
     """What is shown of a sample: the picture; then the register, the character and the label; the
     margin and the cycles; and whether numpy agrees.
     """
@@ -191,7 +191,7 @@ def _summary(outcomes: Sequence[_Outcome], clock_hz: int) -> str:
 
 
 def _as_json(
-    board: str, network: BoardNetwork, outcomes: Sequence[_Outcome], clock_hz: int
+    board: str, network: AnyNetwork, outcomes: Sequence[_Outcome], clock_hz: int
 ) -> dict[str, object]:
     return {
         "board": board,

@@ -17,13 +17,13 @@ from stepnet.errors import FormatError
 from stepnet.printable import printable
 
 if TYPE_CHECKING:
-    from stepnet.networks.kinds import BoardNetwork
+    from stepnet.networks.kinds import AnyNetwork
 
 EXPORTERS_GROUP = "stepnet.exporters"
 """Entry points of other packages that write a core: a function of the network, the folder to write
 to, SIMD and PE, each of these two None if not given, that returns the files it wrote."""
 
-CoreExporter = Callable[["BoardNetwork", Path, int | None, int | None], list[Path]]
+CoreExporter = Callable[["AnyNetwork", Path, int | None, int | None], list[Path]]
 
 OWN_FORMATS = ("qonnx", "c", "nir")
 """What this package writes itself."""
@@ -62,7 +62,7 @@ def export(
     json_output: JsonOption = False,
 ) -> None:
     """Write a network for other tools: QONNX, C, Verilog or NIR."""
-    from stepnet.networks.shipped import load_board_network, load_network
+    from stepnet.networks.shipped import load_any_network, load_network
 
     write_core = _core_exporter(to) if to not in OWN_FORMATS else None
     if to != "verilog" and (simd is not None or pe is not None):
@@ -72,7 +72,7 @@ def export(
     if output is not None:
         check_overwrites_nothing("--output", output, [network])
     if write_core is not None:
-        loaded = load_board_network(network)
+        loaded = load_any_network(network)
         files = write_core(loaded, output or _own_place(loaded, "-verilog"), simd, pe)
     elif to == "qonnx":
         from stepnet.formats.qonnx_export import write_qonnx
@@ -107,7 +107,7 @@ def _core_exporter(to: str) -> CoreExporter:
     return others[to].load()
 
 
-def _own_place(network: BoardNetwork, ending: str) -> Path:
+def _own_place(network: AnyNetwork, ending: str) -> Path:
     """A new file in this folder, by the network's name, which somebody else may have given it."""
     name = re.sub(r"[^\w.-]+", "_", network.name).lstrip(".-") or "network"
     path = Path(f"{name}{ending}")

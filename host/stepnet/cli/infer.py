@@ -34,7 +34,7 @@ from stepnet.printable import printable
 
 if TYPE_CHECKING:
     from stepnet.boards.board import Board
-    from stepnet.networks.kinds import BoardNetwork
+    from stepnet.networks.kinds import AnyNetwork
 
 PICTURES_AT_ONCE = 32
 """How many pictures are read before they are inferred together; no more are kept."""
@@ -113,7 +113,7 @@ def _infer(options: InferOptions) -> None:
     Pictures that cannot be read are named on stderr, and the others go on. Ends with exit code 1 if
     the board and numpy disagree on any, else with 2 if any could not be read.
     """
-    from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.shipped import load_any_network
 
     if options.json_output and options.output_format is not Format.TEXT:
         raise typer.BadParameter(
@@ -123,7 +123,7 @@ def _infer(options: InferOptions) -> None:
         )
     options = replace(options, board=with_engine(options.board, options.simd, options.pe))
     board = _open_as_it_is(options) if options.network.partition(":")[0] == HELD else None
-    network = board.network if board else load_board_network(options.network)
+    network = board.network if board else load_any_network(options.network)
     refused: list[ImageError] = []
 
     def refuse(error: ImageError) -> None:
@@ -168,12 +168,12 @@ infer = declared.command("infer", InferOptions, _infer)
 
 def _open_as_it_is(options: InferOptions) -> Board:
     """The board with the network that it holds; BoardError if that is not the one that is named."""
-    from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.shipped import load_any_network
 
     _, _, named = options.network.partition(":")
     if not named:
         return _open(options, None)
-    network = load_board_network(named)
+    network = load_any_network(named)
     board = _open(options, None, [network])
     if board.network.digest != network.digest:
         board.close()
@@ -186,7 +186,7 @@ def _open_as_it_is(options: InferOptions) -> Board:
 
 
 def _open(
-    options: InferOptions, network: BoardNetwork | None, known: Sequence[BoardNetwork] = ()
+    options: InferOptions, network: AnyNetwork | None, known: Sequence[AnyNetwork] = ()
 ) -> Board:
     from stepnet.boards.board import open_board
 
@@ -218,7 +218,7 @@ def _batches(pictures: Iterator[ReadyPicture]) -> Iterator[list[ReadyPicture]]:
         yield batch
 
 
-def _check_margin(min_margin: int, network: BoardNetwork) -> None:
+def _check_margin(min_margin: int, network: AnyNetwork) -> None:
     """Refuse, before anything is inferred, a margin that no reading has."""
     from stepnet.networks.network import Network
 
@@ -295,7 +295,7 @@ def _check_steps(steps: Path | None, paths: Sequence[Path]) -> None:
     check_output(steps, "--steps", "drawings are PNG", ".png")
 
 
-def _draw_steps(path: Path | None, result: Result, network: BoardNetwork) -> None:
+def _draw_steps(path: Path | None, result: Result, network: AnyNetwork) -> None:
     from stepnet.files import write_whole
 
     prepared = result.picture.prepared
@@ -316,7 +316,7 @@ def _draw_steps(path: Path | None, result: Result, network: BoardNetwork) -> Non
 
 
 def _record(
-    record: Recorder | None, options: InferOptions, result: Result, network: BoardNetwork
+    record: Recorder | None, options: InferOptions, result: Result, network: AnyNetwork
 ) -> None:
     if record is None:
         return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from stepnet.networks.kinds import BoardNetwork
+    from stepnet.networks.kinds import AnyNetwork
     from stepnet.pictures.preparing import Prepared
     from stepnet.pictures.segmentation import Glyph
 
@@ -61,7 +61,7 @@ def find_pictures(names: Iterable[str], refuse: Refuse) -> Iterator[Path]:
 
 
 def ready_pictures(
-    paths: Iterable[Path], network: BoardNetwork, refuse: Refuse, *, text: bool, keep_all: bool
+    paths: Iterable[Path], network: AnyNetwork, refuse: Refuse, *, text: bool, keep_all: bool
 ) -> Iterator[ReadyPicture]:
     """Yield the pictures that can be read, prepared for `network`; refuse the others one by one.
 

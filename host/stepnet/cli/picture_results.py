@@ -16,7 +16,7 @@ from stepnet.printable import printable
 if TYPE_CHECKING:
     from stepnet.cli.comparison import Comparison
     from stepnet.cli.picture_files import ReadyPicture
-    from stepnet.networks.kinds import BoardNetwork
+    from stepnet.networks.kinds import AnyNetwork
     from stepnet.pictures.segmentation import Glyph
 
 
@@ -75,7 +75,7 @@ class Result:
 
 @contextmanager
 def result_writer(
-    output_format: Format, json_output: bool, board: str, network: BoardNetwork
+    output_format: Format, json_output: bool, board: str, network: AnyNetwork
 ) -> Generator[Callable[[Result], None]]:
     """A function that writes a result to stdout: at once, or at the end as one JSON object."""
     if json_output:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from stepnet.networks.kinds import BoardNetwork
+    from stepnet.networks.kinds import AnyNetwork
 
 RECORDERS_GROUP = "stepnet.recorders"
 """Entry points of boards that can be looked into, by the board's name. Each is a `Recorder`."""
@@ -44,7 +44,7 @@ class Recorder(Protocol):
 
     def __call__(
         self,
-        network: BoardNetwork,
+        network: AnyNetwork,
         image: NDArray[np.uint8],
         *,
         kind: str,
@@ -67,7 +67,7 @@ def find_recorder(
     board: str,
     paths: Sequence[Path],
     text: bool,
-    network: BoardNetwork,
+    network: AnyNetwork,
 ) -> Recorder | None:
     """The recorder of `board`; None if neither waves nor a schedule are wanted.
 

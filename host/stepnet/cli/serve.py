@@ -82,7 +82,7 @@ def _serve(options: ServeOptions) -> None:
     from stepnet.boards.pool import open_pool
     from stepnet.link.lobby import address_of
     from stepnet.link.share import listen
-    from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.shipped import load_any_network
 
     wheres = [where.strip() for where in options.boards.split(",")]
     if not all(wheres):
@@ -90,7 +90,7 @@ def _serve(options: ServeOptions) -> None:
             f"a name is missing in {options.boards!r}; give boards with single commas between.",
             param_hint="--boards",
         )
-    network = load_board_network(options.network)
+    network = load_any_network(options.network)
     public = options.public
     token, made_up = chosen_token(options.token, public=public, no_token=options.no_token)
     with listen(options.listen, public=public) as listener:

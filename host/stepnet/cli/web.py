@@ -12,7 +12,7 @@ from stepnet.cli.output import announce
 from stepnet.cli.tokens import NoTokenOption, TokenOption, chosen_token
 
 if TYPE_CHECKING:
-    from stepnet.networks.kinds import BoardNetwork
+    from stepnet.networks.kinds import AnyNetwork
 
 
 def web(
@@ -50,9 +50,9 @@ def web(
     """
     from stepnet.networks.kinds import step_network
     from stepnet.networks.lut import LutNetwork
-    from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.shipped import load_any_network
 
-    loaded = load_board_network(network)
+    loaded = load_any_network(network)
     if not isinstance(loaded, LutNetwork):
         step_network(loaded, "the page")
     if export is not None:
@@ -86,13 +86,13 @@ def web(
         serve(app, listener, ready)
 
 
-def _export(folder: Path, first: BoardNetwork) -> None:
+def _export(folder: Path, first: AnyNetwork) -> None:
     """Write the page with `first` and all other shipped networks that it draws."""
-    from stepnet.networks.shipped import load_board_network
+    from stepnet.networks.shipped import load_any_network
     from stepnet.web.catalogue import page_names
     from stepnet.web.site import write_site
 
-    others = [load_board_network(name) for name in page_names() if name != first.name]
+    others = [load_any_network(name) for name in page_names() if name != first.name]
     files = write_site(folder, [first, *others])
     size = sum(path.stat().st_size for path in files) / 1e6
     print(

@@ -85,6 +85,8 @@ class Core(IntEnum):
     """Multiplies and accumulates: holds any ReLU network that fits, which comes over the link."""
     SPIKING = 5
     """Is its network, of neurons that spike: nothing can be loaded, and images are spikes."""
+    MAC_SIGMOID = 6
+    """Multiplies and accumulates as `MAC` does, but for sigmoid networks."""
 
 
 class Coding(IntFlag):

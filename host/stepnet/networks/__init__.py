@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from stepnet.networks.shipped import (
         all_names,
         load_any_network,
-        load_board_network,
         load_lut_network,
         load_network,
         load_spiking_network,
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "all_names",
     "load_any_network",
-    "load_board_network",
     "load_lut_network",
     "load_network",
     "load_spiking_network",

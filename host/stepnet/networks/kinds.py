@@ -19,9 +19,6 @@ from stepnet.networks.spiking import SpikingNetwork
 
 AnyNetwork: TypeAlias = Network | LutNetwork | SigmoidNetwork | ReluNetwork | SpikingNetwork
 
-BoardNetwork: TypeAlias = Network | LutNetwork | ReluNetwork | SpikingNetwork
-"""Networks that boards run."""
-
 
 def load(path: str | os.PathLike[str]) -> AnyNetwork:
     """Read a network of any kind. Raises NetworkError as `Network.load` does."""
@@ -32,22 +29,15 @@ def load(path: str | os.PathLike[str]) -> AnyNetwork:
     return Network.from_content(content, path)
 
 
-def load_for_board(path: str | os.PathLike[str]) -> BoardNetwork:
-    """Read a network of a kind that boards run; NetworkError for others, as `Network.load` says."""
-    content = read_content(path)
-    for kind in (LutNetwork, ReluNetwork, SpikingNetwork):
-        if content.kind == kind.kind:
-            return kind.from_content(content, path)
-    return Network.from_content(content, path)
-
-
-def step_network(network: Network | ReluNetwork | SpikingNetwork, what: str) -> Network:
+def step_network(
+    network: Network | ReluNetwork | SigmoidNetwork | SpikingNetwork, what: str
+) -> Network:
     """The network, if it is of step neurons.
 
     what: for which it has to be one, such as "the page", for the NetworkError that is raised for
         another one.
     """
-    if isinstance(network, ReluNetwork):
+    if isinstance(network, ReluNetwork | SigmoidNetwork):
         raise NetworkError(
             f"The network {network.name!r} multiplies 8-bit weights and activations, which {what} "
             "does not offer; name a step network."

@@ -433,8 +433,7 @@ class Network(CharacterNetwork[Layer]):
 
     kind: ClassVar[str] = "step"
     other_kinds: ClassVar[Mapping[str, str]] = {
-        "sigmoid": "which boards do not run; measure it with `stepnet evaluate`, or name a step "
-        "network.",
+        "sigmoid": "whose neurons are no steps; name a step network.",
         "spiking": "whose neurons spike tick by tick; name a step network.",
         "lut": "whose tables are no weights that an engine loads; name a step network.",
         "relu": "whose neurons are no steps; name a step network.",

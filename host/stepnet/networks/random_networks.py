@@ -18,6 +18,7 @@ from stepnet.networks.convolution import Convolution
 from stepnet.networks.lut import TABLE_BITS, TABLE_INPUTS, Counts, LutLayer, LutNetwork
 from stepnet.networks.network import CharacterNetwork, Layer, Network, Readout
 from stepnet.networks.relu import ReluLayer, ReluNetwork
+from stepnet.networks.sigmoid import SigmoidLayer, SigmoidNetwork
 from stepnet.networks.spiking import Coding, Rows, SpikingLayer, SpikingNetwork
 
 
@@ -196,6 +197,39 @@ def random_relu_network(
         width=sizes[0] // height,
         readout=Readout.NEAREST,
         alphabet="".join(map(chr, range(ord("a"), ord("a") + sizes[-1]))),
+    )
+
+
+def random_sigmoid_network(
+    rng: np.random.Generator,
+    sizes: Sequence[int],
+    height: int = 1,
+    readout: Readout = Readout.NEAREST,
+    code_prefix: str = "",
+) -> SigmoidNetwork:
+    """A sigmoid network of random weights, whose sums spread around 0 for random pixels.
+
+    sizes, height: as of `random_relu_network`.
+    readout, code_prefix: see `CharacterNetwork`, whose rules for the last layer hold.
+    """
+    layers: list[SigmoidLayer] = []
+    state = rng.integers(0, 2, (256, sizes[0])).astype(np.float32)
+    for n_in, n_out in pairwise(sizes):
+        weights = rng.normal(size=(n_out, n_in)).astype(np.float32)
+        sums = state @ weights.T
+        scale = np.float32(rng.uniform(2, 6)) / sums.std()
+        biases = rng.normal(size=n_out).astype(np.float32) - scale * sums.mean(axis=0)
+        layers.append(SigmoidLayer(weights * scale, biases))
+        state = 1 / (1 + np.exp(-layers[-1].sums(state)))
+    characters = "".join(map(chr, range(ord("a"), ord("a") + sizes[-1])))
+    return SigmoidNetwork(
+        "random",
+        tuple(layers),
+        height=height,
+        width=sizes[0] // height,
+        readout=readout,
+        alphabet=characters if readout is Readout.NEAREST else "0123456789",
+        code_prefix=code_prefix,
     )
 
 

@@ -86,14 +86,6 @@ class ReluLayer:
         """How many neurons the layer has."""
         return self.weights.shape[0]
 
-    def largest_sum(self, largest_input: int) -> int:
-        """The largest absolute value that a sum can pass through, whatever the order of its terms.
-
-        largest_input: 1 for pixels, else `LARGEST_ACTIVATION`.
-        """
-        spread = np.abs(self.weights.astype(np.int64)).sum(axis=1) * largest_input
-        return int((spread + np.abs(self.biases.astype(np.int64))).max())
-
 
 @dataclass(frozen=True, eq=False)
 class ReluNetwork(CharacterNetwork[ReluLayer]):
@@ -120,15 +112,6 @@ class ReluNetwork(CharacterNetwork[ReluLayer]):
     def weight_bits_total(self) -> int:
         """How many bits all weights take."""
         return sum(layer.weights.size * WEIGHT_BITS for layer in self.layers)
-
-    @property
-    def multiplications(self) -> int:
-        """How many products of a weight and an activation an image takes."""
-        return sum(layer.weights.size for layer in self.layers)
-
-    def largest_input(self, number: int) -> int:
-        """The largest activation that layer `number` sees."""
-        return LARGEST_ACTIVATION if number else 1
 
     def _layer_entries(self) -> dict[str, Any]:
         return {

@@ -2,12 +2,12 @@
 
 They see the same binarised image and are read out in the same ways, but their hidden neurons answer
 with real numbers, `a[j] = sigmoid(sum_i w[j, i] * a[i] + b[j])`, and all weights are real numbers
-too. No board runs them.
+too.
 
-Each has a twin in integers, which is what a chip with multipliers would run: 8-bit weights, 8-bit
-activations. It is made from the trained network by rounding alone (after Jacob et al.,
-arXiv:1712.05877, section 2). For a layer with weights W and biases B whose inputs are in units of
-1/A (A = 1 for pixels, 255 behind a hidden layer):
+Each has a twin in integers, which is what a chip with multipliers runs (docs/mac.md): 8-bit
+weights, 8-bit activations. It is made from the trained network by rounding alone (after Jacob et
+al., arXiv:1712.05877, section 2). For a layer with weights W and biases B whose inputs are in units
+of 1/A (A = 1 for pixels, 255 behind a hidden layer):
 
     S = max(max |W| / 127, A max |B| / 2^30)        the value of one unit of weight; 1 for all zeros
     w = round(W / S)                                int8, -127 to 127
@@ -116,8 +116,7 @@ class SigmoidNetwork(CharacterNetwork[SigmoidLayer]):
     kind: ClassVar[str] = "sigmoid"
     other_kinds: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("step", "lut", "relu", "spiking"),
-        "not a sigmoid network; measure it with `stepnet evaluate`, or name a network that "
-        "rule sigmoid made.",
+        "not a sigmoid network; name one that `stepnet train --rule sigmoid` made.",
     )
 
     @property

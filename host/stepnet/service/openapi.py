@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 
 
-def description(network: BoardNetwork, most_batch: int) -> dict[str, Any]:
+def description(network: AnyNetwork, most_batch: int) -> dict[str, Any]:
     """The whole document.
 
     network: that the boards infer.
@@ -40,7 +40,7 @@ TOKEN: list[dict[str, list[str]]] = [{"token": []}, {}]
 """A token is asked for where other machines reach the service."""
 
 
-def _read(network: BoardNetwork) -> dict[str, Any]:
+def _read(network: AnyNetwork) -> dict[str, Any]:
     size = f"{network.height} x {network.width}"
     return {
         "operationId": "read",

@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from stepnet.archives import ArchiveError, read_array
 from stepnet.errors import ImageError, StepnetError
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.pictures.arrays import ready_array
 from stepnet.pictures.preparing import prepare_character, prepare_drawing, prepare_line
 from stepnet.pictures.segmentation import Glyph
@@ -88,7 +88,7 @@ def read_upload(
     body: bytes,
     content_type: str,
     query: Mapping[str, str],
-    network: BoardNetwork,
+    network: AnyNetwork,
     most_images: int,
 ) -> Upload:
     """The images in a request.
@@ -168,7 +168,7 @@ def _decoded(number: int, picture: object) -> bytes:
 
 
 def _arrays(
-    body: bytes, placed: bool | None, network: BoardNetwork, most_images: int
+    body: bytes, placed: bool | None, network: AnyNetwork, most_images: int
 ) -> list[NDArray[np.generic]]:
     """The images of an array (height, width) or (n, height, width)."""
     try:

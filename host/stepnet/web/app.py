@@ -36,7 +36,7 @@ from stepnet.errors import BoardError, StepnetError
 from stepnet.link.messages import pack_pixels
 from stepnet.link.tokens import without_token
 from stepnet.networks import reference
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.pictures.preparing import (
     Prepared,
     prepare_character,
@@ -167,7 +167,7 @@ async def _network(page: Page, request: Request) -> Response:
 
 
 @lru_cache(maxsize=32)
-def _network_bytes(network: BoardNetwork) -> bytes:
+def _network_bytes(network: AnyNetwork) -> bytes:
     return json.dumps(network_json(network)).encode()
 
 
@@ -266,9 +266,7 @@ PREPARE = {"drawing": prepare_drawing, "picture": prepare_character, "line": pre
 """What is made of an upload, by what it is said to be."""
 
 
-async def _prepared(
-    page: Page, picture: bytes, network: BoardNetwork, request: Request
-) -> Prepared:
+async def _prepared(page: Page, picture: bytes, network: AnyNetwork, request: Request) -> Prepared:
     """A picture as the network gets it. One is decoded at a time, so that memory suffices."""
     prepare = PREPARE.get(request.query_params.get("as", "picture"))
     if prepare is None:

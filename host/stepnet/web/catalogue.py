@@ -8,8 +8,8 @@ from importlib.metadata import entry_points
 
 from stepnet.errors import NetworkError
 from stepnet.link.link import BOARDS_GROUP
-from stepnet.networks.kinds import BoardNetwork
-from stepnet.networks.shipped import load_board_network, lut_names, names
+from stepnet.networks.kinds import AnyNetwork
+from stepnet.networks.shipped import load_any_network, lut_names, names
 
 VIRTUAL_BOARD = "sim"
 
@@ -25,7 +25,7 @@ class Catalogue:
     own: networks that do not come with Stepnet; one of a shipped name takes its place.
     """
 
-    def __init__(self, own: Iterable[BoardNetwork] = ()) -> None:
+    def __init__(self, own: Iterable[AnyNetwork] = ()) -> None:
         self._loaded = {network.name: network for network in own}
 
     @property
@@ -33,14 +33,14 @@ class Catalogue:
         """All names, sorted."""
         return sorted({*page_names(), *self._loaded})
 
-    def network(self, name: str) -> BoardNetwork:
+    def network(self, name: str) -> AnyNetwork:
         """The network of this name; NetworkError if there is none."""
         if name not in self._loaded:
             if name not in page_names():
                 raise NetworkError(
                     f"There is no network {name[:80]!r} here; choose one of the list."
                 )
-            self._loaded[name] = load_board_network(name)
+            self._loaded[name] = load_any_network(name)
         return self._loaded[name]
 
 

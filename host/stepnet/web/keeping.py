@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stepnet.data.sets import Dataset, read_dataset
 from stepnet.errors import DataError
 from stepnet.files import write_whole
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.placing import Placing, placing_of
 
 MOST_DRAWINGS = 100_000
@@ -22,7 +22,7 @@ MOST_DRAWINGS = 100_000
 
 
 def keep_drawing(
-    folder: str | os.PathLike[str], network: BoardNetwork, image: NDArray[np.uint8], label: str
+    folder: str | os.PathLike[str], network: AnyNetwork, image: NDArray[np.uint8], label: str
 ) -> tuple[Path, int]:
     """Add a drawing to the data set of its size and placing; the file and how many it holds now.
 

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepnet.networks.kinds import BoardNetwork, step_network
+from stepnet.networks.kinds import AnyNetwork, step_network
 from stepnet.networks.lut import LutLayer, LutNetwork
 from stepnet.networks.network import Layer
 from stepnet.networks.placing import Placing, placing_of
 
 
-def network_json(network: BoardNetwork) -> dict[str, Any]:
+def network_json(network: AnyNetwork) -> dict[str, Any]:
     """Everything that a network computes with, and its card, ready for `json.dumps`."""
     content: dict[str, Any] = {
         "name": network.name,

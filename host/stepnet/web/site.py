@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stepnet.errors import StepnetError
 from stepnet.files import write_text
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.web import STATIC
 from stepnet.web.network_json import network_files, network_json
 
@@ -24,7 +24,7 @@ class SiteError(StepnetError):
     """The page cannot be written where it was to go."""
 
 
-def write_site(folder: str | os.PathLike[str], networks: Sequence[BoardNetwork]) -> list[Path]:
+def write_site(folder: str | os.PathLike[str], networks: Sequence[AnyNetwork]) -> list[Path]:
     """Write the page and networks as JSON into a folder; the files that were written, sorted.
 
     networks: the first is the one that the page begins with.

@@ -23,7 +23,7 @@ from stepnet.boards.async_board import AsyncBoard, open_board_async
 from stepnet.errors import BoardError, LinkError, RefusedError, StepnetError
 from stepnet.link.link import BOARDS_GROUP
 from stepnet.networks import lut, reference
-from stepnet.networks.kinds import BoardNetwork, step_network
+from stepnet.networks.kinds import AnyNetwork, step_network
 from stepnet.networks.lut import LutNetwork
 from stepnet.web.turns import Turns
 
@@ -69,7 +69,7 @@ class Read:
     reading: the board's; None while it is not there.
     """
 
-    network: BoardNetwork
+    network: AnyNetwork
     image: NDArray[np.uint8]
     code: int
     margin: int
@@ -91,7 +91,7 @@ class Station:
         self,
         wheres: Sequence[str],
         where: str,
-        network: BoardNetwork,
+        network: AnyNetwork,
         *,
         timeout_s: float = 2.0,
         baud: int | None = None,
@@ -99,7 +99,7 @@ class Station:
     ) -> None:
         self.wheres = tuple(wheres)
         self.where = where
-        self.network: BoardNetwork = network
+        self.network: AnyNetwork = network
         self.condition = Condition.OPENING
         self.problem = ""
         self._open = partial(open_board_async, timeout_s=timeout_s, baud=baud, uart=uart)
@@ -132,7 +132,7 @@ class Station:
         """Note that a page shows the state."""
         self._looked_at_s = time.monotonic()
 
-    async def choose(self, where: str | None = None, network: BoardNetwork | None = None) -> None:
+    async def choose(self, where: str | None = None, network: AnyNetwork | None = None) -> None:
         """Use this board with this network from now on.
 
         where, network: None keeps the one that is used when earlier choices are done.
@@ -192,7 +192,7 @@ class Station:
             self._asked_at_s = time.monotonic()
             return reading
 
-    async def _loaded(self, board: AsyncBoard, network: BoardNetwork) -> bool:
+    async def _loaded(self, board: AsyncBoard, network: AnyNetwork) -> bool:
         """Load a network over another; False if the board has to be opened anew for it.
 
         Numpy reads meanwhile: a load takes some seconds.
@@ -265,7 +265,7 @@ async def _close(board: AsyncBoard) -> None:
 
 
 def _by_numpy(
-    network: BoardNetwork, images: NDArray[np.uint8]
+    network: AnyNetwork, images: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     if isinstance(network, LutNetwork):
         return lut.infer(network, images), lut.margin(network, images)

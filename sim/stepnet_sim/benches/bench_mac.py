@@ -9,8 +9,9 @@ from cocotb.triggers import RisingEdge
 
 from stepnet.cores.mac.cycles import cycles_per_image
 from stepnet.cores.mac.layout import weight_image
-from stepnet.networks import relu
-from stepnet.networks.random_networks import random_relu_network
+from stepnet.networks import kinds
+from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_relu_network, random_sigmoid_network
 from stepnet_hdl.blocks.streams import PacketByte
 from stepnet_hdl.cores.interface import CoreReading
 from stepnet_sim.benches.designs import MAC_SHAPES
@@ -26,8 +27,13 @@ from stepnet_sim.benches.streams import (
     start,
 )
 
-NETWORKS = ((36, 9, 5), (36, 20, 17, 11), (36, 4))
-"""Sizes of the networks that each core is loaded with; images are 6 pixels high."""
+NETWORKS = (
+    ((36, 9, 5), Readout.NEAREST),
+    ((36, 20, 17, 7), Readout.BITS),
+    ((36, 15), Readout.TREE),
+)
+"""Sizes of the networks that each core is loaded with, and the readouts of those that have a
+choice; images are 6 pixels high."""
 
 IMAGES = 6
 
@@ -45,9 +51,13 @@ async def every_image_gives_its_reading(dut: Any, core: str, idle_share: float) 
     readings = mac.stream("readings")
     StreamMonitor(readings, lambda transfer: scoreboard.check(transfer.payload))
     StreamReader(readings, Pauses(rng, idle_share))
-    for sizes in NETWORKS:
+    for sizes, readout in NETWORKS:
         random = np.random.default_rng(rng.getrandbits(32))
-        network = random_relu_network(random, sizes, height=6)
+        if shape.sigmoid:
+            prefix = "011" if readout is Readout.TREE else ""
+            network = random_sigmoid_network(random, sizes, 6, readout, prefix)
+        else:
+            network = random_relu_network(random, sizes, height=6)
         for piece in weight_image(network, shape).loads(rng.randrange(20, 200)):
             body = piece.address.to_bytes(3, "little") + bytes([piece.space]) + piece.words
             for number, byte in enumerate(body):
@@ -58,7 +68,7 @@ async def every_image_gives_its_reading(dut: Any, core: str, idle_share: float) 
             assert mac.load_refusal.value == 0
         images = random.integers(0, 2, (IMAGES, 6, 6)) == 1
         cycles = cycles_per_image(network, shape)
-        for image, code in zip(images, relu.infer(network, images).tolist(), strict=True):
+        for image, code in zip(images, kinds.infer(network, images).tolist(), strict=True):
             reading = CoreReading.const({"code": code, "margin": 0, "cycles": cycles, "overrun": 0})
             scoreboard.expect(reading.as_value().value)
             for byte in np.packbits(image, bitorder="little").tolist():

@@ -67,6 +67,7 @@ ENGINE_SHAPES = {
 MAC_SHAPES = {
     "narrow": MacShape(lanes=8, weight_words=256, max_pixels=64, max_hidden=32),
     "halves": MacShape(lanes=16, weight_words=256, max_pixels=64, max_hidden=32, wide_words=60),
+    "sigmoid": MacShape(lanes=16, weight_words=256, max_pixels=64, max_hidden=32, sigmoid=True),
 }
 
 CHIP = Design(

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 from stepnet.cores.engine.memory_image import enlarged
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.cores.mac.layout import check_fits
+from stepnet.cores.mac.program import MacNetwork
 from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.errors import NetworkError
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
-from stepnet.networks.relu import ReluNetwork
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.chip_clocks import baud_for, clock_hz_for
-from stepnet_hdl.boards.mac_chips import MAC_CHIPS, MacChip, mac_chip
+from stepnet_hdl.boards.mac_chips import MacChip, chip_for, mac_chip
 from stepnet_hdl.boards.settings import SETTINGS
 from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.boards.table_chips import check_bench, check_tables
@@ -30,7 +30,6 @@ from stepnet_hdl.cores.spiking.spiking_core import SpikingCore
 
 USUAL_BOARD = "icebreaker"
 ICEBREAKER = SETTINGS["iCE40UP5K"]
-MAC_ICEBREAKER = MAC_CHIPS["iCE40UP5K"]
 
 SPIKING_BOARD = "ulx3s-85f"
 """The board that a spiking network is simulated on, which has memory for large ones."""
@@ -94,7 +93,7 @@ class Design:
 
 
 def design_for(
-    network: BoardNetwork | StoredImages | None = None,
+    network: AnyNetwork | StoredImages | None = None,
     like: str = "",
     *,
     uart: bool = False,
@@ -104,8 +103,8 @@ def design_for(
 
     network: the network that it has to hold, if known. Where the engine of the iCEBreaker is too
         small for it, the chip has one with larger memories; a network of look-up tables is
-        built in, and a ReLU network gets a multiply-accumulate core. With `StoredImages` the chip
-        measures itself.
+        built in, and a ReLU or sigmoid network gets a multiply-accumulate core. With `StoredImages`
+        the chip measures itself.
     like: the name of a board whose chip it is, whether its engine holds the network or not; or
         SIMD and PE of the engine, such as "32x4", which is otherwise the iCEBreaker's; "" for that.
     uart: as in `Design`.
@@ -118,7 +117,7 @@ def design_for(
         return _bench_design(network, like, uart=uart, baud=baud)
     if isinstance(network, SpikingNetwork):
         return _spiking_design(network, like, uart=uart, baud=baud)
-    if isinstance(network, ReluNetwork):
+    if isinstance(network, MacNetwork):
         return _mac_design(network, like, uart=uart, baud=baud)
     board = find_board(like) if like and not WIDTHS.fullmatch(like) else None
     if baud is None:
@@ -167,7 +166,7 @@ def _bench_design(stored: StoredImages, like: str, *, uart: bool, baud: int | No
     return replace(made, network=None, core=bench)
 
 
-def _mac_design(network: ReluNetwork, like: str, *, uart: bool, baud: int | None) -> Design:
+def _mac_design(network: MacNetwork, like: str, *, uart: bool, baud: int | None) -> Design:
     """The chip with a multiply-accumulate core of the board `like`, which any network that fits can
     be loaded into."""
     if WIDTHS.fullmatch(like):
@@ -180,7 +179,9 @@ def _mac_design(network: ReluNetwork, like: str, *, uart: bool, baud: int | None
         baud = baud or baud_for(network, board)
         chip, clock_hz = mac_chip(network, board), clock_hz_for(network, board, baud)
     else:
-        chip, clock_hz = MAC_ICEBREAKER, MAC_ICEBREAKER.clock_hz
+        chip = chip_for(network, board.part)
+        assert chip is not None
+        clock_hz = chip.clock_hz
         baud = baud or baud_for(network, board, clock_hz)
         check_fits(network, chip.shape)
     return Design(

@@ -17,7 +17,7 @@ from stepnet.boards.board import Board
 from stepnet.errors import LinkError, LinkTimeoutError
 from stepnet.link.bridge import bridge
 from stepnet.link.link import Link
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet_sim.chips.virtual_board import VirtualBoardLink
 
 REST_CYCLES = 1_000_000
@@ -141,7 +141,7 @@ class _Lent:
         """Does nothing, because the lender closes the link."""
 
 
-def load(link: Link, network: BoardNetwork) -> None:
+def load(link: Link, network: AnyNetwork) -> None:
     """Load `network` over `link`, which stays open; raises what `Board` raises."""
     with Board(_Lent(link), network, LOAD_TIMEOUT_S, where="sim"):
         pass

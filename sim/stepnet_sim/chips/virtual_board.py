@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from stepnet.cores.pipeline.stored_images import StoredImages
 from stepnet.errors import LinkError, LinkTimeoutError, MissingToolError
-from stepnet.networks.kinds import BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet_sim.chips.chip_library import chip_library
 from stepnet_sim.chips.design import Design, design_for
 from stepnet_sim.chips.interpreted import InterpretedChip
@@ -92,7 +92,7 @@ def _silent(message: str) -> None:
 def open_link(
     *,
     kind: str = "",
-    network: BoardNetwork | StoredImages | None = None,
+    network: AnyNetwork | StoredImages | None = None,
     uart: bool = False,
     baud: int | None = None,
     progress: Callable[[str], None] = _silent,

@@ -23,7 +23,7 @@ from stepnet.files import sha256_of
 from stepnet.link.pixel_coding import code_images
 from stepnet.link.serial_line import byte_cycles, divisor_for
 from stepnet.networks import kinds, reference
-from stepnet.networks.kinds import BoardNetwork, step_network
+from stepnet.networks.kinds import AnyNetwork, step_network
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet.samples import sample_pictures
@@ -84,7 +84,7 @@ class BitstreamRun:
 
 def verify_shipped(
     board: str,
-    network: BoardNetwork,
+    network: AnyNetwork,
     images: NDArray[np.uint8],
     progress: Callable[[str], None] = lambda message: None,
 ) -> BitstreamRun:
@@ -122,7 +122,7 @@ def verify_shipped(
 def verify_bitstream(
     board: BoardType,
     source: Path,
-    network: BoardNetwork,
+    network: AnyNetwork,
     images: NDArray[np.uint8],
     *,
     clock_hz: int,
@@ -159,7 +159,7 @@ def verify_bitstream(
 def _expected_cycles(
     running: RunningBoard,
     board: BoardType,
-    network: BoardNetwork,
+    network: AnyNetwork,
     images: NDArray[np.uint8],
     clock_hz: int,
     baud: int,
@@ -248,7 +248,7 @@ def with_noise(images: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     return np.concatenate([images, noise])
 
 
-def sample_images(network: BoardNetwork, count: int) -> NDArray[np.uint8]:
+def sample_images(network: AnyNetwork, count: int) -> NDArray[np.uint8]:
     """The first `count` of the shipped samples, over again if there are fewer, as the network sees
     them: (count, height, width) uint8."""
     images = [network_input(network, path) for path, _ in sample_pictures()[:count]]

@@ -10,8 +10,10 @@ from stepnet_hdl.blocks.parallel_counter import ParallelCounter
 from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.cores.engine.datapath import Datapath
 from stepnet_hdl.cores.mac.accumulators import Accumulators
+from stepnet_hdl.cores.mac.choice import ChosenNumber
 from stepnet_hdl.cores.mac.largest_sum import LargestSum
 from stepnet_hdl.cores.mac.requantiser import Requantiser
+from stepnet_hdl.cores.mac.sigmoid import Sigmoid
 from stepnet_hdl.cores.pipeline.largest_count import LargestCount
 from stepnet_hdl.cores.pipeline.table_layer import TableLayer
 from stepnet_hdl.cores.spiking.potentials import Potentials
@@ -66,6 +68,20 @@ class RoundsDown(Requantiser):
 
     def _round(self, twice: Value) -> Value:
         return twice >> 1
+
+
+class WrapsAround(Sigmoid):
+    """A sum behind the table's end looks up an entry from its beginning on."""
+
+    def _is_above(self, steps: Value) -> Value:
+        return C(0, 1)
+
+
+class TurnsTheOtherWay(ChosenNumber):
+    """A neuron that fires chooses the node that one which does not should."""
+
+    def _below(self, node: Value, fires: Value) -> Value:
+        return node << 1 | ~fires
 
 
 class GoesOnAdding(Accumulators):

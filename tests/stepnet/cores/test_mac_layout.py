@@ -8,21 +8,39 @@ import pytest
 from stepnet.boards.identity import read_identity
 from stepnet.cores.mac.cycles import cycles_per_image, utilisation
 from stepnet.cores.mac.layout import check_fits, layer_plans, weight_image, words_needed
+from stepnet.cores.mac.program import Choice, multiplications
 from stepnet.cores.mac.shape import MacShape
 from stepnet.errors import LinkError, NetworkError
 from stepnet.link.messages import IDENTITY, PROTOCOL_VERSION, Answer, Core, Space
-from stepnet.networks import kinds, relu
-from stepnet.networks.random_networks import random_relu_network
+from stepnet.networks import kinds
+from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_relu_network, random_sigmoid_network
 from stepnet.networks.relu import ReluLayer, ReluNetwork
+from stepnet.networks.sigmoid import TABLE
 
 SHAPE = MacShape(lanes=8, weight_words=256, max_pixels=64, max_hidden=32)
+
+
+SIGMOID_SHAPE = MacShape(weight_words=256, max_pixels=64, max_hidden=32, sigmoid=True)
 
 
 def network(sizes=(20, 9, 17), seed=0):
     return random_relu_network(np.random.default_rng(seed), sizes, height=4)
 
 
-def of_memory(words, image):
+def chosen(sums, choice):
+    """The number that the last sums choose."""
+    if choice == Choice.LARGEST:
+        return sums.index(max(sums))
+    if choice == Choice.BITS:
+        return sum((each >= 0) << place for place, each in enumerate(sums))
+    node = 1
+    while node <= len(sums):
+        node = 2 * node + (sums[node - 1] >= 0)
+    return node
+
+
+def of_memory(words, image, *, sigmoid=False):
     """The character's code, computed from the words alone, as docs/mac.md tells it."""
     signed = words.view(np.int8).astype(int)
     place, state = 1, image.flatten().astype(int).tolist()
@@ -39,9 +57,14 @@ def of_memory(words, image):
             sums += group.tolist()
             place += steps
         sums = sums[: len(sums) - words.shape[1] + last_neurons + 1]
-        if flags >> 6:
-            return words[place:].flatten()[sums.index(max(sums))]
-        shift = (flags & 0x1F) + 1
+        multiplier += header[8] << 8 if sigmoid else 0
+        if flags >> 7:
+            return words[place:].flatten()[chosen(sums, header[9] if sigmoid else Choice.LARGEST)]
+        if sigmoid:
+            steps = [multiplier * each >> (flags & 0x3F) for each in sums]
+            state = [int(TABLE[min(max(128 + step, 0), 255)]) for step in steps]
+            continue
+        shift = (flags & 0x3F) + 1
         state = [min(max(each, 0) * multiplier + (1 << shift - 1) >> shift, 255) for each in sums]
 
 
@@ -50,7 +73,24 @@ def test_the_words_compute_the_network(sizes):
     net = network(sizes)
     images = np.random.default_rng(1).integers(0, 2, (20, 4, 5)) == 1
     words = weight_image(net, SHAPE).words
-    assert [of_memory(words, image) for image in images] == relu.infer(net, images).tolist()
+    assert [of_memory(words, image) for image in images] == kinds.infer(net, images).tolist()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "readout", "prefix"),
+    [
+        ((20, 9, 5), Readout.NEAREST, ""),
+        ((20, 9, 17, 7), Readout.BITS, ""),
+        ((20, 31, 31), Readout.TREE, "011"),
+    ],
+)
+def test_the_words_compute_the_integer_twin_of_a_sigmoid_network(sizes, readout, prefix):
+    net = random_sigmoid_network(np.random.default_rng(3), sizes, 4, readout, prefix)
+    images = np.random.default_rng(1).integers(0, 2, (20, 4, 5)) == 1
+    words = weight_image(net, SIGMOID_SHAPE).words
+    codes = [of_memory(words, image, sigmoid=True) for image in images]
+    assert codes == kinds.infer(net, images).tolist()
+    assert len(set(codes)) > 2
 
 
 def test_biases_of_any_size():
@@ -81,7 +121,7 @@ def test_words_of_two_reads_cost_a_cycle_each():
     halves = MacShape(weight_words=512, max_pixels=64, max_hidden=32, wide_words=100)
     more = words_needed(net, whole) - 100
     assert cycles_per_image(net, halves) == cycles_per_image(net, whole) + more
-    busy = net.multiplications / (16 * cycles_per_image(net, whole))
+    busy = multiplications(net) / (16 * cycles_per_image(net, whole))
     assert utilisation(net, whole) == busy
 
 
@@ -126,7 +166,13 @@ def test_sums_that_are_too_large():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"lanes": 12}, {"max_hidden": 100}, {"lanes": 8, "wide_words": 10}]
+    "changes",
+    [
+        {"lanes": 12},
+        {"max_hidden": 100},
+        {"lanes": 8, "wide_words": 10},
+        {"lanes": 8, "sigmoid": True},
+    ],
 )
 def test_shapes_that_there_are_not(changes):
     fields = {"lanes": 16, "max_hidden": 128, "wide_words": None, **changes}
@@ -135,7 +181,8 @@ def test_shapes_that_there_are_not(changes):
     assert str(caught.value) == (
         f"There is no multiply-accumulate core of {fields['lanes']} lanes, 256 words of weights, "
         f"1024 pixels, {fields['max_hidden']} hidden neurons and {fields['wide_words']} wide "
-        "words; choose 8, 16, 32, 64 lanes, and see MacShape for the rest."
+        f"words{' for sigmoid networks' if 'sigmoid' in changes else ''}; choose 8, 16, 32, 64 "
+        "lanes, and see MacShape for the rest."
     )
 
 

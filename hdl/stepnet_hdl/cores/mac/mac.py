@@ -6,17 +6,20 @@ from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import wiring
 
 from stepnet.cores.mac.layout import weight_image
+from stepnet.cores.mac.program import MacNetwork
 from stepnet.cores.mac.shape import SUM_BITS, MacShape
 from stepnet.link.messages import Core
-from stepnet.networks.relu import LARGEST_ACTIVATION, ReluNetwork
+from stepnet.networks.relu import LARGEST_ACTIVATION
 from stepnet_hdl.blocks.ram import Ram
 from stepnet_hdl.cores.interface import CYCLES_BITS, InferenceCore
 from stepnet_hdl.cores.mac.accumulators import Accumulators
+from stepnet_hdl.cores.mac.choice import ChosenNumber
 from stepnet_hdl.cores.mac.largest_sum import LargestSum
 from stepnet_hdl.cores.mac.load_intake import MacLoadIntake
 from stepnet_hdl.cores.mac.products import ACTIVATION_BITS, Products
 from stepnet_hdl.cores.mac.requantiser import Requantiser
 from stepnet_hdl.cores.mac.sequencer import GROUP_BITS, MacSequencer
+from stepnet_hdl.cores.mac.sigmoid import Sigmoid
 from stepnet_hdl.cores.mac.weight_memory import WeightMemory
 
 PIXELS_PER_BYTE = 8
@@ -25,8 +28,8 @@ LANE_CYCLES = WeightMemory.latency_cycles + Products.latency_cycles
 
 
 class Mac(InferenceCore):
-    """Computes ReLU networks, `shape.lanes` neurons side by side: in each cycle one activation is
-    multiplied with a weight of each of them.
+    """Computes ReLU networks, or sigmoid networks if `shape` says so, `shape.lanes` neurons side by
+    side: in each cycle one activation is multiplied with a weight of each of them.
 
     It takes `stepnet.cores.mac.cycles.cycles_per_image` from the transfer of the last pixels to the
     character register. The code of an image that is still tentative waits before the register, and
@@ -37,7 +40,7 @@ class Mac(InferenceCore):
         if `shape` has single-port memory, which no bitstream fills.
     """
 
-    def __init__(self, shape: MacShape, network: ReluNetwork | None = None) -> None:
+    def __init__(self, shape: MacShape, network: MacNetwork | None = None) -> None:
         self.shape = shape
         image = None if network is None else weight_image(network, shape)
         if image is not None and shape.wide_words is not None:
@@ -45,7 +48,7 @@ class Mac(InferenceCore):
         self._init = [] if image is None else image.values
         self._image_bytes = 0 if image is None else image.image_bytes
         super().__init__(
-            Core.MAC,
+            Core.MAC_SIGMOID if shape.sigmoid else Core.MAC,
             identity_fields={
                 "simd": shape.lanes,
                 "max_inputs": shape.max_pixels,
@@ -132,15 +135,19 @@ class Mac(InferenceCore):
         shape = self.shape
         m.submodules.products = products = Products(shape.lanes)
         m.submodules.accumulators = accumulators = Accumulators(shape.lanes)
-        m.submodules.requantiser = requantiser = Requantiser()
-        m.submodules.largest_sum = largest = LargestSum(GROUP_BITS + shape.lane_bits)
+        index_bits = GROUP_BITS + shape.lane_bits
+        if shape.sigmoid:
+            m.submodules.sigmoid = function = Sigmoid()
+            m.submodules.chosen = chosen = ChosenNumber(index_bits)
+            m.d.comb += chosen.choice.eq(sequencer.choice)
+        else:
+            m.submodules.requantiser = function = Requantiser()
+            m.submodules.largest_sum = chosen = LargestSum(index_bits)
         adds = self._along(m, sequencer.multiplies, LANE_CYCLES, "adds")
         captures = self._along(m, sequencer.captures, LANE_CYCLES, "captures")
         drains = Signal()  # a sum is taken in this cycle
         left = Signal(range(shape.lanes))
-        hidden = self._along(
-            m, drains & ~sequencer.last_layer, Requantiser.latency_cycles, "hidden"
-        )
+        hidden = self._along(m, drains & ~sequencer.last_layer, function.latency_cycles, "hidden")
         with m.If(drains):
             m.d.sync += [left.eq(left - 1), drains.eq(left != 0)]
         with m.If(captures[-1]):
@@ -155,13 +162,13 @@ class Mac(InferenceCore):
             accumulators.add.eq(adds[-1]),
             accumulators.capture.eq(captures[-1]),
             accumulators.shift.eq(drains),
-            requantiser.sum.eq(accumulators.sum),
-            requantiser.multiplier.eq(sequencer.multiplier),
-            requantiser.shift_minus_1.eq(sequencer.shift_minus_1),
-            largest.sum.eq(accumulators.sum),
-            largest.take.eq(drains & sequencer.last_layer),
-            largest.restart.eq(captures[-1] & sequencer.first_group),
-            sequencer.best.eq(largest.index),
+            function.sum.eq(accumulators.sum),
+            function.multiplier.eq(sequencer.multiplier),
+            function.shift.eq(sequencer.shift),
+            chosen.sum.eq(accumulators.sum),
+            chosen.take.eq(drains & sequencer.last_layer),
+            chosen.restart.eq(captures[-1] & sequencer.first_group),
+            sequencer.best.eq(chosen.index),
             sequencer.drained.eq(drains & (left == 0)),
         ]
         # A register, because what it is made of lies far apart.
@@ -170,7 +177,7 @@ class Mac(InferenceCore):
             m.d.sync += answer.eq(answer + 1)
             m.d.comb += [
                 state.write_address.eq(Cat(answer, sequencer.answers_parity, 0)),
-                state.write_data.eq(requantiser.activation),
+                state.write_data.eq(function.activation),
                 state.write_enable.eq(1),
             ]
         with m.If(captures[-1] & sequencer.first_group):

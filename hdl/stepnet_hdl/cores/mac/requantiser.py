@@ -4,9 +4,10 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.cores.mac.shape import SHIFT_BITS, SUM_BITS
-from stepnet.networks.relu import LARGEST_ACTIVATION, MULTIPLIER_BITS
+from stepnet.cores.mac.shape import RELU_CYCLES, SUM_BITS
+from stepnet.networks.relu import LARGEST_ACTIVATION, LARGEST_SHIFT, MULTIPLIER_BITS
 
+SHIFT_BITS = (LARGEST_SHIFT - 1).bit_length()
 SCALED_BITS = SUM_BITS - 1 + MULTIPLIER_BITS
 
 
@@ -18,7 +19,7 @@ class Requantiser(wiring.Component):
     rounded has few bits.
     """
 
-    latency_cycles = 5
+    latency_cycles = RELU_CYCLES
     """Cycles from a sum to its activation."""
 
     multiplier_cycles = 1
@@ -28,7 +29,7 @@ class Requantiser(wiring.Component):
     """24 bits, in: the signed sum of a neuron."""
     multiplier: Signal
     """8 bits, in: the layer's multiplier, with the sum."""
-    shift_minus_1: Signal
+    shift: Signal
     """5 bits, in: the layer's shift less 1; it stays until `activation` is there."""
     activation: Signal
     """8 bits, out: the activation of the sum of `latency_cycles` before."""
@@ -38,7 +39,7 @@ class Requantiser(wiring.Component):
             {
                 "sum": In(SUM_BITS),
                 "multiplier": In(MULTIPLIER_BITS),
-                "shift_minus_1": In(SHIFT_BITS),
+                "shift": In(SHIFT_BITS),
                 "activation": Out(8),
             }
         )
@@ -55,7 +56,7 @@ class Requantiser(wiring.Component):
         coarse = Signal(SCALED_BITS, reset_less=True)
         fine = Signal(9, reset_less=True)  # twice the activation, the last bit decides rounding
         beyond = Signal(reset_less=True)
-        fine_shift, coarse_shift = self.shift_minus_1[:3], self.shift_minus_1[3:]
+        fine_shift, coarse_shift = self.shift[:3], self.shift[3:]
         shifted = Signal(SCALED_BITS)
         rounded = Signal(9)
         m.d.comb += [

@@ -4,12 +4,10 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.cores.mac.shape import ENDS_BIT, LAYER_HEADER, SETTLES_BIT, SHIFT_BITS, MacShape
-
-LayerFields = data.StructLayout({name: 8 * size for name, size in LAYER_HEADER.items()})
-"""The bytes of a layer's header in a word."""
+from stepnet.cores.mac.shape import ENDS_BIT, SETTLES_BIT, MacShape
 
 GROUP_BITS = 8
+FLAG_BITS = 2
 
 
 class MacSequencer(wiring.Component):
@@ -52,9 +50,12 @@ class MacSequencer(wiring.Component):
     captures: Signal
     """1 bit, out: in this cycle a group is complete."""
     multiplier: Signal
-    """8 bits, out: of the group that was complete last, from the cycle after that on."""
-    shift_minus_1: Signal
-    """5 bits, out: likewise."""
+    """`multiplier_bits` bits, out: of the group that was complete last, from the cycle after that
+    on."""
+    shift: Signal
+    """6 bits, out: likewise."""
+    choice: Signal
+    """8 bits, out: likewise; 0 but for sigmoids."""
     neurons_minus_1: Signal
     """`range(lanes)`, out: likewise, its neurons less 1."""
     first_group: Signal
@@ -74,6 +75,10 @@ class MacSequencer(wiring.Component):
 
     def __init__(self, shape: MacShape) -> None:
         self.shape = shape
+        self.multiplier_bits = 16 if shape.sigmoid else 8
+        self._fields = data.StructLayout(
+            {name: 8 * size for name, size in shape.layer_header.items()}
+        )
         super().__init__(
             {
                 "start": In(1),
@@ -92,8 +97,9 @@ class MacSequencer(wiring.Component):
                 "parity": Out(1),
                 "multiplies": Out(1),
                 "captures": Out(1),
-                "multiplier": Out(8),
-                "shift_minus_1": Out(SHIFT_BITS),
+                "multiplier": Out(self.multiplier_bits),
+                "shift": Out(8 - FLAG_BITS),
+                "choice": Out(8),
                 "neurons_minus_1": Out(range(shape.lanes)),
                 "first_group": Out(1),
                 "last_layer": Out(1),
@@ -111,13 +117,13 @@ class MacSequencer(wiring.Component):
         m = Module()
         shape = self.shape
         place = Signal(range(shape.weight_words + 1))  # of the next word to read
-        layer = Signal(LayerFields)
-        steps_left = Signal(LayerFields["steps_minus_1"].width)
-        inputs_left = Signal(LayerFields["inputs"].width)
+        layer = Signal(self._fields)
+        steps_left = Signal(self._fields["steps_minus_1"].width)
+        inputs_left = Signal(self._fields["inputs"].width)
         groups_left = Signal(GROUP_BITS)
         group_is_first = Signal()
         reading = Signal()  # a word, whole or half
-        ends = layer.shift_minus_1[ENDS_BIT]
+        ends = layer.shift[ENDS_BIT]
         # Known a word early, so that no comparison is in the way of a read.
         beyond = Signal()
         wide_words = shape.weight_words if shape.wide_words is None else shape.wide_words
@@ -157,7 +163,7 @@ class MacSequencer(wiring.Component):
             with m.State("FETCH"):
                 m.next = "TAKE"
             with m.State("TAKE"):
-                fetched = data.View(LayerFields, self.word[: LayerFields.size])
+                fetched = data.View(self._fields, self.word[: self._fields.size])
                 m.d.sync += [
                     layer.eq(fetched),
                     groups_left.eq(fetched.groups_minus_1),
@@ -169,7 +175,7 @@ class MacSequencer(wiring.Component):
                     group_is_first.eq(1),
                 ]
                 m.next = "STEPS"
-                with m.If(fetched.shift_minus_1[SETTLES_BIT]):
+                with m.If(fetched.shift[SETTLES_BIT]):
                     m.next = "SETTLE"
             with m.State("SETTLE"), m.If(self.settled):
                 m.next = "STEPS"
@@ -192,9 +198,14 @@ class MacSequencer(wiring.Component):
             with m.State("CAPTURE"):
                 m.d.comb += self.captures.eq(1)
                 is_last_group = groups_left == 0
+                if shape.sigmoid:
+                    m.d.sync += [
+                        self.multiplier[8:].eq(layer.multiplier_high),
+                        self.choice.eq(layer.choice),
+                    ]
                 m.d.sync += [
-                    self.multiplier.eq(layer.multiplier),
-                    self.shift_minus_1.eq(layer.shift_minus_1[:SHIFT_BITS]),
+                    self.multiplier[:8].eq(layer.multiplier),
+                    self.shift.eq(layer.shift),
                     self.neurons_minus_1.eq(
                         Mux(is_last_group, layer.last_neurons_minus_1, shape.lanes - 1)
                     ),

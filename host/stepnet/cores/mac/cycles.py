@@ -8,15 +8,15 @@ it.
 from __future__ import annotations
 
 from stepnet.cores.mac.layout import layer_plans
+from stepnet.cores.mac.program import MacNetwork, codes_of, multiplications
 from stepnet.cores.mac.shape import MacShape
-from stepnet.networks.relu import ReluNetwork
 
 HEADER_CYCLES = 2
 """Cycles from having read a layer's header to its first step."""
 
-SETTLING_CYCLES = 9
-"""Cycles that a layer waits which settles, beside one for each neuron below and without the reads
-of its header."""
+SETTLING_CYCLES = 4
+"""Cycles that a layer waits which settles, beside one for each neuron below and those from a sum to
+its activation, and without the reads of its header."""
 
 START_CYCLES = 1
 """Cycles from the last pixels until the first layer begins."""
@@ -26,7 +26,7 @@ END_CYCLES = 10
 group and the reads of the word with the code."""
 
 
-def cycles_per_image(network: ReluNetwork, shape: MacShape) -> int:
+def cycles_per_image(network: MacNetwork, shape: MacShape) -> int:
     """Cycles from the transfer of an image's last pixels to the character register.
 
     Where the codes take several words, some of them read twice as slowly, the code is assumed to
@@ -40,13 +40,13 @@ def cycles_per_image(network: ReluNetwork, shape: MacShape) -> int:
         cycles += reads + HEADER_CYCLES + plan.groups
         if plan.settles:
             header_reads = shape.read_cycles(plan.first_word)
-            cycles += SETTLING_CYCLES + neurons_below - header_reads
+            cycles += SETTLING_CYCLES + shape.activation_cycles + neurons_below - header_reads
         neurons_below = plan.last_neurons
-    code_word = plans[-1].next_word + shape.groups(network.rows) - 1
+    code_word = plans[-1].next_word + shape.groups(len(codes_of(network))) - 1
     return cycles + plans[-1].last_neurons + shape.read_cycles(code_word) + END_CYCLES
 
 
-def utilisation(network: ReluNetwork, shape: MacShape) -> float:
+def utilisation(network: MacNetwork, shape: MacShape) -> float:
     """The part of all lanes and cycles in which a product of the network is made, 0 to 1. The
     products of biases and of lanes behind the last neuron do not count."""
-    return network.multiplications / (shape.lanes * cycles_per_image(network, shape))
+    return multiplications(network) / (shape.lanes * cycles_per_image(network, shape))

@@ -1,12 +1,12 @@
-"""How a ReLU network lies in the weight memory of a multiply-accumulate core.
+"""How a network lies in the weight memory of a multiply-accumulate core.
 
 A word has a byte for each lane. The core reads the words in order, once per image:
 
 - word 0, `shape.NETWORK_HEADER`, which it takes up when it is loaded;
-- for each layer a word with `shape.LAYER_HEADER`, and then, group by group, a word for each step:
-  in lane l the weight of neuron `group * lanes + l` for the input of that step. Lanes behind the
-  last neuron have weights of 0;
-- the character codes, in the order of the last layer's neurons.
+- for each layer a word with `MacShape.layer_header`, and then, group by group, a word for each
+  step: in lane l the weight of neuron `group * lanes + l` for the input of that step. Lanes behind
+  the last neuron have weights of 0;
+- the character codes, by the number that the last layer's sums make, see `program.Choice`.
 
 The steps of a group are the inputs of the layer, then inputs that are always
 `LARGEST_ACTIVATION`, and one that is always 1: those are the bias,
@@ -25,9 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepnet.cores.engine.memory_image import Load
+from stepnet.cores.mac.program import (
+    MacLayer,
+    MacNetwork,
+    choice_of,
+    codes_of,
+    largest_input,
+    layers_of,
+)
 from stepnet.cores.mac.shape import (
     ENDS_BIT,
-    LAYER_HEADER,
     NETWORK_HEADER,
     SETTLES_BIT,
     SUM_BITS,
@@ -35,12 +42,12 @@ from stepnet.cores.mac.shape import (
 )
 from stepnet.errors import NetworkError
 from stepnet.link.messages import Space
-from stepnet.networks.relu import LARGEST_ACTIVATION, LARGEST_WEIGHT, ReluLayer, ReluNetwork
+from stepnet.networks.relu import LARGEST_ACTIVATION, LARGEST_WEIGHT
 
-SETTLING_LANES = 7
-"""A layer need not wait for the activations below it if at least so many neurons of the layer below
-lie in groups before the last one: those activations are written in the cycles in which the first
-inputs are read."""
+SETTLING_LANES = 2
+"""A layer need not wait for the activations below it if so many neurons of the layer below, and one
+for each cycle from a sum to its activation, lie in groups before the last one: those activations
+are written in the cycles in which the first inputs are read."""
 
 MOST_STEPS = 1 << 16
 MOST_GROUPS = 256
@@ -108,14 +115,15 @@ class LayerPlan:
         return self.first_word + 1 + self.groups * self.steps
 
 
-def layer_plans(network: ReluNetwork, shape: MacShape) -> list[LayerPlan]:
+def layer_plans(network: MacNetwork, shape: MacShape) -> list[LayerPlan]:
     """How the core goes through each layer, first to last."""
     plans: list[LayerPlan] = []
-    for layer in network.layers:
+    settling_lanes = SETTLING_LANES + shape.activation_cycles
+    for layer in layers_of(network):
         high, _ = _bias_parts(layer)
         bias_steps = int(max(-(-high.max() // LARGEST_WEIGHT), -(high.min() // 128), 0))
         groups = shape.groups(layer.n_out)
-        settles = bool(plans) and shape.lanes * (plans[-1].groups - 1) < SETTLING_LANES
+        settles = bool(plans) and shape.lanes * (plans[-1].groups - 1) < settling_lanes
         plans.append(
             LayerPlan(
                 first_word=plans[-1].next_word if plans else 1,
@@ -129,12 +137,12 @@ def layer_plans(network: ReluNetwork, shape: MacShape) -> list[LayerPlan]:
     return plans
 
 
-def words_needed(network: ReluNetwork, shape: MacShape) -> int:
+def words_needed(network: MacNetwork, shape: MacShape) -> int:
     """How many words of weight memory the network takes."""
-    return layer_plans(network, shape)[-1].next_word + shape.groups(network.rows)
+    return layer_plans(network, shape)[-1].next_word + shape.groups(len(codes_of(network)))
 
 
-def check_fits(network: ReluNetwork, shape: MacShape, board: str = "") -> None:
+def check_fits(network: MacNetwork, shape: MacShape, board: str = "") -> None:
     """Raise NetworkError, with the limit, if a core of `shape` cannot hold `network`.
 
     board: whose core it is, for the error; "" for no board.
@@ -147,14 +155,14 @@ def check_fits(network: ReluNetwork, shape: MacShape, board: str = "") -> None:
             f"{told}its images have {pixels:,} pixels, the core takes {shape.max_pixels:,}; take "
             "a network of smaller images."
         )
-    for number, layer in enumerate(network.layers):
+    for number, layer in enumerate(layers_of(network)):
         hidden = number < len(network.layers) - 1
         if hidden and layer.n_out > shape.max_hidden:
             raise NetworkError(
                 f"{told}layer {number} has {layer.n_out:,} neurons, the core holds the answers of "
                 f"{shape.max_hidden:,}; train with fewer --hidden neurons."
             )
-        largest = layer.largest_sum(network.largest_input(number))
+        largest = layer.largest_sum(largest_input(number))
         if largest >= 1 << SUM_BITS - 1:
             raise NetworkError(
                 f"{told}a sum of layer {number} may reach {largest:,}, an accumulator holds less "
@@ -175,31 +183,34 @@ def check_fits(network: ReluNetwork, shape: MacShape, board: str = "") -> None:
         )
 
 
-def weight_image(network: ReluNetwork, shape: MacShape) -> WeightImage:
+def weight_image(network: MacNetwork, shape: MacShape) -> WeightImage:
     """Lay a network out; raises what `check_fits` raises."""
     check_fits(network, shape)
     words = np.zeros((words_needed(network, shape), shape.lanes), dtype=np.uint8)
     image_bytes = -(-network.height * network.width // 8)
     _put(words[0], NETWORK_HEADER, image_bytes=image_bytes)
     plans = layer_plans(network, shape)
-    for layer, plan in zip(network.layers, plans, strict=True):
+    for layer, plan in zip(layers_of(network), plans, strict=True):
         flags = plan.settles << SETTLES_BIT | (plan is plans[-1]) << ENDS_BIT
         _put(
             words[plan.first_word],
-            LAYER_HEADER,
+            shape.layer_header,
             steps_minus_1=plan.steps - 1,
             inputs=plan.inputs,
             groups_minus_1=plan.groups - 1,
-            multiplier=layer.multiplier,
-            shift_minus_1=layer.shift - 1 | flags,
+            multiplier=layer.multiplier & 0xFF,
+            shift=layer.shift | flags,
             last_neurons_minus_1=plan.last_neurons - 1,
+            multiplier_high=layer.multiplier >> 8,
+            choice=choice_of(network),
         )
         words[plan.first_word + 1 : plan.next_word] = _weights(layer, plan, shape)
-    words[plans[-1].next_word :].reshape(-1)[: network.rows] = network.codes
+    codes = codes_of(network)
+    words[plans[-1].next_word :].reshape(-1)[: len(codes)] = codes
     return WeightImage(shape, words)
 
 
-def _weights(layer: ReluLayer, plan: LayerPlan, shape: MacShape) -> NDArray[np.uint8]:
+def _weights(layer: MacLayer, plan: LayerPlan, shape: MacShape) -> NDArray[np.uint8]:
     """The words of a layer's groups: (groups * steps, lanes)."""
     rows = np.zeros((plan.groups * shape.lanes, plan.steps), dtype=np.int64)
     high, low = _bias_parts(layer)
@@ -214,14 +225,14 @@ def _weights(layer: ReluLayer, plan: LayerPlan, shape: MacShape) -> NDArray[np.u
     return by_group.reshape(-1, shape.lanes).astype(np.int8).view(np.uint8)
 
 
-def _bias_parts(layer: ReluLayer) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _bias_parts(layer: MacLayer) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """h and l of `b = 255 h + l`, with l within -127 to 127: (n_out,) each."""
-    biases = layer.biases.astype(np.int64)
+    biases = layer.biases
     high = (biases + LARGEST_WEIGHT) // LARGEST_ACTIVATION
     return high, biases - LARGEST_ACTIVATION * high
 
 
 def _put(word: NDArray[np.uint8], fields: dict[str, int], **values: int) -> None:
-    """Write fields into the first bytes of a word."""
+    """Write fields into the first bytes of a word; values of no field are left out."""
     content = b"".join(values[name].to_bytes(size, "little") for name, size in fields.items())
     word[: len(content)] = np.frombuffer(content, dtype=np.uint8)

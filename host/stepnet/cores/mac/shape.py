@@ -23,16 +23,24 @@ LAYER_HEADER = {
     "inputs": 2,
     "groups_minus_1": 1,
     "multiplier": 1,
-    "shift_minus_1": 1,
+    "shift": 1,
     "last_neurons_minus_1": 1,
 }
-"""The bytes of the word before each layer. Two flags share the byte of `shift_minus_1`."""
+"""The bytes of the word before each layer. Two flags share the byte of `shift`, which is that of
+`MacLayer`."""
 
-SHIFT_BITS = 5
-SETTLES_BIT = 5
-"""In the byte of `shift_minus_1`: the layer begins after all activations below it are written."""
-ENDS_BIT = 6
-"""In the byte of `shift_minus_1`: it is the last layer."""
+SIGMOID_LAYER_HEADER = {**LAYER_HEADER, "multiplier_high": 1, "choice": 1}
+"""Likewise of a core for sigmoid networks: the multiplier has two bytes, and `choice` is a
+`program.Choice`."""
+
+SETTLES_BIT = 6
+"""In the byte of `shift`: the layer begins after all activations below it are written."""
+ENDS_BIT = 7
+"""In the byte of `shift`: it is the last layer."""
+
+RELU_CYCLES = 5
+SIGMOID_CYCLES = 7
+"""Cycles from a sum to its activation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +56,7 @@ class MacShape:
     wide_words: how many words, the first ones, are read whole in a cycle; the others take two,
         because half of their lanes lie in the same single-port memory as the other half. None if
         all words are read whole, from block RAM alone. Otherwise there are 16 lanes.
+    sigmoid: it computes sigmoid networks, and has 16 lanes or more; otherwise ReLU networks.
 
     Raises NetworkError if there is no such core.
     """
@@ -57,6 +66,7 @@ class MacShape:
     max_pixels: int = 1024
     max_hidden: int = 128
     wide_words: int | None = None
+    sigmoid: bool = False
 
     def __post_init__(self) -> None:
         possible = (
@@ -69,12 +79,14 @@ class MacShape:
                 self.wide_words is None
                 or (self.lanes == 2 * SINGLE_PORT_LANES and self.wide_words > 0)
             )
+            and self.lanes >= sum(self.layer_header.values())
         )
         if not possible:
             raise NetworkError(
                 f"There is no multiply-accumulate core of {self.lanes} lanes, "
                 f"{self.weight_words} words of weights, {self.max_pixels} pixels, "
-                f"{self.max_hidden} hidden neurons and {self.wide_words} wide words; choose "
+                f"{self.max_hidden} hidden neurons and {self.wide_words} wide words"
+                f"{' for sigmoid networks' if self.sigmoid else ''}; choose "
                 f"{', '.join(map(str, LANES))} lanes, and see MacShape for the rest."
             )
 
@@ -84,10 +96,20 @@ class MacShape:
         return self.lanes.bit_length() - 1
 
     @property
+    def layer_header(self) -> dict[str, int]:
+        """The fields of the word before each layer, with their bytes."""
+        return SIGMOID_LAYER_HEADER if self.sigmoid else LAYER_HEADER
+
+    @property
+    def activation_cycles(self) -> int:
+        """Cycles from a sum to its activation."""
+        return SIGMOID_CYCLES if self.sigmoid else RELU_CYCLES
+
+    @property
     def min_steps(self) -> int:
         """The fewest words of weights that a group has: while they are read, the sums of the group
         before it are taken from the lanes, one in each cycle, and become activations."""
-        return self.lanes + 6
+        return self.lanes + self.activation_cycles + 1
 
     def groups(self, neurons: int) -> int:
         """How many groups of `lanes` neurons there are."""

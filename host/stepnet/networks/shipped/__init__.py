@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from stepnet.networks import kinds
-from stepnet.networks.kinds import AnyNetwork, BoardNetwork
+from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 from stepnet.networks.shipped_files import (
@@ -24,7 +24,6 @@ from stepnet.networks.spiking import SpikingNetwork
 __all__ = [
     "all_names",
     "load_any_network",
-    "load_board_network",
     "load_lut_network",
     "load_network",
     "load_spiking_network",
@@ -51,13 +50,6 @@ def load_lut_network(name_or_path: str | os.PathLike[str]) -> LutNetwork:
 def load_spiking_network(name_or_path: str | os.PathLike[str]) -> SpikingNetwork:
     """Load a spiking network; see `load_network`."""
     return SpikingNetwork.load(network_file(name_or_path))
-
-
-def load_board_network(name_or_path: str | os.PathLike[str]) -> BoardNetwork:
-    """Load a network that a board can run, of step neurons, look-up tables or another kind; see
-    `load_network`.
-    """
-    return kinds.load_for_board(network_file(name_or_path))
 
 
 def load_any_network(name_or_path: str | os.PathLike[str]) -> AnyNetwork:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from stepnet.networks.shipped import load_board_network
+from stepnet.networks.shipped import load_any_network
 from stepnet_hdl.shipping.manifest import read_manifest, shipped_folder
 from stepnet_sim.gates.bitstream import sample_images, verify_shipped, with_noise
 from stepnet_sim.verification.ladder import Outcome
@@ -35,7 +35,7 @@ def run(
     del folder  # nothing is left to look at
     for board in boards or BOARDS:
         built_in = read_manifest(shipped_folder(board)).network
-        network = load_board_network(built_in or NETWORK)
+        network = load_any_network(built_in or NETWORK)
         images = with_noise(sample_images(network, IMAGES), NOISE)
         found = verify_shipped(board, network, images, progress)
         yield Outcome(

@@ -19,7 +19,7 @@ from stepnet.link.serial_line import MAX_BAUD_ERROR, MIN_DIVISOR
 from stepnet.networks.spiking import LOWEST_FLOOR
 from stepnet_hdl.blocks import parallel_counter, popcount
 from stepnet_hdl.cores.engine import datapath
-from stepnet_hdl.cores.mac import accumulators, largest_sum, requantiser
+from stepnet_hdl.cores.mac import accumulators, choice, largest_sum, requantiser, sigmoid
 from stepnet_hdl.cores.pipeline import largest_count, table_layer
 from stepnet_hdl.cores.spiking import potentials
 from stepnet_hdl.link import answers, cobs, coded_images, endpoint, frames, packet_buffer, uart
@@ -37,7 +37,9 @@ from stepnet_sim.verification.harnesses.crc import StartsAnew, TakesAByte
 from stepnet_sim.verification.harnesses.datapath import DecidesANeuron, PoolsOverWindows
 from stepnet_sim.verification.harnesses.mac import (
     AddsALaneUp,
+    ChoosesANumber,
     FindsTheLargestSum,
+    LooksEverySumUp,
     RequantisesEverySum,
 )
 from stepnet_sim.verification.harnesses.pipeline import (
@@ -156,6 +158,20 @@ _MAC_STAGES = (
         7,
         mutants=(Mutant(requantiser, broken_blocks.RoundsDown),),
         quick=True,
+    ),
+    Proof(
+        "sigmoid",
+        "TABLE[clamp(128 + (m sum >> k), 0, 255)]",
+        LooksEverySumUp,
+        9,
+        mutants=(Mutant(sigmoid, broken_blocks.WrapsAround),),
+    ),
+    Proof(
+        "number of 7 sums",
+        "their bits, the leaf that they lead to, or that of the largest",
+        ChoosesANumber,
+        11,
+        mutants=(Mutant(choice, broken_blocks.TurnsTheOtherWay),),
     ),
     Proof(
         "two lanes",

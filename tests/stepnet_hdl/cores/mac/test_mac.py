@@ -10,8 +10,9 @@ from stepnet.cores.mac.cycles import cycles_per_image
 from stepnet.cores.mac.layout import weight_image, words_needed
 from stepnet.cores.mac.shape import MacShape
 from stepnet.link.messages import Refusal, Space
-from stepnet.networks import relu
-from stepnet.networks.random_networks import random_relu_network
+from stepnet.networks import kinds
+from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_relu_network, random_sigmoid_network
 from stepnet_hdl.cores.interface import CANCEL_CYCLES
 from stepnet_hdl.cores.mac.mac import Mac
 
@@ -79,7 +80,7 @@ async def load_network(ctx, core, network):
 
 
 async def reads(ctx, core, network, images):
-    for image, code in zip(images, relu.infer(network, images).tolist(), strict=True):
+    for image, code in zip(images, kinds.infer(network, images).tolist(), strict=True):
         await send(ctx, core, image)
         reading, cycles = await take(ctx, core)
         assert (chr(reading.code), reading.margin, reading.overrun) == (chr(code), 0, 0)
@@ -93,13 +94,55 @@ async def reads(ctx, core, network, images):
 def test_it_reads_what_the_reference_reads_in_as_many_cycles_as_the_formula_says(sizes):
     network, shape = made(sizes)
     images = random_images(network, 4, seed=2)
-    assert len(set(relu.infer(network, images).tolist())) > 1
+    assert len(set(kinds.infer(network, images).tolist())) > 1
 
     async def drive(ctx, core):
         assert ctx.get(core.image_bytes) == -(-network.height * network.width // 8)
         await reads(ctx, core, network, images)
 
     run(Mac(shape, network), drive)
+
+
+SIGMOIDS = {
+    "the largest sum": ((20, 9, 5), Readout.NEAREST, ""),
+    "bits, one layer": ((20, 7), Readout.BITS, ""),
+    "bits, settling": ((24, 6, 9, 31, 8), Readout.BITS, ""),
+    "a tree behind many groups": ((36, 40, 15), Readout.TREE, "0110"),
+}
+
+
+def made_sigmoid(name, wide_words=None):
+    sizes, readout, prefix = SIGMOIDS[name]
+    network = random_sigmoid_network(np.random.default_rng(3), sizes, 4, readout, prefix)
+    fields = {"max_pixels": 64, "max_hidden": 64, "sigmoid": True}
+    words = words_needed(network, MacShape(weight_words=2, **fields))
+    return network, MacShape(weight_words=words, wide_words=wide_words, **fields)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIGMOIDS)
+def test_sigmoid_networks_with_every_readout(name):
+    network, shape = made_sigmoid(name)
+    images = random_images(network, 6, seed=2)
+    assert len(set(kinds.infer(network, images).tolist())) > 2
+
+    async def drive(ctx, core):
+        await reads(ctx, core, network, images)
+
+    run(Mac(shape, network), drive)
+
+
+@pytest.mark.slow
+def test_sigmoid_networks_that_are_loaded_over_each_other():
+    network, shape = made_sigmoid("a tree behind many groups", wide_words=40)
+    other = random_sigmoid_network(np.random.default_rng(4), (36, 12, 6), 4)
+
+    async def drive(ctx, core):
+        for loaded in (network, other):
+            await load_network(ctx, core, loaded)
+            await reads(ctx, core, loaded, random_images(loaded, 3))
+
+    run(Mac(shape), drive)
 
 
 @pytest.mark.slow
@@ -155,7 +198,7 @@ def test_a_network_without_an_end_overruns():
 
     async def drive(ctx, core):
         await load_network(ctx, core, network)
-        await load(ctx, core, shape.lanes + 6, [image.words[1, 6] & 0x1F])
+        await load(ctx, core, shape.lanes + 6, [image.words[1, 6] & 0x3F])
         await send(ctx, core, random_images(network)[0])
         assert (await take(ctx, core))[0].overrun == 1
         await load_network(ctx, core, network)
@@ -169,7 +212,7 @@ def test_what_is_cancelled_gives_no_reading(when):
     """In cycles all along an image's way; the one behind it is read either way."""
     network, shape = made()
     images = random_images(network, 40, seed=3)
-    codes = relu.infer(network, images).tolist()
+    codes = kinds.infer(network, images).tolist()
     other = next(number for number, code in enumerate(codes) if code != codes[0])
 
     async def drive(ctx, core):
@@ -206,7 +249,7 @@ def test_half_an_image_that_is_cancelled():
 def test_a_tentative_image_is_kept_back():
     network, shape = made()
     images = random_images(network, 40, seed=3)
-    codes = relu.infer(network, images).tolist()
+    codes = kinds.infer(network, images).tolist()
     other = next(number for number, code in enumerate(codes) if code != codes[0])
 
     async def drive(ctx, core):
