@@ -129,8 +129,8 @@ those of the line. Where it does not fit, the error names the boards on which it
 boards` says so of the spiking networks that come with Stepnet. In Python it is
 `stepnet_hdl.estimation.core_size.core_estimate(network, board)`.
 
-The chip with a multiply-accumulate core is the same for every network but for what is in its
-memory, so its rows below are the estimate. Of a spiking network the operations as wide as a
+The chip with a multiply-accumulate core is the same for every ReLU network but for what is in its
+memory, and so is that for sigmoid networks: their rows below are the estimate. Of a spiking network the operations as wide as a
 potential are counted, among them what a layer does after a comparison and how it decays, with the
 LUT RAMs, and the muxes behind banks of block RAM; a constant is fitted. Its block RAMs are an upper
 bound: built chips have one to six fewer. Its cycles depend on the image, and are the mean over the

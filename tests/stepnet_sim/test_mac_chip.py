@@ -1,4 +1,4 @@
-"""A ReLU network on a virtual board: loaded, inferred, and what the other kinds of boards say."""
+"""ReLU and sigmoid networks on a virtual board: loaded, inferred, and what other boards say."""
 
 import numpy as np
 import pytest
@@ -9,9 +9,13 @@ from stepnet.cores.mac.layout import weight_image, words_needed
 from stepnet.cores.mac.shape import MacShape
 from stepnet.errors import BoardError, BuildError, NetworkError
 from stepnet.link.messages import Core
-from stepnet.networks import relu
+from stepnet.networks import kinds, relu
 from stepnet.networks.network import Readout
-from stepnet.networks.random_networks import random_network, random_relu_network
+from stepnet.networks.random_networks import (
+    random_network,
+    random_relu_network,
+    random_sigmoid_network,
+)
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.mac_chips import MAC_CHIPS, mac_chip
 from stepnet_hdl.cores.mac.mac import Mac
@@ -24,6 +28,7 @@ from stepnet_sim.chips.virtual_board import INTERPRETED_CYCLES_PER_RUN, VirtualB
 NETWORK = random_relu_network(np.random.default_rng(1), (24, 12, 6), height=4)
 OTHER = random_relu_network(np.random.default_rng(2), (24, 12, 6), height=4)
 STEPS = random_network(np.random.default_rng(3), (24, 7), (1,), Readout.BITS, height=4)
+SIGMOIDS = random_sigmoid_network(np.random.default_rng(2), (24, 12, 6), height=4)
 LARGE = random_relu_network(np.random.default_rng(4), (784, 200, 10), height=28)
 IMAGES = np.random.default_rng(3).integers(0, 2, (8, 4, 6)) == 1
 SHAPE = MacShape(
@@ -63,6 +68,38 @@ def test_it_infers_what_is_built_in_and_then_what_is_loaded(link):
             "and cannot be loaded with the step network 'random'; flash a bitstream that `stepnet "
             "build --network` makes for it, or name another network."
         )
+
+        with pytest.raises(BoardError) as caught:
+            board.load(SIGMOIDS)
+        assert str(caught.value) == (
+            "The board at 'the chip' has a multiply-accumulate core, which computes ReLU networks, "
+            "and cannot be loaded with the sigmoid network 'random'; flash a bitstream that "
+            "`stepnet build --network` makes for it, or name another network."
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("readout", Readout)
+def test_sigmoid_networks_of_every_readout_on_the_virtual_icebreaker(readout):
+    sizes = {Readout.BITS: (784, 32, 7), Readout.TREE: (784, 24, 31)}.get(readout, (784, 32, 10))
+    prefix = "011" if readout is Readout.TREE else ""
+    network = random_sigmoid_network(np.random.default_rng(7), sizes, 28, readout, prefix)
+    images = np.random.default_rng(8).integers(0, 2, (12, 28, 28)) == 1
+    with open_board("sim", network) as board:
+        assert board.identity.core == Core.MAC_SIGMOID
+        readings = list(board.infer_many(images, placed=True))
+        with pytest.raises(BoardError) as caught:
+            board.load(NETWORK)
+    codes = [reading.code for reading in readings]
+    assert codes == kinds.infer(network, images).tolist()
+    assert len(set(codes)) > 2
+    cycles = cycles_per_image(network, mac_chip(network, find_board("icebreaker")).shape)
+    assert {reading.cycles for reading in readings} == {cycles}
+    assert str(caught.value) == (
+        "The board at 'sim' has a multiply-accumulate core, which computes sigmoid networks, and "
+        "cannot be loaded with the ReLU network 'random'; flash a bitstream that `stepnet build "
+        "--network` makes for it, or name another network."
+    )
 
 
 @pytest.mark.slow

@@ -16,7 +16,12 @@ from stepnet.errors import BuildError, NetworkError
 from stepnet.formats.c_export import c_name
 from stepnet.networks import kinds
 from stepnet.networks.lut import Counts, LutLayer, LutNetwork
-from stepnet.networks.random_networks import random_relu_network, random_spiking_network
+from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import (
+    random_relu_network,
+    random_sigmoid_network,
+    random_spiking_network,
+)
 from stepnet_hdl.cli.export_verilog import export_verilog
 from stepnet_hdl.export.core import shape_for
 from stepnet_hdl.export.testbench import IMAGES
@@ -55,6 +60,12 @@ def small_relu():
     return replace(network, name="relu")
 
 
+def small_sigmoid():
+    random = np.random.default_rng(2)
+    network = random_sigmoid_network(random, (784, 20, 15), 28, Readout.TREE, "011")
+    return replace(network, name="sigmoid")
+
+
 def small_spiking():
     random = np.random.default_rng(3)
     network = random_spiking_network(random, (784, 20, 4), ticks=3, height=28)
@@ -68,11 +79,13 @@ def folder(tmp_path_factory):
     small_network().save(folder / "small.npz")
     small_tables().save(folder / "tables.npz")
     small_relu().save(folder / "relu.npz")
+    small_sigmoid().save(folder / "sigmoid.npz")
     small_spiking().save(folder / "spiking.npz")
     for network, *options in (
         ("small.npz", "--simd", str(SIMD), "--pe", str(PE)),
         ("tables.npz",),
         ("relu.npz",),
+        ("sigmoid.npz",),
         ("spiking.npz",),
     ):
         words = ("export", network, "--to", "verilog", "--output", ".", *options)
@@ -82,10 +95,18 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(params=["engine", "pipeline", "multiply-accumulate", "spiking"])
+NETWORKS = {
+    "engine": small_network,
+    "pipeline": small_tables,
+    "multiply-accumulate": small_relu,
+    "multiply-accumulate, sigmoid": small_sigmoid,
+    "spiking": small_spiking,
+}
+
+
+@pytest.fixture(params=NETWORKS)
 def network(request):
-    made = {"engine": small_network, "pipeline": small_tables, "spiking": small_spiking}
-    return made.get(request.param, small_relu)()
+    return NETWORKS[request.param]()
 
 
 def latency_of(folder, name):

@@ -58,9 +58,15 @@ class Size(NamedTuple):
 
 MAC_SIZES = {
     "iCE40": Size(3638, 1972, 8, 27, 4),
-    "ECP5": Size(2842, 2297, 20, 35, 0),
+    "ECP5": Size(2833, 2297, 20, 35, 0),
 }
-"""The chip with a multiply-accumulate core as it was built, by the family."""
+"""The chip with a multiply-accumulate core for ReLU networks as it was built, by the family."""
+
+SIGMOID_SIZES = {
+    "iCE40": Size(4380, 2185, 8, 28, 4),
+    "ECP5": Size(3201, 2517, 24, 35, 0),
+}
+"""Likewise the one for sigmoid networks."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,8 @@ def core_estimate(
     """
     if isinstance(network, MacNetwork):
         chip = mac_chip(network, board)
-        core, size = "multiply-accumulate core", MAC_SIZES[board.part.family.name]
+        sizes = SIGMOID_SIZES if chip.shape.sigmoid else MAC_SIZES
+        core, size = "multiply-accumulate core", sizes[board.part.family.name]
         cycles = float(cycles_per_image(network, chip.shape))
     else:
         spiking = spiking_chip(network, board)
