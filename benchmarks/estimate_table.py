@@ -130,11 +130,11 @@ boards` says so of the spiking networks that come with Stepnet. In Python it is
 `stepnet_hdl.estimation.core_size.core_estimate(network, board)`.
 
 The chip with a multiply-accumulate core is the same for every ReLU network but for what is in its
-memory, and so is that for sigmoid networks: their rows below are the estimate. Of a spiking network the operations as wide as a
-potential are counted, among them what a layer does after a comparison and how it decays, with the
-LUT RAMs, and the muxes behind banks of block RAM; a constant is fitted. Its block RAMs are an upper
-bound: built chips have one to six fewer. Its cycles depend on the image, and are the mean over the
-samples that come with Stepnet.
+memory, and so is that for sigmoid networks: their rows below are the estimate. Of a spiking network
+the operations as wide as a potential are counted, among them what a layer does after a comparison
+and how it decays, with the LUT RAMs, and the muxes behind banks of block RAM; a constant is fitted.
+Its block RAMs are an upper bound: built chips have one to six fewer. Its cycles depend on the
+image, and are the mean over the samples that come with Stepnet.
 
 Made by the same script; `--cores` builds the chips.
 

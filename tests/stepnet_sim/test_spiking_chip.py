@@ -29,11 +29,16 @@ def test_the_virtual_board_reads_what_the_reference_reads(tmp_path):
         readings = list(board.infer_many(images))
         assert [ord(reading.character) for reading in readings] == codes.tolist()
         assert [reading.margin for reading in readings] == spiking.margin(NETWORK, images).tolist()
-        counts = spiking.spike_counts(NETWORK, images[:2])
+        counts = spiking.spike_counts(NETWORK, images)
+        assert [reading.spikes for reading in readings] == [count.total for count in counts]
+        assert len({reading.spikes for reading in readings}) > 10
         compared = list(compare(board, list(images[:2])))
-        assert [comparison.numpy_spikes for comparison in compared] == counts
+        assert [comparison.numpy_spikes for comparison in compared] == counts[:2]
         assert compared[1].as_json()["numpy_spikes"] == asdict(counts[1])
         assert compared[1].agrees
+        assert compared[1].as_json()["spikes"] == counts[1].total
+        one_more = replace(compared[1].reading, spikes=counts[1].total + 1)
+        assert not replace(compared[1], reading=one_more).agrees
         with pytest.raises(BoardError) as caught:
             board.load("digits")
     assert str(caught.value) == (

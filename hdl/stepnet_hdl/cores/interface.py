@@ -29,6 +29,12 @@ may move before that code changes; the cycles from the last pixel to the charact
 `overrun`, which makes the rest worthless, because the loaded network ran off the end of the
 parameter memory."""
 
+SPIKES_BITS = 24
+"""Width of the number of spikes in a reading."""
+
+SpikingReading = data.StructLayout({**CoreReading.members, "spikes": SPIKES_BITS})
+"""What a core of neurons that spike says of an image: also how often they did."""
+
 CANCEL_CYCLES = 2
 """Cycles after `cancel`, from which on no cancelled image gives a reading."""
 
@@ -49,7 +55,8 @@ class CorePorts(wiring.PureInterface):
     in this very cycle; `CANCEL_CYCLES` later none of them gives one. It is never 1 while words are
     loaded."""
     readings: stream.Interface
-    """Stream of `CoreReading`, out: one reading for each image, in the order of the images."""
+    """Stream of `CoreReading`, out: one reading for each image, in the order of the images. That of
+    a core whose neurons spike is a `SpikingReading`."""
     character: Signal
     """8 bits, out: the character register, which holds the code of the latest image until that of
     the next one."""
@@ -65,16 +72,19 @@ class CorePorts(wiring.PureInterface):
 
 
 class CoreSignature(wiring.Signature):
-    """The signature of `CorePorts`."""
+    """The signature of `CorePorts`.
 
-    def __init__(self) -> None:
+    spikes: its readings are `SpikingReading`.
+    """
+
+    def __init__(self, *, spikes: bool = False) -> None:
         super().__init__(
             {
                 "pixels": In(stream.Signature(8)),
                 "last_pixels": Out(1),
                 "tentative": In(1),
                 "cancel": In(1),
-                "readings": Out(stream.Signature(CoreReading)),
+                "readings": Out(stream.Signature(SpikingReading if spikes else CoreReading)),
                 "character": Out(CODE_BITS),
                 "image_bytes": Out(IMAGE_BYTES_BITS),
                 "load": In(stream.Signature(PacketByte)),
@@ -126,7 +136,7 @@ class InferenceCore(wiring.Component):
         self.identity_fields: dict[str, int] = dict(identity_fields or {})
         self.takes_loads = takes_loads
         self.built_in_digest = built_in_digest
-        signature: Any = CoreSignature()
+        signature: Any = CoreSignature(spikes=kind is Core.SPIKING)
         super().__init__(signature)
 
     @abstractmethod

@@ -11,6 +11,7 @@ from stepnet.link.messages import (
     IDENTITY,
     READING,
     REFUSAL,
+    SPIKING_READING,
     Answer,
     Layout,
     identity_layout,
@@ -23,8 +24,8 @@ LAYOUTS: Mapping[Answer, Layout] = {
     Answer.READING: READING,
     Answer.REFUSAL: REFUSAL,
 }
-"""The fields of every answer that a board sends, unless its engine has convolutions or it undoes
-codings."""
+"""The fields of every answer that a board sends, unless its engine has convolutions, it undoes
+codings, or it counts spikes."""
 
 _CONSTANT = 0
 """Stands for a field where the plan itself holds the byte."""
@@ -40,6 +41,7 @@ class AnswerWriter(wiring.Component):
 
     constants: values of the fields that never change, by name. With `map_words` or `codings`
         IDENTITY has that field, too.
+    spikes: a READING says how many there were.
     in_luts: the plan takes LUTs instead of the block RAM.
     """
 
@@ -62,13 +64,17 @@ class AnswerWriter(wiring.Component):
     packets: stream.Interface
     """Stream of `PacketByte`, out: the answers, one packet each."""
 
-    def __init__(self, constants: Mapping[str, int], *, in_luts: bool = False) -> None:
+    def __init__(
+        self, constants: Mapping[str, int], *, in_luts: bool = False, spikes: bool = False
+    ) -> None:
         self.constants = constants
         self.in_luts = in_luts
         identity = identity_layout(
             has_maps="map_words" in constants, has_codings="codings" in constants
         )
         self._layouts = {**LAYOUTS, Answer.IDENTITY: identity}
+        if spikes:
+            self._layouts[Answer.READING] = SPIKING_READING
         self.field_bytes = {
             name: size
             for layout in self._layouts.values()

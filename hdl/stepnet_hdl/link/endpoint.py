@@ -7,7 +7,7 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from stepnet.boards.identity import SHAPE_FIELDS
-from stepnet.link.messages import HEADER, PROTOCOL_VERSION, Answer, Coding, Refusal
+from stepnet.link.messages import HEADER, PROTOCOL_VERSION, Answer, Coding, Core, Refusal
 from stepnet_hdl.cores.interface import CorePorts, CoreSignature
 from stepnet_hdl.link.answers import AnswerWriter
 from stepnet_hdl.link.frames import FrameReceiver, FrameTransmitter
@@ -140,11 +140,12 @@ class Endpoint(wiring.Component):
         self.takes_loads = takes_loads
         self.answers_in_luts = answers_in_luts
         self.coded_images = coded_images
+        self.counts_spikes = identity["core"] == Core.SPIKING
         super().__init__(
             {
                 "rx": In(stream.Signature(8)),
                 "tx": Out(stream.Signature(8)),
-                "core": In(CoreSignature()),
+                "core": In(CoreSignature(spikes=self.counts_spikes)),
                 "loaded": Out(1),
             }
         )
@@ -157,7 +158,7 @@ class Endpoint(wiring.Component):
         m.submodules.header = header = RequestHeader()
         m.submodules.pixel_path = pixel_path = PixelPath()
         m.submodules.answers = answers = AnswerWriter(
-            self._answer_constants(), in_luts=self.answers_in_luts
+            self._answer_constants(), in_luts=self.answers_in_luts, spikes=self.counts_spikes
         )
         m.submodules.transmitter = transmitter = FrameTransmitter()
         wiring.connect(m, wiring.flipped(self.rx), receiver.bytes)
@@ -274,6 +275,7 @@ class Endpoint(wiring.Component):
             "sequence": header.sequence,
             "margin": reading.margin,
             "cycles": reading.cycles,
+            **({"spikes": reading.spikes} if self.counts_spikes else {}),
         }
         fields: dict[str, Value] = {
             name: value.word_select(answers.byte_index, 8) for name, value in several_bytes.items()

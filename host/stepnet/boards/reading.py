@@ -13,6 +13,7 @@ from stepnet.networks.network import CharacterNetwork
 READINGS_REMEMBERED = 4096
 
 _READING = compiled(messages.READING)
+_SPIKING_READING = compiled(messages.SPIKING_READING)
 _HEADER_BYTES = messages.HEADER.size
 
 
@@ -26,6 +27,7 @@ class Reading:
     margin: how far any one sum of the last layer may move before the code changes, at least 0; see
         `stepnet.reference.margin`.
     cycles: how many cycles of the board's clock passed from the last pixel to the register.
+    spikes: how often neurons spiked, those of the last layer with them; None if none of them can.
     """
 
     character: str | None
@@ -33,6 +35,7 @@ class Reading:
     known: bool
     margin: int
     cycles: int
+    spikes: int | None = None
 
 
 def reader(network: CharacterNetwork[Any]) -> Callable[[bytes], Reading]:
@@ -48,9 +51,13 @@ def reader(network: CharacterNetwork[Any]) -> Callable[[bytes], Reading]:
         said = payload[_HEADER_BYTES:]
         reading = remembered.get(said)
         if reading is None:
-            _, _, code, margin, cycles = _READING.unpack(payload)
+            spikes: int | None = None
+            if len(payload) == _SPIKING_READING.size:
+                _, _, code, margin, cycles, spikes = _SPIKING_READING.unpack(payload)
+            else:
+                _, _, code, margin, cycles = _READING.unpack(payload)
             known = chr(code) in alphabet
-            reading = Reading(chr(code) if known else None, code, known, margin, cycles)
+            reading = Reading(chr(code) if known else None, code, known, margin, cycles, spikes)
             if len(remembered) == READINGS_REMEMBERED:
                 remembered.clear()
             remembered[said] = reading

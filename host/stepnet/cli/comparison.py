@@ -17,8 +17,7 @@ from stepnet.networks.spiking import SpikeCounts, SpikingNetwork, spike_counts
 class Comparison:
     """One image's reading and the code that numpy computes for it.
 
-    numpy_spikes: how often neurons spike, by numpy as well, for no board tells; None for networks
-        that do not spike.
+    numpy_spikes: how often neurons spike by numpy; None for networks that do not spike.
     """
 
     reading: Reading
@@ -27,8 +26,10 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether the board's code is the one that numpy computes."""
-        return self.reading.code == self.numpy_code
+        """Whether the board's code is the one that numpy computes, and so are its spikes."""
+        told, counted = self.reading.spikes, self.numpy_spikes
+        spikes_agree = told is None or counted is None or told == counted.total
+        return self.reading.code == self.numpy_code and spikes_agree
 
     def unless_below(self, min_margin: int) -> Comparison:
         """The same, with a reading whose margin is smaller as unknown."""
@@ -44,6 +45,7 @@ class Comparison:
             "known": self.reading.known,
             "margin": self.reading.margin,
             "cycles": self.reading.cycles,
+            **({} if self.reading.spikes is None else {"spikes": self.reading.spikes}),
             "agrees": self.agrees,
             **({"numpy_spikes": asdict(self.numpy_spikes)} if self.numpy_spikes else {}),
         }

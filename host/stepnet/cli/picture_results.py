@@ -105,21 +105,23 @@ def result_writer(
 
 def _character_line(path: str, comparison: Comparison) -> str:
     reading = comparison.reading
-    verdict = (
-        "agrees with numpy" if comparison.agrees else f"numpy says 0x{comparison.numpy_code:02x}"
-    )
+    spikes = comparison.numpy_spikes
+    verdict = "agrees with numpy"
+    if not comparison.agrees:
+        counted = "" if spikes is None else f" and {spikes.total} spikes"
+        verdict = f"numpy says 0x{comparison.numpy_code:02x}{counted}"
     return (
         f"{path}: {repr(reading.character) if reading.known else 'unknown'}, "
         f"code 0x{reading.code:02x}, register {reading.code:08b}, margin {reading.margin}, "
-        f"{reading.cycles} cycles, {verdict}" + _spikes_in_words(comparison)
+        f"{reading.cycles} cycles, {_spikes_in_words(comparison)}{verdict}"
     )
 
 
 def _spikes_in_words(comparison: Comparison) -> str:
-    spikes = comparison.numpy_spikes
-    if spikes is None:
+    if comparison.numpy_spikes is None or comparison.reading.spikes is None:
         return ""
-    return f", which counts {spikes.pixels} spikes of pixels and {spikes.total} of neurons"
+    of_pixels, of_neurons = comparison.numpy_spikes.pixels, comparison.reading.spikes
+    return f"{of_pixels} spikes of pixels and {of_neurons} of neurons, "
 
 
 def _text_line(path: str, glyphs: Sequence[Glyph], comparisons: Sequence[Comparison]) -> str:

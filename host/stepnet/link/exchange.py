@@ -54,17 +54,19 @@ _READING = int(Answer.READING)
 _IMAGE = int(Request.INFER)
 _CODED_IMAGE = int(Request.INFER_CODED)
 
-_ANSWERS: dict[int, tuple[int, Layout | None]] = {
-    Request.IDENTIFY.value: (Answer.IDENTITY, None),  # other versions may say more or less
-    Request.CLEAR.value: (Answer.ACKNOWLEDGE, protocol.ACKNOWLEDGE),
-    Request.LOAD.value: (Answer.ACKNOWLEDGE, protocol.ACKNOWLEDGE),
-    Request.COMMIT.value: (Answer.ACKNOWLEDGE, protocol.ACKNOWLEDGE),
-    Request.INFER.value: (Answer.READING, protocol.READING),
+_ANSWERS: dict[int, tuple[int, Sequence[Layout]]] = {
+    Request.IDENTIFY.value: (Answer.IDENTITY, ()),  # other versions may say more or less
+    Request.CLEAR.value: (Answer.ACKNOWLEDGE, (protocol.ACKNOWLEDGE,)),
+    Request.LOAD.value: (Answer.ACKNOWLEDGE, (protocol.ACKNOWLEDGE,)),
+    Request.COMMIT.value: (Answer.ACKNOWLEDGE, (protocol.ACKNOWLEDGE,)),
+    Request.INFER.value: (Answer.READING, (protocol.READING, protocol.SPIKING_READING)),
 }
 _EXPECTED = {
-    request: (int(kind), layout and layout.size) for request, (kind, layout) in _ANSWERS.items()
+    request: (int(kind), tuple(layout.size for layout in layouts))
+    for request, (kind, layouts) in _ANSWERS.items()
 }
-"""The kind of answer to each kind of request, and the size of its payload; None for any size."""
+"""The kind of answer to each kind of request, and the sizes that its payload may have; none for any
+size."""
 
 _PURPOSES = {
     Request.IDENTIFY: "identify itself",
@@ -390,9 +392,9 @@ class Exchange:
                 message = self._find(number)
                 if message is None:
                     continue  # late, or nobody's
-            kind, size = _EXPECTED[message.request]
+            kind, sizes = _EXPECTED[message.request]
             if payload[0] == kind:
-                if size is not None and len(payload) != size:
+                if sizes and len(payload) not in sizes:
                     continue
                 if kind == _READING and message.wanted:
                     latencies_s.append(now_s - message.sent_at_s)

@@ -215,6 +215,9 @@ READING = Layout({**_HEADER, "code": 1, "margin": 4, "cycles": 4})
 """READING: the character register, how far any one sum may move before it changes, and how many
 cycles it took from the last pixel to the register."""
 
+SPIKING_READING = Layout({**READING.fields, "spikes": 4})
+"""READING as a `Core.SPIKING` gives it: also how often its neurons spiked."""
+
 MEASUREMENT = Layout(
     {**_HEADER, "code": 1, "right": BENCH_COUNT_BYTES, "cycles": BENCH_COUNT_BYTES}
 )

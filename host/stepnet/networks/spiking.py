@@ -351,10 +351,7 @@ class SpikeCounts:
 
 
 def spike_counts(network: SpikingNetwork, images: NDArray[np.generic]) -> list[SpikeCounts]:
-    """How often neurons spike for each image; images as in `encode`.
-
-    No board tells this: a reading has room for a code, a margin and cycles.
-    """
+    """How often neurons spike for each image; images as in `encode`."""
     coded = encode(network, images)
     spikes, _ = simulate(network, coded)
     pixels = coded.sum(axis=(1, 2), dtype=np.int64).tolist()

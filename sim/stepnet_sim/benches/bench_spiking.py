@@ -12,7 +12,7 @@ from stepnet.cores.spiking.cycles import image_cycles
 from stepnet.networks import spiking
 from stepnet.networks.random_networks import random_images
 from stepnet.networks.spiking import encode
-from stepnet_hdl.cores.interface import CANCEL_CYCLES, CoreReading
+from stepnet_hdl.cores.interface import CANCEL_CYCLES, SpikingReading
 from stepnet_sim.benches.designs import SPIKING_LANES, SPIKING_WALKS, spiking_networks
 from stepnet_sim.benches.streams import (
     IDLE_SHARES,
@@ -46,6 +46,7 @@ async def every_image_gives_its_reading(dut: Any, core: str, idle_share: float) 
     coded = encode(network, images)
     shape = spiking_shape(network, SPIKING_LANES)
     cycles = image_cycles(network, shape, SPIKING_WALKS[core], coded).tolist()
+    spikes = spiking.spike_counts(network, images)
     codes, margins = spiking.infer(network, images).tolist(), spiking.margin(network, images)
     for number, image in enumerate(coded):
         sent = coded_bytes(network, image)
@@ -57,7 +58,8 @@ async def every_image_gives_its_reading(dut: Any, core: str, idle_share: float) 
             part.cancel.value = 0
             await ClockCycles(part.clk, CANCEL_CYCLES)
         reading = {"code": codes[number], "margin": int(margins[number]), "cycles": cycles[number]}
-        scoreboard.expect(CoreReading.const({**reading, "overrun": 0}).as_value().value)
+        told: dict[int | str, int] = {"overrun": 0, "spikes": spikes[number].total}
+        scoreboard.expect(SpikingReading.const({**told, **reading}).as_value().value)
         for byte in sent:
             await pixels.send(byte)
         await scoreboard.drained(100 + 100 * cycles[number])

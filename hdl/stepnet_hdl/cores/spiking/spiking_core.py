@@ -1,12 +1,12 @@
 """The spiking core: a network of integrate-and-fire neurons that take turns in groups."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Const, Module, Mux, Signal
 
 from stepnet.boards.held_network import built_in_digest
 from stepnet.cores.spiking.contents import spiking_contents, spiking_shape
 from stepnet.cores.spiking.cycles import Passes, Walk
 from stepnet.link.messages import Core
-from stepnet.networks.spiking import SpikingNetwork
+from stepnet.networks.spiking import Rows, SpikingNetwork
 from stepnet_hdl.blocks.ram import Ram
 from stepnet_hdl.cores.interface import CYCLES_BITS, InferenceCore
 from stepnet_hdl.cores.spiking.input_walk import InputWalk
@@ -92,11 +92,31 @@ class SpikingCore(InferenceCore):
         with m.Elif(answers):
             m.d.sync += answered.eq(answered + 1)
         starts = self._store_spikes(m, spikes, walk, potentials, layer, tick, answers, answered)
+        self._count_spikes(m, potentials, layer, answers, starts)
         self._run(
             *(m, walk, potentials, rows, readout),
             *(layer, tick, group, first_group, answering, starts),
         )
         return m
+
+    def _count_spikes(
+        self, m: Module, potentials: Potentials, layer: Signal, answers: Signal, starts: Signal
+    ) -> None:
+        """Count the spikes of all groups of all layers in all ticks of an image. The last layer has
+        none if its potentials are asked for."""
+        of_group = Signal(range(self.shape.lanes + 1))
+        counts, spikes_count = Signal(), Signal()
+        m.d.comb += spikes_count.eq(
+            (self.network.asked is Rows.SPIKES) | (layer != len(self.shape.layers) - 1)
+        )
+        m.d.sync += [
+            of_group.eq(sum(potentials.spikes, Const(0))),
+            counts.eq(answers & spikes_count),
+        ]
+        with m.If(counts):
+            m.d.sync += self.readings.p.spikes.eq(self.readings.p.spikes + of_group)
+        with m.If(starts):
+            m.d.sync += self.readings.p.spikes.eq(0)
 
     @property
     def _row_bits(self) -> int:

@@ -40,6 +40,7 @@ def check(network, images, lanes, walk):
     coded = encode(network, images)
     codes = spiking.infer(network, images).tolist()
     margins = spiking.margin(network, images).tolist()
+    spikes = [counts.total for counts in spiking.spike_counts(network, images)]
     cycles = image_cycles(network, core.shape, walk, coded).tolist()
 
     async def drive(ctx):
@@ -50,6 +51,7 @@ def check(network, images, lanes, walk):
             assert reading.code == codes[number]
             assert ctx.get(core.character) == codes[number]
             assert reading.cycles == cycles[number]
+            assert reading.spikes == spikes[number]
             assert reading.margin == (margins[number] if network.readout == "nearest" else 0)
 
     run(core, drive)
