@@ -326,8 +326,11 @@ class _Search:
         self, simd: int, pe: int, lanes: int, memory: str, *, overlap: bool = False
     ) -> EngineShape | None:
         """The engine of that kind that is as deep as the network needs; None if there is none."""
+        first = self._network.layers[0].convolution
         try:
             roomy = self._roomy(simd, pe, lanes)
+            if first is not None and first.kernel > roomy.max_kernel:
+                return None
             shape = dataclasses.replace(
                 roomy,
                 weight_memory=memory,

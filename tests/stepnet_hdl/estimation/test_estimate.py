@@ -207,6 +207,17 @@ def test_large_network_on_a_large_part():
     assert chosen.shape.simd * chosen.shape.pe >= 0.75 * part.block_rams * 36
 
 
+@pytest.mark.parametrize("name", ["digits-conv", "ascii-conv"])
+@pytest.mark.parametrize("board", ["icebreaker", "ulx3s-85f"])
+def test_what_is_chosen_holds_a_network_with_convolutions(name, board):
+    """Also its first kernel, for which a word has to be wide enough."""
+    network = load_network(name)
+    choice = choose_engine(network, find_board(board))
+    check_fits(network, choice.chosen.shape)
+    for neighbour in choice.neighbours:
+        check_fits(network, neighbour.shape)
+
+
 def test_a_network_that_no_engine_holds():
     with pytest.raises(BuildError) as caught:
         choose_engine(load_network("digits-large"), find_board("icebreaker"))

@@ -13,13 +13,14 @@ from stepnet.networks.network import Network, Readout
 from stepnet.networks.random_networks import random_network
 from stepnet.networks.shipped import load_network
 from stepnet_sim.chips.chip_library import chip_library
-from stepnet_sim.chips.design import Design
+from stepnet_sim.chips.design import Design, design_for
 from stepnet_sim.chips.verilated import VerilatedChip
 from stepnet_sim.gates.bitstream import sample_images
 from stepnet_sim.verification.ladder import Outcome
 from stepnet_sim.verification.through_link import Running, compare
 
 NETWORK = "digits"
+CONVOLVING = "digits-conv"
 
 SEED = 1
 
@@ -36,7 +37,8 @@ IMAGES = 40
 def run(
     folder: Path, progress: Callable[[str], None], boards: Sequence[str] = ()
 ) -> Iterator[Outcome]:
-    """One chip with serial pins runs a shipped network and random ones."""
+    """One chip with serial pins runs a shipped network and random ones, and one with convolutions a
+    shipped network that has some."""
     del boards  # they are not about any one board
     design = Design(uart=True)
     rng = np.random.default_rng(SEED)
@@ -46,6 +48,9 @@ def run(
         network = random_network(rng, sizes, weight_bits, readout)
         images = rng.integers(0, 2, (IMAGES, network.height, network.width)).astype(np.bool_)
         yield checked(design, network, images, progress)
+    convolving = load_network(CONVOLVING)
+    with_maps = design_for(convolving, uart=True)
+    yield checked(with_maps, convolving, sample_images(convolving, IMAGES), progress)
 
 
 def checked(

@@ -14,6 +14,8 @@ from stepnet.networks.shipped import load_lut_network, load_network, load_spikin
 from stepnet.programs import run_program
 from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.boards.spiking_chips import spiking_chip
+from stepnet_hdl.estimation.engine_choice import board_with, choose_engine
+from stepnet_hdl.estimation.goal import Goal
 from stepnet_hdl.estimation.table_size import table_estimate
 from stepnet_hdl.flow.build_plan import synthesis_script
 from stepnet_hdl.flow.tools import find_flow_tool
@@ -43,6 +45,9 @@ that of a Gowin part."""
 
 NETWORK = "digits"
 
+CONVOLVING_NETWORKS = {"icebreaker": "digits-conv"}
+"""Boards whose chips have the engine that suits a network with convolutions."""
+
 TABLE_NETWORKS = {"icestick": "digits-lut-small", "ulx3s-25f": "digits-lut-compact"}
 """Boards whose chips are a network of look-up tables: a table walk, and a pipeline."""
 
@@ -50,6 +55,8 @@ SPIKING_NETWORKS = {"ulx3s-25f": "digits-spiking"}
 """Boards whose chips are a spiking network."""
 
 IMAGES = 10
+CONVOLVED_IMAGES = 3
+"""Each takes ten times as long as one of `NETWORK`."""
 
 PREAMBLE = """`timescale 1ps/1ps
 /* verilator lint_off SPECIFYIGN */
@@ -68,6 +75,11 @@ def run(
     network = load_network(NETWORK)
     for name in BOARDS:
         yield checked(find_board(name), network, IMAGES, folder / name, progress)
+    for name, convolving in CONVOLVING_NETWORKS.items():
+        network = load_network(convolving)
+        board = find_board(name)
+        suited = board_with(choose_engine(network, board, Goal.IMAGES), board)
+        yield checked(suited, network, CONVOLVED_IMAGES, folder / f"{name}-{convolving}", progress)
     for name, tables in TABLE_NETWORKS.items():
         network = load_lut_network(tables)
         where = folder / f"{name}-{tables}"
