@@ -19,6 +19,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import multiprocessing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -211,18 +212,24 @@ def learned_in(step: Step, stored: dict[str, Dataset]) -> Dataset:
 
 
 def learn(
-    network: Network, answered: Path, data_dir: str | None, fixed: int, start: Path
+    network: Network,
+    answered: Path,
+    data_dir: str | None,
+    fixed: int,
+    start: Path,
+    steps: Sequence[Step] = STEPS,
 ) -> Network:
     """The network with its last layers learned, its row of code 0 raised, and a card.
 
     fixed: how many of its layers stay as they are.
     start: a file to write, which learning starts from.
+    steps: of learning; none to raise that row alone.
     """
     rest = rest_of(network, CONVOLUTIONS)
     stored = read_answers(answered, rest.width)
     tell("before", rest, stored)
     taught = rest
-    for step in STEPS:
+    for step in steps:
         taught.save(start)
         config = Config(
             start=str(start),
@@ -250,13 +257,15 @@ def learn(
         for name, dataset in stored.items()
         if not name.startswith("held out") and not dataset.labels.any()
     )
+    more = (
+        f"; its layers behind the convolutions {sum(len(stored[name]) for name in COLLECTIONS)} "
+        f"digits of them and {none} images of no character"
+    )
     card = {
-        "data": f"{network.card['data']}; its layers behind the convolutions "
-        f"{sum(len(stored[name]) for name in COLLECTIONS)} digits of them and "
-        f"{none} images of no character",
+        "data": network.card["data"] + more * bool(steps),
         "from": f"{network.name}, digest {network.digest}",
         "command": f"{network.card['command']} && python benchmarks/no_character_layers.py learn "
-        f"--network {network.name} --answers {answered.name}",
+        f"--network {network.name} --answers {answered.name}" + " --raise-only" * (not steps),
         "accuracy": f"{score.accuracy:.4f} of {score.images} images of the test part give exactly "
         "the right code",
     }
@@ -271,13 +280,17 @@ def main() -> None:
     second.add_argument(
         "--fixed-layers", type=int, default=CONVOLUTIONS, help="how many stay as they are"
     )
+    second.add_argument(
+        "--raise-only", action="store_true", help="learn nothing, raise the row of code 0"
+    )
     options = parser.parse_args()
     network = load_network(options.network)
     if options.step == "answers":
         answer(network, options.fonts, options.data_dir, options.output, options.processes)
         return
     start = options.output.with_suffix(".rest.npz")
-    made = learn(network, options.answers, options.data_dir, options.fixed_layers, start)
+    fixed, steps = options.fixed_layers, () if options.raise_only else STEPS
+    made = learn(network, options.answers, options.data_dir, fixed, start, steps)
     made.save(options.output)
     print(f"{options.output}: {made.card['accuracy']}; digest {made.digest}")
 
