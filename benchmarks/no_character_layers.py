@@ -262,6 +262,8 @@ def learn(
         f"digits of them and {none} images of no character"
     )
     card = {
+        # What it may have started from learned of the same data sets.
+        "attribution": network.card["attribution"].partition("; of ")[0],
         "data": network.card["data"] + more * bool(steps),
         "from": f"{network.name}, digest {network.digest}",
         "command": f"{network.card['command']} && python benchmarks/no_character_layers.py learn "
@@ -280,6 +282,7 @@ def main() -> None:
     second.add_argument(
         "--fixed-layers", type=int, default=CONVOLUTIONS, help="how many stay as they are"
     )
+    second.add_argument("--name", help="of the network that is made; that of --network if none")
     second.add_argument(
         "--raise-only", action="store_true", help="learn nothing, raise the row of code 0"
     )
@@ -291,6 +294,7 @@ def main() -> None:
     start = options.output.with_suffix(".rest.npz")
     fixed, steps = options.fixed_layers, () if options.raise_only else STEPS
     made = learn(network, options.answers, options.data_dir, fixed, start, steps)
+    made = dataclasses.replace(made, name=options.name or made.name)
     made.save(options.output)
     print(f"{options.output}: {made.card['accuracy']}; digest {made.digest}")
 
