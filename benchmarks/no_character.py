@@ -1,6 +1,7 @@
 """What networks of digits say of what is no digit, where one real digit in a hundred is refused.
 
-    python benchmarks/no_character.py [--network NAME]... [--data-dir FOLDER] [--json]
+    python benchmarks/no_character.py [--network NAME]... [--picture FILE] [--json]
+        [--data-dir FOLDER]
 
 A reading is refused if its code is none of a digit, or if its margin is smaller than a least
 margin, which is calibrated on every second image of MNIST's test part and measured on the others.
@@ -9,7 +10,8 @@ Shown are also the digits, letters and punctuation of UNIPEN's test writers (cle
 training uses. So a network that was trained with `--unknown` has learned images of these kinds,
 though none of these images; tangles are of a kind that no training has: `tangle` is here alone. A
 network with a row for no character that refuses more than that by itself is also measured with the
-threshold of that row raised, calibrated likewise. All by the reference.
+threshold of that row raised, calibrated likewise. All by the reference. `--picture` draws the first
+scribbles that the last network takes for digits.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import argparse
 import dataclasses
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,6 +46,9 @@ COUNT = 3000
 """How many images of each kind are drawn."""
 
 SEED = 20_000
+
+ROWS, COLUMNS, SIDE, ENLARGED = 6, 16, 30, 2
+"""Of the picture, in images, pixels of one and of the picture for one of them."""
 
 TANGLE_WAVES = 7
 """The highest frequency of the waves that a tangle is the sum of."""
@@ -156,14 +162,33 @@ def _entry(
     }
 
 
+def draw_taken(network: Network, least: int, data_dir: str | None, path: Path) -> None:
+    """Draw the first scribbles that are read as a digit with a margin of `least` or more."""
+    _, others = strangers(data_dir, sets.load("mnist", data_dir).test)
+    images = others["scribbles"]
+    taken = images[readings(network, images)[1] >= least][: ROWS * COLUMNS]
+    page = np.zeros((ROWS * COLUMNS, SIDE, SIDE), np.uint8)
+    page[: len(taken), 1:-1, 1:-1] = taken
+    rows = page.reshape(ROWS, COLUMNS, SIDE, SIDE).swapaxes(1, 2).reshape(ROWS * SIDE, -1)
+    picture = Image.fromarray(255 - rows)
+    picture.resize((picture.width * ENLARGED, picture.height * ENLARGED), 0).save(
+        path, optimize=True
+    )
+
+
 def main() -> None:
     """Print a row of a table for each network, or one JSON object."""
     parser = argparse.ArgumentParser(description="What is said of what is no digit.")
     parser.add_argument("--network", action="append", help="shipped name or .npz; repeatable")
     parser.add_argument("--data-dir", help="folder of the data sets")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--picture", type=Path, help="of scribbles that are taken for digits")
     options = parser.parse_args()
-    found = list(results(options.network or list(NETWORKS), options.data_dir))
+    names = options.network or list(NETWORKS)
+    found = list(results(names, options.data_dir))
+    if options.picture is not None:
+        least = found[-1]["min_margin"]
+        draw_taken(load_network(names[-1]), least, options.data_dir, options.picture)
     if options.json:
         print(json.dumps({"results": found}))
         return
