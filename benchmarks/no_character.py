@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--picture", type=Path, help="of scribbles that are taken for digits")
     options = parser.parse_args()
-    names = options.network or list(NETWORKS)
+    names: list[str] = options.network or list(NETWORKS)
     found = list(results(names, options.data_dir))
     if options.picture is not None:
         least = found[-1]["min_margin"]
