@@ -7,7 +7,12 @@ import pytest
 
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.networks.network import Readout
-from stepnet.networks.random_networks import random_network, random_spiking_network
+from stepnet.networks.random_networks import (
+    random_network,
+    random_relu_network,
+    random_sigmoid_network,
+    random_spiking_network,
+)
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_sim.chips import verilated
 from stepnet_sim.chips.chip_library import chip_library
@@ -60,6 +65,17 @@ def test_netlist_of_a_spiking_network_infers_like_the_reference(tmp_path, cache)
     assert outcome.disagreement == ""
     assert outcome.cases == f"{IMAGES} images"
     assert "DP16KD" in (tmp_path / "netlist.v").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [random_relu_network, random_sigmoid_network])
+def test_netlist_of_a_core_that_multiplies_infers_like_the_reference(make, tmp_path, cache):
+    network = make(np.random.default_rng(6), (48, 20, 10), 6)
+    board = find_board("icebreaker")
+    outcome = netlist.checked_mac(board, network, IMAGES, tmp_path, lambda message: None)
+    assert outcome.disagreement == ""
+    assert outcome.cases == f"{IMAGES} images"
+    assert (tmp_path / "netlist.v").read_text().count("SB_MAC16") >= 8
 
 
 @pytest.fixture

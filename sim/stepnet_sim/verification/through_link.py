@@ -16,6 +16,7 @@ from stepnet.boards.board import Board, Reading
 from stepnet.boards.identity import shape_fields
 from stepnet.cores.engine.cycles import cycles_per_image
 from stepnet.cores.engine.shape import CODE_BITS, EngineShape
+from stepnet.cores.mac.program import MacNetwork
 from stepnet.link.serial_line import byte_cycles, divisor_for
 from stepnet.networks import kinds, reference
 from stepnet.networks.lut import LutNetwork
@@ -60,11 +61,11 @@ class Answered:
 
 def compare_built_in(
     running: Running,
-    network: LutNetwork | SpikingNetwork,
+    network: LutNetwork | SpikingNetwork | MacNetwork,
     expected_cycles: Sequence[int],
     images: NDArray[Any],
 ) -> Answered:
-    """Infer `images` with a chip that is `network`; otherwise as `compare`.
+    """Infer `images` with a chip that is `network`, or is loaded with it; otherwise as `compare`.
 
     expected_cycles: of each image.
     """

@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 
+from stepnet.cores.mac.cycles import cycles_per_image
 from stepnet.errors import BuildError
+from stepnet.networks.network import Readout
+from stepnet.networks.random_networks import random_relu_network, random_sigmoid_network
 from stepnet.networks.shipped import load_lut_network, load_network, load_spiking_network
 from stepnet.programs import run_program
 from stepnet_hdl.boards.catalogue import BoardType, find_board
+from stepnet_hdl.boards.mac_chips import mac_chip
 from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.estimation.engine_choice import board_with, choose_engine
 from stepnet_hdl.estimation.goal import Goal
@@ -28,9 +33,9 @@ from stepnet_sim.verification.ladder import Outcome
 from stepnet_sim.verification.through_link import Running, compare, compare_built_in
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
+    from stepnet.cores.mac.program import MacNetwork
     from stepnet.networks.lut import LutNetwork
     from stepnet.networks.network import Network
     from stepnet.networks.spiking import SpikingNetwork
@@ -53,6 +58,12 @@ TABLE_NETWORKS = {"icestick": "digits-lut-small", "ulx3s-25f": "digits-lut-compa
 
 SPIKING_NETWORKS = {"ulx3s-25f": "digits-spiking"}
 """Boards whose chips are a spiking network."""
+
+MAC_BOARD = "icebreaker"
+"""The board whose chip multiplies and accumulates, with multipliers and single-port RAM of its
+own. No such network ships, so random ones are loaded."""
+
+SEED = 1
 
 IMAGES = 10
 CONVOLVED_IMAGES = 3
@@ -88,6 +99,13 @@ def run(
         network = load_spiking_network(spiking)
         where = folder / f"{name}-{spiking}"
         yield checked_spiking(find_board(name), network, IMAGES, where, progress)
+    random = np.random.default_rng(SEED)
+    for network in (
+        random_relu_network(random, (784, 32, 10), height=28),
+        random_sigmoid_network(random, (784, 32, 7), height=28, readout=Readout.BITS),
+    ):
+        where = folder / f"{MAC_BOARD}-{network.kind}"
+        yield checked_mac(find_board(MAC_BOARD), network, IMAGES, where, progress)
 
 
 def checked_tables(
@@ -119,9 +137,25 @@ def checked_spiking(
     return _checked_built_in(board, network, inputs, expected_cycles, what, folder, progress)
 
 
+def checked_mac(
+    board: BoardType,
+    network: MacNetwork,
+    images: int,
+    folder: Path,
+    progress: Callable[[str], None],
+) -> Outcome:
+    """Compare the answers of the netlist for `board` with a multiply-accumulate core, which is
+    loaded with `network`, with the reference."""
+    shape = (images, network.height, network.width)
+    inputs = np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
+    expected_cycles = [cycles_per_image(network, mac_chip(network, board).shape)] * images
+    what = f"{'-'.join(map(str, network.sizes))}, multiply-accumulate core, {network.kind}"
+    return _checked_built_in(board, network, inputs, expected_cycles, what, folder, progress)
+
+
 def _checked_built_in(
     board: BoardType,
-    network: LutNetwork | SpikingNetwork,
+    network: LutNetwork | SpikingNetwork | MacNetwork,
     inputs: NDArray[np.uint8],
     expected_cycles: Sequence[int],
     what: str,
