@@ -22,7 +22,7 @@ from stepnet.sweeps.local_workers import LocalWorkers
 from stepnet.sweeps.point import Point
 from stepnet.sweeps.run import Progress as SweepProgress
 from stepnet.sweeps.run import run_sweep
-from stepnet.sweeps.work import Task
+from stepnet.sweeps.work import MOST_FILE_BYTES, Task
 from stepnet.sweeps.workers import Workers
 from stepnet_hdl.flow.build_plan import Plan
 from stepnet_hdl.flow.place_and_route import (
@@ -110,7 +110,10 @@ class _Seeds:
     def tell(self, entry: Entry) -> None:
         """See `Source.tell`."""
         folder = self._journal.folder / POINTS / entry.name
-        if reason := entry.error.removesuffix(".") or entry.result[TOOL_FAILED]:
+        reason = entry.error.removesuffix(".") or entry.result[TOOL_FAILED]
+        if not reason and not (folder / TOOL_REPORT).is_file():
+            reason = f"what nextpnr made is more than the {MOST_FILE_BYTES >> 20} MiB of a point"
+        if reason:
             log = folder / LOG
             self.failed = ToolFailedError(reason, log.read_text() if log.is_file() else reason)
             return

@@ -85,6 +85,13 @@ def test_a_seed_that_failed_is_run_again(flow, tools_folder):
     assert sorted(built.seeds_hz) == [1, 2, 3, 4]
 
 
+def test_more_than_a_worker_hands_back(flow, tools_folder, monkeypatch):
+    monkeypatch.setattr("stepnet.sweeps.work.MOST_FILE_BYTES", 10)
+    with pytest.raises(ToolFailedError) as failed:
+        flow(make_tools(tools_folder))
+    assert str(failed.value) == "what nextpnr made is more than the 256 MiB of a point"
+
+
 def test_what_is_kept_and_damaged_is_begun_anew(flow, tools_folder, tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "journal.jsonl").write_text("no journal\n")
