@@ -47,8 +47,8 @@ class Cluster:
     say: is told, in a sentence without a full stop, what is waited for.
     run: what a worker does with a task; `run_on_worker` if None.
 
-    Raises WorkersError if the scheduler is not there, or it or a worker has another version;
-    MissingToolError if distributed is not installed here.
+    Raises WorkersError if the address can be none, the scheduler is not there, or it or a worker
+    has another version; MissingToolError if distributed is not installed here.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Cluster:
         say: Callable[[str], None] = lambda message: None,
         run: Callable[[Task], Outcome] | None = None,
     ) -> None:
+        check_address(address)
         self._run = run or run_on_worker
         self._address = address
         self._wait_s = wait_s
@@ -224,6 +225,17 @@ class Cluster:
                 f"The scheduler at {self._address!r} has had no workers for {self._wait_s:g} s; "
                 f"start some with `dask worker {self._address}`, and the same command goes on."
             )
+
+
+def check_address(address: str) -> None:
+    """WorkersError unless the address has a host and a port: distributed leaves a client behind
+    where it has none."""
+    host, _, port = address.rpartition(":")
+    if not host.rpartition("/")[2] or not (port.isascii() and port.isdecimal()):
+        raise WorkersError(
+            f"The address {address!r} names no scheduler; give its machine and port, like "
+            "tcp://lab:8786."
+        )
 
 
 def be_quiet() -> None:

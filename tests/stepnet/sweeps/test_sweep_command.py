@@ -196,6 +196,16 @@ def test_a_scheduler_that_is_not_there(folder, stepnet, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("address", ["lab", "tcp://lab", "tcp://:8786", "lab:", "tcp://lab:x"])
+def test_an_address_that_can_be_none(folder, stepnet, address):
+    assert stepnet("sweep", "four.toml", "--scheduler", address) == (
+        3,
+        "",
+        f"stepnet: The address {address!r} names no scheduler; give its machine and port, like "
+        "tcp://lab:8786.\n",
+    )
+
+
 def test_a_scheduler_of_another_version():
     check_scheduler_version("tcp://lab:8786", version("distributed"))
     with pytest.raises(WorkersError) as refused:
