@@ -48,7 +48,12 @@ def seed_task(
     files: what it reads, by name.
     elsewhere: it runs on another machine, which has to have the same tool.
     """
-    request = {"command": list(command), "tool": asdict(tool), "elsewhere": elsewhere}
+    request = {
+        "command": list(command),
+        "tool": asdict(tool),
+        "files": list(files),
+        "elsewhere": elsewhere,
+    }
     packed = {name + PACKED: gzip.compress(content, 1) for name, content in files.items()}
     packed[_REQUEST] = json.dumps(request).encode()
     return Task(name, [str(seed)], files=packed, module=__name__)
@@ -65,10 +70,13 @@ def main() -> None:
     except MissingToolError as error:
         print(f"stepnet: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    for path in list(folder.glob(f"*{PACKED}")):
-        (folder / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
-        path.unlink()
-    given = [path for path in folder.iterdir() if path.is_file()]
+    given = {name: folder / (name + PACKED) for name in request["files"]}
+    for path in list(folder.iterdir()):
+        if path.is_file() and path.name != _REQUEST and path not in given.values():
+            path.unlink()  # by a run that was killed
+    for name, packed in given.items():
+        (folder / name).write_bytes(gzip.decompress(packed.read_bytes()))
+        packed.unlink()
     # A clock that is not met is no failure yet: another seed may meet it.
     arguments = [*command[1:], "--seed", seed, "--report", TOOL_REPORT, "--timing-allow-fail"]
     if "--write" not in command:
@@ -82,8 +90,8 @@ def main() -> None:
     except ToolFailedError as error:
         failed = str(error)
         (folder / LOG).write_text(error.log, encoding="utf-8")
-    for path in given:
-        path.unlink()
+    for name in (*given, _REQUEST):
+        (folder / name).unlink()
     print(json.dumps({TOOL_FAILED: failed}))
 
 

@@ -101,6 +101,9 @@ def test_what_is_kept_and_damaged_is_begun_anew(flow, tools_folder, tmp_path):
 def test_a_run_gets_what_it_reads_and_leaves_what_it_makes(tools_folder, tmp_path):
     tool = make_tools(tools_folder)["nextpnr-ice40"]
     task = seed_task("one", PLAN.place_and_route, tool, {"a.json": b"{}"}, 3, elsewhere=False)
+    (tmp_path / "run").mkdir()
+    for left in ("a.json", "stepnet.asc", "stepnet.pnr.json", "stepnet.pnr.json.gz", "left"):
+        (tmp_path / "run" / left).write_bytes(b"by a run that was killed")
     outcome = run_task(task, tmp_path / "run")
     assert (outcome.result, outcome.error) == ({"tool_failed": None}, "")
     assert sorted(outcome.files) == [
