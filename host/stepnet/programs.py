@@ -3,7 +3,8 @@
 A build that is killed must not leave a tool behind that runs for minutes more, and a sweep no
 training. So between the two stands a guard, a small process that ends the tool and all that the
 tool has started, as soon as the pipe from this process closes; the system closes it, however this
-process ends.
+process ends. The guard is in a group of its own: whoever ends this process with all of its group
+leaves the guard to do its work.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def run_program(
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
+            process_group=0 if os.name == "posix" else None,
         )
     except BaseException:
         os.close(ours)

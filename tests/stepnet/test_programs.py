@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -60,6 +61,26 @@ def test_what_a_program_started_ends_with_whoever_started_it(tmp_path, how):
         starter.send_signal(how)
         starter.wait(TIMEOUT_S)
     while any(map(is_running, numbers)):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+def test_a_program_whose_starter_was_started_so_ends_with_the_first_one(tmp_path):
+    """As a tool of a build that is a point of a sweep."""
+    told = tmp_path / "numbers"
+    deadline_s = time.monotonic() + TIMEOUT_S
+
+    def end_when_told(end):
+        def wait():
+            while not told.exists() or len(told.read_text().split()) < 2:
+                time.sleep(0.01)
+            end()
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    run_program([sys.executable, "-c", STARTER, str(told)], started=end_when_told)
+    while any(map(is_running, told.read_text().split())):
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
 
