@@ -55,6 +55,7 @@ def run_flow(
 
     tools: by the names that the plan has for them.
     kept: a folder for what is done until it is whole; for this plan, these tools and seeds alone.
+    seeds: of place and route, as many at a time as this machine has cores or the workers take.
     scheduler: the address of a Dask scheduler whose workers place and route; None for this machine.
 
     Raises ToolFailedError if a tool fails, WorkersError if there is no such scheduler, or it has no
