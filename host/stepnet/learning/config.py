@@ -252,7 +252,7 @@ class Config:
         float,
         Setting(
             "Part of the lesson, 0 to 1, that comes from a teacher.",
-            rules=("surrogate",),
+            rules=("surrogate", "lut"),
         ),
     ] = 0.0
     """The rest of the lesson comes from the labels."""

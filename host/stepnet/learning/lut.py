@@ -24,7 +24,7 @@ from stepnet.learning.learner import State
 from stepnet.learning.lesson import Lesson
 from stepnet.learning.lut_model import MOMENTUM, SECOND_MOMENT, Gathering, LutModel
 from stepnet.learning.pixel_choice import most_telling
-from stepnet.learning.schedule import rate
+from stepnet.learning.teaching import Teaching
 from stepnet.learning.torch_state import (
     optimiser_state,
     restore_optimiser,
@@ -61,6 +61,9 @@ class LutLearner:
                 "one for each, better a hundred."
             )
         self.indices = torch.from_numpy(self.lesson.targets.indices(dataset.labels))
+        self.teaching = Teaching(
+            config, self.images, self.indices, len(dataset.alphabet), self.generator
+        )
         pixels = reference.ink(dataset.images, config.ink_threshold)
         chosen = most_telling(pixels, config.gathered or config.pixels)
         self.gathering = None
@@ -93,17 +96,21 @@ class LutLearner:
 
     def learn(self, epoch: int) -> Iterator[Progress]:
         """Make pass `epoch`; yields after every batch."""
-        count, epochs = len(self.images), self.config.epochs
+        count, epochs = len(self.images), self.config.passes
+        teaching = self.teaching.at_work(epoch)
         loss_sum, right, seen = 0.0, 0, 0
         order = torch.randperm(count, generator=self.generator)
         for number, batch in enumerate(order.tensor_split(self.batches)):
-            step = (epoch - 1) * self.batches + number
-            learning_rate = self.config.peak_rate * rate(step, epochs * self.batches)
+            step, factor = self.teaching.course(epoch, number, self.batches)
             with threads(self.config.threads):
-                loss, hits = self._learn_batch(batch, step, learning_rate)
+                images = self._warped(batch)
+                if teaching:
+                    loss, hits = self.teaching.learn(images, batch, factor)
+                else:
+                    loss, hits = self._learn_batch(images, batch, step, factor)
             seen += len(batch)
-            loss_sum += loss * len(batch)
-            right += hits
+            loss_sum += loss.item() * len(batch)
+            right += int(hits.sum())
             yield Progress(
                 epoch=epoch,
                 epochs=epochs,
@@ -111,16 +118,19 @@ class LutLearner:
                 images_total=epochs * count,
                 loss=loss_sum / seen,
                 accuracy=right / seen,
-                learning_rate=learning_rate,
+                learning_rate=factor if teaching else self.config.peak_rate * factor,
+                teaching=teaching,
             )
 
-    def _learn_batch(self, batch: Tensor, step: int, learning_rate: float) -> tuple[float, int]:
-        """One step on one batch; returns its loss and how many codes were right before it."""
-        counts = self.counts(self._pixels(batch)).requires_grad_()
-        indices = self.indices[batch]
+    def _learn_batch(
+        self, images: Tensor, batch: Tensor, step: int, factor: float
+    ) -> tuple[Tensor, Tensor]:
+        """One step on one batch; returns its loss and which codes were right before it."""
+        counts = self.counts(self._pixels(images)).requires_grad_()
         excess = (counts - self.thresholds + self._tie) / self.temperature
-        loss = self.lesson.loss(excess, self.lesson.chances(indices))
+        loss = self.lesson.loss(excess, self.teaching.chances(self.lesson, batch))
         (gradient,) = torch.autograd.grad(loss, [counts])
+        learning_rate = self.config.peak_rate * factor
         with torch.no_grad():
             wire_rate = WIRE_RATE * learning_rate
             of_counted, of_first, of_inputs, of_weights = self.model.backward(gradient)
@@ -138,7 +148,7 @@ class LutLearner:
             for latents in self.latents:
                 latents.clamp_(-1, 1)
             self.model.wires.move(of_weights, step + 1, wire_rate)
-        return loss.item(), int(self.lesson.right(excess, indices).sum())
+        return loss.detach(), self.lesson.right(excess, self.indices[batch])
 
     @property
     def _tie(self) -> float:
@@ -160,13 +170,17 @@ class LutLearner:
             tensors["gathered"] = self.gathering.tables.latents
             wires = self.gathering.wires.tensors()
             tensors |= {f"gathering_{name}": tensor for name, tensor in wires.items()}
-        return tensors
+        return tensors | self.teaching.tensors()
 
-    def _pixels(self, batch: Tensor) -> Tensor:
-        """Bits of warped images as the reference has them: (pixels, N) uint8."""
+    def _warped(self, batch: Tensor) -> Tensor:
+        """The grey values of warped images: (N, height, width) float."""
         images = self.images[batch].float()
         if self.config.augmentation:
             images = warp(images, self.config.augmentation, self.generator)
+        return images
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        """The images' bits as the reference has them: (pixels, N) uint8."""
         return reference.ink(images, self.config.ink_threshold).flatten(1).T.to(torch.uint8)
 
     def state(self) -> State:
@@ -174,6 +188,7 @@ class LutLearner:
         return {
             **tensors_state(self._tensors(), ""),
             **optimiser_state(self.optimiser, "optimiser_"),
+            **self.teaching.optimiser_state(),
             "generator": self.generator.get_state().numpy().copy(),
         }
 
@@ -181,6 +196,7 @@ class LutLearner:
         """See `Learner.restore`."""
         restore_tensors(self._tensors(), state, "")
         restore_optimiser(self.optimiser, state, "optimiser_")
+        self.teaching.restore_optimiser(state)
         self.generator.set_state(torch.from_numpy(np.array(state["generator"], dtype=np.uint8)))
 
     def export(self, name: str) -> LutNetwork:

@@ -10,7 +10,7 @@ is taught is in `stepnet.learning.lesson`. Here is the run: Adam, whose rate fol
 Two helpers may join in, and both are gone when the network is exported. Class detectors read the
 last hidden layer, one for each character, and what they have to learn adds to the loss; so the
 layer has to tell all characters apart before it has to spell them. A teacher, trained first, gives
-each image a lesson softer than its label.
+each image a lesson softer than its label, see `stepnet.learning.teaching`.
 
 For analogue arrays, every few steps see the sums of another programming of them; gradients reach
 the weights as if they were the integers.
@@ -31,11 +31,10 @@ from stepnet.learning.analogue_noise import AnalogueNoise
 from stepnet.learning.augmentation import warp
 from stepnet.learning.config import Config, Progress
 from stepnet.learning.learner import State
-from stepnet.learning.schedule import rate
 from stepnet.learning.starting import alphabet_from
 from stepnet.learning.step_model import Imperfection, ScoreLayer, StepModel
 from stepnet.learning.taking_up import take_up
-from stepnet.learning.teacher import Teacher
+from stepnet.learning.teaching import Teaching
 from stepnet.learning.torch_state import (
     device_of,
     optimiser_state,
@@ -50,9 +49,6 @@ from stepnet.networks.network import Layer, Network
 DETECTOR_RATE = 0.1
 """The learning rate of the class detectors, in parts of that of the network: their weights are real
 numbers and stay so, and need no steps large enough to change a quantised weight."""
-
-ASKED_AT_ONCE = 1024
-"""How many images the teacher is shown together."""
 
 
 class SurrogateLearner:
@@ -77,14 +73,9 @@ class SurrogateLearner:
             take_up(self.model, start, self._binarise(self.images))
         indices = self.model.lesson.targets.indices(dataset.labels)
         self.indices = torch.from_numpy(indices).to(device)
-        self.teacher = (
-            Teacher(height, width, len(self.alphabet), self.generator)
-            if config.distillation
-            else None
+        self.teaching = Teaching(
+            config, self.images, self.indices, len(self.alphabet), self.generator
         )
-        if self.teacher:
-            self.teacher.network.to(device)
-        self.answers: Tensor | None = None
         self.noise = AnalogueNoise(config.analogue, config.seed) if config.analogue else None
         self.detectors = self._new_detectors() if config.auxiliary else {}
         self.optimiser = torch.optim.Adam(
@@ -107,32 +98,27 @@ class SurrogateLearner:
 
     def learn(self, epoch: int) -> Iterator[Progress]:
         """One pass; raises TrainingError if the loss is no longer a number."""
-        teacher_epochs = self.config.passes - self.config.epochs
-        teaching = self.teacher is not None and epoch <= teacher_epochs
-        first = 1 if teaching else teacher_epochs + 1
-        steps = (teacher_epochs if teaching else self.config.epochs) * self.batches
-        step = (epoch - first) * self.batches
+        teaching = self.teaching.at_work(epoch)
         loss_sum, right, seen = 0.0, 0, 0
         if self.noise:
             self.noise.start_pass()
         order = torch.randperm(len(self.images), generator=self.generator)
-        for batch in order.tensor_split(self.batches):
-            factor = rate(step, steps)
+        for number, batch in enumerate(order.tensor_split(self.batches)):
+            _, factor = self.teaching.course(epoch, number, self.batches)
             with threads(self.config.threads):
                 images = self.images[batch].float()
                 if self.config.augmentation:
                     images = warp(images, self.config.augmentation, self.generator)
-                if teaching and self.teacher is not None:
-                    loss, hits = self.teacher.learn(images, self.indices[batch], factor)
+                if teaching:
+                    loss, hits = self.teaching.learn(images, batch, factor)
                 else:
-                    chances = self._chances(batch)
+                    chances = self.teaching.chances(self.model.lesson, batch)
                     loss, hits = self._learn_batch(images, chances, self.indices[batch], factor)
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"The loss became {loss.item()} in epoch {epoch}; give a lower learning rate "
                     f"than {self.config.peak_rate}."
                 )
-            step += 1
             seen += len(batch)
             loss_sum += loss.item() * len(batch)
             right += int(hits.sum())
@@ -146,20 +132,6 @@ class SurrogateLearner:
                 learning_rate=factor if teaching else self.config.peak_rate * factor,
                 teaching=teaching,
             )
-
-    def _chances(self, batch: Tensor) -> Tensor:
-        """How probable each character is for each image of a batch, by its label and the teacher.
-
-        The teacher is asked once about each image, unwarped; a warp does not change what it shows.
-        """
-        chances = self.model.lesson.chances(self.indices[batch])
-        if self.teacher is None:
-            return chances
-        if self.answers is None:
-            self.answers = torch.cat(
-                [self.teacher.chances(part.float()) for part in self.images.split(ASKED_AT_ONCE)]
-            )
-        return chances.lerp(self.answers[batch], self.config.distillation)
 
     def _learn_batch(
         self, images: Tensor, chances: Tensor, indices: Tensor, factor: float
@@ -200,17 +172,13 @@ class SurrogateLearner:
         """Everything that a pass changes, except what the optimisers remember and the generator."""
         tensors = {f"model_{name}": tensor for name, tensor in self.model.parameters().items()}
         tensors |= {f"detectors_{name}": tensor for name, tensor in self.detectors.items()}
-        if self.teacher:
-            module = self.teacher.network.state_dict()
-            tensors |= {f"teacher_{name}": tensor for name, tensor in module.items()}
-        return tensors
+        return tensors | self.teaching.tensors()
 
     def state(self) -> State:
         """See `Learner.state`."""
         state = tensors_state(self._tensors(), "")
         state |= optimiser_state(self.optimiser, "optimiser_")
-        if self.teacher:
-            state |= optimiser_state(self.teacher.optimiser, "teacher_optimiser_")
+        state |= self.teaching.optimiser_state()
         if self.noise:
             state["noise"] = self.noise.state()
         return {**state, "generator": self.generator.get_state().numpy()}
@@ -219,11 +187,9 @@ class SurrogateLearner:
         """See `Learner.restore`."""
         restore_tensors(self._tensors(), state, "")
         restore_optimiser(self.optimiser, state, "optimiser_")
-        if self.teacher:
-            restore_optimiser(self.teacher.optimiser, state, "teacher_optimiser_")
+        self.teaching.restore_optimiser(state)
         if self.noise:
             self.noise.restore(state["noise"])
-        self.answers = None
         self.generator.set_state(torch.from_numpy(state["generator"].copy()))
 
     def export(self, name: str) -> Network:
