@@ -136,8 +136,8 @@ def _folder_for(board: str, network: str | None) -> Path:
             "with --bitstream."
         )
     if isinstance(loaded, SpikingNetwork):
-        if board in shipped.shipped_spiking_boards():
-            folder = shipped.shipped_spiking_folder(board)
+        if board in shipped.shipped_boards(shipped.SPIKING):
+            folder = shipped.folder_of(board, shipped.SPIKING)
             if shipped.read_manifest(folder).network == loaded.name:
                 return folder
         raise BuildError(
@@ -152,12 +152,15 @@ def _folder_for(board: str, network: str | None) -> Path:
                 f"The {board} is too small for an engine; the bitstream that comes for it is the "
                 f"network {held!r} and cannot be loaded with {loaded.name!r}; leave out --network."
             )
-        names = shipped.shipped_boards()
-        shapes = [(name, shipped.read_manifest(shipped.shipped_folder(name))) for name in names]
-        check_network(loaded, board, [(name, manifest.shape) for name, manifest in shapes])
-        return folder
-    if board in shipped.shipped_table_boards():
-        folder = shipped.shipped_table_folder(board)
+        kind = shipped.ENGINES
+        if loaded.convolves and board in shipped.shipped_boards(shipped.CONVOLUTIONS):
+            kind = shipped.CONVOLUTIONS
+        folders = {name: shipped.folder_of(name, kind) for name in shipped.shipped_boards(kind)}
+        shapes = [(name, shipped.read_manifest(path).shape) for name, path in folders.items()]
+        check_network(loaded, board, shapes)
+        return folders[board]
+    if board in shipped.shipped_boards(shipped.TABLES):
+        folder = shipped.folder_of(board, shipped.TABLES)
         if shipped.read_manifest(folder).network == loaded.name:
             return folder
     raise BuildError(

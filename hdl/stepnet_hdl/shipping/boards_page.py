@@ -5,6 +5,7 @@ python -m stepnet_hdl.shipping.boards_page
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from stepnet.cores.engine.cycles import cycles_per_image
@@ -20,14 +21,14 @@ from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.boards.facts import board_facts
 from stepnet_hdl.boards.programmers import OTHER_WAYS, PROGRAMMERS
 from stepnet_hdl.shipping.manifest import (
+    CONVOLUTIONS,
+    ENGINES,
+    SPIKING,
+    TABLES,
     Manifest,
+    folder_of,
     read_manifest,
     shipped_boards,
-    shipped_folder,
-    shipped_spiking_boards,
-    shipped_spiking_folder,
-    shipped_table_boards,
-    shipped_table_folder,
 )
 
 REPOSITORY = Path(__file__).parents[3]
@@ -50,6 +51,15 @@ other, coded and as it is: [coded](link.md#a-coding-of-pixels) are the images th
 trained for, on average; a board without coded images has "-" there. "In the core" is what the
 engine would do if images came as fast as it takes them. The rate is the highest that the board's
 USB chip makes and its clock allows, see [the link](link.md#rates).
+"""
+
+CONVOLUTIONS_HEADING = """\
+## Networks with convolutions
+
+The engines above are built without the arithmetic of [convolutions](convolution.md), which takes
+more look-up tables and some of the clock. These have it, and
+`stepnet flash --board NAME --network digits-conv` takes them by itself. For other boards, and for
+larger networks, `stepnet build --board NAME --goal images --engine-for NETWORK` makes one.
 """
 
 TABLES_HEADING = """\
@@ -144,31 +154,33 @@ benchmarks/pixel_coding.py."""
 
 def page() -> str:
     """The whole text of docs/boards.md."""
-    sections = [HEADING]
-    for name in shipped_boards():
-        manifest = read_manifest(shipped_folder(name))
-        sections.append(
-            _shipped_section(name, manifest, "engine", _engine(manifest))
-            + f"\n{_networks(manifest)}\n![Placement of {name}](boards/{name}.png)\n"
-        )
-    sections.append(TABLES_HEADING)
-    for name in shipped_table_boards():
-        manifest = read_manifest(shipped_table_folder(name))
-        sections.append(
-            _shipped_section(name, manifest, "network", f"`{manifest.network}`", "#")
-            + f"\n![Placement of {name}](boards/{name}-tables.png)\n"
-        )
-    spiking = shipped_spiking_boards()
-    if spiking:
-        sections.append(SPIKING_HEADING)
-    for name in spiking:
-        manifest = read_manifest(shipped_spiking_folder(name))
-        sections.append(
-            _shipped_section(name, manifest, "network", f"`{manifest.network}`", "#")
-            + f"\n![Placement of {name}](boards/{name}-spiking.png)\n"
-        )
+    sections = [HEADING, *_engines(ENGINES)]
+    sections += [CONVOLUTIONS_HEADING, *_engines(CONVOLUTIONS)]
+    sections += [TABLES_HEADING, *_built_in(TABLES)]
+    sections += [SPIKING_HEADING, *_built_in(SPIKING)]
     sections += [OTHERS_HEADING + _all_boards(), OWN_HEADING + _example() + "```\n", VERIFIED]
     return "\n".join(sections)
+
+
+def _engines(kind: str) -> Iterator[str]:
+    """A section for each bitstream of this kind, which is an engine."""
+    for name in shipped_boards(kind):
+        manifest = read_manifest(folder_of(name, kind))
+        picture, deeper = (name, "") if kind == ENGINES else (f"{name}-{kind}", "#")
+        yield (
+            _shipped_section(name, manifest, "engine", _engine(manifest), deeper)
+            + f"\n{_networks(manifest)}\n![Placement of {name}](boards/{picture}.png)\n"
+        )
+
+
+def _built_in(kind: str) -> Iterator[str]:
+    """A section for each bitstream of this kind, which is a network."""
+    for name in shipped_boards(kind):
+        manifest = read_manifest(folder_of(name, kind))
+        yield (
+            _shipped_section(name, manifest, "network", f"`{manifest.network}`", "#")
+            + f"\n![Placement of {name}](boards/{name}-{kind}.png)\n"
+        )
 
 
 def _shipped_section(name: str, manifest: Manifest, what: str, which: str, deeper: str = "") -> str:

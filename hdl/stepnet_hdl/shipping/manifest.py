@@ -1,7 +1,8 @@
 """The bitstreams that come with Stepnet: a folder for each board, with a manifest.
 
-Those with an engine lie beside each other, those that are a network of look-up tables in the folder
-`TABLES`, those that are a spiking network in the folder `SPIKING`.
+Those with the engine that suits a board lie beside each other, those with an engine for networks
+with convolutions in the folder `CONVOLUTIONS`, those that are a network of look-up tables in
+`TABLES`, those that are a spiking network in `SPIKING`.
 
 This module needs no FPGA tools and no Amaranth: whoever only programs a board has neither.
 """
@@ -20,6 +21,8 @@ from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
 
 MANIFEST = "manifest.json"
+ENGINES = "."
+CONVOLUTIONS = "convolutions"
 TABLES = "tables"
 SPIKING = "spiking"
 
@@ -100,50 +103,38 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def shipped_boards() -> list[str]:
-    """The boards that a bitstream with an engine comes for, sorted."""
-    return sorted(path.parent.name for path in _folder().glob(f"*/{MANIFEST}"))
+def shipped_boards(kind: str = ENGINES) -> list[str]:
+    """The boards that a bitstream of this kind comes for, sorted.
+
+    kind: ENGINES, CONVOLUTIONS, TABLES or SPIKING.
+    """
+    return sorted(path.parent.name for path in (_folder() / kind).glob(f"*/{MANIFEST}"))
 
 
-def shipped_table_boards() -> list[str]:
-    """The boards that a bitstream comes for which is a network of look-up tables, sorted."""
-    return sorted(path.parent.name for path in (_folder() / TABLES).glob(f"*/{MANIFEST}"))
-
-
-def shipped_spiking_boards() -> list[str]:
-    """The boards that a bitstream comes for which is a spiking network, sorted."""
-    return sorted(path.parent.name for path in (_folder() / SPIKING).glob(f"*/{MANIFEST}"))
+def folder_of(board: str, kind: str) -> Path:
+    """The folder of a board's bitstream of this kind, whether there is one or not."""
+    return _folder() / kind / board
 
 
 def shipped_folder(board: str) -> Path:
-    """The folder of a board's bitstream with an engine, or the one that is a network of look-up
-    tables if no engine comes for it; BuildError if neither does, or if there is no such board."""
-    if board not in shipped_boards():
-        if board in shipped_table_boards():
-            return shipped_table_folder(board)
-        from stepnet_hdl.boards.catalogue import find_board
+    """The folder of a board's bitstream with the engine that suits it, or the one that is a network
+    of look-up tables if no engine comes for it; BuildError if neither does, or if there is no such
+    board."""
+    for kind in (ENGINES, TABLES):
+        if board in shipped_boards(kind):
+            return folder_of(board, kind)
+    from stepnet_hdl.boards.catalogue import find_board
 
-        find_board(board)
-        raise BuildError(
-            f"No bitstream for {board!r} comes with Stepnet, only for "
-            f"{', '.join(_all_shipped()) or 'no board'}; build one with: stepnet build --board "
-            f"{board}, and name it with --bitstream."
-        )
-    return _folder() / board
-
-
-def shipped_table_folder(board: str) -> Path:
-    """The folder of a board's bitstream that is a network of look-up tables."""
-    return _folder() / TABLES / board
-
-
-def shipped_spiking_folder(board: str) -> Path:
-    """The folder of a board's bitstream that is a spiking network."""
-    return _folder() / SPIKING / board
+    find_board(board)
+    raise BuildError(
+        f"No bitstream for {board!r} comes with Stepnet, only for "
+        f"{', '.join(_all_shipped()) or 'no board'}; build one with: stepnet build --board "
+        f"{board}, and name it with --bitstream."
+    )
 
 
 def _all_shipped() -> list[str]:
-    return sorted({*shipped_boards(), *shipped_table_boards()})
+    return sorted({*shipped_boards(), *shipped_boards(TABLES)})
 
 
 def _folder() -> Path:

@@ -1,9 +1,10 @@
 """Makes the bitstreams that come with Stepnet.
 
-    python -m stepnet_hdl.shipping.ship [--seeds N] [--tables | --spiking] [BOARD ...]
+    python -m stepnet_hdl.shipping.ship [--convolutions | --tables | --spiking] [--seeds N] [BOARD]
 
-Without a board, all of `BOARDS`, one after the other: about an hour on two cores; with --tables all
-of `TABLE_NETWORKS`, with --spiking all of `SPIKING_NETWORKS`. What a board's folder held before is
+Without a board, all of `BOARDS`, one after the other: about an hour on two cores; with
+--convolutions all of `CONVOLVING_NETWORKS`, with --tables all of `TABLE_NETWORKS`, with --spiking
+all of `SPIKING_NETWORKS`. What a board's folder held before is
 replaced when its bitstream is ready. The pictures of the placement go to docs/boards, for
 `python -m stepnet_hdl.shipping.boards_page`, which is to be run next.
 """
@@ -14,7 +15,7 @@ import argparse
 import dataclasses
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stepnet.errors import BuildError
@@ -25,16 +26,30 @@ from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.boards.table_chips import table_chip
 from stepnet_hdl.boards.wire import Wire
-from stepnet_hdl.flow.build import BuildSettings, build
+from stepnet_hdl.flow.build import BuildSettings, EngineWish, board_of, build
 from stepnet_hdl.flow.clock_search import MIN_SPARE
 from stepnet_hdl.flow.report import BuildReport
-from stepnet_hdl.shipping.manifest import MANIFEST, SPIKING, TABLES, Manifest
+from stepnet_hdl.shipping.manifest import (
+    CONVOLUTIONS,
+    ENGINES,
+    MANIFEST,
+    SPIKING,
+    TABLES,
+    Manifest,
+)
 
 BOARDS = (
     *("icebreaker", "icesugar", "ice40hx8kbevn"),
     *("ulx3s-12f", "ulx3s-25f", "ulx3s-85f", "ecpix545", "icepizero1-3"),
     "tangnano9k",
 )
+
+CONVOLVING_NETWORKS = {"icebreaker": "digits-conv-open", "ulx3s-25f": "digits-conv-open"}
+"""Boards with a bitstream whose engine takes convolutions, and the network that it is picked for:
+the largest of those that it holds."""
+
+CONVOLVING_CLOCKS_HZ = {"icebreaker": 33_000_000}
+"""Of their boards, where it is not what the engine is picked for; a seed in some meets it."""
 
 TABLE_NETWORKS = {
     "icebreaker": "digits-lut-small",
@@ -48,52 +63,76 @@ TABLE_NETWORKS = {
 SPIKING_NETWORKS = {"ulx3s-25f": "digits-spiking"}
 """Boards with a bitstream that is a spiking network, and which."""
 
+KINDS = {
+    CONVOLUTIONS: "those with an engine that takes convolutions",
+    TABLES: "those that are a network of look-up tables",
+    SPIKING: "those that are a spiking network",
+}
+"""The kinds of bitstreams that an option names, and what it says of itself."""
+
+BOARDS_OF: Mapping[str, Iterable[str]] = {
+    ENGINES: BOARDS,
+    CONVOLUTIONS: CONVOLVING_NETWORKS,
+    TABLES: TABLE_NETWORKS,
+    SPIKING: SPIKING_NETWORKS,
+}
+
 REPOSITORY = Path(__file__).parents[3]
 FOLDER = REPOSITORY / "bitstreams"
 PICTURES = REPOSITORY / "docs" / "boards"
 
 
-def ship(
-    board: str,
-    folder: Path,
-    seeds: Sequence[int],
-    picture: Path | None = None,
-    network: str | None = None,
-    wire: Wire = Wire.UART,
-) -> Manifest:
-    """Build the bitstream of `board` and put it into `folder` with its manifest.
+def settings_of(board: str, kind: str = ENGINES, seeds: Iterable[int] = (1,)) -> BuildSettings:
+    """What makes the bitstream of this kind that comes for a board."""
+    settings = BuildSettings(board, seeds=tuple(seeds))
+    if kind == CONVOLUTIONS:
+        return dataclasses.replace(
+            settings,
+            engine=EngineWish(network=CONVOLVING_NETWORKS[board]),
+            clock_hz=CONVOLVING_CLOCKS_HZ.get(board),
+        )
+    networks = {TABLES: TABLE_NETWORKS, SPIKING: SPIKING_NETWORKS}.get(kind, {})
+    return dataclasses.replace(settings, network=networks.get(board))
 
-    picture: where the picture of the placement goes, if anywhere.
-    network: of look-up tables or a spiking one, which the bitstream is, by name; None for an
+
+def ship(settings: BuildSettings, folder: Path, picture: Path | None = None) -> Manifest:
+    """Build a bitstream and put it into `folder` with its manifest.
+
+    settings: among them the network of look-up tables or the spiking one that it is, if it is no
         engine.
-    wire: between host and chip.
+    picture: where the picture of the placement goes, if anywhere.
 
     Raises what `build` raises, and BuildError if the clock is met by less than `MIN_SPARE`.
     """
     with temporary_folder() as work:
-        report = build(BuildSettings(board, seeds=tuple(seeds), network=network, wire=wire), work)
+        report = build(settings, work)
         if report.spare < MIN_SPARE:
             raise BuildError(
-                f"The clock of {board} is met by {report.spare:.1%} only, and a bitstream that "
-                f"ships needs {MIN_SPARE:.0%}; try more --seeds, or lower the clock of its part."
+                f"The clock of {report.board} is met by {report.spare:.1%} only, and a bitstream "
+                f"that ships needs {MIN_SPARE:.0%}; try more --seeds, or lower the clock of its "
+                "part."
             )
         bitstream = report.bitstream.read_bytes()
         if picture is not None:
             placement = report.picture.read_bytes()
             picture.parent.mkdir(parents=True, exist_ok=True)
             write_whole(picture, lambda file: file.write(placement))
-    manifest = _manifest(report, bitstream)
+    manifest = _manifest(report, bitstream, settings)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / manifest.bitstream, lambda file: file.write(bitstream))
     write_text(folder / MANIFEST, manifest.to_json())
     return manifest
 
 
-def _manifest(report: BuildReport, bitstream: bytes) -> Manifest:
-    board = find_board(report.board)
+def _manifest(report: BuildReport, bitstream: bytes, settings: BuildSettings) -> Manifest:
+    board = board_of(settings, None) if report.network is None else find_board(report.board)
     command = f"stepnet build --board {report.board} --seed {report.seed}"
     if report.wire != Wire.UART:
         command += f" --wire {report.wire}"
+    if settings.clock_hz is not None:
+        command += f" --clock-mhz {settings.clock_hz / 1e6:g}"
+    if settings.engine is not None:
+        command += f" --goal {settings.engine.goal} --engine-for {settings.engine.network}"
     if report.network is not None:
         command += f" --network {report.network}"
         engine, buffer_bytes = {}, _buffer_bytes(report.network, board)
@@ -132,27 +171,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the bitstreams that come with Stepnet.")
     parser.add_argument("boards", nargs="*", metavar="BOARD")
     kinds = parser.add_mutually_exclusive_group()
-    kinds.add_argument(
-        "--tables", action="store_true", help="those that are a network of look-up tables"
-    )
-    kinds.add_argument("--spiking", action="store_true", help="those that are a spiking network")
+    for kind, told in KINDS.items():
+        kinds.add_argument(f"--{kind}", dest="kind", action="store_const", const=kind, help=told)
     parser.add_argument("--seeds", type=int, default=4, help="of place and route; the best counts")
     arguments = parser.parse_args()
+    kind = arguments.kind or ENGINES
     failed = False
-    seeds = range(1, arguments.seeds + 1)
-    folder_name, networks = "", {}
-    if arguments.tables:
-        folder_name, networks = TABLES, TABLE_NETWORKS
-    elif arguments.spiking:
-        folder_name, networks = SPIKING, SPIKING_NETWORKS
-    for board in arguments.boards or networks or BOARDS:
+    for board in arguments.boards or BOARDS_OF[kind]:
+        name = board if kind == ENGINES else f"{board}-{kind}"
+        settings = settings_of(board, kind, range(1, arguments.seeds + 1))
         try:
-            if networks:
-                picture = PICTURES / f"{board}-{folder_name}.png"
-                folder = FOLDER / folder_name / board
-                manifest = ship(board, folder, seeds, picture, networks[board])
-            else:
-                manifest = ship(board, FOLDER / board, seeds, PICTURES / f"{board}.png")
+            manifest = ship(settings, FOLDER / kind / board, PICTURES / f"{name}.png")
         except BuildError as error:
             print(error, file=sys.stderr)
             failed = True

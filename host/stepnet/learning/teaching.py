@@ -48,7 +48,8 @@ class Teaching:
         self.passes = config.passes - config.epochs
         self.teacher = None
         if config.distillation:
-            self.teacher = Teacher(*images.shape[1:], characters, generator)
+            _, height, width = images.shape
+            self.teacher = Teacher(height, width, characters, generator)
             self.teacher.network.to(images.device)
         self._answers: Tensor | None = None
 

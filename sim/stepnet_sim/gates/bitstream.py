@@ -6,10 +6,10 @@ which the bitstream is only another spelling of.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,20 +25,25 @@ from stepnet.link.serial_line import byte_cycles, divisor_for
 from stepnet.networks import kinds, reference
 from stepnet.networks.kinds import AnyNetwork, step_network
 from stepnet.networks.lut import LutNetwork
+from stepnet.networks.network import Network
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet.samples import sample_pictures
 from stepnet.temporary import temporary_folder
 from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.estimation.table_size import table_estimate
-from stepnet_hdl.flow.build import NETLIST, BuildSettings, find_or_build
+from stepnet_hdl.flow.build import NETLIST, find_or_build
 from stepnet_hdl.shipping.manifest import (
+    CONVOLUTIONS,
+    ENGINES,
+    SPIKING,
+    TABLES,
     Manifest,
+    folder_of,
     read_manifest,
     shipped_folder,
-    shipped_spiking_folder,
-    shipped_table_folder,
 )
+from stepnet_hdl.shipping.ship import settings_of
 from stepnet_sim.chips.verilated import (
     COMPILE_OPTIONS,
     VerilatedChip,
@@ -63,7 +68,7 @@ TIMEOUT_S = 120.0
 """How long to wait for any one answer; a simulation of gates takes its time."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class BitstreamRun:
     """What a bitstream answered.
 
@@ -89,7 +94,8 @@ def verify_shipped(
     progress: Callable[[str], None] = lambda message: None,
 ) -> BitstreamRun:
     """`verify_bitstream` for the bitstream that comes with Stepnet for a board of this name: if the
-    network is of look-up tables, or spikes, for the one that is the network.
+    network is of look-up tables, or spikes, for the one that is the network, and if it convolves,
+    for the one whose engine does.
 
     For ECP5 the netlist that it was packed from is made again, or found in the cache of builds.
 
@@ -99,15 +105,18 @@ def verify_shipped(
     found = find_board(board)
     match network:
         case LutNetwork():
-            folder = shipped_table_folder(board)
+            kind = TABLES
         case SpikingNetwork():
-            folder = shipped_spiking_folder(board)
+            kind = SPIKING
+        case Network(convolves=True):
+            kind = CONVOLUTIONS
         case _:
-            folder = shipped_folder(board)
+            kind = ENGINES
+    folder = shipped_folder(board) if kind == ENGINES else folder_of(board, kind)
     manifest = read_manifest(folder)
     source = folder / manifest.bitstream
     if bitstream_model(found).from_netlist:
-        source = _netlist(manifest, progress)
+        source = _netlist(manifest, kind, progress)
     return verify_bitstream(
         found,
         source,
@@ -219,14 +228,12 @@ def bitstream_link(
     return VirtualBoardLink(chip, CYCLES_PER_RUN)
 
 
-def _netlist(manifest: Manifest, progress: Callable[[str], None]) -> Path:
-    """The netlist that a shipped bitstream was packed from."""
-    settings = BuildSettings(
-        manifest.board,
-        manifest.baud,
-        manifest.clock_hz,
-        seeds=(manifest.seed,),
-        network=manifest.network,
+def _netlist(manifest: Manifest, kind: str, progress: Callable[[str], None]) -> Path:
+    """The netlist that a shipped bitstream of this kind was packed from."""
+    settings = dataclasses.replace(
+        settings_of(manifest.board, kind, (manifest.seed,)),
+        baud=manifest.baud,
+        clock_hz=manifest.clock_hz,
     )
     with temporary_folder() as folder:
         entry, _ = find_or_build(

@@ -185,16 +185,37 @@ def test_bits_that_never_change_are_constant():
     assert network.counts.sizes.tolist() == [15, 15, 15, 15, 0, 0, 0]
 
 
-@pytest.mark.parametrize("gathered", [None, 20])
-def test_a_learner_that_takes_up_a_state_goes_on_bit_for_bit(gathered):
-    whole = LutLearner(config(table_inputs=7, gathered=gathered), bars())
+def test_it_learns_from_a_teacher():
+    """Without labels: all of the lesson comes from the teacher, whose passes are the first."""
+    learner = LutLearner(config(distillation=1.0, teacher_epochs=2), bars())
+    teaching = {progress.epoch: progress.teaching for progress in learn(learner, range(1, 7))}
+    assert teaching == {1: True, 2: True, 3: False, 4: False, 5: False, 6: False}
+    fresh = bars(seed=1)
+    assert (lut.infer(learner.export("bars"), fresh.images) == fresh.labels).mean() > 0.95
+
+
+def test_the_rate_is_low_again_at_the_end_of_each_course():
+    learner = LutLearner(config(distillation=0.5, teacher_epochs=2), bars())
+    rates = [progress.learning_rate for progress in learn(learner, range(1, 7))]
+    of_teacher, of_network = rates[: 2 * learner.batches], rates[2 * learner.batches :]
+    assert max(of_teacher) == pytest.approx(1, rel=0.01)
+    assert max(of_network) == pytest.approx(learner.config.peak_rate, rel=0.01)
+    for course in (of_teacher, of_network):
+        assert course[-1] < 0.05 * max(course)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"gathered": 20}, {"distillation": 0.5, "teacher_epochs": 1, "epochs": 3}]
+)
+def test_a_learner_that_takes_up_a_state_goes_on_bit_for_bit(changes):
+    whole = LutLearner(config(table_inputs=7, **changes), bars())
     learn(whole, [1, 2, 3, 4])
-    first = LutLearner(config(table_inputs=7, gathered=gathered), bars())
+    first = LutLearner(config(table_inputs=7, **changes), bars())
     learn(first, [1, 2])
     state = first.state()
     kept = {key: array.copy() for key, array in state.items()}
     learn(first, [3])
-    second = LutLearner(config(table_inputs=7, gathered=gathered), bars())
+    second = LutLearner(config(table_inputs=7, **changes), bars())
     # The state is a copy: going on has not changed it.
     for key, array in state.items():
         np.testing.assert_array_equal(array, kept[key])

@@ -5,25 +5,34 @@ from dataclasses import replace
 import pytest
 
 from stepnet.errors import BuildError
-from stepnet.networks.shipped import load_lut_network, load_spiking_network
+from stepnet.networks.shipped import load_lut_network, load_network, load_spiking_network
+from stepnet_hdl.boards.capacity import fits
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.boards.spiking_chips import spiking_chip
 from stepnet_hdl.boards.table_chips import table_chip
 from stepnet_hdl.boards.wire import Wire
+from stepnet_hdl.flow.build import BuildSettings, board_of
 from stepnet_hdl.flow.build_plan import make_plan
 from stepnet_hdl.flow.report import report_from_json
 from stepnet_hdl.shipping import manifest
 from stepnet_hdl.shipping import ship as shipped
 from stepnet_hdl.shipping.manifest import (
+    CONVOLUTIONS,
+    SPIKING,
+    TABLES,
+    folder_of,
     read_manifest,
     shipped_boards,
     shipped_folder,
-    shipped_spiking_boards,
-    shipped_spiking_folder,
-    shipped_table_boards,
-    shipped_table_folder,
 )
-from stepnet_hdl.shipping.ship import BOARDS, SPIKING_NETWORKS, TABLE_NETWORKS, ship
+from stepnet_hdl.shipping.ship import (
+    BOARDS,
+    CONVOLVING_NETWORKS,
+    SPIKING_NETWORKS,
+    TABLE_NETWORKS,
+    settings_of,
+    ship,
+)
 
 REPORT = """{
     "board": "icebreaker", "part": "iCE40UP5K", "bitstream_name": "stepnet.bin",
@@ -53,7 +62,7 @@ def build_of(monkeypatch):
 
 def test_manifest_says_how_the_bitstream_was_made(build_of, tmp_path):
     build_of()
-    made = ship("icebreaker", tmp_path / "icebreaker", seeds=range(1, 5))
+    made = ship(BuildSettings("icebreaker"), tmp_path / "icebreaker")
     assert sorted(path.name for path in (tmp_path / "icebreaker").iterdir()) == [
         "manifest.json",
         "stepnet.bin",
@@ -67,7 +76,7 @@ def test_manifest_says_how_the_bitstream_was_made(build_of, tmp_path):
 
 def test_manifest_of_a_spiking_network_names_it(build_of, tmp_path):
     build_of(board="ulx3s-25f", part="LFE5U-25F", network="digits-spiking")
-    made = ship("ulx3s-25f", tmp_path, seeds=(1,), network="digits-spiking")
+    made = ship(settings_of("ulx3s-25f", SPIKING), tmp_path)
     assert made.command == "stepnet build --board ulx3s-25f --seed 3 --network digits-spiking"
     assert (made.network, made.engine, made.buffer_bytes) == ("digits-spiking", {}, 2048)
 
@@ -75,7 +84,7 @@ def test_manifest_of_a_spiking_network_names_it(build_of, tmp_path):
 def test_manifest_of_a_chip_on_spi_says_so(build_of, tmp_path):
     pins = {"cs": "4", "copi": "2", "cipo": "47", "clk": "45"}
     build_of(wire="spi", pins=pins, baud=20_000_000)
-    made = ship("icebreaker", tmp_path, seeds=(3,), wire=Wire.SPI)
+    made = ship(BuildSettings("icebreaker", wire=Wire.SPI), tmp_path)
     assert read_manifest(tmp_path) == made
     assert (made.wire, made.pins, made.baud) == ("spi", pins, 20_000_000)
     assert made.command == "stepnet build --board icebreaker --seed 3 --wire spi"
@@ -86,7 +95,7 @@ def test_manifest_of_a_chip_on_spi_says_so(build_of, tmp_path):
 def test_bitstream_with_too_little_to_spare_does_not_ship(build_of, tmp_path):
     build_of(max_frequency_hz=24_900_000)
     with pytest.raises(BuildError) as caught:
-        ship("icebreaker", tmp_path / "icebreaker", seeds=(1,))
+        ship(BuildSettings("icebreaker"), tmp_path / "icebreaker")
     assert str(caught.value) == (
         "The clock of icebreaker is met by 3.8% only, and a bitstream that ships needs 5%; try "
         "more --seeds, or lower the clock of its part."
@@ -96,7 +105,7 @@ def test_bitstream_with_too_little_to_spare_does_not_ship(build_of, tmp_path):
 
 def test_damaged_bitstream_is_noticed(build_of, tmp_path):
     build_of()
-    ship("icebreaker", tmp_path, seeds=(1,))
+    ship(BuildSettings("icebreaker"), tmp_path)
     (tmp_path / "stepnet.bin").write_bytes(b"other bits")
     with pytest.raises(BuildError, match="is not the one that its manifest names: its SHA-256 is"):
         read_manifest(tmp_path)
@@ -111,7 +120,7 @@ def test_bitstream_of_an_unknown_board():
 def test_missing_bitstream_names_the_others(build_of, tmp_path, monkeypatch):
     monkeypatch.setattr(manifest, "SHIPPED_FOLDERS", (tmp_path,))
     build_of()
-    ship("icebreaker", tmp_path / "icebreaker", seeds=(1,))
+    ship(BuildSettings("icebreaker"), tmp_path / "icebreaker")
     assert shipped_boards() == ["icebreaker"]
     with pytest.raises(BuildError) as caught:
         shipped_folder("versaecp5")
@@ -155,21 +164,39 @@ def manifest_of_this_gateware(folder, network, option):
 
 
 def test_all_tables_that_should_ship_do():
-    assert shipped_table_boards() == sorted(TABLE_NETWORKS)
+    assert shipped_boards(TABLES) == sorted(TABLE_NETWORKS)
     # Who names no network gets an engine where there is one.
     assert read_manifest(shipped_folder("icebreaker")).network is None
     assert read_manifest(shipped_folder("icestick")).network == "digits-lut-small"
 
 
+def test_all_engines_with_convolutions_that_should_ship_do():
+    assert shipped_boards(CONVOLUTIONS) == sorted(CONVOLVING_NETWORKS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", CONVOLVING_NETWORKS)
+def test_shipped_bitstream_with_convolutions_is_of_this_gateware(board):
+    found = read_manifest(folder_of(board, CONVOLUTIONS))
+    assert found.max_frequency_hz >= 1.05 * found.clock_hz
+    chosen = board_of(settings_of(board, CONVOLUTIONS), None)
+    plan = make_plan(chosen, baud=found.baud, clock_hz=found.clock_hz)
+    assert found.source_digest == plan.digest, (
+        "build it again: python -m stepnet_hdl.shipping.ship --convolutions"
+    )
+    assert found.shape == chosen.settings.shape
+    assert fits(load_network(CONVOLVING_NETWORKS[board]), found.shape)
+
+
 def test_all_spiking_networks_that_should_ship_do():
-    assert shipped_spiking_boards() == sorted(SPIKING_NETWORKS)
+    assert shipped_boards(SPIKING) == sorted(SPIKING_NETWORKS)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("board", SPIKING_NETWORKS)
 def test_shipped_spiking_bitstream_is_of_this_gateware(board):
     network = load_spiking_network(SPIKING_NETWORKS[board])
-    found = manifest_of_this_gateware(shipped_spiking_folder(board), network, "--spiking")
+    found = manifest_of_this_gateware(folder_of(board, SPIKING), network, "--spiking")
     chip = spiking_chip(network, find_board(board))
     assert found.buffer_bytes == chip.buffer_bytes
 
@@ -184,7 +211,7 @@ def test_estimates_are_within_15_percent_of_packed_pipelines():
 @pytest.mark.parametrize("board", TABLE_NETWORKS)
 def test_shipped_bitstream_of_tables_is_of_this_gateware(board):
     network = load_lut_network(TABLE_NETWORKS[board])
-    found = manifest_of_this_gateware(shipped_table_folder(board), network, "--tables")
+    found = manifest_of_this_gateware(folder_of(board, TABLES), network, "--tables")
     used, _ = found.utilisation["LUTs"]
     chip = table_chip(network, find_board(board).part)
     assert chip.luts == pytest.approx(used, rel=0.15)
