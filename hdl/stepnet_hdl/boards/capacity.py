@@ -49,12 +49,13 @@ def check_network(network: Network, board: str, shapes: Iterable[tuple[str, Engi
 
     shapes: of all boards, by name, `board` among them.
 
-    Raises BuildError if it does not, with the memory that is too small and by how much, what would
-    fit the board, and which boards the network would fit.
+    Raises BuildError if it does not, with the memory that is too small and by how much, and what
+    would fit the board and which boards the network would fit, or of a network with convolutions
+    how to find an engine for it.
     """
     by_board = dict(shapes)
     reason = _misfit(network, board, by_board[board])
-    if reason is not None and network.convolves and not by_board[board].map_words:
+    if reason is not None and network.convolves:
         raise BuildError(
             f"{reason}; `stepnet estimate --board {board} --network {network.name}` tells which "
             "engine to build for it."

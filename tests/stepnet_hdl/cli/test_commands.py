@@ -209,6 +209,35 @@ def test_flash_with_a_network_that_needs_another_bitstream(run):
     )
 
 
+def test_flash_takes_the_bitstream_whose_engine_convolves(run):
+    command, bitstream, network = run(
+        "flash --board icebreaker --network digits-conv --dry-run"
+    ).stdout.splitlines()
+    assert command.endswith("bitstreams/convolutions/icebreaker/stepnet.bin")
+    assert bitstream == (
+        "# The bitstream that comes for icebreaker: an engine of SIMD 64 x PE 1 at 33 MHz, "
+        "8,000,000 baud."
+    )
+    assert network == (
+        "# Then 'digits-conv' is loaded, which fits: 3,120 of 16,384 weight words, 263 of 512 "
+        "parameter words."
+    )
+    with pytest.raises(BuildError) as caught:
+        run("flash --board icebreaker --network ascii-conv --dry-run")
+    assert str(caught.value) == (
+        "Network 'ascii-conv' does not fit the engine: layer 0 gives a map of 144 words of 64 "
+        "bits, the engine has 128; `stepnet estimate --board icebreaker --network ascii-conv` "
+        "tells which engine to build for it."
+    )
+    with pytest.raises(BuildError) as caught:
+        run("flash --board icesugar --network digits-conv --dry-run")
+    assert str(caught.value) == (
+        "Network 'digits-conv' does not fit the engine: layer 0 is a convolution, whose address "
+        "arithmetic this engine was built without; `stepnet estimate --board icesugar --network "
+        "digits-conv` tells which engine to build for it."
+    )
+
+
 def test_flash_prints_its_command(run, tmp_path, monkeypatch):
     loader = tmp_path / "openFPGALoader"
     loader.write_text("#!/bin/sh\nexit 1\n")
