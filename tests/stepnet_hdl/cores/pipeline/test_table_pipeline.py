@@ -1,5 +1,8 @@
 """The pipeline and its stages against the reference, back to back, with gaps and cancelled."""
 
+import dataclasses
+import itertools
+
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
@@ -9,6 +12,7 @@ from stepnet.networks import lut
 from stepnet.networks.lut import Counts, LutLayer, LutNetwork
 from stepnet.networks.network import Readout
 from stepnet_hdl.cores.pipeline.image_register import ImageRegister, check_transfers
+from stepnet_hdl.cores.pipeline.neighbourhoods import neighbourhoods
 from stepnet_hdl.cores.pipeline.table_layer import reduced
 from stepnet_hdl.cores.pipeline.table_pipeline import TablePipeline
 
@@ -72,9 +76,13 @@ def run(pipeline, offers):
     return found
 
 
-@pytest.mark.parametrize("registered", [True, False], ids=["registered", "at once"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"registered": False}, {"neighbourhoods": 2}, {"neighbourhoods": 5}],
+    ids=["registered", "at once", "two neighbourhoods", "five neighbourhoods"],
+)
 @pytest.mark.parametrize("readout", READOUTS)
-def test_images_in_every_cycle_and_with_gaps(readout, registered):
+def test_images_in_every_cycle_and_with_gaps(readout, options):
     network = random_tables(readout)
     images = random_images(24)
     gaps = np.random.default_rng(6).integers(0, 3, len(images)).tolist()
@@ -85,7 +93,7 @@ def test_images_in_every_cycle_and_with_gaps(readout, registered):
         offers += [(None, False)] * gap
         given_at.append(len(offers))
         offers.append((image, False))
-    pipeline = TablePipeline(network, registered=registered)
+    pipeline = TablePipeline(network, **options)
     expected = lut.infer(network, images).tolist()
     assert len(set(expected)) > 3
     assert run(pipeline, offers) == [
@@ -105,6 +113,40 @@ def test_what_is_cancelled_gives_no_character():
     # What would be there before the end of that cycle is, and what comes after it.
     kept = [cycle for cycle in range(12) if cycle + latency <= cancel_at or cycle > cancel_at]
     assert run(pipeline, offers) == [(cycle + latency, expected[cycle]) for cycle in kept]
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_neighbourhoods_have_what_their_counts_need_and_nothing_else(layers):
+    network = random_tables(Readout.NEAREST, layers=layers)
+    images = random_images(30)
+    parts = neighbourhoods(network, 4)
+    assert [part.rows for part in parts] == [(0, 1, 2), (3, 4), (5, 6), (7, 8)]
+    counted = np.zeros((30, network.rows), int)
+    for part in parts:
+        alone = dataclasses.replace(network, layers=part.layers, counts=part.counts)
+        found = lut.sums(alone, images)
+        assert set(np.flatnonzero(found.any(axis=0)).tolist()) == set(part.rows)
+        counted += found
+        for below, layer in itertools.pairwise(part.layers):
+            assert set(layer.wires.ravel().tolist()) == set(range(below.n_out))
+    np.testing.assert_array_equal(counted, lut.sums(network, images))
+
+
+def test_one_neighbourhood_is_the_network_as_it_is():
+    network = random_tables(Readout.TREE)
+    (whole,) = neighbourhoods(network, 1)
+    assert whole.layers is network.layers
+    assert whole.counts is network.counts
+
+
+@pytest.mark.parametrize("count", [0, 10])
+def test_more_neighbourhoods_than_counts_are_refused(count):
+    with pytest.raises(BuildError) as refusal:
+        neighbourhoods(random_tables(Readout.NEAREST), count)
+    assert str(refusal.value) == (
+        "The network 'random' counts tables for 9 rows, which make no "
+        f"{count} neighbourhoods; give 1 to 9."
+    )
 
 
 def test_tables_keep_the_wires_on_which_they_depend():
