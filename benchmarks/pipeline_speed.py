@@ -7,18 +7,20 @@ every cycle. A register stands at each of its pins, the pixels' in one long shif
 a part has not as many pins as an image has pixels; these take no look-up tables. Sites are those of
 nextpnr's TRELLIS_COMB, which a carry takes, too. Accuracies are those of the cards.
 
-Where nextpnr's usual placement cannot be routed, as with `ascii-lut`, an idle look-up table hangs
-on each register while cells are placed, and is gone before they are routed: the static placer then
-leaves about every second site free, and with it the wires that lead there.
+Where tables see pixels from all over the image, as in `ascii-lut`, wires and not tables are scarce,
+and what nextpnr places side by side it cannot route. There the core works in neighbourhoods, and
+idle look-up tables hold a part of the sites of each tile while cells are placed; they are gone
+before these are routed, and the wires that lead there are free.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,20 +42,22 @@ class Case:
     """A network on a part.
 
     clock_hz: what nextpnr tries to reach.
-    spread: its cells are placed among idle look-up tables.
+    neighbourhoods: of the core.
+    idle: on how many of the eight sites of a tile no cell is placed.
     """
 
     network: str
     part: str
     clock_hz: int
-    spread: bool = False
+    neighbourhoods: int = 1
+    idle: int = 0
 
 
 CASES = (
     Case("digits-lut-compact", "LFE5U-25F", 300_000_000),
     Case("digits-lut", "LFE5U-25F", 300_000_000),
     Case("digits-lut-large", "LFE5U-25F", 300_000_000),
-    Case("ascii-lut", "LFE5U-85F", 180_000_000, spread=True),
+    Case("ascii-lut", "LFE5U-85F", 220_000_000, neighbourhoods=8, idle=6),
 )
 
 CLOCK_PIN = 'LOCATE COMP "clk" SITE "G2";\n'
@@ -64,7 +68,7 @@ PART_OPTIONS = {
     "LFE5U-25F": ("--25k",),
     "LFE5U-85F": ("--85k", "--router", "router2", "--lpf", "clock.lpf"),
 }
-PLACED_ALONE = ("--placer", "static", "--no-route", "--write", "top.json")
+PLACED_ALONE = ("--no-route", "--write", "top.json")
 ROUTED_ALONE = ("--no-pack", "--no-place")
 OPTIONS = ("--lpf-allow-unconstrained", "--package", "CABGA381", "--speed", "6")
 SYNTHESIS = (
@@ -79,21 +83,29 @@ reset of an adder's register is longer than the one to its look-up table."""
 IDLE = "idle_lut_"
 """What the names of look-up tables begin with that nobody needs."""
 
+COLUMNS = range(2, 125)
+ROWS = [row for row in range(2, 94) if row % 12 != 10]
+"""Where an LFE5U-85F has tiles of logic: 123 times 85 of eight look-up tables; in the rows between
+are block RAMs and multipliers."""
+
+SITES = ("A1", "B1", "C1", "D1", "A0", "B0", "C0", "D0")
+"""The slice and the place in it of each look-up table of a tile, those first that are left idle."""
+
 
 class BetweenRegisters(wiring.Component):
     """A `TablePipeline` whose pixels shift through a register, and few pins."""
 
     pixel: Signal
-    """1 bit, in: enters the register of pixels."""
+    """1 bit, in: enters the register that shifts."""
     valid: Signal
-    """1 bit, in: what is in the register in the next cycle is an image."""
+    """1 bit, in: what is in that register is an image."""
     character: Signal
     """8 bits, out: the character register."""
     character_valid: Signal
     """1 bit, out: `character` is new."""
 
-    def __init__(self, network: LutNetwork) -> None:
-        self._core = TablePipeline(network)
+    def __init__(self, network: LutNetwork, neighbourhoods: int) -> None:
+        self._core = TablePipeline(network, neighbourhoods=neighbourhoods)
         self.latency_cycles = self._core.latency_cycles
         self._used = [int(pixel) for pixel in network.pixels_used]
         super().__init__(
@@ -104,9 +116,14 @@ class BetweenRegisters(wiring.Component):
         """Shift the pixels that are used, one a cycle."""
         m = Module()
         m.submodules.core = core = self._core
+        shifted = Signal(len(self._used), reset_less=True)
         pixels = Signal(len(self._used), reset_less=True)
         valid = Signal()
-        m.d.sync += [pixels.eq(Cat(self.pixel, pixels)), valid.eq(self.valid)]
+        m.d.sync += [shifted.eq(Cat(self.pixel, shifted)), valid.eq(self.valid)]
+        # In a register that shifts alone, a pixel of the cycle before is the one beside it, and
+        # synthesis would make one of that and of what the core keeps.
+        with m.If(self.valid):
+            m.d.sync += pixels.eq(shifted)
         for place, pixel in enumerate(self._used):
             m.d.comb += core.pixels[pixel].eq(pixels[place])
         m.d.comb += [
@@ -123,7 +140,7 @@ def results(case: Case, seeds: range) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="stepnet-") as name:
         folder = Path(name)
         platform = SimpleNamespace(device=case.part)
-        top = BetweenRegisters(network)
+        top = BetweenRegisters(network, case.neighbourhoods)
         (folder / "clock.lpf").write_text(CLOCK_PIN)
         (folder / "top.il").write_text(to_rtlil(top, "top", platform))
         _run([find_flow_tool("yosys").path, "-q", "-p", SYNTHESIS], folder)
@@ -136,8 +153,8 @@ def results(case: Case, seeds: range) -> Iterator[dict[str, Any]]:
                 *("--freq", str(case.clock_hz / 1e6), "--timing-allow-fail", "-q"),
             ]
             (folder / "top.json").write_text(netlist)
-            if case.spread:
-                (folder / "top.json").write_text(_with_idle_luts(netlist))
+            if case.idle:
+                (folder / "top.json").write_text(_with_idle_luts(netlist, SITES[: case.idle]))
                 _run([*command, *PLACED_ALONE], folder)
                 placed = (folder / "top.json").read_text()
                 (folder / "top.json").write_text(_without_idle_luts(placed))
@@ -147,23 +164,17 @@ def results(case: Case, seeds: range) -> Iterator[dict[str, Any]]:
             yield _result(case, network, top.latency_cycles, seed, found)
 
 
-def _with_idle_luts(netlist: str) -> str:
-    """Yosys' netlist with one more look-up table on each register that is behind one."""
+def _with_idle_luts(netlist: str, sites: Sequence[str]) -> str:
+    """Yosys' netlist with a look-up table more on each of these sites of every tile."""
     design = json.loads(netlist)
     cells = design["modules"]["top"]["cells"]
-    answers = {cell["connections"]["Z"][0] for cell in cells.values() if cell["type"] == "LUT4"}
-    behind = [
-        cell["connections"]["Q"][0]
-        for cell in cells.values()
-        if cell["type"] == "TRELLIS_FF" and cell["connections"].get("DI", [None])[0] in answers
-    ]
-    for number, bit in enumerate(behind):
-        cells[f"{IDLE}{number}"] = {
+    for row, column, (letter, place) in itertools.product(ROWS, COLUMNS, sites):
+        cells[f"{IDLE}{row}_{column}_{letter}{place}"] = {
             "type": "LUT4",
             "parameters": {"INIT": "0" * 16},
-            "attributes": {"keep": "1"},
+            "attributes": {"keep": "1", "BEL": f"X{column}/Y{row}/SLICE{letter}.K{place}"},
             "port_directions": {**dict.fromkeys("ABCD", "input"), "Z": "output"},
-            "connections": {"A": [bit], **{port: ["0"] for port in "BCD"}, "Z": []},
+            "connections": {port: [] for port in "ABCDZ"},
         }
     return json.dumps(design)
 
