@@ -20,7 +20,7 @@ import itertools
 import json
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,10 +66,12 @@ clock network."""
 
 PART_OPTIONS = {
     "LFE5U-25F": ("--25k",),
-    "LFE5U-85F": ("--85k", "--router", "router2", "--lpf", "clock.lpf"),
+    "LFE5U-85F": ("--85k", "--lpf", "clock.lpf"),
 }
 PLACED_ALONE = ("--no-route", "--write", "top.json")
-ROUTED_ALONE = ("--no-pack", "--no-place")
+ROUTED_ALONE = ("--no-pack", "--no-place", "--tmg-ripup")
+"""What is too slow is routed again, and not only what is wanted twice."""
+
 OPTIONS = ("--lpf-allow-unconstrained", "--package", "CABGA381", "--speed", "6")
 SYNTHESIS = (
     "read_rtlil top.il; synth_ecp5 -top top -nowidelut -run :map_ffs; "
@@ -83,10 +85,11 @@ reset of an adder's register is longer than the one to its look-up table."""
 IDLE = "idle_lut_"
 """What the names of look-up tables begin with that nobody needs."""
 
-COLUMNS = range(2, 125)
-ROWS = [row for row in range(2, 94) if row % 12 != 10]
-"""Where an LFE5U-85F has tiles of logic: 123 times 85 of eight look-up tables; in the rows between
-are block RAMs and multipliers."""
+COLUMNS = {"LFE5U-25F": range(2, 71), "LFE5U-85F": range(2, 125)}
+ROWS = {"LFE5U-25F": range(2, 50), "LFE5U-85F": range(2, 94)}
+RAM_ROWS = range(10, 94, 12)
+"""Where a part has tiles of logic, each of eight look-up tables: in these columns and rows but for
+every twelfth, where block RAMs and multipliers are."""
 
 SITES = ("A1", "B1", "C1", "D1", "A0", "B0", "C0", "D0")
 """The slice and the place in it of each look-up table of a tile, those first that are left idle."""
@@ -152,23 +155,22 @@ def results(case: Case, seeds: range) -> Iterator[dict[str, Any]]:
                 *("--json", "top.json", "--seed", str(seed), "--report", "report.json"),
                 *("--freq", str(case.clock_hz / 1e6), "--timing-allow-fail", "-q"),
             ]
-            (folder / "top.json").write_text(netlist)
-            if case.idle:
-                (folder / "top.json").write_text(_with_idle_luts(netlist, SITES[: case.idle]))
-                _run([*command, *PLACED_ALONE], folder)
-                placed = (folder / "top.json").read_text()
-                (folder / "top.json").write_text(_without_idle_luts(placed))
-                command += ROUTED_ALONE
-            _run(command, folder)
+            (folder / "top.json").write_text(_with_idle_luts(netlist, case))
+            _run([*command, *PLACED_ALONE], folder)
+            placed = (folder / "top.json").read_text()
+            (folder / "top.json").write_text(_without_idle_luts(placed))
+            _run([*command, *ROUTED_ALONE], folder)
             found = json.loads((folder / "report.json").read_text())
             yield _result(case, network, top.latency_cycles, seed, found)
 
 
-def _with_idle_luts(netlist: str, sites: Sequence[str]) -> str:
-    """Yosys' netlist with a look-up table more on each of these sites of every tile."""
+def _with_idle_luts(netlist: str, case: Case) -> str:
+    """Yosys' netlist with a look-up table more on `case.idle` of the sites of every tile."""
     design = json.loads(netlist)
     cells = design["modules"]["top"]["cells"]
-    for row, column, (letter, place) in itertools.product(ROWS, COLUMNS, sites):
+    rows = [row for row in ROWS[case.part] if row not in RAM_ROWS]
+    for row, column, site in itertools.product(rows, COLUMNS[case.part], SITES[: case.idle]):
+        letter, place = site
         cells[f"{IDLE}{row}_{column}_{letter}{place}"] = {
             "type": "LUT4",
             "parameters": {"INIT": "0" * 16},
@@ -180,7 +182,8 @@ def _with_idle_luts(netlist: str, sites: Sequence[str]) -> str:
 
 
 def _without_idle_luts(placed: str) -> str:
-    """nextpnr's netlist without what `_with_idle_luts` added, to be routed by router2."""
+    """nextpnr's netlist without what `_with_idle_luts` added, for router2, which alone routes again
+    what is too slow."""
     design = json.loads(placed)
     top = design["modules"]["top"]
     top["cells"] = {name: cell for name, cell in top["cells"].items() if not name.startswith(IDLE)}
