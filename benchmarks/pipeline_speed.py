@@ -70,8 +70,8 @@ PART_OPTIONS = {
 }
 PLACED_ALONE = ("--no-route", "--write", "top.json")
 ROUTED_ALONE = ("--no-pack", "--no-place", "--tmg-ripup")
-"""What is too slow is routed again, and not only what is wanted twice; this ends if the clock that is
-tried can be reached."""
+"""What is too slow is routed again, and not only what is wanted twice; this ends if the clock that
+is tried can be reached."""
 
 OPTIONS = ("--lpf-allow-unconstrained", "--package", "CABGA381", "--speed", "6")
 SYNTHESIS = (

@@ -5,6 +5,7 @@ python -m stepnet_hdl.shipping.boards_page
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -235,8 +236,9 @@ def images_per_s(network: Network, baud: int) -> float:
 
 
 def coded_images_per_s(network: Network, baud: int) -> float:
-    """Images like those that the network was trained with that a serial line carries, coded."""
-    data = network.card["data"].partition(",")[0]
+    """Images that a serial line carries, coded, like those of the first data set that the network
+    was trained with."""
+    data = re.findall(r"\w+", network.card["data"])[0]
     return baud / BITS_PER_BYTE / CODED_FRAME_BYTES[data]
 
 
