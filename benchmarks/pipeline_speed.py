@@ -57,7 +57,7 @@ CASES = (
     Case("digits-lut-compact", "LFE5U-25F", 300_000_000),
     Case("digits-lut", "LFE5U-25F", 300_000_000),
     Case("digits-lut-large", "LFE5U-25F", 300_000_000),
-    Case("ascii-lut", "LFE5U-85F", 220_000_000, neighbourhoods=8, idle=6),
+    Case("ascii-lut", "LFE5U-85F", 150_000_000, neighbourhoods=8, idle=5),
 )
 
 CLOCK_PIN = 'LOCATE COMP "clk" SITE "G2";\n'
