@@ -100,9 +100,10 @@ class BetweenRegisters(wiring.Component):
     """A `TablePipeline` whose pixels shift through a register, and few pins."""
 
     pixel: Signal
-    """1 bit, in: enters the register that shifts."""
+    """1 bit, in: enters the register of pixels."""
     valid: Signal
-    """1 bit, in: what is in that register is an image."""
+    """1 bit, in: what is in the register in the next cycle is an image, or with neighbourhoods
+    what is in it now."""
     character: Signal
     """8 bits, out: the character register."""
     character_valid: Signal
@@ -121,13 +122,14 @@ class BetweenRegisters(wiring.Component):
         m = Module()
         m.submodules.core = core = self._core
         shifted = Signal(len(self._used), reset_less=True)
-        pixels = Signal(len(self._used), reset_less=True)
-        valid = Signal()
+        pixels, valid = shifted, Signal()
         m.d.sync += [shifted.eq(Cat(self.pixel, shifted)), valid.eq(self.valid)]
-        # In a register that shifts alone, a pixel of the cycle before is the one beside it, and
-        # synthesis would make one of that and of what the core keeps.
-        with m.If(self.valid):
-            m.d.sync += pixels.eq(shifted)
+        if core.neighbourhoods > 1:
+            # In a register that shifts, a pixel of the cycle before is the one beside it. Synthesis
+            # would make one of that and of what a neighbourhood hands on, with a long wire.
+            pixels = Signal(len(self._used), reset_less=True)
+            with m.If(self.valid):
+                m.d.sync += pixels.eq(shifted)
         for place, pixel in enumerate(self._used):
             m.d.comb += core.pixels[pixel].eq(pixels[place])
         m.d.comb += [

@@ -53,6 +53,7 @@ class TablePipeline(wiring.Component):
     ) -> None:
         assert registered or neighbourhoods == 1, "without registers nothing is a cycle behind"
         self.network = network
+        self.neighbourhoods = neighbourhoods
         self._parts = [
             _Part(neighbourhood, registered=registered)
             for neighbourhood in split(network, neighbourhoods)
