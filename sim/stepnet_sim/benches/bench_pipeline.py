@@ -10,7 +10,7 @@ from cocotb.triggers import RisingEdge
 from stepnet.networks import lut
 from stepnet.networks.network import Readout
 from stepnet_hdl.cores.pipeline.table_pipeline import table_latency_cycles
-from stepnet_sim.benches.designs import STREAMED_PIXELS, table_networks
+from stepnet_sim.benches.designs import NEIGHBOURHOODS, STREAMED_PIXELS, table_networks
 from stepnet_sim.benches.streams import (
     IDLE_SHARES,
     Part,
@@ -51,15 +51,20 @@ class CharacterMonitor:
 
 
 @cocotb.test()
-@cocotb.parametrize(readout=list(Readout), idle_share=IDLE_SHARES, cancels=(False, True))
+@cocotb.parametrize(
+    readout=list(Readout),
+    neighbourhoods=NEIGHBOURHOODS,
+    idle_share=IDLE_SHARES,
+    cancels=(False, True),
+)
 async def every_image_gives_its_character(
-    dut: Any, readout: Readout, idle_share: float, cancels: bool
+    dut: Any, readout: Readout, neighbourhoods: int, idle_share: float, cancels: bool
 ) -> None:
     rng = seeded_random()
     pauses = Pauses(rng, idle_share)
-    pipeline = Part(dut, f"pipeline_{readout}")
+    pipeline = Part(dut, f"pipeline_{readout}_{neighbourhoods}")
     network = table_networks()[readout]
-    latency_cycles = table_latency_cycles(network)
+    latency_cycles = table_latency_cycles(network, neighbourhoods=neighbourhoods)
 
     pipeline.valid.value, pipeline.cancel.value, pipeline.pixels.value = 0, 0, 0
     await start(dut)

@@ -116,6 +116,9 @@ def spiking_networks() -> dict[str, SpikingNetwork]:
     }
 
 
+NEIGHBOURHOODS = (1, 3)
+"""In how many parts the tables of a pipeline work."""
+
 STREAMED_PIXELS = (8, 36)
 """Pixels per cycle of the pipelines between streams, whose images have 36."""
 
@@ -179,7 +182,11 @@ def _chip_parts() -> dict[str, Tested]:
 
 def _pipeline_parts() -> dict[str, Tested]:
     networks = table_networks()
-    bare = {f"pipeline_{readout}": TablePipeline(each) for readout, each in networks.items()}
+    bare = {
+        f"pipeline_{readout}_{count}": TablePipeline(each, neighbourhoods=count)
+        for readout, each in networks.items()
+        for count in NEIGHBOURHOODS
+    }
     streamed = {
         f"streamed_{pixels}": StreamedPipeline(networks[Readout.NEAREST], pixels)
         for pixels in STREAMED_PIXELS
