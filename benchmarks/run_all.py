@@ -101,7 +101,7 @@ def gateware(what: str, target: str, only: str, seeds: int = 1) -> Benchmark:
     return Benchmark(what, target, command, say)
 
 
-def pipeline(network: str, target: str, seeds: int) -> Benchmark:
+def pipeline(network: str, target: str, seeds: int, part: str = "25F") -> Benchmark:
     """Size and frequency of the bare core that is a network of look-up tables."""
 
     def say(result: dict[str, Any]) -> str:
@@ -113,7 +113,7 @@ def pipeline(network: str, target: str, seeds: int) -> Benchmark:
 
     command = script("pipeline_speed", "--only", network, "--seeds", str(seeds))
     return Benchmark(
-        f"pipeline `{network}` from pixels to register, an image per cycle, ECP5-25F speed 6",
+        f"pipeline `{network}` from pixels to register, an image per cycle, ECP5-{part} speed 6",
         target,
         command,
         say,
@@ -310,6 +310,7 @@ BENCHMARKS = (
     pipeline("digits-lut-compact", "220 MHz, 2,600 sites, 97.0 %", 2),
     pipeline("digits-lut", "210 MHz, 5,000 sites, 98.0 %", 1),
     pipeline("digits-lut-large", "190 MHz, 12,000 sites, 98.5 %", 1),
+    pipeline("ascii-lut", "140 MHz, 70 %", 1, "85F"),
     Benchmark(
         "iCEBreaker, build with an empty cache; from the cache",
         "under 90 s; under 1 s",
