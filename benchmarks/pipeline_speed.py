@@ -43,7 +43,7 @@ class Case:
 
     clock_hz: what nextpnr tries to reach.
     neighbourhoods: of the core.
-    idle: on how many of the eight sites of a tile no cell is placed.
+    idle: on how many of the eight sites of a tile of an LFE5U-85F no cell is placed.
     """
 
     network: str
@@ -86,11 +86,10 @@ reset of an adder's register is longer than the one to its look-up table."""
 IDLE = "idle_lut_"
 """What the names of look-up tables begin with that nobody needs."""
 
-COLUMNS = {"LFE5U-25F": range(2, 71), "LFE5U-85F": range(2, 125)}
-ROWS = {"LFE5U-25F": range(2, 50), "LFE5U-85F": range(2, 94)}
-RAM_ROWS = range(10, 94, 12)
-"""Where a part has tiles of logic, each of eight look-up tables: in these columns and rows but for
-every twelfth, where block RAMs and multipliers are."""
+COLUMNS = range(2, 125)
+ROWS = [row for row in range(2, 94) if row % 12 != 10]
+"""Where an LFE5U-85F has tiles of logic, 123 times 85 of eight look-up tables each; every twelfth
+row has block RAMs and multipliers."""
 
 SITES = ("A1", "B1", "C1", "D1", "A0", "B0", "C0", "D0")
 """The slice and the place in it of each look-up table of a tile, those first that are left idle."""
@@ -160,7 +159,7 @@ def results(case: Case, seeds: range) -> Iterator[dict[str, Any]]:
             ]
             (folder / "top.json").write_text(netlist)
             if case.idle:
-                (folder / "top.json").write_text(_with_idle_luts(netlist, case))
+                (folder / "top.json").write_text(_with_idle_luts(netlist, case.idle))
                 _run([*command, *PLACED_ALONE], folder)
                 placed = (folder / "top.json").read_text()
                 (folder / "top.json").write_text(_without_idle_luts(placed))
@@ -170,13 +169,11 @@ def results(case: Case, seeds: range) -> Iterator[dict[str, Any]]:
             yield _result(case, network, top.latency_cycles, seed, found)
 
 
-def _with_idle_luts(netlist: str, case: Case) -> str:
-    """Yosys' netlist with a look-up table more on `case.idle` of the sites of every tile."""
+def _with_idle_luts(netlist: str, idle: int) -> str:
+    """Yosys' netlist with a look-up table more on `idle` of the sites of every tile."""
     design = json.loads(netlist)
     cells = design["modules"]["top"]["cells"]
-    rows = [row for row in ROWS[case.part] if row not in RAM_ROWS]
-    for row, column, site in itertools.product(rows, COLUMNS[case.part], SITES[: case.idle]):
-        letter, place = site
+    for row, column, (letter, place) in itertools.product(ROWS, COLUMNS, SITES[:idle]):
         cells[f"{IDLE}{row}_{column}_{letter}{place}"] = {
             "type": "LUT4",
             "parameters": {"INIT": "0" * 16},
