@@ -37,6 +37,11 @@ run_program(["sh", "-c", f"sleep 1000 & echo $! > {sys.argv[1]}; echo $$ >> {sys
 """
 
 
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="asks /proc what still runs, and only Linux has it"
+)
+
+
 def is_running(number):
     try:
         status = Path(f"/proc/{number}/stat").read_text()

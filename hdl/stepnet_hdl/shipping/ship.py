@@ -15,7 +15,7 @@ import argparse
 import dataclasses
 import hashlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from stepnet.errors import BuildError
@@ -70,7 +70,7 @@ KINDS = {
 }
 """The kinds of bitstreams that an option names, and what it says of itself."""
 
-BOARDS_OF: Mapping[str, Iterable[str]] = {
+BOARDS_OF: Mapping[str, Collection[str]] = {
     ENGINES: BOARDS,
     CONVOLUTIONS: CONVOLVING_NETWORKS,
     TABLES: TABLE_NETWORKS,
@@ -83,7 +83,17 @@ PICTURES = REPOSITORY / "docs" / "boards"
 
 
 def settings_of(board: str, kind: str = ENGINES, seeds: Iterable[int] = (1,)) -> BuildSettings:
-    """What makes the bitstream of this kind that comes for a board."""
+    """What makes the bitstream of this kind that comes for a board.
+
+    kind: ENGINES, CONVOLUTIONS, TABLES or SPIKING.
+
+    Raises BuildError if none of this kind comes for the board.
+    """
+    if board not in BOARDS_OF[kind]:
+        such = "with an engine" if kind == ENGINES else f"of the kind {kind!r}"
+        raise BuildError(
+            f"No bitstream {such} comes for {board!r}; choose one of {', '.join(BOARDS_OF[kind])}."
+        )
     settings = BuildSettings(board, seeds=tuple(seeds))
     if kind == CONVOLUTIONS:
         return dataclasses.replace(
@@ -179,8 +189,8 @@ def main() -> None:
     failed = False
     for board in arguments.boards or BOARDS_OF[kind]:
         name = board if kind == ENGINES else f"{board}-{kind}"
-        settings = settings_of(board, kind, range(1, arguments.seeds + 1))
         try:
+            settings = settings_of(board, kind, range(1, arguments.seeds + 1))
             manifest = ship(settings, FOLDER / kind / board, PICTURES / f"{name}.png")
         except BuildError as error:
             print(error, file=sys.stderr)

@@ -240,11 +240,12 @@ def _netlist(manifest: Manifest, kind: str, progress: Callable[[str], None]) -> 
             settings, folder, progress=lambda step: progress(step.step), cache=None
         )
     if sha256_of(entry / manifest.bitstream) != manifest.sha256:
+        option = "" if kind == ENGINES else f"--{kind} "
         raise BuildError(
             f"The bitstream of {manifest.board} was made with other tools "
             f"({', '.join(manifest.tools)}), so that its netlist cannot be made again here; "
             "install those, or make the bitstream again with: python -m stepnet_hdl.shipping.ship "
-            f"{manifest.board}."
+            f"{option}{manifest.board}."
         )
     return entry / NETLIST
 

@@ -130,6 +130,43 @@ def test_missing_bitstream_names_the_others(build_of, tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (
+            TABLES,
+            "No bitstream of the kind 'tables' comes for 'icesugar'; choose one of icebreaker, "
+            "icestick, icesugarnano, nandlandgo, ulx3s-25f.",
+        ),
+        (
+            CONVOLUTIONS,
+            "No bitstream of the kind 'convolutions' comes for 'icesugar'; choose one of "
+            "icebreaker, ulx3s-25f.",
+        ),
+    ],
+)
+def test_a_board_that_no_bitstream_of_the_kind_comes_for(kind, sentence):
+    with pytest.raises(BuildError) as caught:
+        settings_of("icesugar", kind)
+    assert str(caught.value) == sentence
+
+
+def test_a_board_that_no_bitstream_with_an_engine_comes_for():
+    with pytest.raises(BuildError, match=r"^No bitstream with an engine comes for 'icestick'; "):
+        settings_of("icestick")
+
+
+def test_manifest_of_an_engine_with_convolutions_says_how_it_is_picked(build_of, tmp_path):
+    build_of()
+    made = ship(settings_of("icebreaker", CONVOLUTIONS), tmp_path)
+    assert read_manifest(tmp_path) == made
+    assert made.command == (
+        "stepnet build --board icebreaker --seed 3 --clock-mhz 33 --goal images --engine-for "
+        "digits-conv-open"
+    )
+    assert made.shape.map_words
+
+
 def test_all_that_should_ship_does():
     assert shipped_boards() == sorted(BOARDS)
 
