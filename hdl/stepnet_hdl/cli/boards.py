@@ -11,7 +11,7 @@ import typer
 from stepnet_hdl.cli.requirements import require_amaranth
 
 if TYPE_CHECKING:
-    from stepnet_hdl.boards.facts import BoardFacts
+    from stepnet_hdl.estimation.board_facts import BoardFacts
 
 UNBROKEN_COLUMNS = 1000
 
@@ -47,7 +47,7 @@ def boards(
         show_connected(all_ports=all_ports, baud=baud, json_output=json_output)
         return
     require_amaranth()
-    from stepnet_hdl.boards.facts import board_facts
+    from stepnet_hdl.estimation.board_facts import board_facts
 
     facts = board_facts(baud)
     if json_output:
@@ -66,6 +66,7 @@ def _show_boards(facts: list[BoardFacts]) -> None:
     for heading in ("LUTs", "memory (kbit)", "clock (MHz)", "link (Mbaud)"):
         table.add_column(heading, justify="right")
     table.add_column("networks")
+    table.add_column("networks with convolutions")
     table.add_column("networks of look-up tables")
     table.add_column("spiking networks")
     for fact in facts:
@@ -82,6 +83,7 @@ def _show_boards(facts: list[BoardFacts]) -> None:
             clock,
             link,
             networks,
+            ", ".join(fact.convolving) or "none of the shipped",
             ", ".join(fact.tables) or "none of the shipped",
             ", ".join(fact.spiking) or "none of the shipped",
         )

@@ -127,6 +127,12 @@ def choose_engine(
     return EngineChoice(board.name, network.name, goal, chosen, search.neighbours(chosen))
 
 
+def has_engine_for(network: Network, board: BoardType) -> bool:
+    """Whether `choose_engine` finds any; without computing how fast they are."""
+    search = _Search(network, board, board.baud)
+    return search.may_fit and any(True for _ in search.fitting_sizes())
+
+
 def board_with(choice: EngineChoice, board: BoardType) -> BoardType:
     """The board with the chosen engine in place of the one that suits its part, at a clock that
     the estimate leaves `CLOCK_MARGIN` for."""
@@ -162,8 +168,18 @@ class _Search:
         self._family: Family = board.part.family
         self._baud = baud
 
+    @property
+    def may_fit(self) -> bool:
+        """Whether the part has as many bits of memory as the network has weights."""
+        bits = sum(layer.weights.size * layer.weight_bits for layer in self._network.layers)
+        return bits <= self._part.memory_bits
+
     def fitting(self) -> Iterator[Candidate]:
-        """Every engine that fits, without overlap."""
+        """Every engine that fits, without overlap, and how fast it is."""
+        return map(self._choice, self.fitting_sizes())
+
+    def fitting_sizes(self) -> Iterator[Estimate]:
+        """Every engine that fits, without overlap, by SIMD and PE."""
         for memory in self._memories:
             for simd in self._simds:
                 for pe in self._pes:
@@ -175,7 +191,7 @@ class _Search:
                             continue
                         size = estimate(shape, self._board.device)
                         if size.too_small is None:
-                            yield self._choice(size)
+                            yield size
 
     def with_overlap(self, choice: Candidate) -> Candidate:
         """Return the engine of `choice` with the first layer computed while pixels arrive, if that

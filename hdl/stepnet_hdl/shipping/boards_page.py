@@ -19,8 +19,8 @@ from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.capacity import fitting_networks
 from stepnet_hdl.boards.catalogue import BoardType, find_board
-from stepnet_hdl.boards.facts import board_facts
 from stepnet_hdl.boards.programmers import OTHER_WAYS, PROGRAMMERS
+from stepnet_hdl.estimation.board_facts import board_facts
 from stepnet_hdl.shipping.manifest import (
     CONVOLUTIONS,
     ENGINES,
@@ -100,9 +100,17 @@ The Tang Mega 138K is not among them. The tools know the GW5AST-138 in its versi
 (`chipdb-GW5AST-138C` of nextpnr, apycula 0.32), without its PLLs, while the platform of
 amaranth-boards is one of version B.
 
-| board | part | LUTs | memory, kbit | clock, MHz | Mbaud | networks | networks of look-up tables |
-|---|---|---|---|---|---|---|---|
+"Networks" are the shipped ones that the engine holds which suits the part, "networks with
+convolutions" those that some engine on the part holds, which
+`stepnet build --board NAME --goal images --engine-for NETWORK` makes.
+
 """
+
+COLUMNS = (
+    *("board", "part", "LUTs", "memory, kbit", "clock, MHz", "Mbaud"),
+    *("networks", "networks with convolutions", "networks of look-up tables"),
+)
+"""Of the table of all boards."""
 
 OWN_HEADING = """\
 ## A board of your own
@@ -265,19 +273,20 @@ def _cable(name: str) -> str:
 
 
 def _all_boards() -> str:
-    lines: list[str] = []
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for fact in board_facts():
         clock = "-" if fact.is_too_small else f"{fact.clock_hz / 1e6:g}"
         link = "-" if fact.is_too_small and not fact.tables else f"{fact.baud / 1e6:g}"
-        networks = ", ".join(f"`{name}`" for name in fact.networks) or "none of the shipped"
-        if fact.is_too_small:
-            networks = "too small for an engine"
-        tables = ", ".join(f"`{name}`" for name in fact.tables) or "none of the shipped"
+        networks = "too small for an engine" if fact.is_too_small else _listed(fact.networks)
         lines.append(
             f"| {fact.name} | {fact.part} | {fact.luts:,} | {fact.memory_kbit:,} | {clock} | "
-            f"{link} | {networks} | {tables} |"
+            f"{link} | {networks} | {_listed(fact.convolving)} | {_listed(fact.tables)} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none of the shipped"
 
 
 def _example() -> str:

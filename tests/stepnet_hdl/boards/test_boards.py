@@ -12,8 +12,8 @@ from stepnet.errors import BuildError
 from stepnet.networks.shipped import load_network, lut_names
 from stepnet_hdl.boards.capacity import check_built_in, check_network
 from stepnet_hdl.boards.catalogue import all_boards, find_board
-from stepnet_hdl.boards.facts import board_facts
 from stepnet_hdl.boards.settings import SETTINGS
+from stepnet_hdl.estimation.board_facts import board_facts
 from stepnet_hdl.flow.build_plan import make_plan
 from stepnet_hdl.fpga.parts import find_part
 
@@ -85,6 +85,9 @@ def test_list_says_what_fits_and_what_is_too_small():
     assert engines["icebreaker"] == (64, 1, 1024)
     assert facts["icestick"].is_too_small
     assert facts["icestick"].networks == ()
+    assert facts["icestick"].convolving == ()
+    assert facts["tangnano9k"].convolving == ("digits-conv",)
+    assert "ascii-conv" in facts["icebreaker"].convolving
     assert facts["icestick"].tables == ("digits-lut-small",)
     assert facts["tangnano"].tables == ()
     assert facts["ulx3s-85f"].tables == tuple(lut_names())

@@ -18,7 +18,7 @@ from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.cli.estimate import estimate as estimate_command
 from stepnet_hdl.cores.engine.structure import popcount_structure
-from stepnet_hdl.estimation.engine_choice import MAX_OVERLAP_LOSS, choose_engine
+from stepnet_hdl.estimation.engine_choice import MAX_OVERLAP_LOSS, choose_engine, has_engine_for
 from stepnet_hdl.estimation.goal import Goal
 from stepnet_hdl.estimation.size import LUT_ERROR, estimate
 from stepnet_hdl.estimation.speed import performance
@@ -216,6 +216,26 @@ def test_what_is_chosen_holds_a_network_with_convolutions(name, board):
     check_fits(network, choice.chosen.shape)
     for neighbour in choice.neighbours:
         check_fits(network, neighbour.shape)
+
+
+@pytest.mark.parametrize(
+    ("name", "board"),
+    [
+        ("digits-conv", "tangnano9k"),
+        ("digits-conv-open", "tangnano9k"),
+        ("ascii-conv", "ulx3s-25f"),
+        ("ascii-conv", "ice40hx8kbevn"),
+        ("ascii-conv", "icebreaker"),
+    ],
+)
+def test_there_is_an_engine_where_one_is_chosen(name, board):
+    network, where = load_network(name), find_board(board)
+    try:
+        choose_engine(network, where)
+    except BuildError:
+        assert not has_engine_for(network, where)
+    else:
+        assert has_engine_for(network, where)
 
 
 def test_a_network_that_no_engine_holds():

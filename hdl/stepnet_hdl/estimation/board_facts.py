@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.link.serial_line import DEFAULT_BAUD
-from stepnet.networks.shipped import load_lut_network
+from stepnet.networks.shipped import load_lut_network, load_network, names
 from stepnet_hdl.boards.capacity import fitting_networks
 from stepnet_hdl.boards.catalogue import BoardType, all_boards
 from stepnet_hdl.boards.chip_clocks import baud_for
 from stepnet_hdl.boards.spiking_chips import fitting_spiking
 from stepnet_hdl.boards.table_chips import fitting_tables
+from stepnet_hdl.estimation.engine_choice import has_engine_for
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class BoardFacts:
         memory holds; 0 if the part is too small for any.
     baud: of the serial line; the clock is chosen for it.
     networks: shipped ones that its engine holds, by name.
+    convolving: shipped ones with convolutions that an engine built for them holds, by name.
     tables: shipped networks of look-up tables that a chip for it can be, by name.
     spiking: shipped spiking networks likewise.
     """
@@ -38,6 +41,7 @@ class BoardFacts:
     pe: int = 0
     weight_bits: int = 0
     networks: tuple[str, ...] = ()
+    convolving: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     spiking: tuple[str, ...] = ()
 
@@ -54,12 +58,14 @@ def board_facts(baud: int | None = None) -> list[BoardFacts]:
     """
     by_shape: dict[EngineShape, tuple[str, ...]] = {}
     by_part: dict[str, tuple[str, ...]] = {}
+    convolving: dict[str, tuple[str, ...]] = {}
     spiking: dict[str, tuple[str, ...]] = {}
     facts: list[BoardFacts] = []
     for board in all_boards().values():
         part = board.part
         if part.name not in by_part:
             by_part[part.name] = tuple(fitting_tables(part))
+            convolving[part.name] = tuple(_convolving(board))
             spiking[part.name] = tuple(fitting_spiking(part))
         fact = BoardFacts(
             board.name,
@@ -67,6 +73,7 @@ def board_facts(baud: int | None = None) -> list[BoardFacts]:
             part.luts,
             part.memory_bits // 1024,
             baud or _usual_baud(board, by_part[part.name]),
+            convolving=convolving[part.name],
             tables=by_part[part.name],
             spiking=spiking[part.name],
         )
@@ -84,6 +91,16 @@ def board_facts(baud: int | None = None) -> list[BoardFacts]:
             )
         facts.append(fact)
     return facts
+
+
+def _convolving(board: BoardType) -> Iterator[str]:
+    """The shipped networks with convolutions that some engine on the board's part holds."""
+    if board.is_too_small:
+        return
+    for name in names():
+        network = load_network(name)
+        if network.convolves and has_engine_for(network, board):
+            yield name
 
 
 def _usual_baud(board: BoardType, tables: tuple[str, ...]) -> int:
