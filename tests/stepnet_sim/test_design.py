@@ -17,6 +17,8 @@ from stepnet.cores.engine.memory_image import check_fits
 from stepnet.errors import BuildError, NetworkError
 from stepnet.networks.shipped import load_lut_network, load_network, names
 from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.estimation.engine_choice import board_with, choose_engine
+from stepnet_hdl.shipping.manifest import CONVOLUTIONS, folder_of, read_manifest
 from stepnet_sim.chips.design import Design, design_for
 from stepnet_sim.cli import sim
 
@@ -49,6 +51,25 @@ def test_like_a_board_it_is_the_chip_of_that_board():
     assert design_for(like="ulx3s-25f") == expected
     # Whether it holds the network or not.
     assert design_for(load_network("ascii"), "ulx3s-25f") == expected
+
+
+def test_like_a_board_it_takes_convolutions_if_the_network_has_them():
+    network = load_network("digits-conv")
+    shipped = read_manifest(folder_of("icebreaker", CONVOLUTIONS))
+    design = design_for(network, "icebreaker")
+    assert (design.shape, design.clock_hz) == (shipped.shape, shipped.clock_hz)
+    assert (design.buffer_bytes, design.baud) == (shipped.buffer_bytes, shipped.baud)
+    # No bitstream comes that holds it: what `stepnet build --engine-for` would make.
+    board = find_board("tangnano9k")
+    picked = board_with(choose_engine(network, board), board)
+    design = design_for(network, "tangnano9k")
+    assert (design.shape, design.clock_hz) == (picked.settings.shape, picked.clock_hz)
+    with pytest.raises(BuildError) as caught:
+        design_for(load_network("ascii-conv"), "ulx3s-25f")
+    assert str(caught.value) == (
+        "No engine for network 'ascii-conv' fits the LFE5U-25F of ulx3s-25f: the smallest takes "
+        "70 of 56 block RAMs; use a smaller network or a larger board."
+    )
 
 
 def test_a_network_that_no_engine_holds():

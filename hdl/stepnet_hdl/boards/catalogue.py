@@ -7,7 +7,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -16,6 +16,7 @@ import amaranth_boards
 from amaranth.build import Platform
 from amaranth.lib.io import DifferentialPort
 
+from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import BuildError
 from stepnet_hdl.boards import platforms
 from stepnet_hdl.boards.own_platform import UART_WORDS, check_platform
@@ -52,6 +53,10 @@ class BoardType:
     def settings(self) -> ChipSettings:
         """The chip to build; BuildError if none is chosen, and none fits the part."""
         return self.chip or settings_for(self.part, self.name)
+
+    def with_engine(self, shape: EngineShape, clock_hz: int) -> BoardType:
+        """The board with a chip that has this engine, and meets this clock."""
+        return replace(self, chip=replace(self.settings, shape=shape, clock_hz=clock_hz))
 
     @property
     def clock_hz(self) -> int:

@@ -137,12 +137,8 @@ def board_with(choice: EngineChoice, board: BoardType) -> BoardType:
     """The board with the chosen engine in place of the one that suits its part, at a clock that
     the estimate leaves `CLOCK_MARGIN` for."""
     chosen = choice.chosen
-    chip = dataclasses.replace(
-        board.settings,
-        shape=chosen.shape,
-        clock_hz=round((1 - CLOCK_MARGIN) * chosen.estimate.frequency_hz),
-    )
-    return dataclasses.replace(board, chip=chip)
+    clock_hz = round((1 - CLOCK_MARGIN) * chosen.estimate.frequency_hz)
+    return board.with_engine(chosen.shape, clock_hz)
 
 
 class _Search:

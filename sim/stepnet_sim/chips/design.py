@@ -16,7 +16,8 @@ from stepnet.networks.kinds import AnyNetwork
 from stepnet.networks.lut import LutNetwork
 from stepnet.networks.network import Network
 from stepnet.networks.spiking import SpikingNetwork
-from stepnet_hdl.boards.catalogue import find_board
+from stepnet_hdl.boards.capacity import fits
+from stepnet_hdl.boards.catalogue import BoardType, find_board
 from stepnet_hdl.boards.chip_clocks import baud_for, clock_hz_for
 from stepnet_hdl.boards.mac_chips import MacChip, chip_for, mac_chip
 from stepnet_hdl.boards.settings import SETTINGS
@@ -27,6 +28,8 @@ from stepnet_hdl.cores.interface import InferenceCore
 from stepnet_hdl.cores.mac.mac import Mac
 from stepnet_hdl.cores.pipeline.pipeline_bench import PipelineBench
 from stepnet_hdl.cores.spiking.spiking_core import SpikingCore
+from stepnet_hdl.estimation.engine_choice import board_with, choose_engine
+from stepnet_hdl.shipping.manifest import CONVOLUTIONS, folder_of, read_manifest, shipped_boards
 
 USUAL_BOARD = "icebreaker"
 ICEBREAKER = SETTINGS["iCE40UP5K"]
@@ -105,8 +108,9 @@ def design_for(
         small for it, the chip has one with larger memories; a network of look-up tables is
         built in, and a ReLU or sigmoid network gets a multiply-accumulate core. With `StoredImages`
         the chip measures itself.
-    like: the name of a board whose chip it is, whether its engine holds the network or not; or
-        SIMD and PE of the engine, such as "32x4", which is otherwise the iCEBreaker's; "" for that.
+    like: the name of a board whose chip it is, whether its engine holds the network or not, but
+        one that takes convolutions if the network has them; or SIMD and PE of the engine, such as
+        "32x4", which is otherwise the iCEBreaker's; "" for that.
     uart: as in `Design`.
     baud: of the serial pins; None for the rate of the board that it is like.
 
@@ -119,7 +123,7 @@ def design_for(
         return _spiking_design(network, like, uart=uart, baud=baud)
     if isinstance(network, MacNetwork):
         return _mac_design(network, like, uart=uart, baud=baud)
-    board = find_board(like) if like and not WIDTHS.fullmatch(like) else None
+    board = _board_for(network, like) if like and not WIDTHS.fullmatch(like) else None
     if baud is None:
         baud = find_board(USUAL_BOARD).baud if board is None else baud_for(network, board)
     if widths := WIDTHS.fullmatch(like):
@@ -132,29 +136,46 @@ def design_for(
         larger = shape if network is None else enlarged(shape, network)
         return Design(larger, uart=uart, baud=baud)
     if board is not None:
-        if isinstance(network, LutNetwork):
-            table_chip = check_tables(network, board)
-            return Design(
-                clock_hz=clock_hz_for(network, board, baud),
-                buffer_bytes=table_chip.buffer_bytes,
-                coded_images=table_chip.coded_images,
-                uart=uart,
-                baud=baud,
-                network=network,
-                core=OtherCore(
-                    f"{table_chip.core} {table_chip.registered}",
-                    lambda: table_core(network, table_chip),
-                ),
-            )
-        chip = board.settings
-        clock_hz = board.clock_hz_for(baud)
-        return Design(
-            chip.shape, clock_hz, chip.buffer_bytes, chip.coded_images, uart=uart, baud=baud
-        )
+        return _board_design(network, board, baud, uart=uart)
     if isinstance(network, LutNetwork):
         return Design(uart=uart, baud=baud, network=network)
     shape = ICEBREAKER.shape if network is None else enlarged(ICEBREAKER.shape, network)
     return Design(shape, uart=uart, baud=baud)
+
+
+def _board_for(network: Network | LutNetwork | None, like: str) -> BoardType:
+    """The board of that name; for a network with convolutions with the engine of the bitstream that
+    comes for such networks, if it holds this one, or with what `stepnet build --engine-for` would
+    make; BuildError if that is none."""
+    board = find_board(like)
+    if not isinstance(network, Network) or not network.convolves:
+        return board
+    if like in shipped_boards(CONVOLUTIONS):
+        manifest = read_manifest(folder_of(like, CONVOLUTIONS))
+        if fits(network, manifest.shape):
+            return board.with_engine(manifest.shape, manifest.clock_hz)
+    return board_with(choose_engine(network, board), board)
+
+
+def _board_design(
+    network: Network | LutNetwork | None, board: BoardType, baud: int, *, uart: bool
+) -> Design:
+    """The chip of `board`: with the engine that it has, or that is the network of look-up tables;
+    BuildError if this does not fit."""
+    if isinstance(network, LutNetwork):
+        chip = check_tables(network, board)
+        return Design(
+            clock_hz=clock_hz_for(network, board, baud),
+            buffer_bytes=chip.buffer_bytes,
+            coded_images=chip.coded_images,
+            uart=uart,
+            baud=baud,
+            network=network,
+            core=OtherCore(f"{chip.core} {chip.registered}", lambda: table_core(network, chip)),
+        )
+    chip = board.settings
+    clock_hz = board.clock_hz_for(baud)
+    return Design(chip.shape, clock_hz, chip.buffer_bytes, chip.coded_images, uart=uart, baud=baud)
 
 
 def _bench_design(stored: StoredImages, like: str, *, uart: bool, baud: int | None) -> Design:

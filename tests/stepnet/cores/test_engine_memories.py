@@ -412,8 +412,8 @@ def test_convolutions_that_an_engine_cannot_walk_are_refused():
     shape = EngineShape(16, max_inputs=256, weight_words=1024, parameter_words=256, map_words=64)
     assert map_refusal(replace(shape, map_words=0), 9, 9, RandomMap(4, 3)) == (
         "Network 'random' does not fit the engine: layer 0 is a convolution, whose address "
-        "arithmetic this engine was built without; build an engine with map words, or use a "
-        "network of dense layers."
+        "arithmetic this engine was built without; build one with `stepnet build --goal images "
+        "--engine-for random`, or use a network of dense layers."
     )
     assert map_refusal(shape, 9, 9, RandomMap(4, 5)) == (
         "Network 'random' does not fit the engine: layer 0 has a kernel of 5 x 5 over the image, "

@@ -169,8 +169,8 @@ def _check_map(network: Network, number: int, shape: EngineShape) -> None:
     if not shape.map_words:
         raise NetworkError(
             f"Network {network.name!r} does not fit the engine: layer {number} is a convolution, "
-            "whose address arithmetic this engine was built without; build an engine with map "
-            "words, or use a network of dense layers."
+            "whose address arithmetic this engine was built without; build one with `stepnet build "
+            f"--goal images --engine-for {network.name}`, or use a network of dense layers."
         )
     padding = 0
     if number == 0:
