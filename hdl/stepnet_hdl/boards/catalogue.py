@@ -54,9 +54,14 @@ class BoardType:
         """The chip to build; BuildError if none is chosen, and none fits the part."""
         return self.chip or settings_for(self.part, self.name)
 
-    def with_engine(self, shape: EngineShape, clock_hz: int) -> BoardType:
-        """The board with a chip that has this engine, and meets this clock."""
-        return replace(self, chip=replace(self.settings, shape=shape, clock_hz=clock_hz))
+    def with_engine(
+        self, shape: EngineShape, clock_hz: int, buffer_bytes: int | None = None
+    ) -> BoardType:
+        """The board with a chip that has this engine, meets this clock, and has a receive buffer of
+        so many bytes; as many as before if they are not given."""
+        buffer_bytes = buffer_bytes or self.settings.buffer_bytes
+        chip = replace(self.settings, shape=shape, clock_hz=clock_hz, buffer_bytes=buffer_bytes)
+        return replace(self, chip=chip)
 
     @property
     def clock_hz(self) -> int:

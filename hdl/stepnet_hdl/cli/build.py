@@ -94,8 +94,8 @@ class BuildOptions:
     engine_for: Annotated[
         str | None,
         typer.Option(
-            help="Network that the engine is picked for; the one that is built in, or digits, if "
-            "not given."
+            help="Networks that the engine holds, with commas between; it is picked for the "
+            "first. The one that is built in, or digits, if not given."
         ),
     ] = None
     fastest: Annotated[
@@ -169,8 +169,8 @@ def _engine_wish(options: BuildOptions) -> EngineWish | None:
         )
     if not wished:
         return None
-    goal, network = options.goal or Goal.IMAGES, options.engine_for or "digits"
-    return EngineWish(goal, options.simd, options.pe, network)
+    networks = tuple((options.engine_for or "digits").split(","))
+    return EngineWish(options.goal or Goal.IMAGES, options.simd, options.pe, networks)
 
 
 def _usual_folder(options: BuildOptions) -> Path:

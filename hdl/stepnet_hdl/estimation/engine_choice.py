@@ -4,11 +4,12 @@ smallest that keeps up with the link."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from stepnet.cores.engine.memory_image import (
+    enlarged,
     largest_map_words,
     layer_weight_words,
     memory_image,
@@ -39,6 +40,9 @@ MAX_OVERLAP_LOSS = 0.1
 CLOCK_MARGIN = 0.1
 """How far below its estimate the clock of a chosen engine is asked for: as far as estimates are
 off, see docs/estimate.md."""
+
+LEAST_BUFFER_BYTES = 1024
+"""Of a receive buffer that gives way to an engine's memories: nine images of 28 x 28 pixels."""
 
 MIN_PARAMETER_WORDS, MAX_PARAMETER_WORDS = 16, 1 << 16
 
@@ -133,12 +137,52 @@ def has_engine_for(network: Network, board: BoardType) -> bool:
     return search.may_fit and any(True for _ in search.fitting_sizes())
 
 
-def board_with(choice: EngineChoice, board: BoardType) -> BoardType:
+def board_with(choice: EngineChoice, board: BoardType, also: Sequence[Network] = ()) -> BoardType:
     """The board with the chosen engine in place of the one that suits its part, at a clock that
-    the estimate leaves `CLOCK_MARGIN` for."""
-    chosen = choice.chosen
-    clock_hz = round((1 - CLOCK_MARGIN) * chosen.estimate.frequency_hz)
-    return board.with_engine(chosen.shape, clock_hz)
+    the estimate leaves `CLOCK_MARGIN` for.
+
+    also: networks that the engine has to hold beside the one that it was chosen for; its memories
+        grow for them, and the receive buffer shrinks where that makes room, to
+        `LEAST_BUFFER_BYTES` at least.
+
+    Raises NetworkError if no engine of its SIMD and PE holds one of them, and BuildError if the
+    part is too small for it then.
+    """
+    shape, buffer_bytes = choice.chosen.shape, board.settings.buffer_bytes
+    for network in also:
+        shape = _grown(shape, network)
+    size = estimate(shape, board.device, buffer_bytes)
+    while size.too_small and buffer_bytes > LEAST_BUFFER_BYTES:
+        buffer_bytes //= 2
+        size = estimate(shape, board.device, buffer_bytes)
+    if size.too_small is not None:
+        names = " and ".join(repr(network.name) for network in also)
+        raise BuildError(
+            f"The engine for network {choice.network!r} that holds {names}, too, does not fit the "
+            f"{board.device} of {board.name}: it takes {size.too_small}; name fewer networks."
+        )
+    return board.with_engine(shape, round((1 - CLOCK_MARGIN) * size.frequency_hz), buffer_bytes)
+
+
+def _grown(shape: EngineShape, network: Network) -> EngineShape:
+    """The engine with memories that hold `network` as well, and with no wider sums than it needs;
+    NetworkError if no engine of such SIMD and PE holds it."""
+    larger = enlarged(shape, network)
+    return _narrowed(larger, network, shape.sum_bits)
+
+
+def _narrowed(shape: EngineShape, network: Network, least: int) -> EngineShape:
+    """The engine with the narrowest sums from `least` bits on with which it holds `network`;
+    NetworkError if it holds it with none."""
+    for sum_bits in range(least, shape.sum_bits):
+        try:
+            narrow = dataclasses.replace(shape, max_sum_bits=sum_bits)
+            memory_image(network, narrow)
+        except NetworkError:
+            continue
+        return narrow
+    memory_image(network, shape)
+    return shape
 
 
 class _Search:
@@ -280,15 +324,7 @@ class _Search:
     @cached_property
     def _sum_bits(self) -> int:
         """The narrowest sums that do, from those of a header on."""
-        largest = self._roomy(REFERENCE_SIMD)
-        for sum_bits in range(HEADER_BITS, largest.sum_bits):
-            try:
-                memory_image(self._network, dataclasses.replace(largest, max_sum_bits=sum_bits))
-            except NetworkError:
-                continue
-            return sum_bits
-        memory_image(self._network, largest)
-        return largest.sum_bits
+        return _narrowed(self._roomy(REFERENCE_SIMD), self._network, HEADER_BITS).sum_bits
 
     def _roomy(self, simd: int, pe: int = 1, lanes: int = 1) -> EngineShape:
         """An engine for layers as wide as the network's, with memory without end."""

@@ -105,8 +105,10 @@ class Estimate:
         return None
 
 
-def estimate(shape: EngineShape, part_name: str) -> Estimate:
+def estimate(shape: EngineShape, part_name: str, buffer_bytes: int | None = None) -> Estimate:
     """What a `chip.SerialChip` with an engine of `shape` becomes on a part of `parts.PARTS`.
+
+    buffer_bytes: of the link's receive buffer; None for that of the chip which suits the part.
 
     Raises BuildError if there is no such part, or if it is too small for any engine.
     """
@@ -114,7 +116,8 @@ def estimate(shape: EngineShape, part_name: str) -> Estimate:
     settings = settings_for(part)
     answers_in_luts = settings.answers_in_luts
     has_single_port = part.single_port_rams > 0
-    found = memories(shape, part.family, settings.buffer_bytes, has_single_port=has_single_port)
+    buffer_bytes = buffer_bytes or settings.buffer_bytes
+    found = memories(shape, part.family, buffer_bytes, has_single_port=has_single_port)
     luts = _luts(shape, part.family, found)
     buffer, *of_engine = found
     return Estimate(

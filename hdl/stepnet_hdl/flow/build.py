@@ -16,6 +16,7 @@ from stepnet.cores.mac.program import MacNetwork
 from stepnet.errors import BuildError, StepnetError
 from stepnet.files import read_text, sha256_of
 from stepnet.networks.lut import LutNetwork
+from stepnet.networks.network import Network
 from stepnet.networks.shipped import load_any_network
 from stepnet.networks.spiking import SpikingNetwork
 from stepnet_hdl.boards.wire import Wire
@@ -47,14 +48,15 @@ NETLIST = "stepnet.pnr.json.gz"
 class EngineWish:
     """An engine as `stepnet_hdl.estimation.engine_choice.choose_engine` chooses it.
 
-    network: that it is chosen for, a shipped one by name or a .npz file, where none is built in.
+    networks: that it holds where none is built in, shipped ones by name or .npz files; it is chosen
+        for the first, and its memories are as large as the others need.
     simd, pe: what it has to have; None for what suits.
     """
 
     goal: Goal = Goal.IMAGES
     simd: int | None = None
     pe: int | None = None
-    network: str = "digits"
+    networks: tuple[str, ...] = ("digits",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +148,7 @@ def find_or_build(
     stored = _stored_images(settings)
     of_images = stored and stored.digest
     if settings.engine is not None and network is None:
-        of_network = load_any_network(settings.engine.network).digest
+        of_network = "".join(load_any_network(one).digest for one in settings.engine.networks)
     key = source_key(settings, of_network, of_images) if ":" not in settings.board else None
     entry = cache.recall(key, _tool_in_words) if key else None
     cached = entry is not None
@@ -282,8 +284,8 @@ def board_of(settings: BuildSettings, network: AnyNetwork | None) -> BoardType:
 
     network: that is built in; None for none.
 
-    Raises what `find_board` and `choose_engine` raise, and BuildError if an engine is wished for a
-    network that runs on none.
+    Raises what `find_board`, `choose_engine` and `board_with` raise, and BuildError if an engine is
+    wished for a network that runs on none.
     """
     from stepnet_hdl.boards.catalogue import find_board
     from stepnet_hdl.estimation.engine_choice import board_with, choose_engine
@@ -292,32 +294,33 @@ def board_of(settings: BuildSettings, network: AnyNetwork | None) -> BoardType:
     wish = settings.engine
     if wish is None:
         return board
-    chosen_for = network or load_any_network(wish.network)
-    if isinstance(chosen_for, LutNetwork):
+    built_in = network is not None
+    wished = [network] if built_in else [load_any_network(name) for name in wish.networks]
+    first, *others = map(_step_network, wished)
+    choice = choose_engine(
+        first, board, wish.goal, settings.baud, simd=wish.simd, pe=wish.pe, built_in=built_in
+    )
+    return board_with(choice, board, others)
+
+
+def _step_network(network: AnyNetwork) -> Network:
+    """The network, if an engine runs it; BuildError otherwise."""
+    if isinstance(network, LutNetwork):
         raise BuildError(
-            f"The network {chosen_for.name!r} is made of look-up tables and takes no engine; leave "
+            f"The network {network.name!r} is made of look-up tables and takes no engine; leave "
             "out --goal, --simd and --pe, or name a step network."
         )
-    if isinstance(chosen_for, MacNetwork):
+    if isinstance(network, MacNetwork):
         raise BuildError(
-            f"The network {chosen_for.name!r} multiplies 8-bit weights and takes no engine; leave "
+            f"The network {network.name!r} multiplies 8-bit weights and takes no engine; leave "
             "out --goal, --simd and --pe, or name a step network."
         )
-    if isinstance(chosen_for, SpikingNetwork):
+    if isinstance(network, SpikingNetwork):
         raise BuildError(
-            f"The network {chosen_for.name!r} spikes and takes no engine; leave out --goal, --simd "
+            f"The network {network.name!r} spikes and takes no engine; leave out --goal, --simd "
             "and --pe, or name a step network."
         )
-    choice = choose_engine(
-        chosen_for,
-        board,
-        wish.goal,
-        settings.baud,
-        simd=wish.simd,
-        pe=wish.pe,
-        built_in=network is not None,
-    )
-    return board_with(choice, board)
+    return network
 
 
 def _wire_pins(board: BoardType, wire: Wire) -> dict[str, str]:

@@ -44,9 +44,12 @@ BOARDS = (
     "tangnano9k",
 )
 
-CONVOLVING_NETWORKS = {"icebreaker": "digits-conv-open", "ulx3s-25f": "digits-conv-open"}
-"""Boards with a bitstream whose engine takes convolutions, and the network that it is picked for:
-the largest of those that it holds."""
+CONVOLVING_NETWORKS = {
+    "icebreaker": ("digits-conv-open", "ascii-conv"),
+    "ulx3s-25f": ("digits-conv-open",),
+}
+"""Boards with a bitstream whose engine takes convolutions, and the networks that it is made for:
+picked for the first, and with memories for the others."""
 
 CONVOLVING_CLOCKS_HZ = {"icebreaker": 33_000_000}
 """Of their boards, where it is not what the engine is picked for; a seed in some meets it."""
@@ -98,7 +101,7 @@ def settings_of(board: str, kind: str = ENGINES, seeds: Iterable[int] = (1,)) ->
     if kind == CONVOLUTIONS:
         return dataclasses.replace(
             settings,
-            engine=EngineWish(network=CONVOLVING_NETWORKS[board]),
+            engine=EngineWish(networks=CONVOLVING_NETWORKS[board]),
             clock_hz=CONVOLVING_CLOCKS_HZ.get(board),
         )
     networks = {TABLES: TABLE_NETWORKS, SPIKING: SPIKING_NETWORKS}.get(kind, {})
@@ -142,7 +145,8 @@ def _manifest(report: BuildReport, bitstream: bytes, settings: BuildSettings) ->
     if settings.clock_hz is not None:
         command += f" --clock-mhz {settings.clock_hz / 1e6:g}"
     if settings.engine is not None:
-        command += f" --goal {settings.engine.goal} --engine-for {settings.engine.network}"
+        command += f" --goal {settings.engine.goal} --engine-for "
+        command += ",".join(settings.engine.networks)
     if report.network is not None:
         command += f" --network {report.network}"
         engine, buffer_bytes = {}, _buffer_bytes(report.network, board)

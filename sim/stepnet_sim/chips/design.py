@@ -153,7 +153,7 @@ def _board_for(network: Network | LutNetwork | None, like: str) -> BoardType:
     if like in shipped_boards(CONVOLUTIONS):
         manifest = read_manifest(folder_of(like, CONVOLUTIONS))
         if fits(network, manifest.shape):
-            return board.with_engine(manifest.shape, manifest.clock_hz)
+            return board.with_engine(manifest.shape, manifest.clock_hz, manifest.buffer_bytes)
     return board_with(choose_engine(network, board), board)
 
 

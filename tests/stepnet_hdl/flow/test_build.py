@@ -15,7 +15,8 @@ from PIL import Image
 
 from fake_tools import make_tools
 from stepnet import Layer, Network
-from stepnet.errors import BuildError
+from stepnet.cores.engine.memory_image import check_fits, memory_image
+from stepnet.errors import BuildError, NetworkError
 from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.estimation.engine_choice import choose_engine
@@ -289,6 +290,38 @@ def test_what_is_estimated_is_built(wish):
     assert board.settings.shape == chosen.shape
     assert 0.8 * chosen.estimate.frequency_hz < board.clock_hz <= 0.9 * chosen.estimate.frequency_hz
     assert plain.settings.shape == board_of(BuildSettings("icebreaker"), None).settings.shape
+
+
+def test_an_engine_that_holds_several_networks():
+    names = ("digits-conv-open", "ascii-conv")
+    settings = BuildSettings("icebreaker", engine=EngineWish(networks=names))
+    board, alone = board_of(settings, None), board_of(of_first(settings), None)
+    shape = board.settings.shape
+    assert (shape.simd, shape.pe) == (alone.settings.shape.simd, alone.settings.shape.pe)
+    for name in names:
+        check_fits(load_network(name), shape)
+    with pytest.raises(NetworkError):
+        check_fits(load_network("ascii-conv"), alone.settings.shape)
+    # No sum is wider than one of them needs, though the widest that there could be are.
+    wider = EngineWish(networks=("digits-conv", "digits"))
+    shape = board_of(dataclasses.replace(settings, engine=wider), None).settings.shape
+    needed = memory_image(load_network("digits"), shape)
+    assert needed.shape.sum_bits < dataclasses.replace(shape, max_sum_bits=0).sum_bits
+
+
+def of_first(settings):
+    first = EngineWish(networks=settings.engine.networks[:1])
+    return dataclasses.replace(settings, engine=first)
+
+
+def test_an_engine_that_holds_too_many_networks():
+    wish = EngineWish(networks=("digits-conv", "digits-large"))
+    with pytest.raises(BuildError) as caught:
+        board_of(BuildSettings("icebreaker", engine=wish), None)
+    assert str(caught.value) == (
+        "The engine for network 'digits-conv' that holds 'digits-large', too, does not fit the "
+        "iCE40UP5K of icebreaker: it takes 16 of 4 single-port RAMs; name fewer networks."
+    )
 
 
 def test_a_network_that_is_built_in_stays_out_of_memory_that_cannot_be_filled():

@@ -162,9 +162,11 @@ def test_manifest_of_an_engine_with_convolutions_says_how_it_is_picked(build_of,
     assert read_manifest(tmp_path) == made
     assert made.command == (
         "stepnet build --board icebreaker --seed 3 --clock-mhz 33 --goal images --engine-for "
-        "digits-conv-open"
+        "digits-conv-open,ascii-conv"
     )
     assert made.shape.map_words
+    # Memory for both takes the place of half the buffer.
+    assert made.buffer_bytes == find_board("icebreaker").settings.buffer_bytes // 2
 
 
 def test_all_that_should_ship_does():
@@ -222,7 +224,8 @@ def test_shipped_bitstream_with_convolutions_is_of_this_gateware(board):
         "build it again: python -m stepnet_hdl.shipping.ship --convolutions"
     )
     assert found.shape == chosen.settings.shape
-    assert fits(load_network(CONVOLVING_NETWORKS[board]), found.shape)
+    for name in CONVOLVING_NETWORKS[board]:
+        assert fits(load_network(name), found.shape)
 
 
 def test_all_spiking_networks_that_should_ship_do():
