@@ -31,6 +31,7 @@ NETWORKS = {
     "digits-large": "mnist",
     "digits-conv": "mnist",
     "digits-conv-open": "mnist",
+    "digits-conv-strict": "mnist",
     "ascii": "unipen",
     "ascii-nearest": "unipen",
     "ascii-conv": "unipen",

@@ -38,7 +38,10 @@ from stepnet.pictures import no_character
 from stepnet.pictures.data_sets import placed_as
 from stepnet.pictures.placing import place
 
-NETWORKS = ("digits", "digits-medium", "digits-large", "digits-conv", "digits-conv-open")
+NETWORKS = (
+    *("digits", "digits-medium", "digits-large"),
+    *("digits-conv", "digits-conv-open", "digits-conv-strict"),
+)
 REFUSED = 0.01
 """The part of real digits that is refused."""
 

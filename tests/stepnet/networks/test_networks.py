@@ -59,6 +59,9 @@ SHIPPED = {
     "digits-conv-open": Shipped(
         (784, 7744, 2400, 160, 11), (1, 1, 1, 4), "nearest", "\0" + DIGITS, "mnist", 0.98
     ),
+    "digits-conv-strict": Shipped(
+        (784, 7744, 3200, 224, 11), (1, 1, 1, 4), "nearest", "\0" + DIGITS, "mnist", 0.975
+    ),
     "ascii-conv-nearest": Shipped(
         (784, 4608, 1600, 1728, 384, 94), (1, 1, 1, 1, 4), "nearest", PRINTABLE, "unipen", 0.80
     ),

@@ -158,7 +158,7 @@ def test_boards(run):
     (line,) = (line for line in run("boards").stdout.splitlines() if line.startswith("icestick "))
     none = "none of the shipped"
     assert re.search(rf"too small for an engine +{none} +digits-lut-small +{none}$", line)
-    assert facts["icebreaker"]["convolving"][-2:] == ["digits-conv", "digits-conv-open"]
+    assert "digits-conv" in facts["icebreaker"]["convolving"]
 
 
 def test_estimate_of_tables(run):
