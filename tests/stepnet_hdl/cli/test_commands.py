@@ -221,14 +221,14 @@ def test_flash_takes_the_bitstream_whose_engine_convolves(run):
         "8,000,000 baud."
     )
     assert network == (
-        "# Then 'digits-conv' is loaded, which fits: 3,120 of 16,384 weight words, 263 of 512 "
+        "# Then 'digits-conv' is loaded, which fits: 3,120 of 16,384 weight words, 263 of 1,024 "
         "parameter words."
     )
     with pytest.raises(BuildError) as caught:
-        run("flash --board icebreaker --network ascii-conv --dry-run")
+        run("flash --board ulx3s-25f --network ascii-conv --dry-run")
     assert str(caught.value) == (
-        "Network 'ascii-conv' does not fit the engine: layer 0 gives a map of 144 words of 64 "
-        "bits, the engine has 128; `stepnet estimate --board icebreaker --network ascii-conv` "
+        "Network 'ascii-conv' does not fit the engine: layer 0 gives a map of 144 words of 72 "
+        "bits, the engine has 128; `stepnet estimate --board ulx3s-25f --network ascii-conv` "
         "tells which engine to build for it."
     )
     with pytest.raises(BuildError) as caught:
