@@ -50,9 +50,7 @@ def is_running(number):
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
-@pytest.mark.skipif(
-    not Path("/proc/self/stat").exists(), reason="asks /proc what still runs, and only Linux has it"
-)
+@needs_proc
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_what_a_program_started_ends_with_whoever_started_it(tmp_path, how):
     told = tmp_path / "numbers"
@@ -72,9 +70,7 @@ def test_what_a_program_started_ends_with_whoever_started_it(tmp_path, how):
         time.sleep(0.01)
 
 
-@pytest.mark.skipif(
-    not Path("/proc/self/stat").exists(), reason="asks /proc what still runs, and only Linux has it"
-)
+@needs_proc
 def test_a_program_whose_starter_was_started_so_ends_with_the_first_one(tmp_path):
     """As a tool of a build that is a point of a sweep."""
     told = tmp_path / "numbers"
