@@ -57,14 +57,14 @@ def board_facts(baud: int | None = None) -> list[BoardFacts]:
     baud: for a serial line of this rate; None for the rate that each board's own has.
     """
     by_shape: dict[EngineShape, tuple[str, ...]] = {}
-    by_part: dict[str, tuple[str, ...]] = {}
+    tables: dict[str, tuple[str, ...]] = {}
     convolving: dict[str, tuple[str, ...]] = {}
     spiking: dict[str, tuple[str, ...]] = {}
     facts: list[BoardFacts] = []
     for board in all_boards().values():
         part = board.part
-        if part.name not in by_part:
-            by_part[part.name] = tuple(fitting_tables(part))
+        if part.name not in tables:
+            tables[part.name] = tuple(fitting_tables(part))
             convolving[part.name] = tuple(_convolving(board))
             spiking[part.name] = tuple(fitting_spiking(part))
         fact = BoardFacts(
@@ -72,9 +72,9 @@ def board_facts(baud: int | None = None) -> list[BoardFacts]:
             part.name,
             part.luts,
             part.memory_bits // 1024,
-            baud or _usual_baud(board, by_part[part.name]),
+            baud or _usual_baud(board, tables[part.name]),
             convolving=convolving[part.name],
-            tables=by_part[part.name],
+            tables=tables[part.name],
             spiking=spiking[part.name],
         )
         if not board.is_too_small:
