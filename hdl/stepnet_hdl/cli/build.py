@@ -169,7 +169,13 @@ def _engine_wish(options: BuildOptions) -> EngineWish | None:
         )
     if not wished:
         return None
-    networks = tuple((options.engine_for or "digits").split(","))
+    networks = tuple(name.strip() for name in (options.engine_for or "digits").split(","))
+    if not all(networks):
+        raise typer.BadParameter(
+            f"{options.engine_for!r} has no name at a comma; give networks with one comma between "
+            "two, like digits-conv,ascii-conv.",
+            param_hint="--engine-for",
+        )
     return EngineWish(options.goal or Goal.IMAGES, options.simd, options.pe, networks)
 
 

@@ -139,6 +139,20 @@ def test_build_with_a_network_that_is_not_there(run, tmp_path, monkeypatch):
         run("build --board ulx3s-85f --network none")
 
 
+def test_build_of_an_engine_for_several_networks(run):
+    with pytest.raises(BuildError) as caught:
+        run("build --board icebreaker --goal images --engine-for 'digits-conv, digits-large'")
+    assert str(caught.value).startswith(
+        "The engine for network 'digits-conv' that holds 'digits-large', too, does not fit"
+    )
+    done = run("build --board icebreaker --goal images --engine-for digits-conv,")
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == (
+        "Error: Invalid value for --engine-for: 'digits-conv,' has no name at a comma; give "
+        "networks with one comma between two, like digits-conv,ascii-conv."
+    )
+
+
 def boards_that_hold(network):
     """By name, of those whose weights are in block RAM."""
     return [
