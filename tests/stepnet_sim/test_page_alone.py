@@ -287,7 +287,8 @@ MAPS = (
 @pytest.mark.parametrize("maps", MAPS)
 def test_convolutions_lie_in_the_memories_as_in_python(page, maps):
     network = random_convolution_network(np.random.default_rng(7), 14, 11, maps, hidden=9)
-    for widths in ({"simd": 16}, {"simd": 32, "pe": 3}, {"simd": 24, "pe": 4}):
+    several = ({"simd": 16}, {"simd": 32, "pe": 3, "map_windows": 2}, {"simd": 24, "pe": 4})
+    for widths in several:
         least = EngineShape(**widths, max_inputs=48 * widths["simd"] // 8, map_words=2)
         shape = enlarged(least, network)
         assert digest_in_the_page(page, network, shape) == memory_image(network, shape).digest
@@ -319,6 +320,15 @@ def test_convolutions_that_a_board_cannot_walk_are_refused(page):
     assert refusal(shape, 12, 12, RandomMap(4, 3)) == (
         "Network random does not fit the board: layer 0 gives a map of 100 words, and the board "
         "has 64; choose a smaller network."
+    )
+    two = replace(shape, map_windows=2)
+    assert refusal(two, 2, 256, RandomMap(4, 2)) == (
+        "Network random does not fit the board: layer 0 sees a map of 257 rows or columns, and the "
+        "board takes up to 256; choose a smaller network."
+    )
+    assert refusal(two, 3, 3, RandomMap(257, 3)) == (
+        "Network random does not fit the board: layer 0 gives 17 words at a position, and the "
+        "board takes up to 16; choose a smaller network."
     )
 
 

@@ -4,11 +4,13 @@ smallest that keeps up with the link."""
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from stepnet.cores.engine.memory_image import (
+    check_fits,
     enlarged,
     largest_map_words,
     layer_weight_words,
@@ -17,7 +19,12 @@ from stepnet.cores.engine.memory_image import (
     parameter_words,
     widest_layer,
 )
-from stepnet.cores.engine.shape import ADDRESS_BITS, HEADER_BITS, EngineShape
+from stepnet.cores.engine.shape import (
+    ADDRESS_BITS,
+    HEADER_BITS,
+    MOST_MAP_WINDOWS,
+    EngineShape,
+)
 from stepnet.errors import BuildError, NetworkError
 from stepnet.networks.network import Network
 from stepnet_hdl.boards.catalogue import BoardType
@@ -225,8 +232,8 @@ class _Search:
                 for pe in self._pes:
                     if not self._words_fit(simd, pe, memory):
                         break
-                    for lanes in _divisors(pe):
-                        shape = self._shape(simd, pe, lanes, memory)
+                    for lanes, windows in itertools.product(_divisors(pe), self._windows):
+                        shape = self._shape(simd, pe, lanes, memory, windows=windows)
                         if shape is None:
                             continue
                         size = estimate(shape, self._board.device)
@@ -247,7 +254,8 @@ class _Search:
 
     def neighbours(self, choice: Candidate) -> tuple[Candidate, ...]:
         """Half, one less, one more and twice as much of SIMD and of PE; and the same engine with or
-        without overlap. The one with most images per second comes first."""
+        without overlap, or with another number of windows. The one with most images per second
+        comes first."""
         shape = choice.shape
         step = SIMDS.step
         changes: list[dict[str, int]] = [
@@ -262,6 +270,7 @@ class _Search:
             ),
             *({"pe": pe} for pe in (shape.pe // 2, shape.pe - 1, shape.pe + 1, 2 * shape.pe)),
             {"overlap": not shape.overlap_neurons},
+            *({"windows": windows} for windows in self._windows),
         ]
         found = {choice.shape: choice}
         for change in changes:
@@ -314,6 +323,12 @@ class _Search:
         return ("block", "single_port" if single_port else "registered")
 
     @cached_property
+    def _windows(self) -> range:
+        """Over how many windows at once an engine may evaluate a convolution."""
+        convolves = any(layer.convolution for layer in self._network.layers)
+        return range(1, 1 + (MOST_MAP_WINDOWS if convolves else 1))
+
+    @cached_property
     def _widest(self) -> int:
         return max(max(layer.fan_in, layer.neurons) for layer in self._network.layers)
 
@@ -352,16 +367,19 @@ class _Search:
         return simd * pe <= self._part.block_rams * self._family.block_ram.widest_bits
 
     def _variant(self, choice: Candidate, **changes: int) -> Candidate | None:
-        """`choice` with another SIMD, PE or overlap, and as many parameter lanes as it then needs
-        at least; None if there is no such engine."""
+        """`choice` with another SIMD, PE, overlap or number of windows, and as many parameter lanes
+        as it then needs at least; None if there is no such engine."""
         shape = choice.shape
         simd, pe = changes.get("simd", shape.simd), changes.get("pe", shape.pe)
         if simd not in SIMDS or pe not in PES:
             return None
         overlap = bool(changes.get("overlap", shape.overlap_neurons))
+        windows = changes.get("windows", shape.map_windows)
         lanes = [n for n in _divisors(pe) if n >= min(pe, shape.parameter_lanes)]
         for count in lanes:
-            variant = self._shape(simd, pe, count, shape.weight_memory, overlap=overlap)
+            variant = self._shape(
+                simd, pe, count, shape.weight_memory, overlap=overlap, windows=windows
+            )
             if variant is not None:
                 return self._choice(estimate(variant, self._board.device))
         return None
@@ -371,7 +389,14 @@ class _Search:
         return Candidate(size, speed)
 
     def _shape(
-        self, simd: int, pe: int, lanes: int, memory: str, *, overlap: bool = False
+        self,
+        simd: int,
+        pe: int,
+        lanes: int,
+        memory: str,
+        *,
+        overlap: bool = False,
+        windows: int = 1,
     ) -> EngineShape | None:
         """The engine of that kind that is as deep as the network needs; None if there is none."""
         first = self._network.layers[0].convolution
@@ -386,7 +411,9 @@ class _Search:
                 parameter_words=self._parameter_words(roomy),
                 max_sum_bits=self._sum_bits if self._sum_bits < roomy.sum_bits else 0,
                 overlap_neurons=self._network.layers[0].neurons if overlap else 0,
+                map_windows=windows,
             )
+            check_fits(self._network, shape)
         except NetworkError:
             return None
         return shape if overlaps(self._network, shape) == overlap else None

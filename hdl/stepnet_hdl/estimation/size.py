@@ -156,8 +156,8 @@ def _luts(shape: EngineShape, family: Family, found: Sequence[Memory]) -> float:
     return (
         per.chip
         + (per.maps if shape.map_words else 0)
-        + per.word_bit * shape.simd
-        + shape.pe * neuron
+        + per.word_bit * shape.simd * shape.map_windows
+        + shape.pe * shape.map_windows * neuron
         + per.delay
         * (
             _waiting_threshold_bits(shape)
@@ -174,8 +174,13 @@ def _flip_flops(shape: EngineShape) -> int:
     neuron = popcount_structure(shape.simd).flip_flops + shape.sum_bits + margin_bits
     if shape.pe > 1:
         neuron += margin_bits  # waits for its turn in the readout
-    words = 2 * shape.simd  # of the intake and of the collector
-    return CHIP_FLIP_FLOPS + words + shape.pe * neuron + _waiting_threshold_bits(shape)
+    words = (1 + shape.map_windows) * shape.simd  # of the intake and of the collector
+    return (
+        CHIP_FLIP_FLOPS
+        + words
+        + shape.pe * shape.map_windows * neuron
+        + _waiting_threshold_bits(shape)
+    )
 
 
 def _waiting_threshold_bits(shape: EngineShape) -> int:

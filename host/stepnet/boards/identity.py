@@ -67,7 +67,8 @@ class Identity:
             parameter_lanes=self.parameter_lanes,
             max_sum_bits=self.sum_bits,
             overlap_neurons=self.overlap_neurons,
-            map_words=self.map_words,
+            map_words=self.map_words % TWO_WINDOWS,
+            map_windows=1 + self.map_words // TWO_WINDOWS,
         )
 
     @property
@@ -98,10 +99,14 @@ SHAPE_FIELDS = (
 """What every IDENTITY says of an engine's shape; all are 0 for another core. An engine that has
 convolutions says `map_words` as well, behind `dropped_frames`."""
 
+TWO_WINDOWS = 1 << 15
+"""What `map_words` is larger by if the engine evaluates two windows at once."""
+
 
 def shape_fields(shape: EngineShape) -> dict[str, int]:
     """The fields of IDENTITY that an engine of `shape` has; the inverse of `Identity.shape`."""
-    maps = {"map_words": shape.map_words} if shape.map_words else {}
+    map_words = shape.map_words + TWO_WINDOWS * (shape.map_windows - 1)
+    maps = {"map_words": map_words} if map_words else {}
     return {
         "simd": shape.simd,
         "max_inputs": shape.max_inputs,

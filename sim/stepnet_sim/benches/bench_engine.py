@@ -53,6 +53,7 @@ NETWORKS = {
         ((40, 30, 50), (1, 2), Readout.NEAREST),
     ),
     "maps": (((20, 9, 7), (1, 2), Readout.BITS),),
+    "pairs": (((20, 30, 7), (1, 2), Readout.BITS),),
 }
 """Layer sizes, weight bits and readout, per engine; most sizes are no multiple of its SIMD."""
 
@@ -65,7 +66,12 @@ CONVOLUTIONS = {
             5,
             [RandomMap(3, 2, padding=1), RandomMap(9, 3, padding=2, pool=True), RandomMap(2, 1)],
         ),
-    )
+    ),
+    "pairs": (
+        (6, 5, [RandomMap(5, 2, pool=True), RandomMap(18, 2)]),
+        (7, 6, [RandomMap(18, 3, padding=1), RandomMap(20, 2, 2), RandomMap(3, 2, pool=True)]),
+        (5, 6, [RandomMap(4, 3, 2, 2, weight_bits=3), RandomMap(3, 1)]),
+    ),
 }
 """Height, width and convolutions of further networks, per engine."""
 
@@ -216,6 +222,7 @@ def cover_run(program: Program, back_to_back: bool, pace: Pace) -> None:
             cover("engine: stride", seen.stride)
             cover("engine: padding", "yes" if seen.padding else "no")
             cover("engine: pooling", "yes" if seen.pool else "no")
+            cover("engine: windows at once", program.shape.map_windows)
     cover("engine: images", "back to back" if back_to_back else "one by one")
     pausing = [name for name, share in pace._asdict().items() if share]
     for name in pausing or ["nobody"]:

@@ -25,6 +25,7 @@ POINTS: dict[str, tuple[str, ...]] = {
     "engine: stride": ("1", "2"),
     "engine: padding": ("yes", "no"),
     "engine: pooling": ("yes", "no"),
+    "engine: windows at once": ("1", "2"),
     "engine: images": ("one by one", "back to back"),
     "engine: pauses": ("nobody", "loads", "pixels", "readings"),
     "engine: load refused": ("OUT_OF_RANGE", "WRONG_LENGTH"),

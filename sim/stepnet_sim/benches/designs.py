@@ -62,6 +62,18 @@ ENGINE_SHAPES = {
         parameter_lanes=2,
         map_words=64,
     ),
+    "pairs": EngineShape(
+        16,
+        max_inputs=256,
+        weight_words=256,
+        parameter_words=64,
+        pe=4,
+        parameter_lanes=4,
+        weight_memory="registered",
+        overlap_neurons=16,
+        map_words=64,
+        map_windows=2,
+    ),
 }
 
 MAC_SHAPES = {

@@ -127,6 +127,20 @@ class SeesTheLastWindowAlone(Datapath):
         return C(0, len(self.fires))
 
 
+class PoolsOneOfTwoWindows(Datapath):
+    """Of two windows that are evaluated at once and pooled, only the first counts."""
+
+    def _joins(self) -> Value:
+        return C(0)
+
+
+class PoolsTwoPositions(Datapath):
+    """Two windows that are evaluated at once are always pooled."""
+
+    def _joins(self) -> Value:
+        return C(1)
+
+
 class PoolsIntoTheNextGroup(Datapath):
     """What a group fired is not forgotten before the next one."""
 

@@ -38,12 +38,15 @@ SPARE_CYCLES = 1000
 class Decision:
     """What is decided for one neuron: by how much its sum exceeds the threshold, and whether it
     fires.
+
+    window: 1 for the second of two windows that are evaluated at once, else 0.
     """
 
     layer: int
     neuron: int
     excess: int
     fires: bool
+    window: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ class Difference:
 
 @dataclass(frozen=True)
 class _Group:
-    """The decisions of the engine in one cycle, those of the first neuron first."""
+    """The decisions of the engine in one cycle, those of the first neuron first, and after those
+    of the first window those of the second."""
 
     cycle: int
     excess: list[int]
@@ -105,13 +109,14 @@ def first_difference(
     """
     groups = iter(_decided(network, shape, image))
     group = None
-    for expected in decisions(network, image, shape.pe):
+    for expected in decisions(network, image, shape):
         in_tree = is_tree(network, network.layers[expected.layer])
         lane = expected.neuron % shape.pe
-        if group is None or in_tree or lane == 0:
+        if group is None or in_tree or lane == expected.window == 0:
             group = next(groups, None)
         if group is None:
             return Difference(None, None, expected)
+        lane += expected.window * shape.pe
         excess, fires = group.excess[lane], group.fires[lane]
         if (excess, fires) != (expected.excess, expected.fires):
             return Difference(group.cycle, (excess, fires), expected)
@@ -120,17 +125,19 @@ def first_difference(
     return None
 
 
-def decisions(network: Network, image: NDArray[np.generic], pe: int = 1) -> Iterator[Decision]:
+def decisions(
+    network: Network, image: NDArray[np.generic], shape: EngineShape
+) -> Iterator[Decision]:
     """The decisions that an engine has to take for one image, in their order. In a tree they are
     those of the rows on the way from the root. In a convolution they are those over every window,
     and a neuron that fired over one of several windows goes on to do so over the others.
 
-    pe: how many neurons a group has, which matters in convolutions.
+    shape: of the engine; what it computes at once matters in convolutions.
     """
     *inputs, _ = reference.activations(network, image[np.newaxis])
     for number, (layer, state) in enumerate(zip(network.layers, inputs, strict=True)):
         if layer.convolution:
-            yield from _map_decisions(number, layer, layer.convolution, state, pe)
+            yield from _map_decisions(number, layer, layer.convolution, state, shape)
             continue
         excess = _excess(network, layer, state[0])
         in_tree = is_tree(network, layer)
@@ -142,22 +149,45 @@ def decisions(network: Network, image: NDArray[np.generic], pe: int = 1) -> Iter
 
 
 def _map_decisions(
-    number: int, layer: Layer, seen: Convolution, state: NDArray[np.uint8], pe: int
+    number: int, layer: Layer, seen: Convolution, state: NDArray[np.uint8], shape: EngineShape
 ) -> Iterator[Decision]:
     """The decisions of a convolution: position by position, in it group by group, and of each group
-    window by window."""
+    window by window; two of them at once where the engine has them."""
     excess = reference.excess(layer, seen.windows(state))[0].astype(int) + _moved(layer)
     side = seen.pool_side
     tiles = excess[: seen.out_height * side, : seen.out_width * side]
     tiles = tiles.reshape(seen.out_height, side, seen.out_width, side, layer.neurons)
     windows = tiles.transpose(0, 2, 1, 3, 4).reshape(seen.positions, side * side, layer.neurons)
-    fires = np.maximum.accumulate(windows >= 0, axis=1)
-    for position in range(seen.positions):
-        for first in range(0, layer.neurons, pe):
-            for window in range(side * side):
-                for neuron in range(first, min(first + pe, layer.neurons)):
-                    at = position, window, neuron
-                    yield Decision(number, neuron, int(windows[at]), bool(fires[at]))
+    for rounds in _stops(seen, shape.map_windows):
+        for first in range(0, layer.neurons, shape.pe):
+            for at_once in rounds:
+                for which, (position, window) in enumerate(at_once):
+                    # The windows of a position join in the first of those evaluated at once.
+                    joined = slice(window, window + 1)
+                    if seen.pool and which == 0:
+                        joined = slice(0, at_once[-1][1] + 1)
+                    for neuron in range(first, min(first + shape.pe, layer.neurons)):
+                        fires = bool((windows[position, joined, neuron] >= 0).any())
+                        excess = int(windows[position, window, neuron])
+                        yield Decision(number, neuron, excess, fires, which)
+
+
+def _stops(seen: Convolution, at_once: int) -> Iterator[list[list[tuple[int, int]]]]:
+    """Where the walk over a map stops, what each group is evaluated over: one after the other, the
+    windows that are evaluated at once, each as the number of its position and of the window
+    there."""
+    if seen.pool:
+        count = seen.pool_side**2
+        for position in range(seen.positions):
+            yield [
+                [(position, window) for window in range(first, first + at_once)]
+                for first in range(0, count, at_once)
+            ]
+        return
+    for row in range(seen.out_height):
+        for first in range(0, seen.out_width, at_once):
+            last = min(first + at_once, seen.out_width)
+            yield [[(row * seen.out_width + column, 0) for column in range(first, last)]]
 
 
 def _moved(layer: Layer) -> NDArray[np.int64]:
@@ -207,9 +237,10 @@ def _decided(network: Network, shape: EngineShape, image: NDArray[np.generic]) -
             if ctx.get(engine.datapath.done) or (
                 shape.map_words and ctx.get(engine.datapath.pools)
             ):
-                excess = [ctx.get(engine.datapath.margins[lane]) for lane in range(shape.pe)]
+                lanes = range(shape.pe * shape.map_windows)
+                excess = [ctx.get(engine.datapath.margins[lane]) for lane in lanes]
                 fires = ctx.get(engine.collector.fires)
-                each = [bool(fires >> lane & 1) for lane in range(shape.pe)]
+                each = [bool(fires >> lane & 1) for lane in lanes]
                 found.append(_Group(cycle, excess, each))
             await ctx.tick()
 

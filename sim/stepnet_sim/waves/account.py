@@ -8,6 +8,7 @@ how many matches a sum of 0 is.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,7 @@ class Issue:
 class Decision:
     """A neuron that is decided, in a convolution over one window.
 
+    lane: its place in its group; `pe` more over the second of two windows evaluated at once.
     sum: `sum_i w[i] a[i]`, as in `reference.sums`.
     excess: by how much that exceeds the threshold as the engine stores it.
     """
@@ -198,10 +200,14 @@ def _decisions(
         decided = decided | recording.flags("engine.datapath.pools")
     for cycle in np.flatnonzero(decided).tolist():
         issue = next(ended)
-        for lane in range(shape.pe):
-            neuron = issue.group * shape.pe + lane
-            if neuron >= network.layers[issue.layer].neurons:
-                break
+        layer = network.layers[issue.layer]
+        windows = 1
+        if shape.map_windows > 1 and layer.convolution:
+            beside = recording.flags("engine.datapath.next_two_positions")[cycle - 1]
+            windows += int(layer.convolution.pool or beside)
+        neurons = range(layer.neurons)[issue.group * shape.pe :][: shape.pe]
+        for window, neuron in itertools.product(range(windows), neurons):
+            lane = window * shape.pe + neuron % shape.pe
             values, place, cycles_before = totals[lane]
             total = _signed(values[cycle - cycles_before], place, shape.sum_bits)
             sum_ = total - int(matches_at_0[issue.layer][neuron])
@@ -212,14 +218,15 @@ def _decisions(
 
 def _lane_totals(recording: Recording, shape: EngineShape) -> list[tuple[list[int], int, int]]:
     """For each lane the sums of its neighbourhood, its place among them, and how many cycles its
-    sum
-    is there before it is compared: one, and more in those that wait for the last neighbourhood.
+    sum is there before it is compared: one, and more in those that wait for the last neighbourhood.
+    Then the same over the second window, if two are evaluated at once.
     """
     found: list[tuple[list[int], int, int]] = []
-    for number, lanes in enumerate(shape.neighbourhoods):
-        values = recording.numbers(f"engine.datapath.total_{lanes.start}")
-        waiting = shape.skew_cycles - number
-        found += [(values, place, 1 + waiting) for place in range(len(lanes))]
+    for of_window in ("", "_beside")[: shape.map_windows]:
+        for number, lanes in enumerate(shape.neighbourhoods):
+            values = recording.numbers(f"engine.datapath.total_{lanes.start}{of_window}")
+            waiting = shape.skew_cycles - number
+            found += [(values, place, 1 + waiting) for place in range(len(lanes))]
     return found
 
 

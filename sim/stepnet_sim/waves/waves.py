@@ -113,9 +113,10 @@ def _tracks(account: Account) -> list[Track]:
         Track((*top, "issued"), "word", numbers({i.cycle: i.word for i in issues})),
     ]
     tracks.append(Track(top, "matches", account.matches))
-    for lane in range(account.shape.pe):
+    lanes = range(account.shape.pe * account.shape.map_windows)
+    for lane in lanes:
         decisions = [decision for decision in account.decisions if decision.lane == lane]
-        scope = (*top, "decided") if account.shape.pe == 1 else (*top, "decided", f"lane_{lane}")
+        scope = (*top, "decided") if len(lanes) == 1 else (*top, "decided", f"lane_{lane}")
         tracks += [
             Track(scope, "layer", numbers({d.cycle: d.layer for d in decisions})),
             Track(scope, "neuron", numbers({d.cycle: d.neuron for d in decisions})),

@@ -392,7 +392,8 @@ def convolution_networks(draw, largest_kernel):
 def test_memories_hold_convolutions(shape, data):
     network = data.draw(convolution_networks(shape.max_kernel))
     try:
-        shape = enlarged(replace(shape, map_words=2), network)
+        windows = data.draw(st.integers(1, 2 if shape.groups_per_word > 1 else 1))
+        shape = enlarged(replace(shape, map_words=2, map_windows=windows), network)
     except NetworkError:  # no engine is as large
         reject()
     images = random_images(np.random.default_rng(0), network, 3)
@@ -438,9 +439,53 @@ def test_convolutions_that_an_engine_cannot_walk_are_refused():
     )
 
 
-def test_no_engine_has_maps_of_one_word():
-    with pytest.raises(NetworkError) as caught:
-        EngineShape(map_words=1)
-    assert str(caught.value) == (
-        "An engine cannot have maps of 1 words; choose 2 to 4096, or 0 for none."
+def test_an_engine_that_evaluates_two_windows_at_once_sees_a_column_more():
+    shape = EngineShape(
+        16,
+        max_inputs=512,
+        weight_words=1024,
+        parameter_words=512,
+        map_words=512,
+        map_windows=2,
     )
+    assert map_refusal(shape, 2, 256, RandomMap(4, 2)) == (
+        "Network 'random' does not fit the engine: layer 0 sees a map of 257 rows or columns, the "
+        "engine walks up to 256; use a smaller map."
+    )
+    for width, maps in ((255, RandomMap(4, 2)), (256, RandomMap(4, 2, pool=True))):
+        network = random_convolution_network(np.random.default_rng(0), 3, width, [maps])
+        assert enlarged(shape, network).map_windows == 2
+    assert map_refusal(shape, 3, 3, RandomMap(257, 3)) == (
+        "Network 'random' does not fit the engine: layer 0 gives 17 words of 16 bits at a "
+        "position, and an engine that evaluates two windows at once takes up to 16; use a smaller "
+        "network, or an engine that evaluates one."
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "sentence"),
+    [
+        (
+            {"map_words": 1},
+            "An engine cannot have maps of 1 words; choose 2 to 4096, or 0 for none.",
+        ),
+        (
+            {"map_words": 2, "map_windows": 3},
+            "An engine cannot evaluate 3 windows at once; choose 1 to 2.",
+        ),
+        (
+            {"map_windows": 2},
+            "An engine without convolutions has no windows to evaluate two at once; give it maps, "
+            "or choose 1 window.",
+        ),
+        (
+            {"map_words": 2, "map_windows": 2, "pe": 33, "parameter_lanes": 33},
+            "An engine of SIMD 64 and PE 33 cannot evaluate two windows at once; choose PE 1 to "
+            "32, or 1 window.",
+        ),
+    ],
+)
+def test_maps_that_no_engine_has(shape, sentence):
+    with pytest.raises(NetworkError) as caught:
+        EngineShape(**shape)
+    assert str(caught.value) == sentence

@@ -26,8 +26,16 @@ more window; `completes`, the last word of all groups at a position of a map, or
 """
 
 
+PairStep = data.StructLayout({**MapStep.members, "two_positions": 1})
+"""A `MapStep` where two windows are evaluated at once: `two_positions`, with `end`, they are those
+of two positions, one beside the other."""
+
+
 def step_layout(shape: EngineShape) -> data.StructLayout:
-    """Return what is told of a weight word in an engine of that shape: `Step` or `MapStep`."""
+    """Return what is told of a weight word in an engine of that shape: `Step`, `MapStep` or
+    `PairStep`."""
+    if shape.map_windows > 1:
+        return PairStep
     return MapStep if shape.map_words else Step
 
 
@@ -68,7 +76,8 @@ class Datapath(wiring.Component):
     its sums wait in a memory of their own meanwhile.
 
     In a convolution a group may be evaluated over several windows, of which only the last decides
-    it. A neuron has fired if it did for one of them, which `fires` sums up.
+    it. A neuron has fired if it did for one of them, which `fires` sums up. With `map_windows` 2
+    the same weights meet the activations of two windows at once.
 
     `margins`, `fires`, `done` and `last` come `latency_cycles` after the group's last words reach
     the first neighbourhood.
@@ -82,8 +91,11 @@ class Datapath(wiring.Component):
     every neighbourhood (`EngineShape.neighbourhoods`) come a cycle after those of the one before
     it."""
     activations: Signal
-    """`simd` bits, in: the activations that meet the weights of the first neighbourhood in this
-    cycle."""
+    """`simd * map_windows` bits, in: the activations of each window that meet the weights of the
+    first neighbourhood in this cycle, the first window's lowest."""
+    joins: Signal
+    """1 bit, in: with `map_windows` 2, the two windows are pooled. It is there with the first words
+    of the layer, and stays until the layer is decided."""
     step: data.View
     """`step_layout`, in: what the words that come `read_cycles - 1` cycles later are to their
     group; all zeros when none come."""
@@ -110,19 +122,24 @@ class Datapath(wiring.Component):
     next_completes: Signal
     """1 bit, out: with `map_words`, the group that is decided in the next cycle is the
     last one at its position of a map, or of a dense layer."""
+    next_two_positions: Signal
+    """1 bit, out: with `map_windows` 2, the group that is decided in the next cycle is so at two
+    positions."""
     pools: Signal
     """1 bit, out: with `map_words`, a group is evaluated in this cycle over a window
     that is not the last of those that are pooled, and `margins` are those of its neurons."""
     fires: Signal
-    """`pe` bits, out: with `map_words`, the activations of the group that is decided
-    in this cycle, the first neuron lowest."""
+    """`pe * map_windows` bits, out: with `map_words`, the activations of the group that is decided
+    in this cycle, the first neuron lowest; with `map_windows` 2 then those at the second of two
+    positions."""
     margins: data.View
-    """`ArrayLayout(signed(sum_bits + 1), pe)`, out: sum minus threshold of each neuron of the
-    group, the first neuron lowest."""
+    """`ArrayLayout(signed(sum_bits + 1), pe * map_windows)`, out: sum minus threshold of each
+    neuron of the group, the first neuron lowest, over each window."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
         self.latency_cycles = shape.popcount_latency_cycles + shape.skew_cycles + 3
+        self._pairs = shape.map_windows > 1
         self._wait_cycles = shape.read_cycles - 1
         # From a step to the count of its words.
         self._count_cycles = self._wait_cycles + 1 + shape.popcount_latency_cycles
@@ -130,7 +147,7 @@ class Datapath(wiring.Component):
             {
                 "xnor": In(1),
                 "weights": In(shape.simd * shape.pe),
-                "activations": In(shape.simd),
+                "activations": In(shape.simd * shape.map_windows),
                 "step": In(step_layout(shape)),
                 "need_thresholds": Out(1),
                 "thresholds": In(data.ArrayLayout(signed(shape.sum_bits), shape.parameter_lanes)),
@@ -138,14 +155,17 @@ class Datapath(wiring.Component):
                 "decided": Out(DecidedSignature()),
                 "done": Out(1),
                 "last": Out(1),
-                "margins": Out(data.ArrayLayout(signed(shape.sum_bits + 1), shape.pe)),
+                "margins": Out(
+                    data.ArrayLayout(signed(shape.sum_bits + 1), shape.pe * shape.map_windows)
+                ),
+                **({"joins": In(1), "next_two_positions": Out(1)} if self._pairs else {}),
                 **(
                     {
                         "thresholds_again": Out(1),
                         "thresholds_restart": Out(1),
                         "next_completes": Out(1),
                         "pools": Out(1),
-                        "fires": Out(shape.pe),
+                        "fires": Out(shape.pe * shape.map_windows),
                     }
                     if shape.map_words
                     else {}
@@ -165,7 +185,7 @@ class Datapath(wiring.Component):
             m.d.sync += later.eq(steps[-1])
             steps.append(later)
 
-        totals: list[Value] = []
+        totals: list[list[Value]] = [[] for _ in range(shape.map_windows)]
         xnor: Value = self.xnor
         activations: Value = self.activations
         for number, lanes in enumerate(shape.neighbourhoods):
@@ -174,19 +194,31 @@ class Datapath(wiring.Component):
             if shape.skew_cycles:
                 xnor = delayed(m, xnor, 1, f"xnor_{number}")
             first = self._count_cycles + number
-            found = self._totals(m, lanes, xnor, activations, steps[first - 1 : first + 1])
-            # The neighbourhoods wait for the last of them.
-            totals.append(delayed(m, found, shape.skew_cycles - number, f"totals_{number}"))
+            for window in range(shape.map_windows):
+                found = self._totals(
+                    m,
+                    lanes,
+                    window,
+                    xnor,
+                    activations.word_select(window, shape.simd),
+                    steps[first - 1 : first + 1],
+                )
+                # The neighbourhoods wait for the last of them.
+                waits, name = shape.skew_cycles - number, f"totals_{number}{_of(window)}"
+                totals[window].append(delayed(m, found, waits, name))
 
         layout = data.ArrayLayout(signed(shape.sum_bits), shape.pe)
-        inverted = data.View(layout, Cat(totals))
         thresholds = self._thresholds(m, steps)
         opposites = Signal.like(self.margins, reset_less=True)
         m.d.comb += self.margins.as_value().eq(~opposites.as_value())
-        m.d.sync += [
-            opposites[neuron].eq(self._compare(inverted[neuron], thresholds[neuron]))
-            for neuron in range(shape.pe)
-        ]
+        for window, found in enumerate(totals):
+            inverted = data.View(layout, Cat(found))
+            m.d.sync += [
+                opposites[window * shape.pe + neuron].eq(
+                    self._compare(inverted[neuron], thresholds[neuron])
+                )
+                for neuron in range(shape.pe)
+            ]
 
         m.d.comb += self.soon_done.eq(steps[-1].end)
         decides = steps[-1].end
@@ -203,12 +235,18 @@ class Datapath(wiring.Component):
 
     def _pool(self, m: Module, steps: list[data.View]) -> None:
         """Put together what a group answers over the windows that are pooled."""
-        fired = Signal.like(self.fires, reset_less=True)  # over one of the windows before
+        fired = Signal(self.shape.pe, reset_less=True)  # over one of the windows before
+        here = Cat(~margin[-1] for margin in self.margins)
+        fires: Value = fired | here[: self.shape.pe]
+        if self._pairs:
+            beside = here[self.shape.pe :]
+            fires = Cat(fires | (beside & self._joins().replicate(self.shape.pe)), beside)
+            m.d.sync += self.next_two_positions.eq(steps[-1].two_positions)
         evaluated, pooled = Signal(init=1), Signal()  # in this cycle, and in the next
         latest = len(steps) - self._wait_cycles - 1  # the last word of its thresholds is needed
         asks = steps[latest]
         m.d.comb += [
-            self.fires.eq(fired | Cat(~margin[-1] for margin in self.margins)),
+            self.fires.eq(fires),
             self.thresholds_again.eq(asks.end & asks.pooled),
             self.thresholds_restart.eq(asks.completes & ~asks.last),
         ]
@@ -221,15 +259,25 @@ class Datapath(wiring.Component):
         with m.If(evaluated):
             m.d.sync += fired.eq(self._goes_on())
 
+    def _joins(self) -> Value:
+        """Return whether the two windows are pooled."""
+        return self.joins
+
     def _goes_on(self) -> Value:
         """Return what of `fires` counts for the next window: all, until a group is decided."""
-        return Mux(self.pools, self.fires, 0)
+        return Mux(self.pools, self.fires[: self.shape.pe], 0)
 
     def _totals(
-        self, m: Module, lanes: range, xnor: Value, activations: Value, steps: list[data.View]
+        self,
+        m: Module,
+        lanes: range,
+        window: int,
+        xnor: Value,
+        activations: Value,
+        steps: list[data.View],
     ) -> Value:
-        """Return the sums of a neighbourhood, inverted. The last of `steps` meets the counts, and
-        the one before it comes a cycle earlier.
+        """Return the sums of a neighbourhood over a window, inverted. The last of `steps` meets the
+        counts, and the one before it comes a cycle earlier.
 
         A sum is there a cycle after the last step of its group. It is inverted, so that what would
         be subtracted from it is added: an iCE40 takes LUTs to invert it first.
@@ -237,13 +285,14 @@ class Datapath(wiring.Component):
         shape = self.shape
         step = steps[-1]
         layout = data.ArrayLayout(signed(shape.sum_bits), len(lanes))
-        total = Signal(layout, name=f"total_{lanes.start}")
-        inverted = Signal(layout, reset_less=True, name=f"inverted_{lanes.start}")
+        total = Signal(layout, name=f"total_{lanes.start}{_of(window)}")
+        inverted = Signal(layout, reset_less=True, name=f"inverted_{lanes.start}{_of(window)}")
         m.d.comb += total.as_value().eq(~inverted.as_value())
-        partial = self._partial_sums(m, lanes, steps, inverted) if shape.overlap_neurons else None
+        keeps = shape.overlap_neurons and window == 0  # a layer by input has one
+        partial = self._partial_sums(m, lanes, steps, inverted) if keeps else None
         adds = ~step.subtract
         for lane, neuron in enumerate(lanes):
-            count = self._count(m, neuron, xnor, activations)
+            count = self._count(m, neuron, xnor, activations, _of(window))
             before = Mux(step.plane, Cat(C(1), inverted[lane]), inverted[lane])
             if partial is not None:
                 before = Mux(step.partial, partial[lane], before)
@@ -268,9 +317,11 @@ class Datapath(wiring.Component):
         """Return the weight word of one neuron of the group."""
         return self.weights.word_select(neuron, self.shape.simd)
 
-    def _count(self, m: Module, neuron: int, xnor: Value, activations: Value) -> Value:
+    def _count(
+        self, m: Module, neuron: int, xnor: Value, activations: Value, of_window: str
+    ) -> Value:
         """Count the matches of one neuron."""
-        m.submodules[f"popcount_{neuron}"] = popcount = Popcount(self.shape.simd)
+        m.submodules[f"popcount_{neuron}{of_window}"] = popcount = Popcount(self.shape.simd)
         weights = self._weights(neuron)
         # XNOR and AND differ where both bits are 0.
         both = weights & activations
@@ -322,3 +373,8 @@ class Datapath(wiring.Component):
         ones = C(1).replicate(shape.sum_bits - layout.size // len(lanes))
         read = data.View(layout, ram.read_data)
         return [Cat(read[lane], ones) for lane in range(len(lanes))]
+
+
+def _of(window: int) -> str:
+    """Return what names have at their end that belong to one of two windows."""
+    return "_beside" if window else ""

@@ -102,6 +102,14 @@ class Engine(InferenceCore):
         wiring.connect(m, datapath.decided, collector.decided, sequencer.decided, readout.decided)
         if shape.map_words:
             m.d.comb += collector.next_completes.eq(datapath.next_completes)
+        if shape.map_windows > 1:
+            m.d.comb += [
+                datapath.joins.eq(sequencer.window.joins),
+                collector.next_two_positions.eq(datapath.next_two_positions),
+                collector.answer_words_minus_1.eq(
+                    sequencer.window.header.origin.answer_words_minus_1
+                ),
+            ]
         m.submodules.weights = weights = self._weights
         m.d.comb += [
             weights.write_address.eq(intake.writes.address),
@@ -122,8 +130,8 @@ class Engine(InferenceCore):
                 if shape.map_words
                 else Cat(~margin[-1] for margin in datapath.margins)
             ),
-            sequencer.fires.eq(collector.fires),
-            readout.margins.eq(datapath.margins),
+            sequencer.fires.eq(collector.fires[: shape.pe]),
+            readout.margins.as_value().eq(datapath.margins.as_value()),
         ]
         self._result(m, sequencer, readout, parameter, cancel)
         return m
@@ -181,9 +189,14 @@ class Engine(InferenceCore):
         m.submodules.activations = activations = Ram(
             shape.simd, regions_words, read_cycles=shape.read_cycles
         )
+        blocked: Value = datapath.soon_done
+        write_region: Value = sequencer.write_region
+        if shape.map_windows > 1:  # the second of two words follows a cycle later
+            blocked |= delayed(m, datapath.soon_done, 1, "soon_done")
+            write_region = delayed(m, write_region, 1, "write_region")
         m.d.comb += [
             # More often than need be, but known at the start of the cycle.
-            intake.pixels_blocked.eq(datapath.soon_done),
+            intake.pixels_blocked.eq(blocked),
             activations.write_enable.eq(collector.write | intake.write_pixels),
             activations.write_data.eq(intake.word[intake.top_bytes(shape.weight_bytes)]),
             activations.write_address.eq(
@@ -202,7 +215,7 @@ class Engine(InferenceCore):
         with m.If(collector.write):
             m.d.comb += [
                 activations.write_data.eq(collector.word),
-                activations.write_address.eq(Cat(collector.word_address, sequencer.write_region)),
+                activations.write_address.eq(Cat(collector.word_address, write_region)),
             ]
 
     def _windows(
@@ -223,14 +236,26 @@ class Engine(InferenceCore):
             steering.read_address.eq(window.read_address),
             steering.ready.eq(window.ready),
         ]
-        is_there = ~delayed(m, steering.outside, self.shape.read_cycles - 1, "outside")
-        m.d.comb += datapath.activations.eq(
-            Mux(
-                steering.in_use,
-                window.word,
-                activations.read_data & is_there.replicate(self.shape.simd),
-            )
+        found = [_cleared(m, activations.read_data, steering.outside, self.shape, "outside")]
+        if self.shape.map_windows > 1:
+            beside = self._activations_beside(m, sequencer, activations)
+            outside = steering.outside_beside
+            found.append(_cleared(m, beside, outside, self.shape, "outside_beside"))
+        m.d.comb += datapath.activations.eq(Mux(steering.in_use, window.word, Cat(found)))
+
+    def _activations_beside(self, m: Module, sequencer: Sequencer, activations: Ram) -> Signal:
+        """Keep the activations once more, to read a second word in each cycle; return it."""
+        m.submodules.activations_beside = beside = Ram(
+            activations.width, activations.depth, read_cycles=self.shape.read_cycles
         )
+        m.d.comb += [
+            beside.write_enable.eq(activations.write_enable),
+            beside.write_data.eq(activations.write_data),
+            beside.write_address.eq(activations.write_address),
+            beside.read_address.eq(sequencer.address_beside),
+            beside.read_enable.eq(1),
+        ]
+        return beside.read_data
 
     def _result(
         self, m: Module, sequencer: Sequencer, readout: Readout, parameter: Signal, cancel: Value
@@ -273,3 +298,9 @@ class Engine(InferenceCore):
                 m.d.sync += self.character.eq(parameter[:CODE_BITS])
         with m.If(cancel):
             m.d.sync += kept_back.eq(0)
+
+
+def _cleared(m: Module, word: Signal, outside: Signal, shape: EngineShape, name: str) -> Value:
+    """Return a word of activations, or 0 where its place lies beside the map."""
+    is_there = ~delayed(m, outside, shape.read_cycles - 1, name)
+    return word & is_there.replicate(shape.simd)

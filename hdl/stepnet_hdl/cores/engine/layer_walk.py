@@ -79,6 +79,8 @@ class LayerWalk(wiring.Component):
     positions_left: Signal
     """1 bit, in: with `map_words`, the issued word belongs to a position that is not
     the last one."""
+    two_positions: Signal
+    """1 bit, in: with `map_windows` 2, the issued word is evaluated at two positions."""
     over_map: Signal
     """1 bit, in: with `map_words`, the layer is a convolution over a map."""
     window_is_there: Signal
@@ -136,6 +138,7 @@ class LayerWalk(wiring.Component):
                     if shape.map_words
                     else {}
                 ),
+                **({"two_positions": In(1)} if shape.map_windows > 1 else {}),
             }
         )
 
@@ -169,6 +172,8 @@ class LayerWalk(wiring.Component):
                 self.ends_evaluation.eq(last_of_row),
                 self.in_last_group.eq(in_last_group),
             ]
+        if self.shape.map_windows > 1:
+            m.d.comb += step.two_positions.eq(self.two_positions)
         m.d.sync += self.step.eq(0)
         with m.If(self.issue):
             m.d.sync += self.step.eq(step)

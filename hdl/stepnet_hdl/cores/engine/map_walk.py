@@ -40,6 +40,10 @@ class MapWalk(wiring.Component):
     of neurons is evaluated over one window, or with pooling over four: the upper left one, the one
     beside it and the two below. In a window the words are taken row by row.
 
+    With `map_windows` 2 a word also meets the window beside the one that is walked. In a map that
+    is pooled that is the second one of its row. In another it is that of the next position, so that
+    every second position is gone to; beside the last of an odd number there is none.
+
     `address`, `outside` and the flags are those of the next word to be issued, and change with
     `issue`. What comes after a window is worked out beforehand, so that over a map the first words
     of two windows are at least `distance_cycles` apart.
@@ -65,6 +69,12 @@ class MapWalk(wiring.Component):
     """`range(region_words)`, out: which word of activations the weight word meets."""
     outside: Signal
     """1 bit, out: the weight word meets no activations, but those of a position beside the map."""
+    address_beside: Signal
+    """`range(region_words)`, out: with `map_windows` 2, `address` in the window beside."""
+    outside_beside: Signal
+    """1 bit, out: with `map_windows` 2, `outside` in the window beside."""
+    two_positions: Signal
+    """1 bit, out: with `map_windows` 2, the window beside is that of another position."""
     below: Signal
     """1 bit, out: the window is one of the lower two that are pooled."""
     beside: Signal
@@ -77,6 +87,7 @@ class MapWalk(wiring.Component):
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
         self._address_bits = (shape.region_words - 1).bit_length()
+        self._pairs = shape.map_windows > 1
         super().__init__(
             {
                 "begin": In(1),
@@ -91,6 +102,15 @@ class MapWalk(wiring.Component):
                 "beside": Out(1),
                 "last_window": Out(1),
                 "last_position": Out(1),
+                **(
+                    {
+                        "address_beside": Out(self._address_bits),
+                        "outside_beside": Out(1),
+                        "two_positions": Out(1),
+                    }
+                    if self._pairs
+                    else {}
+                ),
             }
         )
 
@@ -100,7 +120,8 @@ class MapWalk(wiring.Component):
         stride_2 = window.stride_minus_1
         begins = Signal()  # `header` is there
         m.d.sync += begins.eq(self.begin)
-        m.d.comb += self.last_window.eq(~window.pool | (self.below & self.beside))
+        last_below = self.below if self._pairs else self.below & self.beside
+        m.d.comb += self.last_window.eq(~window.pool | last_below)
 
         # What happens with the word that is issued now.
         next_window, next_position, next_row = Signal(), Signal(), Signal()
@@ -112,10 +133,13 @@ class MapWalk(wiring.Component):
             self.last_position.eq(in_last_across & in_last_down),
         ]
         with m.If(next_window):
-            m.d.sync += [
-                self.beside.eq(window.pool & ~self.beside),
-                self.below.eq(window.pool & (self.below ^ self.beside)),
-            ]
+            if self._pairs:
+                m.d.sync += self.below.eq(window.pool & ~self.below)
+            else:
+                m.d.sync += [
+                    self.beside.eq(window.pool & ~self.beside),
+                    self.below.eq(window.pool & (self.below ^ self.beside)),
+                ]
         with m.If(begins):
             m.d.sync += [self.beside.eq(0), self.below.eq(0)]
 
@@ -133,7 +157,17 @@ class MapWalk(wiring.Component):
         )
         column = self._follow(m, "column", -window.padding, stride, 0, moves, ends)
         row = self._follow(m, "row", -window.padding, 0, stride, moves, ends)
-        self._walk_window(m, begins, first, column, row)
+        at_column, at_row = self._walk_window(m, begins, first, column, row)
+        m.d.comb += self.outside.eq(self._is_outside(at_column, at_row))
+        if self._pairs:
+            lone = in_last_across & ~self.header.positions.across_minus_1[0]
+            words_beside = Signal.like(self.address)
+            m.d.sync += words_beside.eq(column_words)
+            m.d.comb += [
+                self.two_positions.eq(~window.pool & ~lone),
+                self.address_beside.eq(self.address + words_beside),
+                self.outside_beside.eq(self._is_outside(at_column + stride, at_row)),
+            ]
         return m
 
     def _count_positions(
@@ -142,6 +176,10 @@ class MapWalk(wiring.Component):
         """Count the positions of the map of answers; return whether the position is in the last
         column, the same a cycle later, and whether it is in the last row."""
         positions = self.header.positions
+        across_minus_1: Value = positions.across_minus_1
+        if self._pairs:
+            pool = self.header.window.pool
+            across_minus_1 = Mux(pool, across_minus_1, across_minus_1 >> 1)
         across, down = Signal(SIDE_BITS), Signal(SIDE_BITS)  # that follow
         # A cycle late, which is before a position ends.
         in_last_across, in_last_down = Signal(), Signal()
@@ -150,10 +188,10 @@ class MapWalk(wiring.Component):
         with m.If(next_position):
             m.d.sync += across.eq(across - 1)
             with m.If(in_last_across):
-                m.d.sync += [across.eq(positions.across_minus_1), down.eq(down - 1)]
+                m.d.sync += [across.eq(across_minus_1), down.eq(down - 1)]
         with m.If(begins):
             m.d.sync += [
-                across.eq(positions.across_minus_1),
+                across.eq(across_minus_1),
                 down.eq(positions.down_minus_1),
             ]
         return ends_row, in_last_across, in_last_down
@@ -176,6 +214,7 @@ class MapWalk(wiring.Component):
         begins, next_window, was_position, was_row = moves
         in_last_group, in_last_across = ends
         pool = self.header.window.pool
+        two_across = 1 if self._pairs else pool  # windows of a position, or positions
         bits = self._address_bits if name == "address" else PLACE_BITS
         shape = bits if name == "address" else signed(bits)
         now = Signal(shape, name=f"{name}_of_window")
@@ -186,14 +225,15 @@ class MapWalk(wiring.Component):
         base = Signal(shape, name=f"{name}_base")
         following = Signal(shape, name=f"{name}_following")
         m.d.sync += [base.eq(corner), step.eq(0), following.eq(base + step)]
-        with m.If(~self.last_window & ~self.beside):
+        goes_beside: Value | int = 0 if self._pairs else ~self.beside
+        with m.If(~self.last_window & goes_beside):
             m.d.sync += [base.eq(now), step.eq(across)]
         with m.Elif(~self.last_window):
             m.d.sync += step.eq(down)
         with m.Elif(in_last_group & in_last_across):
             m.d.sync += [base.eq(row_start), step.eq(Mux(pool, down << 1, down))]
         with m.Elif(in_last_group):
-            m.d.sync += step.eq(Mux(pool, across << 1, across))
+            m.d.sync += step.eq(Mux(two_across, across << 1, across))
         with m.If(next_window):
             m.d.sync += now.eq(following)
         with m.If(was_position):
@@ -211,8 +251,8 @@ class MapWalk(wiring.Component):
         first: tuple[Value, Value],
         column: tuple[Value, Value],
         row: tuple[Value, Value],
-    ) -> None:
-        """Go through the words of a window, and say which of them lie beside the map."""
+    ) -> tuple[Signal, Signal]:
+        """Go through the words of a window; return in which column and row of the map each lies."""
         header = self.header
         kernel_minus_1 = header.window.kernel_minus_1
         row_start = Signal.like(self.address)  # the first word of this row of the window
@@ -221,12 +261,6 @@ class MapWalk(wiring.Component):
         word = Signal.like(header.window.words_minus_1)  # of its position
         seen_across = Signal.like(kernel_minus_1)  # positions of this row of the window before
         at_column, at_row = Signal(signed(PLACE_BITS)), Signal(signed(PLACE_BITS))
-        m.d.comb += self.outside.eq(
-            (at_column < 0)
-            | (at_row < 0)
-            | (at_column > header.sides.width_minus_1)
-            | (at_row > header.sides.height_minus_1)
-        )
 
         ends_place = word == header.window.words_minus_1
         ends_row = ends_place & (seen_across == kernel_minus_1)
@@ -263,3 +297,11 @@ class MapWalk(wiring.Component):
                 at_column.eq(-header.window.padding),
                 at_row.eq(-header.window.padding),
             ]
+        return at_column, at_row
+
+    def _is_outside(self, column: Value, row: Value) -> Value:
+        """Return whether a place lies beside the map."""
+        sides = self.header.sides
+        return (
+            (column < 0) | (row < 0) | (column > sides.width_minus_1) | (row > sides.height_minus_1)
+        )

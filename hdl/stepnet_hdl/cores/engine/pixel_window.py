@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -19,7 +19,12 @@ class PixelWindow(wiring.Component):
 
     The image is read once, row by row with the pixels of its padding. The pixels above the one
     that is read are kept for every column, so that a column of the window comes with each pixel.
-    The columns shift through a square that holds the windows that are pooled.
+    The columns shift through a square that holds the windows that are pooled, and with
+    `map_windows` 2 those of two positions that are evaluated at once. The image is then read as
+    far as the position beside the last one sees, as if pixels of 0 followed each row.
+
+    The windows of a position that are not pooled leave the square when they are evaluated, so that
+    it moves on meanwhile; those that are pooled stay in it.
 
     A step takes a cycle. The first step takes in a pixel alone, and reading a word of pixels takes
     `read_cycles` more.
@@ -39,7 +44,7 @@ class PixelWindow(wiring.Component):
     below: Signal
     """1 bit, in: the window is one of the lower two that are pooled."""
     beside: Signal
-    """1 bit, in: the window is one of the right two that are pooled."""
+    """1 bit, in: the window is one of the right two that are pooled; 0 with `map_windows` 2."""
     read_address: Signal
     """`range(row_words)`, out: the word of pixels that is needed."""
     read_data: Signal
@@ -47,11 +52,13 @@ class PixelWindow(wiring.Component):
     ready: Signal
     """1 bit, out: the windows of a position are there."""
     word: Signal
-    """`simd` bits, out: the window that `below` and `beside` told `read_cycles` cycles before, as
-    `memory_image` has it: a square of `max_kernel` bits."""
+    """`simd * map_windows` bits, out: the window that `below` and `beside` told `read_cycles`
+    cycles before, as `memory_image` has it: a square of `max_kernel` bits; then the one beside
+    it."""
 
     def __init__(self, shape: EngineShape) -> None:
         self.shape = shape
+        self._pairs = shape.map_windows > 1
         super().__init__(
             {
                 "begin": In(1),
@@ -64,7 +71,7 @@ class PixelWindow(wiring.Component):
                 "read_address": Out(range(shape.row_words)),
                 "read_data": In(shape.simd),
                 "ready": Out(1),
-                "word": Out(shape.simd),
+                "word": Out(shape.simd * shape.map_windows),
             }
         )
 
@@ -73,23 +80,34 @@ class PixelWindow(wiring.Component):
         begins = Signal()  # `header` is there
         m.d.sync += begins.eq(self.begin)
         active = Signal()
+        stands = Signal()  # the windows of a position are in the square
+        held = Signal()  # and those of one that is evaluated in `word`
         waits = Signal(range(self.shape.read_cycles + 1))  # for a word of pixels
-        advance = Signal()
-        m.d.comb += advance.eq(active & ~self.ready & (waits == 0))
-        with m.If(active & ~self.ready & (waits != 0)):
+        advance, leaves = Signal(), Signal()
+        pool = self.header.window.pool
+        m.d.comb += [
+            advance.eq(active & ~stands & (waits == 0)),
+            self.ready.eq(stands | held),
+            leaves.eq(stands & ~held & ~pool),
+        ]
+        with m.If(active & ~stands & (waits != 0)):
             m.d.sync += waits.eq(waits - 1)
 
         pixel, places, ends_position = self._read_pixels(m, begins, advance, waits)
         square = self._shift_columns(m, begins, advance, pixel, places)
         with m.If(advance & ends_position):
-            m.d.sync += self.ready.eq(1)
+            m.d.sync += stands.eq(1)
+        with m.If(leaves):
+            m.d.sync += [stands.eq(0), held.eq(1)]
         with m.If(self.taken):
-            m.d.sync += [self.ready.eq(0), active.eq(~self.last_position)]
+            m.d.sync += held.eq(0)
+            with m.If(pool):
+                m.d.sync += stands.eq(0)
         with m.If(begins):
-            m.d.sync += [active.eq(1), self.ready.eq(0), waits.eq(self.shape.read_cycles)]
-        with m.If(self.cancel):
-            m.d.sync += [active.eq(0), self.ready.eq(0)]
-        self._choose_window(m, square)
+            m.d.sync += [active.eq(1), waits.eq(self.shape.read_cycles)]
+        with m.If((self.taken & self.last_position) | self.cancel):
+            m.d.sync += [active.eq(0), stands.eq(0), held.eq(0)]
+        self._choose_windows(m, square, leaves | pool)
         return m
 
     def _read_pixels(
@@ -109,8 +127,12 @@ class PixelWindow(wiring.Component):
         next_row, next_column = Signal.like(row), Signal.like(column)
         ends_row = Signal()
         inside = in_rows & in_columns
+        behind: Value | int = 0  # columns that the position beside the last one sees
+        if self._pairs:
+            is_odd = ~header.window.pool & ~header.positions.across_minus_1[0]
+            behind = Mux(is_odd, header.window.stride_minus_1 + 1, 0)
         m.d.sync += [
-            last_column.eq(header.sides.width_minus_1 + padding),
+            last_column.eq(header.sides.width_minus_1 + padding + behind),
             in_last_word.eq(self.read_address + 1 == header.pitch.pitch),
         ]
         m.d.comb += [
@@ -151,24 +173,31 @@ class PixelWindow(wiring.Component):
             ]
 
         new_row = advance & ends_row
-        in_row = self._count_down(m, begins, new_row, "rows")
-        in_column = self._count_down(m, begins | new_row, advance, "columns")
+        pool = header.window.pool
+        two_across = 1 if self._pairs else pool
+        in_row = self._count_down(m, begins, new_row, pool, "rows")
+        in_column = self._count_down(m, begins | new_row, advance, two_across, "columns")
         with m.If(advance):
             m.d.sync += ends_position.eq(in_row & in_column)
         with m.If(begins):
             m.d.sync += ends_position.eq(0)
         return pixel, (place, pixel_place), ends_position
 
-    def _count_down(self, m: Module, restart: Value, step: Value, name: str) -> Value:
-        """Return whether the windows of some position end in this row, or in this column."""
+    def _count_down(
+        self, m: Module, restart: Value, step: Value, two: Value | int, name: str
+    ) -> Value:
+        """Return whether the windows of some position end in this row, or in this column.
+
+        two: there are two of them this way.
+        """
         window = self.header.window
         # The first windows end when all of them have been seen.
         between = Mux(window.stride_minus_1, 2, 1)
-        first = window.kernel_minus_1 + Mux(window.pool, between, 0)
+        first = window.kernel_minus_1 + Mux(two, between, 0)
         left = Signal(range(16), name=f"{name}_left")
         ends = left == 0
         with m.If(step):
-            m.d.sync += left.eq(Mux(ends, Mux(window.pool, between << 1, between) - 1, left - 1))
+            m.d.sync += left.eq(Mux(ends, Mux(two, between << 1, between) - 1, left - 1))
         with m.If(restart):
             m.d.sync += left.eq(first)
         return ends
@@ -206,24 +235,45 @@ class PixelWindow(wiring.Component):
         ]
         return columns
 
-    def _choose_window(self, m: Module, square: list[Signal]) -> None:
-        """Cut the window that is evaluated out of the square, and clear what a smaller kernel does
-        not see."""
+    def _choose_windows(self, m: Module, square: list[Signal], renews: Value) -> None:
+        """Cut the window that is evaluated out of the square, or the two, where `renews` is 1."""
         window = self.header.window
         stride = Mux(window.stride_minus_1, 2, 1)
         # How far the window lies before the last column, and above the last row.
         before, above = Signal(range(MOST_STRIDE + 1)), Signal(range(MOST_STRIDE + 1))
         m.d.comb += [
-            before.eq(Mux(window.pool & ~self.beside, stride, 0)),
+            before.eq(stride if self._pairs else Mux(window.pool & ~self.beside, stride, 0)),
             above.eq(Mux(window.pool & ~self.below, stride, 0)),
         ]
+        cut = [self._cut(m, square, before, above, "")]
+        if self._pairs:
+            cut.append(self._cut(m, square, C(0, 2), above, "_beside"))
+        bits = self.shape.max_kernel**2
+        words = [
+            Signal(bits, reset_less=True, name=name)
+            for name in ("window", "window_beside")[: self.shape.map_windows]
+        ]
+        m.d.comb += [
+            self.word.word_select(number, self.shape.simd).eq(word)
+            for number, word in enumerate(words)
+        ]
+        with m.If(delayed(m, renews, self.shape.read_cycles - 1, "renews")):
+            m.d.sync += [word.eq(found) for word, found in zip(words, cut, strict=True)]
+
+    def _cut(
+        self, m: Module, square: list[Signal], before: Value, above: Value, of_window: str
+    ) -> Value:
+        """Return the window so far before the last column and above the last row, in which what a
+        smaller kernel does not see is 0, a cycle before it is in `word`."""
+        window = self.header.window
         kernel = self.shape.max_kernel
         columns: list[Value] = [_choose(before, square[number:]) for number in range(kernel)]
         between = self.shape.read_cycles - 1  # the first register, if there are two
         columns = [
-            delayed(m, column, between, f"chosen_{number}") for number, column in enumerate(columns)
+            delayed(m, column, between, f"chosen_{number}{of_window}")
+            for number, column in enumerate(columns)
         ]
-        late_above = delayed(m, above, between, "above")
+        late_above = delayed(m, above, between, f"above{of_window}")
         is_seen = [window.kernel_minus_1 >= kernel - 1 - number for number in range(kernel)]
         bits = [
             _choose(late_above, [columns[across][down + row] for row in range(MOST_STRIDE + 1)])
@@ -232,7 +282,7 @@ class PixelWindow(wiring.Component):
             for down in range(kernel)
             for across in range(kernel)
         ]
-        m.d.comb += self.word.eq(delayed(m, Cat(bits), 1, "window"))
+        return Cat(bits)
 
 
 def _choose(distance: Value, choices: Sequence[Value]) -> Value:

@@ -94,6 +94,10 @@ class WindowSteering(wiring.PureInterface):
     """1 bit, out: the activations are those of the window."""
     outside: Signal
     """1 bit, out: there are no activations in the place that was addressed in the cycle before."""
+    outside_beside: Signal
+    """1 bit, out: with `map_windows` 2, there are none in the place beside it."""
+    joins: Signal
+    """1 bit, out: with `map_windows` 2, the layer is a convolution that is pooled."""
 
 
 class WindowSteeringSignature(wiring.Signature):
@@ -112,6 +116,7 @@ class WindowSteeringSignature(wiring.Signature):
                 "ready": In(1),
                 "in_use": Out(1),
                 "outside": Out(1),
+                **({"outside_beside": Out(1), "joins": Out(1)} if shape.map_windows > 1 else {}),
             }
         )
 
@@ -197,6 +202,9 @@ class Sequencer(wiring.Component):
     activation_address: Signal
     """`(region_words - 1).bit_length() + 2` bits, out: the word of activations that meets this
     weight word, with its `Region` in the top two bits."""
+    address_beside: Signal
+    """As `activation_address`, out: with `map_windows` 2, which word the same weight word meets in
+    the window beside."""
     write_region: Signal
     """`Region`, out: where the activations of the current layer go."""
     xnor: Signal
@@ -244,6 +252,11 @@ class Sequencer(wiring.Component):
                 "idle": Out(1),
                 "result": Out(1),
                 **({"window": Out(WindowSteeringSignature(shape))} if shape.map_words else {}),
+                **(
+                    {"address_beside": Out(self._region_word_bits + 2)}
+                    if shape.map_windows > 1
+                    else {}
+                ),
             }
         )
 
@@ -382,7 +395,15 @@ class Sequencer(wiring.Component):
             window.beside.eq(map_walk.beside),
             window.in_use.eq(state.convolution & in_image),
         ]
-        m.d.sync += window.outside.eq(state.convolution & ~in_image & map_walk.outside)
+        over_map = state.convolution & ~in_image
+        m.d.sync += window.outside.eq(over_map & map_walk.outside)
+        if self.shape.map_windows > 1:
+            m.d.sync += window.outside_beside.eq(over_map & map_walk.outside_beside)
+            m.d.comb += [
+                words.two_positions.eq(state.convolution & map_walk.two_positions),
+                window.joins.eq(state.convolution & headers.window.pool),
+                self.address_beside.eq(Cat(map_walk.address_beside, state.read_region)),
+            ]
         address = Signal(self._region_word_bits)
         m.d.comb += address.eq(words.word)
         with m.If(state.convolution):

@@ -130,7 +130,7 @@ def memories(
     activation_words = len(Region) << (shape.region_words - 1).bit_length()
     found = [
         memory(8, 1, buffer_bytes),
-        memory(shape.simd, 1, activation_words, shape.read_cycles),
+        memory(shape.simd, shape.map_windows, activation_words, shape.read_cycles),
         memory(
             shape.parameter_bits, shape.parameter_lanes, shape.parameter_words, shape.read_cycles
         ),

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 from stepnet.cores.engine.memory_image import (
     image_bytes,
+    image_columns,
     is_tree,
     overlaps,
+    positions_at_once,
     rows_evaluated,
     words_per_row,
 )
@@ -161,7 +163,8 @@ def _issue_cycles(network: Network, layer: Layer, shape: EngineShape) -> int:
     if layer.convolution and layer is network.layers[0]:
         return _image_map_cycles(network, layer.convolution, groups, group_cycles, shape)
     if layer.convolution:
-        evaluations = layer.convolution.evaluations * groups
+        seen = layer.convolution
+        evaluations = _stops(seen, shape) * _windows(seen, shape) * groups
         distance = max(group_cycles, shape.parameter_reads, MAP_DISTANCE_CYCLES)
         return (evaluations - 1) * distance + group_cycles
     if is_tree(network, layer):
@@ -179,27 +182,47 @@ def _image_map_cycles(
     window were waited for.
 
     A window moves on by one pixel per cycle, and `read_cycles` later where a pixel is the first of
-    its word. It stands still while the groups are evaluated over it, `pool_side` squared times.
+    its word. It stands still while the groups are evaluated over it, or over those that are pooled.
     """
-    evaluations = groups * seen.pool_side**2
+    evaluations = groups * _windows(seen, shape)
     distance = max(group_cycles, shape.parameter_reads)
-    end, earliest, steps = WINDOW_CYCLES, 0, 0
-    for position in range(seen.positions):
-        steps_here = _steps_to(network, seen, position, shape)
-        begin = max(end + steps_here - steps + 1, earliest)
+    # The cycle in which the windows leave the square, which then moves on; of the last evaluation;
+    # and the first in which the next may begin.
+    leaves, end, earliest, steps = WINDOW_CYCLES, 0, 0, 0
+    for stop in range(_stops(seen, shape)):
+        steps_here = _steps_to(network, seen, stop, shape)
+        leaves = max(leaves + steps_here - steps + 1, end + 1)
+        begin = max(leaves, earliest)
         last_begin = begin + (evaluations - 1) * distance
         end, earliest, steps = last_begin + group_cycles - 1, last_begin + distance, steps_here
+        if seen.pool:
+            leaves = end
     return end
 
 
-def _steps_to(network: Network, seen: Convolution, position: int, shape: EngineShape) -> int:
-    """Cycles in which the window over an image moves, or waits for pixels, before it stands at a
-    position."""
-    down, across = divmod(position, seen.out_width)
-    side, stride = seen.pool_side, seen.stride
-    last_row = stride * (side * down + side - 1) + seen.kernel - 1
-    last_column = stride * (side * across + side - 1) + seen.kernel - 1
-    steps = last_row * (seen.width + 2 * seen.padding) + last_column + 1
+def _stops_across(seen: Convolution, shape: EngineShape) -> int:
+    """How often the walk along a row of positions stops: at each, or at every second."""
+    return -(-seen.out_width // positions_at_once(seen, shape))
+
+
+def _stops(seen: Convolution, shape: EngineShape) -> int:
+    """How often the walk over a map stops, to evaluate all groups."""
+    return seen.out_height * _stops_across(seen, shape)
+
+
+def _windows(seen: Convolution, shape: EngineShape) -> int:
+    """Over how many windows a group is evaluated one after the other where the walk stops."""
+    return seen.pool_side**2 * positions_at_once(seen, shape) // shape.map_windows
+
+
+def _steps_to(network: Network, seen: Convolution, stop: int, shape: EngineShape) -> int:
+    """Cycles in which the window over an image moves, or waits for pixels, before it stands where
+    the walk stops."""
+    down, across = divmod(stop, _stops_across(seen, shape))
+    rows, columns = seen.pool_side, seen.pool_side * positions_at_once(seen, shape)
+    last_row = seen.stride * (rows * down + rows - 1) + seen.kernel - 1
+    last_column = seen.stride * (columns * across + columns - 1) + seen.kernel - 1
+    steps = last_row * image_columns(seen, shape) + last_column + 1
     # The pixels of the image among them.
     rows = min(max(last_row - seen.padding, 0), seen.height)
     pixels = rows * seen.width

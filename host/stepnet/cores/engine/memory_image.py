@@ -46,6 +46,7 @@ from stepnet.cores.engine.shape import (
     LEAST_IMAGE_WIDTH,
     MAP_HEADERS,
     MIN_OVERLAP_GROUPS,
+    MOST_ANSWER_WORDS,
     MOST_MAP_SIDE,
     READOUTS,
     ROW_HEADER,
@@ -172,9 +173,9 @@ def _check_map(network: Network, number: int, shape: EngineShape) -> None:
             "whose address arithmetic this engine was built without; build one with `stepnet build "
             f"--goal images --engine-for {network.name}`, or use a network of dense layers."
         )
-    padding = 0
+    columns = seen.width
     if number == 0:
-        padding = 2 * seen.padding
+        columns = image_columns(seen, shape)
         if seen.kernel > shape.max_kernel:
             raise NetworkError(
                 f"Network {network.name!r} does not fit the engine: layer 0 has a kernel of "
@@ -182,12 +183,12 @@ def _check_map(network: Network, number: int, shape: EngineShape) -> None:
                 f"takes up to {shape.max_kernel} x {shape.max_kernel}; use a smaller kernel or an "
                 f"engine of SIMD {-(-(seen.kernel**2) // 8) * 8} or more."
             )
-        if seen.width + padding < LEAST_IMAGE_WIDTH:
+        if columns < LEAST_IMAGE_WIDTH:
             raise NetworkError(
                 f"Network {network.name!r} does not fit the engine: layer 0 is a convolution over "
                 "an image of one column; use an image of two columns or more."
             )
-    side = max(seen.width, seen.height) + padding
+    side = max(columns, seen.height + 2 * seen.padding * (number == 0))
     if side > MOST_MAP_SIDE:
         raise NetworkError(
             f"Network {network.name!r} does not fit the engine: layer {number} sees a map of "
@@ -200,6 +201,27 @@ def _check_map(network: Network, number: int, shape: EngineShape) -> None:
             f"{words} words of {shape.simd} bits, the engine has {shape.map_words}; use a smaller "
             "network or an engine of a larger shape."
         )
+    answer_words = shape.activation_words(layer.neurons)
+    if shape.map_windows > 1 and answer_words > MOST_ANSWER_WORDS:
+        raise NetworkError(
+            f"Network {network.name!r} does not fit the engine: layer {number} gives "
+            f"{answer_words} words of {shape.simd} bits at a position, and an engine that "
+            f"evaluates two windows at once takes up to {MOST_ANSWER_WORDS}; use a smaller "
+            "network, or an engine that evaluates one."
+        )
+
+
+def positions_at_once(seen: Convolution, shape: EngineShape) -> int:
+    """At how many positions of a row a group is evaluated at once. Windows that are pooled are of
+    one position."""
+    return 1 if seen.pool else shape.map_windows
+
+
+def image_columns(seen: Convolution, shape: EngineShape) -> int:
+    """How many columns of an image a window moves over: those of the image and of its padding, and
+    those that the position beside the last one sees where the two are evaluated at once."""
+    lone = -seen.out_width % positions_at_once(seen, shape)
+    return seen.width + 2 * seen.padding + lone * seen.stride
 
 
 def map_words(layer: Layer, shape: EngineShape) -> int:
@@ -419,7 +441,7 @@ def _map_headers(network: Network, layer: Layer, shape: EngineShape) -> list[int
         {"width_minus_1": seen.width - 1, "height_minus_1": seen.height - 1},
         {"across_minus_1": seen.out_width - 1, "down_minus_1": seen.out_height - 1},
         {"pitch": pitch},
-        {"origin": origin},
+        {"origin": origin, "answer_words_minus_1": shape.activation_words(layer.neurons) - 1},
     )
     return [pack_fields(fields, given) for fields, given in zip(MAP_HEADERS, values, strict=True)]
 

@@ -54,9 +54,10 @@ POSITIONS_HEADER = {"across_minus_1": 8, "down_minus_1": 8}
 PITCH_HEADER = {"pitch": 16}
 """How many words a row of the map below takes; for the image the place of its last word."""
 
-ORIGIN_HEADER = {"origin": 16}
+ORIGIN_HEADER = {"origin": 12, "answer_words_minus_1": 4}
 """The place of the first window's first word, which lies before the map where that is padded, as a
-number modulo the words of a map; for the image at which bit its last word begins."""
+number modulo the words of a map; for the image at which bit its last word begins. Then how many
+words the answers at a position take, which matters where two positions are evaluated at once."""
 
 MAP_HEADERS = (WINDOW_HEADER, SIDES_HEADER, POSITIONS_HEADER, PITCH_HEADER, ORIGIN_HEADER)
 """The header words of a convolution that follow the two of every layer, in their order."""
@@ -64,8 +65,14 @@ MAP_HEADERS = (WINDOW_HEADER, SIDES_HEADER, POSITIONS_HEADER, PITCH_HEADER, ORIG
 MOST_MAP_SIDE = 256
 """The most rows or columns of a map that an engine walks; of the image, padding included."""
 
-MOST_MAP_WORDS = 4096
+MOST_MAP_WORDS = 1 << ORIGIN_HEADER["origin"]
 """The most words of activations that a map between two layers may take."""
+
+MOST_ANSWER_WORDS = 1 << ORIGIN_HEADER["answer_words_minus_1"]
+"""The most words of answers at a position that is evaluated together with the one beside it."""
+
+MOST_MAP_WINDOWS = 2
+"""How many windows of a map an engine evaluates at once at most."""
 
 LEAST_IMAGE_WIDTH = 2
 """The fewest columns of an image, padding included, on which a first convolution runs: the pixels
@@ -121,6 +128,8 @@ class EngineShape:
         pixels arrive; 0 for none.
     map_words: how many words of activations a map between two layers may take; 0 for an engine
         without the address arithmetic of convolutions.
+    map_windows: over how many windows of a map, one beside the other, a weight word is evaluated at
+        once: 1 or 2. With 2 there are twice as many popcounts, and the activations are kept twice.
 
     Raises NetworkError if such an engine cannot exist.
     """
@@ -136,6 +145,7 @@ class EngineShape:
     max_sum_bits: int = 0
     overlap_neurons: int = 0
     map_words: int = 0
+    map_windows: int = 1
 
     def __post_init__(self) -> None:
         self._check_datapath()
@@ -155,10 +165,29 @@ class EngineShape:
                 f"neurons while pixels arrive; choose 0 to {self.max_inputs}."
             )
 
+        self._check_maps()
+
+    def _check_maps(self) -> None:
         if self.map_words and not 2 <= self.map_words <= MOST_MAP_WORDS:
             raise NetworkError(
                 f"An engine cannot have maps of {self.map_words} words; choose 2 to "
                 f"{MOST_MAP_WORDS}, or 0 for none."
+            )
+        if not 1 <= self.map_windows <= MOST_MAP_WINDOWS:
+            raise NetworkError(
+                f"An engine cannot evaluate {self.map_windows} windows at once; "
+                f"choose 1 to {MOST_MAP_WINDOWS}."
+            )
+        if self.map_windows > 1 and not self.map_words:
+            raise NetworkError(
+                "An engine without convolutions has no windows to evaluate two at once; "
+                "give it maps, or choose 1 window."
+            )
+        # The words of two positions are written one after the other.
+        if self.map_windows > 1 and self.groups_per_word == 1:
+            raise NetworkError(
+                f"An engine of SIMD {self.simd} and PE {self.pe} cannot evaluate two windows at "
+                f"once; choose PE 1 to {self.simd // 2}, or 1 window."
             )
 
     def _check_datapath(self) -> None:

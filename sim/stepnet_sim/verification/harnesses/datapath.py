@@ -1,5 +1,7 @@
 """The datapath and its comparison against the sum of weights and the threshold."""
 
+import itertools
+
 from amaranth.hdl import Array, Cat, Module, Signal, Value, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import In
@@ -89,6 +91,8 @@ class PoolsOverWindows(Harness):
 
     It is claimed for all weights of one bit, all activations in each window, and every threshold,
     from reset, with the windows as close together as they can come.
+
+    at_once: how many windows are evaluated in a cycle, 1 or 2.
     """
 
     WINDOWS = 4
@@ -98,7 +102,7 @@ class PoolsOverWindows(Harness):
     activations: Signal
     thresholds: data.View
 
-    def __init__(self, simd: int, pe: int) -> None:
+    def __init__(self, simd: int, pe: int, at_once: int = 1) -> None:
         self.shape = EngineShape(
             simd,
             max_inputs=simd,
@@ -107,6 +111,7 @@ class PoolsOverWindows(Harness):
             pe=pe,
             parameter_lanes=pe,
             map_words=2,
+            map_windows=at_once,
         )
         super().__init__(
             {
@@ -117,19 +122,21 @@ class PoolsOverWindows(Harness):
         )
 
     def claims(self, m: Module) -> None:
-        """One window per cycle; each is looked at once the latency has passed."""
+        """The windows of a cycle are looked at once the latency has passed."""
         hold(m, self.weights, self.activations, self.thresholds.as_value())
         shape = self.shape
         m.submodules.dut = dut = datapath.Datapath(shape)
-        count = self.WINDOWS * self.GROUPS
+        rounds = self.WINDOWS // shape.map_windows
+        count = rounds * self.GROUPS
         words = [self.weights.word_select(at, shape.simd * shape.pe) for at in range(self.GROUPS)]
-        seen = [self.activations.word_select(at, shape.simd) for at in range(count)]
+        at_once = shape.simd * shape.map_windows
+        seen = [self.activations.word_select(at, at_once) for at in range(count)]
         cycle = Signal(range(count + dut.latency_cycles + 1))
         comes = cycle < count
-        is_last = Array([at % self.WINDOWS == self.WINDOWS - 1 for at in range(count)])[cycle]
+        is_last = Array([at % rounds == rounds - 1 for at in range(count)])[cycle]
         m.d.comb += [
             dut.xnor.eq(1),
-            dut.weights.eq(Array([words[at // self.WINDOWS] for at in range(count)])[cycle]),
+            dut.weights.eq(Array([words[at // rounds] for at in range(count)])[cycle]),
             dut.activations.eq(Array(seen)[cycle]),
             dut.thresholds.eq(self.thresholds),
             dut.step.start.eq(comes),
@@ -138,21 +145,87 @@ class PoolsOverWindows(Harness):
             dut.step.pooled.eq(comes & ~is_last),
             dut.step.completes.eq(comes & is_last),
         ]
+        if shape.map_windows > 1:
+            m.d.comb += dut.joins.eq(1)
         with m.If(cycle < count + dut.latency_cycles):
             m.d.sync += cycle.eq(cycle + 1)
 
         for at in range(count):
-            group, window = divmod(at, self.WINDOWS)
-            decides = window == self.WINDOWS - 1
+            group, place = divmod(at, rounds)
+            decides = place == rounds - 1
             with m.If(cycle == at + dut.latency_cycles):
                 m.d.comb += [claim(dut.pools == (not decides)), claim(dut.done == decides)]
                 if not decides:
                     continue
-                first = group * self.WINDOWS
+                windows = Cat(seen[group * rounds : at + 1])
                 for neuron in range(shape.pe):
                     own = words[group].word_select(neuron, shape.simd)
                     fires = [
                         sum(~(own ^ window), start=Value.cast(0)) >= self.thresholds[neuron]
-                        for window in seen[first : at + 1]
+                        for window in _words(windows, shape.simd)
                     ]
                     m.d.comb += claim(dut.fires[neuron] == Cat(fires).any())
+
+
+class EvaluatesTwoPositions(Harness):
+    """Where two windows are those of two positions, each margin is `sum - threshold` over its own
+    window, and a neuron fires at each position exactly where that is not negative; that there are
+    two is told a cycle ahead.
+
+    It is claimed for all weights of one bit, all activations, every threshold, and a datapath that
+    starts from reset.
+    """
+
+    weights: Signal
+    activations: Signal
+    thresholds: data.View
+
+    def __init__(self, simd: int, pe: int) -> None:
+        self.shape = PoolsOverWindows(simd, pe, at_once=2).shape
+        super().__init__(
+            {
+                "weights": In(simd * pe),
+                "activations": In(2 * simd),
+                "thresholds": In(data.ArrayLayout(signed(self.shape.sum_bits), pe)),
+            }
+        )
+
+    def claims(self, m: Module) -> None:
+        """One word, and its decision."""
+        hold(m, self.weights, self.activations, self.thresholds.as_value())
+        shape = self.shape
+        m.submodules.dut = dut = datapath.Datapath(shape)
+        cycle = Signal(range(dut.latency_cycles + 2))
+        comes = cycle == 0
+        m.d.comb += [
+            dut.xnor.eq(1),
+            dut.weights.eq(self.weights),
+            dut.activations.eq(self.activations),
+            dut.thresholds.eq(self.thresholds),
+            dut.step.start.eq(comes),
+            dut.step.plane.eq(comes),
+            dut.step.end.eq(comes),
+            dut.step.completes.eq(comes),
+            dut.step.two_positions.eq(comes),
+        ]
+        with m.If(cycle <= dut.latency_cycles):
+            m.d.sync += cycle.eq(cycle + 1)
+
+        with m.If(cycle == dut.latency_cycles - 1):
+            m.d.comb += claim(dut.next_two_positions)
+        with m.If(cycle == dut.latency_cycles):
+            m.d.comb += claim(dut.done)
+            for window, neuron in itertools.product(range(2), range(shape.pe)):
+                own = self.weights.word_select(neuron, shape.simd)
+                seen = self.activations.word_select(window, shape.simd)
+                margin = sum(~(own ^ seen), start=Value.cast(0)) - self.thresholds[neuron]
+                lane = window * shape.pe + neuron
+                m.d.comb += [
+                    claim(dut.margins[lane] == margin),
+                    claim(dut.fires[lane] == (margin >= 0)),
+                ]
+
+
+def _words(value: Value, width: int) -> list[Value]:
+    """Return the words of so many bits that a value is made of, the lowest first."""
+    return [value.word_select(at, width) for at in range(len(value) // width)]

@@ -34,7 +34,11 @@ from stepnet_sim.verification.harnesses.cobs import (
 )
 from stepnet_sim.verification.harnesses.coded_images import UndoesEveryImage
 from stepnet_sim.verification.harnesses.crc import StartsAnew, TakesAByte
-from stepnet_sim.verification.harnesses.datapath import DecidesANeuron, PoolsOverWindows
+from stepnet_sim.verification.harnesses.datapath import (
+    DecidesANeuron,
+    EvaluatesTwoPositions,
+    PoolsOverWindows,
+)
 from stepnet_sim.verification.harnesses.mac import (
     AddsALaneUp,
     ChoosesANumber,
@@ -307,6 +311,23 @@ ALL = (
             Mutant(datapath, broken_blocks.SeesTheLastWindowAlone),
             Mutant(datapath, broken_blocks.PoolsIntoTheNextGroup),
         ),
+    ),
+    Proof(
+        "datapath, SIMD 8, PE 2, pooling two windows at once",
+        "sum >= threshold over one of four windows",
+        partial(PoolsOverWindows, 8, 2, at_once=2),
+        16,
+        mutants=(
+            Mutant(datapath, broken_blocks.SeesTheLastWindowAlone),
+            Mutant(datapath, broken_blocks.PoolsOneOfTwoWindows),
+        ),
+    ),
+    Proof(
+        "datapath, SIMD 8, PE 2, two positions at once",
+        "sum - threshold at each position",
+        partial(EvaluatesTwoPositions, 8, 2),
+        16,
+        mutants=(Mutant(datapath, broken_blocks.PoolsTwoPositions),),
     ),
     *_PIPELINE_STAGES,
     *_MAC_STAGES,

@@ -30,6 +30,13 @@ SHAPES = {
     "16x4": shape_of(16, pe=4, parameter_lanes=2, overlap_neurons=16),
     "8x4": shape_of(8, pe=4, parameter_lanes=1, max_weight_bits=2),
     "24x7 registered": shape_of(24, pe=7, parameter_lanes=7, weight_memory="registered"),
+    "64, two windows": shape_of(64, map_windows=2),
+    "16x4, two windows": shape_of(
+        16, pe=4, parameter_lanes=2, overlap_neurons=16, max_weight_bits=2, map_windows=2
+    ),
+    "24x7 registered, two windows": shape_of(
+        24, pe=7, parameter_lanes=7, weight_memory="registered", map_windows=2
+    ),
 }
 
 NETWORKS = {
@@ -47,6 +54,12 @@ NETWORKS = {
         9,
         [RandomMap(5, 2, 1, 1, True, 2), RandomMap(9, 3, 2, 1), RandomMap(4, 1)],
     ),
+    "odd and even rows of several words": (
+        6,
+        7,
+        [RandomMap(50, 3, padding=1), RandomMap(35, 2), RandomMap(20, 3, padding=1)],
+    ),
+    "one column": (7, 1, [RandomMap(3, 1), RandomMap(18, 1, 2)]),
 }
 """Height, width, convolutions."""
 
@@ -84,6 +97,16 @@ def expected(network, images, shape, cycles_per_byte):
         ("8x4", "pooling"),
         ("24x7 registered", "pooling"),
         ("24x7 registered", "three maps"),
+        ("16x4", "odd and even rows of several words"),
+        ("64, two windows", "stride and padding"),
+        ("64, two windows", "pooling with stride"),
+        ("16x4, two windows", "one pixel"),
+        ("16x4, two windows", "one column"),
+        ("16x4, two windows", "pooling"),
+        ("16x4, two windows", "windows of one word"),
+        ("16x4, two windows", "odd and even rows of several words"),
+        ("24x7 registered, two windows", "three maps"),
+        ("24x7 registered, two windows", "odd and even rows of several words"),
     ],
 )
 def test_an_engine_convolves_as_the_reference(on, name):
@@ -97,25 +120,27 @@ def test_an_engine_convolves_as_the_reference(on, name):
     assert found == expected(network, images, shape, cycles_per_byte)
 
 
-def small_network() -> tuple:
+def small_network(*, pool) -> tuple:
     rng = np.random.default_rng(2)
-    network = random_convolution_network(rng, 5, 4, [RandomMap(4, 2, pool=True)])
+    network = random_convolution_network(rng, 5, 4, [RandomMap(4, 2, pool=pool)])
     return network, random_images(rng, network, 2)
 
 
-def test_an_engine_that_may_convolve_takes_as_long_for_a_dense_network():
+@pytest.mark.parametrize("windows", [1, 2])
+def test_an_engine_that_may_convolve_takes_as_long_for_a_dense_network(windows):
     rng = np.random.default_rng(1)
     network = random_network(rng, (40, 20, 7))
-    shape = replace(SHAPES["16x4"], map_words=16)
+    shape = replace(SHAPES["16x4"], map_words=16, map_windows=windows)
     images = random_images(rng, network, 2)
     found = readings(Engine(shape), network, images, 1)
-    assert found == expected(network, images, replace(shape, map_words=0), 1)
+    assert found == expected(network, images, replace(shape, map_words=0, map_windows=1), 1)
 
 
-def test_an_image_that_is_dropped_leaves_nothing_behind():
+@pytest.mark.parametrize(("on", "pool"), [("16x4", True), ("16x4, two windows", False)])
+def test_an_image_that_is_dropped_leaves_nothing_behind(on, pool):
     """In whatever state the window is, the next image starts anew."""
-    network, images = small_network()
-    shape = enlarged(SHAPES["16x4"], network)
+    network, images = small_network(pool=pool)
+    shape = enlarged(SHAPES[on], network)
     engine = Engine(shape)
     cycles = cycles_per_image(network, shape, 1)
     found = []

@@ -8,7 +8,10 @@ const MIN_OVERLAP_GROUPS = 4;
 const MAP_HEADERS = 5;
 const MOST_KERNEL = 7;
 const MOST_MAP_SIDE = 256;
+const MOST_ANSWER_WORDS = 16;
 const LEAST_IMAGE_WIDTH = 2;
+/** What `map_words` is larger by if the engine evaluates two windows at once. */
+const TWO_WINDOWS = 1 << 15;
 
 export class UnfitError extends Error {}
 
@@ -25,7 +28,8 @@ export function shapeOf(identity) {
     parameterLanes: identity.parameter_lanes,
     sumBits: identity.sum_bits,
     overlapNeurons: identity.overlap_neurons,
-    mapWords: identity.map_words ?? 0,
+    mapWords: (identity.map_words ?? 0) % TWO_WINDOWS,
+    mapWindows: 1 + Math.floor((identity.map_words ?? 0) / TWO_WINDOWS),
     maxKernel: Math.min(MOST_KERNEL, Math.floor(Math.sqrt(identity.simd))),
     parameterBits,
     parameterBytes: Math.ceil(parameterBits / 8),
@@ -133,7 +137,8 @@ function checkFits(network, shape) {
 
 /** Throws UnfitError if an engine of `shape` cannot walk the windows of a layer. */
 function checkMap(network, number, shape) {
-  const { kernel, padding, width, height, outWidth, outHeight } = network.layers[number].convolution;
+  const seen = network.layers[number].convolution;
+  const { kernel, padding, width, height, outWidth, outHeight } = seen;
   const unfit = (why) =>
     new UnfitError(
       `Network ${network.name} does not fit the board: layer ${number} ${why}; choose a smaller network.`,
@@ -150,18 +155,32 @@ function checkMap(network, number, shape) {
         `${shape.maxKernel} x ${shape.maxKernel}`,
     );
   }
-  const beside = number === 0 ? 2 * padding : 0;
-  if (number === 0 && width + beside < LEAST_IMAGE_WIDTH) {
+  const padded = number === 0 ? 2 * padding : 0;
+  const columns = width + padded + (number === 0 ? columnsBeside(seen, shape) : 0);
+  if (number === 0 && columns < LEAST_IMAGE_WIDTH) {
     throw unfit('is a convolution over an image of one column');
   }
-  const side = Math.max(width, height) + beside;
+  const side = Math.max(columns, height + padded);
   if (side > MOST_MAP_SIDE) {
     throw unfit(`sees a map of ${side} rows or columns, and the board takes up to ${MOST_MAP_SIDE}`);
   }
-  const words = outWidth * outHeight * answerWords(shape, network.layers[number].neurons);
+  const answer = answerWords(shape, network.layers[number].neurons);
+  const words = outWidth * outHeight * answer;
   if (words > shape.mapWords) {
     throw unfit(`gives a map of ${words} words, and the board has ${shape.mapWords}`);
   }
+  if (shape.mapWindows > 1 && answer > MOST_ANSWER_WORDS) {
+    throw unfit(
+      `gives ${answer} words at a position, and the board takes up to ${MOST_ANSWER_WORDS}`,
+    );
+  }
+}
+
+/** How many columns behind an image the position beside the last one sees, where the two are
+ *  evaluated at once. */
+function columnsBeside({ pool, outWidth, stride }, shape) {
+  const isLone = shape.mapWindows > 1 && pool === 1 && outWidth % 2 === 1;
+  return isLone ? stride : 0;
 }
 
 function sumRange(layer, neuron) {
@@ -255,7 +274,7 @@ function mapHeaders(network, number, shape) {
     (width - 1) | ((height - 1) << 8),
     (outWidth - 1) | ((outHeight - 1) << 8),
     pitch,
-    origin & 0xffff,
+    (origin & 0xfff) | (((answerWords(shape, layer.neurons) - 1) & 0xf) << 12),
   ];
 }
 
