@@ -96,9 +96,12 @@ def run(parameters: bytes, weights: bytes, shape: EngineShape, image: bytes) -> 
             if readout == TREE:
                 return _walk(bits, evaluated, prefix=layer_header >> 3 & 0xFF)
             return sum(bit << index for index, bit in enumerate(bits))
-        activations = [
-            word for bits in answers for word in gathered(bits, shape.simd // shape.pe, shape.simd)
-        ]
+        by_position = [gathered(bits, shape.simd // shape.pe, shape.simd) for bits in answers]
+        if convolution and {(len(words) - 1) % 16 for words in by_position} != {
+            map_header[4] >> 12
+        }:
+            raise ValueError(f"not {(map_header[4] >> 12) + 1} words of answers at a position")
+        activations = [word for words in by_position for word in words]
 
 
 def _windows(
@@ -111,6 +114,7 @@ def _windows(
     words = (header[0] >> 8) + 1
     width, height = (header[1] & 0xFF) + 1, (header[1] >> 8) + 1
     across, down = (header[2] & 0xFF) + 1, (header[2] >> 8) + 1
+    origin = header[4] & 0xFFF
 
     def at(row: int, column: int) -> list[int]:
         if not (0 <= row < height and 0 <= column < width):
@@ -118,7 +122,7 @@ def _windows(
         if in_image:
             bit = row * width + column
             word, place = divmod(bit, shape.simd)
-            return [activations[word] >> place + (header[4] if word == header[3] else 0) & 1]
+            return [activations[word] >> place + (origin if word == header[3] else 0) & 1]
         first = row * header[3] + column * words
         return activations[first : first + words]
 

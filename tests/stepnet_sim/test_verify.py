@@ -2,20 +2,30 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from stepnet.cli import make_app
+from stepnet.cores.engine.memory_image import enlarged
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.networks.network import Readout
-from stepnet.networks.random_networks import random_network
+from stepnet.networks.random_networks import (
+    RandomMap,
+    random_convolution_network,
+    random_network,
+)
 from stepnet_hdl.cores.engine import engine
 from stepnet_sim.benches import coverage
 from stepnet_sim.cli import verify
 from stepnet_sim.verification import ladder
-from stepnet_sim.verification.broken_blocks import NegatesWithoutCarry
+from stepnet_sim.verification.broken_blocks import (
+    NegatesWithoutCarry,
+    PoolsOneOfTwoWindows,
+    SeesTheLastWindowAlone,
+)
 from stepnet_sim.verification.code_coverage import read_counts
 from stepnet_sim.verification.first_difference import first_difference
 from stepnet_sim.verification.ladder import LEVELS, Outcome, level
@@ -100,6 +110,23 @@ def test_sound_engine_has_no_first_difference(sizes):
     rng = np.random.default_rng(1)
     network = random_network(rng, *sizes)
     assert first_difference(network, SHAPE, rng.integers(0, 2, (1, sizes[0][0])) == 1) is None
+
+
+@pytest.mark.parametrize("windows", [1, 2])
+def test_a_convolution_has_no_first_difference_unless_it_is_broken(windows):
+    rng = np.random.default_rng(4)
+    maps = (RandomMap(6, 2, padding=1), RandomMap(5, 2, pool=True), RandomMap(4, 1))
+    network = random_convolution_network(rng, 6, 6, maps)
+    shape = enlarged(replace(SHAPE, pe=2, map_words=2, map_windows=windows), network)
+    image = rng.integers(0, 2, (6, 6)) == 1
+    assert first_difference(network, shape, image) is None
+    mutant = PoolsOneOfTwoWindows if windows == 2 else SeesTheLastWindowAlone
+    with broken(Mutant(engine, mutant)):
+        difference = first_difference(network, shape, image)
+    assert difference is not None
+    assert difference.expected is not None
+    assert difference.expected.layer == 1
+    assert (difference.engine[1], difference.expected.fires) == (False, True)
 
 
 def test_first_difference_names_layer_neuron_and_cycle():

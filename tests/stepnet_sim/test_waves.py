@@ -10,13 +10,19 @@ import pywellen
 
 from stepnet import Readout, cli
 from stepnet.cores.engine.cycles import cycles_after, cycles_per_image
-from stepnet.cores.engine.memory_image import words_per_row
+from stepnet.cores.engine.memory_image import enlarged, words_per_row
 from stepnet.cores.engine.shape import EngineShape
 from stepnet.errors import MissingToolError, NetworkError, PictureError
 from stepnet.networks import reference
-from stepnet.networks.random_networks import random_images, random_network
+from stepnet.networks.random_networks import (
+    RandomMap,
+    random_convolution_network,
+    random_images,
+    random_network,
+)
 from stepnet.samples import sample_pictures
 from stepnet_sim.chips.design import ICEBREAKER, Design
+from stepnet_sim.verification.first_difference import decisions
 from stepnet_sim.waves.waves import record_waves
 
 pytestmark = pytest.mark.slow
@@ -99,6 +105,21 @@ def test_decided_sums_are_the_references(recorded):
     expected = [(n, neuron) for n, layer in enumerate(whole) for neuron in range(layer.n_out)]
     assert decided[: len(expected)] == expected
     assert {layer for layer, _ in decided} == set(range(len(network.layers)))
+
+
+def test_both_windows_that_are_evaluated_at_once_are_told():
+    """Pooled ones, two positions, and the last of an odd number."""
+    rng = np.random.default_rng(3)
+    maps = (RandomMap(5, 2, pool=True), RandomMap(9, 2))
+    network = random_convolution_network(rng, 9, 9, maps)
+    image = random_images(rng, network, 1)[0]
+    shape = enlarged(EngineShape(16, pe=3, map_words=2, map_windows=2), network)
+    account = record_waves(network, image, design=Design(shape)).account
+    told = [(found.layer, found.neuron, found.lane, found.excess) for found in account.decisions]
+    assert told == [
+        (due.layer, due.neuron, due.neuron % 3 + 3 * due.window, due.excess)
+        for due in decisions(network, image, shape)
+    ]
 
 
 def test_the_character_comes_when_the_formula_says(recorded):

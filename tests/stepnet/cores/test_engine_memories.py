@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import engine_memory
 from stepnet import Layer, Network, Readout
+from stepnet.boards.identity import Identity, shape_fields
 from stepnet.cores.engine.cycles import cycles_per_image, most_cycles_per_image
 from stepnet.cores.engine.memory_image import (
     check_fits,
@@ -19,7 +20,7 @@ from stepnet.cores.engine.memory_image import (
 )
 from stepnet.cores.engine.shape import EngineShape, popcount_latency_cycles
 from stepnet.errors import NetworkError
-from stepnet.link.messages import Space, pack_pixels
+from stepnet.link.messages import MAPS_IDENTITY, Space, pack_pixels
 from stepnet.networks import reference
 from stepnet.networks.convolution import Convolution
 from stepnet.networks.random_networks import (
@@ -439,7 +440,7 @@ def test_convolutions_that_an_engine_cannot_walk_are_refused():
     )
 
 
-def test_an_engine_that_evaluates_two_windows_at_once_sees_a_column_more():
+def test_an_engine_that_evaluates_two_windows_at_once_takes_answers_of_few_words():
     shape = EngineShape(
         16,
         max_inputs=512,
@@ -448,18 +449,18 @@ def test_an_engine_that_evaluates_two_windows_at_once_sees_a_column_more():
         map_words=512,
         map_windows=2,
     )
-    assert map_refusal(shape, 2, 256, RandomMap(4, 2)) == (
-        "Network 'random' does not fit the engine: layer 0 sees a map of 257 rows or columns, the "
-        "engine walks up to 256; use a smaller map."
-    )
-    for width, maps in ((255, RandomMap(4, 2)), (256, RandomMap(4, 2, pool=True))):
-        network = random_convolution_network(np.random.default_rng(0), 3, width, [maps])
-        assert enlarged(shape, network).map_windows == 2
     assert map_refusal(shape, 3, 3, RandomMap(257, 3)) == (
         "Network 'random' does not fit the engine: layer 0 gives 17 words of 16 bits at a "
         "position, and an engine that evaluates two windows at once takes up to 16; use a smaller "
         "network, or an engine that evaluates one."
     )
+
+
+@pytest.mark.parametrize("maps", [{}, {"map_words": 4096}, {"map_words": 64, "map_windows": 2}])
+def test_a_board_tells_the_shape_of_its_engine(maps):
+    shape = EngineShape(16, max_inputs=256, weight_words=512, parameter_words=64, pe=4, **maps)
+    others = dict.fromkeys(MAPS_IDENTITY.fields.keys() - {"kind", "sequence"}, 0)
+    assert Identity(**{**others, **shape_fields(shape)}).shape == shape
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ class PixelWindow(wiring.Component):
     The image is read once, row by row with the pixels of its padding. The pixels above the one
     that is read are kept for every column, so that a column of the window comes with each pixel.
     The columns shift through a square that holds the windows that are pooled, and with
-    `map_windows` 2 those of two positions that are evaluated at once. The image is then read as
-    far as the position beside the last one sees, as if pixels of 0 followed each row.
+    `map_windows` 2 those of two positions that are evaluated at once. The last of an odd number in
+    a row is evaluated alone.
 
     The windows of a position that are not pooled leave the square when they are evaluated, so that
     it moves on meanwhile; those that are pooled stay in it.
@@ -93,10 +93,11 @@ class PixelWindow(wiring.Component):
         with m.If(active & ~stands & (waits != 0)):
             m.d.sync += waits.eq(waits - 1)
 
-        pixel, places, ends_position = self._read_pixels(m, begins, advance, waits)
+        pixel, places, ends_position, missing = self._read_pixels(m, begins, advance, waits)
         square = self._shift_columns(m, begins, advance, pixel, places)
+        missing_here = Signal.like(missing)
         with m.If(advance & ends_position):
-            m.d.sync += stands.eq(1)
+            m.d.sync += [stands.eq(1), missing_here.eq(missing)]
         with m.If(leaves):
             m.d.sync += [stands.eq(0), held.eq(1)]
         with m.If(self.taken):
@@ -107,14 +108,15 @@ class PixelWindow(wiring.Component):
             m.d.sync += [active.eq(1), waits.eq(self.shape.read_cycles)]
         with m.If((self.taken & self.last_position) | self.cancel):
             m.d.sync += [active.eq(0), stands.eq(0), held.eq(0)]
-        self._choose_windows(m, square, leaves | pool)
+        self._choose_windows(m, square, leaves | pool, missing_here)
         return m
 
     def _read_pixels(
         self, m: Module, begins: Signal, advance: Signal, waits: Signal
-    ) -> tuple[Signal, tuple[Signal, Signal], Signal]:
+    ) -> tuple[Signal, tuple[Signal, Signal], Signal, Signal]:
         """Take in one pixel with every step; return it, the number of the next one's column and of
-        its own, and whether the windows of a position end with it."""
+        its own, whether the windows of a position end with it, and how many columns the second one
+        of two would need beyond it, because its position is beside the last one."""
         shape, header = self.shape, self.header
         padding = header.window.padding
         row, column = Signal(signed(PLACE_BITS)), Signal(signed(PLACE_BITS))
@@ -127,12 +129,8 @@ class PixelWindow(wiring.Component):
         next_row, next_column = Signal.like(row), Signal.like(column)
         ends_row = Signal()
         inside = in_rows & in_columns
-        behind: Value | int = 0  # columns that the position beside the last one sees
-        if self._pairs:
-            is_odd = ~header.window.pool & ~header.positions.across_minus_1[0]
-            behind = Mux(is_odd, header.window.stride_minus_1 + 1, 0)
         m.d.sync += [
-            last_column.eq(header.sides.width_minus_1 + padding + behind),
+            last_column.eq(header.sides.width_minus_1 + padding),
             in_last_word.eq(self.read_address + 1 == header.pitch.pitch),
         ]
         m.d.comb += [
@@ -174,19 +172,26 @@ class PixelWindow(wiring.Component):
 
         new_row = advance & ends_row
         pool = header.window.pool
-        two_across = 1 if self._pairs else pool
-        in_row = self._count_down(m, begins, new_row, pool, "rows")
-        in_column = self._count_down(m, begins | new_row, advance, two_across, "columns")
+        rows_left = self._count_down(m, begins, new_row, pool, "rows")
+        two_across, is_odd = (1, ~pool & ~header.positions.across_minus_1[0])
+        if not self._pairs:
+            two_across, is_odd = pool, C(0)
+        columns_left = self._count_down(m, begins | new_row, advance, two_across, "columns")
+        missing = Signal(range(MOST_STRIDE + 1))
+        ends_windows = (columns_left == 0) | (ends_row & is_odd)
         with m.If(advance):
-            m.d.sync += ends_position.eq(in_row & in_column)
+            m.d.sync += [
+                ends_position.eq((rows_left == 0) & ends_windows),
+                missing.eq(columns_left),
+            ]
         with m.If(begins):
             m.d.sync += ends_position.eq(0)
-        return pixel, (place, pixel_place), ends_position
+        return pixel, (place, pixel_place), ends_position, missing
 
     def _count_down(
         self, m: Module, restart: Value, step: Value, two: Value | int, name: str
-    ) -> Value:
-        """Return whether the windows of some position end in this row, or in this column.
+    ) -> Signal:
+        """Return in how many rows, or columns, the windows of the next position end.
 
         two: there are two of them this way.
         """
@@ -200,7 +205,7 @@ class PixelWindow(wiring.Component):
             m.d.sync += left.eq(Mux(ends, Mux(two, between << 1, between) - 1, left - 1))
         with m.If(restart):
             m.d.sync += left.eq(first)
-        return ends
+        return left
 
     def _shift_columns(
         self,
@@ -235,14 +240,18 @@ class PixelWindow(wiring.Component):
         ]
         return columns
 
-    def _choose_windows(self, m: Module, square: list[Signal], renews: Value) -> None:
+    def _choose_windows(
+        self, m: Module, square: list[Signal], renews: Value, missing: Signal
+    ) -> None:
         """Cut the window that is evaluated out of the square, or the two, where `renews` is 1."""
         window = self.header.window
         stride = Mux(window.stride_minus_1, 2, 1)
         # How far the window lies before the last column, and above the last row.
         before, above = Signal(range(MOST_STRIDE + 1)), Signal(range(MOST_STRIDE + 1))
         m.d.comb += [
-            before.eq(stride if self._pairs else Mux(window.pool & ~self.beside, stride, 0)),
+            before.eq(
+                stride - missing if self._pairs else Mux(window.pool & ~self.beside, stride, 0)
+            ),
             above.eq(Mux(window.pool & ~self.below, stride, 0)),
         ]
         cut = [self._cut(m, square, before, above, "")]

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from stepnet.cores.engine.memory_image import (
     image_bytes,
-    image_columns,
     is_tree,
     overlaps,
     positions_at_once,
@@ -222,7 +221,10 @@ def _steps_to(network: Network, seen: Convolution, stop: int, shape: EngineShape
     rows, columns = seen.pool_side, seen.pool_side * positions_at_once(seen, shape)
     last_row = seen.stride * (rows * down + rows - 1) + seen.kernel - 1
     last_column = seen.stride * (columns * across + columns - 1) + seen.kernel - 1
-    steps = last_row * image_columns(seen, shape) + last_column + 1
+    row_steps = seen.width + 2 * seen.padding
+    # The last of an odd number of positions in a row stands at its end.
+    last_column = min(last_column, row_steps - 1)
+    steps = last_row * row_steps + last_column + 1
     # The pixels of the image among them.
     rows = min(max(last_row - seen.padding, 0), seen.height)
     pixels = rows * seen.width

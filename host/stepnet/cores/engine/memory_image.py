@@ -173,9 +173,9 @@ def _check_map(network: Network, number: int, shape: EngineShape) -> None:
             "whose address arithmetic this engine was built without; build one with `stepnet build "
             f"--goal images --engine-for {network.name}`, or use a network of dense layers."
         )
-    columns = seen.width
+    padding = 0
     if number == 0:
-        columns = image_columns(seen, shape)
+        padding = 2 * seen.padding
         if seen.kernel > shape.max_kernel:
             raise NetworkError(
                 f"Network {network.name!r} does not fit the engine: layer 0 has a kernel of "
@@ -183,12 +183,12 @@ def _check_map(network: Network, number: int, shape: EngineShape) -> None:
                 f"takes up to {shape.max_kernel} x {shape.max_kernel}; use a smaller kernel or an "
                 f"engine of SIMD {-(-(seen.kernel**2) // 8) * 8} or more."
             )
-        if columns < LEAST_IMAGE_WIDTH:
+        if seen.width + padding < LEAST_IMAGE_WIDTH:
             raise NetworkError(
                 f"Network {network.name!r} does not fit the engine: layer 0 is a convolution over "
                 "an image of one column; use an image of two columns or more."
             )
-    side = max(columns, seen.height + 2 * seen.padding * (number == 0))
+    side = max(seen.width, seen.height) + padding
     if side > MOST_MAP_SIDE:
         raise NetworkError(
             f"Network {network.name!r} does not fit the engine: layer {number} sees a map of "
@@ -215,13 +215,6 @@ def positions_at_once(seen: Convolution, shape: EngineShape) -> int:
     """At how many positions of a row a group is evaluated at once. Windows that are pooled are of
     one position."""
     return 1 if seen.pool else shape.map_windows
-
-
-def image_columns(seen: Convolution, shape: EngineShape) -> int:
-    """How many columns of an image a window moves over: those of the image and of its padding, and
-    those that the position beside the last one sees where the two are evaluated at once."""
-    lone = -seen.out_width % positions_at_once(seen, shape)
-    return seen.width + 2 * seen.padding + lone * seen.stride
 
 
 def map_words(layer: Layer, shape: EngineShape) -> int:

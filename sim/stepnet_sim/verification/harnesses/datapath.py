@@ -103,16 +103,7 @@ class PoolsOverWindows(Harness):
     thresholds: data.View
 
     def __init__(self, simd: int, pe: int, at_once: int = 1) -> None:
-        self.shape = EngineShape(
-            simd,
-            max_inputs=simd,
-            weight_words=16,
-            max_weight_bits=1,
-            pe=pe,
-            parameter_lanes=pe,
-            map_words=2,
-            map_windows=at_once,
-        )
+        self.shape = _convolving(simd, pe, at_once)
         super().__init__(
             {
                 "weights": In(simd * pe * self.GROUPS),
@@ -181,7 +172,7 @@ class EvaluatesTwoPositions(Harness):
     thresholds: data.View
 
     def __init__(self, simd: int, pe: int) -> None:
-        self.shape = PoolsOverWindows(simd, pe, at_once=2).shape
+        self.shape = _convolving(simd, pe, at_once=2)
         super().__init__(
             {
                 "weights": In(simd * pe),
@@ -224,6 +215,20 @@ class EvaluatesTwoPositions(Harness):
                     claim(dut.margins[lane] == margin),
                     claim(dut.fires[lane] == (margin >= 0)),
                 ]
+
+
+def _convolving(simd: int, pe: int, at_once: int) -> EngineShape:
+    """Return an engine for convolutions of weights of one bit, over so many windows at once."""
+    return EngineShape(
+        simd,
+        max_inputs=simd,
+        weight_words=16,
+        max_weight_bits=1,
+        pe=pe,
+        parameter_lanes=pe,
+        map_words=2,
+        map_windows=at_once,
+    )
 
 
 def _words(value: Value, width: int) -> list[Value]:

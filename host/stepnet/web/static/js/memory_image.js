@@ -137,8 +137,7 @@ function checkFits(network, shape) {
 
 /** Throws UnfitError if an engine of `shape` cannot walk the windows of a layer. */
 function checkMap(network, number, shape) {
-  const seen = network.layers[number].convolution;
-  const { kernel, padding, width, height, outWidth, outHeight } = seen;
+  const { kernel, padding, width, height, outWidth, outHeight } = network.layers[number].convolution;
   const unfit = (why) =>
     new UnfitError(
       `Network ${network.name} does not fit the board: layer ${number} ${why}; choose a smaller network.`,
@@ -156,11 +155,10 @@ function checkMap(network, number, shape) {
     );
   }
   const padded = number === 0 ? 2 * padding : 0;
-  const columns = width + padded + (number === 0 ? columnsBeside(seen, shape) : 0);
-  if (number === 0 && columns < LEAST_IMAGE_WIDTH) {
+  if (number === 0 && width + padded < LEAST_IMAGE_WIDTH) {
     throw unfit('is a convolution over an image of one column');
   }
-  const side = Math.max(columns, height + padded);
+  const side = Math.max(width, height) + padded;
   if (side > MOST_MAP_SIDE) {
     throw unfit(`sees a map of ${side} rows or columns, and the board takes up to ${MOST_MAP_SIDE}`);
   }
@@ -174,13 +172,6 @@ function checkMap(network, number, shape) {
       `gives ${answer} words at a position, and the board takes up to ${MOST_ANSWER_WORDS}`,
     );
   }
-}
-
-/** How many columns behind an image the position beside the last one sees, where the two are
- *  evaluated at once. */
-function columnsBeside({ pool, outWidth, stride }, shape) {
-  const isLone = shape.mapWindows > 1 && pool === 1 && outWidth % 2 === 1;
-  return isLone ? stride : 0;
 }
 
 function sumRange(layer, neuron) {
