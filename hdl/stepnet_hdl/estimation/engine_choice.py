@@ -149,26 +149,41 @@ def board_with(choice: EngineChoice, board: BoardType, also: Sequence[Network] =
     the estimate leaves `CLOCK_MARGIN` for.
 
     also: networks that the engine has to hold beside the one that it was chosen for; its memories
-        grow for them, and the receive buffer shrinks where that makes room, to
-        `LEAST_BUFFER_BYTES` at least.
+        grow for them, and where that makes room, it evaluates one window at once in place of two,
+        and the receive buffer shrinks, to `LEAST_BUFFER_BYTES` at least.
 
     Raises NetworkError if no engine of its SIMD and PE holds one of them, and BuildError if the
     part is too small for it then.
     """
-    shape, buffer_bytes = choice.chosen.shape, board.settings.buffer_bytes
-    for network in also:
-        shape = _grown(shape, network)
-    size = estimate(shape, board.device, buffer_bytes)
-    while size.too_small and buffer_bytes > LEAST_BUFFER_BYTES:
-        buffer_bytes //= 2
-        size = estimate(shape, board.device, buffer_bytes)
+    chosen = choice.chosen.shape
+    found = [
+        _with_room(dataclasses.replace(chosen, map_windows=windows), also, board)
+        for windows in range(chosen.map_windows, 0, -1)
+    ]
+    size, buffer_bytes = next((each for each in found if each[0].too_small is None), found[-1])
     if size.too_small is not None:
         names = " and ".join(repr(network.name) for network in also)
         raise BuildError(
             f"The engine for network {choice.network!r} that holds {names}, too, does not fit the "
             f"{board.device} of {board.name}: it takes {size.too_small}; name fewer networks."
         )
-    return board.with_engine(shape, round((1 - CLOCK_MARGIN) * size.frequency_hz), buffer_bytes)
+    clock_hz = round((1 - CLOCK_MARGIN) * size.frequency_hz)
+    return board.with_engine(size.shape, clock_hz, buffer_bytes)
+
+
+def _with_room(
+    shape: EngineShape, also: Sequence[Network], board: BoardType
+) -> tuple[Estimate, int]:
+    """The engine with memories that hold the networks as well, and the largest receive buffer that
+    fits beside it, or the smallest."""
+    for network in also:
+        shape = _grown(shape, network)
+    buffer_bytes = board.settings.buffer_bytes
+    size = estimate(shape, board.device, buffer_bytes)
+    while size.too_small and buffer_bytes > LEAST_BUFFER_BYTES:
+        buffer_bytes //= 2
+        size = estimate(shape, board.device, buffer_bytes)
+    return size, buffer_bytes
 
 
 def _grown(shape: EngineShape, network: Network) -> EngineShape:
