@@ -18,7 +18,12 @@ from stepnet.networks.shipped import load_network
 from stepnet_hdl.boards.catalogue import find_board
 from stepnet_hdl.cli.estimate import estimate as estimate_command
 from stepnet_hdl.cores.engine.structure import popcount_structure
-from stepnet_hdl.estimation.engine_choice import MAX_OVERLAP_LOSS, choose_engine, has_engine_for
+from stepnet_hdl.estimation.engine_choice import (
+    MAX_OVERLAP_LOSS,
+    board_with,
+    choose_engine,
+    has_engine_for,
+)
 from stepnet_hdl.estimation.goal import Goal
 from stepnet_hdl.estimation.size import LUT_ERROR, estimate
 from stepnet_hdl.estimation.speed import performance
@@ -236,6 +241,21 @@ def test_there_is_an_engine_where_one_is_chosen(name, board):
         assert not has_engine_for(network, where)
     else:
         assert has_engine_for(network, where)
+
+
+def test_two_windows_at_once_where_there_is_room():
+    """And one, where memories that hold more networks need the room."""
+    board = find_board("icebreaker")
+    names = ("digits-conv", "digits-conv-open", "digits-conv-strict", "ascii-conv")
+    digits, *others = map(load_network, names)
+    choice = choose_engine(digits, board)
+    assert choice.chosen.shape.map_windows == 2
+    lone = [found for found in choice.neighbours if found.shape.map_windows == 1]
+    assert len(lone) == 1
+    assert lone[0].performance.cycles > 1.5 * choice.chosen.performance.cycles
+    few = board_with(choice, board, others[:2]).settings
+    assert (few.shape.map_windows, few.buffer_bytes) == (2, board.settings.buffer_bytes)
+    assert board_with(choice, board, others).settings.shape.map_windows == 1
 
 
 def test_a_network_that_no_engine_holds():
