@@ -1,6 +1,9 @@
 """Gathers the windows of a first convolution from the pixels of an image."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
@@ -12,6 +15,23 @@ from stepnet_hdl.blocks.ram import Ram
 from stepnet_hdl.cores.engine.map_walk import PLACE_BITS, MapHeader
 
 MOST_STRIDE = 2
+
+
+@dataclass(frozen=True)
+class _Pixel:
+    """The pixel of an image that was read last.
+
+    place, next_place: the numbers of its column and of the next pixel's.
+    ends_position: the windows of a position end with it.
+    missing: how many columns the second of two windows would need beyond it; not 0 only where its
+        position lies beside the last one.
+    """
+
+    value: Signal
+    place: Signal
+    next_place: Signal
+    ends_position: Signal
+    missing: Signal
 
 
 class PixelWindow(wiring.Component):
@@ -38,7 +58,8 @@ class PixelWindow(wiring.Component):
     cancel: Signal
     """1 bit, in: the windows of this image are not needed."""
     taken: Signal
-    """1 bit, in: the position is done with, from the next cycle on."""
+    """1 bit, in: the position is done with, from the next cycle on; without meaning while no image
+    is looked at."""
     last_position: Signal
     """1 bit, in: the position is the last one."""
     below: Signal
@@ -87,36 +108,32 @@ class PixelWindow(wiring.Component):
         pool = self.header.window.pool
         m.d.comb += [
             advance.eq(active & ~stands & (waits == 0)),
-            self.ready.eq(stands | held),
             leaves.eq(stands & ~held & ~pool),
         ]
         with m.If(active & ~stands & (waits != 0)):
             m.d.sync += waits.eq(waits - 1)
 
-        pixel, places, ends_position, missing = self._read_pixels(m, begins, advance, waits)
-        square = self._shift_columns(m, begins, advance, pixel, places)
-        missing_here = Signal.like(missing)
-        with m.If(advance & ends_position):
-            m.d.sync += [stands.eq(1), missing_here.eq(missing)]
+        pixel = self._read_pixels(m, begins, advance, waits)
+        square = self._shift_columns(m, begins, advance, pixel)
+        missing = Signal.like(pixel.missing)  # where the square stands
+        comes = advance & pixel.ends_position
+        with m.If(comes):
+            m.d.sync += [stands.eq(1), self.ready.eq(1), missing.eq(pixel.missing)]
         with m.If(leaves):
             m.d.sync += [stands.eq(0), held.eq(1)]
         with m.If(self.taken):
-            m.d.sync += held.eq(0)
+            m.d.sync += [held.eq(0), self.ready.eq(comes | (stands & held))]
             with m.If(pool):
                 m.d.sync += stands.eq(0)
         with m.If(begins):
             m.d.sync += [active.eq(1), waits.eq(self.shape.read_cycles)]
         with m.If((self.taken & self.last_position) | self.cancel):
-            m.d.sync += [active.eq(0), stands.eq(0), held.eq(0)]
-        self._choose_windows(m, square, leaves | pool, missing_here)
+            m.d.sync += [active.eq(0), stands.eq(0), held.eq(0), self.ready.eq(0)]
+        self._choose_windows(m, square, leaves | pool, missing)
         return m
 
-    def _read_pixels(
-        self, m: Module, begins: Signal, advance: Signal, waits: Signal
-    ) -> tuple[Signal, tuple[Signal, Signal], Signal, Signal]:
-        """Take in one pixel with every step; return it, the number of the next one's column and of
-        its own, whether the windows of a position end with it, and how many columns the second one
-        of two would need beyond it, because its position is beside the last one."""
+    def _read_pixels(self, m: Module, begins: Signal, advance: Signal, waits: Signal) -> _Pixel:
+        """Take in one pixel with every step, and return it."""
         shape, header = self.shape, self.header
         padding = header.window.padding
         row, column = Signal(signed(PLACE_BITS)), Signal(signed(PLACE_BITS))
@@ -139,11 +156,12 @@ class PixelWindow(wiring.Component):
             next_row.eq(Mux(ends_row, row + 1, row)),
         ]
 
-        pixel, pixel_place, ends_position = Signal(), Signal.like(place), Signal()
+        missing = Signal(range(MOST_STRIDE + 1))
+        pixel = _Pixel(Signal(), Signal.like(place), place, Signal(), missing)
         with m.If(advance):
             m.d.sync += [
-                pixel.eq(inside & self.read_data.bit_select(bit, 1)),
-                pixel_place.eq(place),
+                pixel.value.eq(inside & self.read_data.bit_select(bit, 1)),
+                pixel.place.eq(place),
                 column.eq(next_column),
                 row.eq(next_row),
                 in_columns.eq(~next_column[-1] & (next_column <= header.sides.width_minus_1)),
@@ -173,20 +191,19 @@ class PixelWindow(wiring.Component):
         new_row = advance & ends_row
         pool = header.window.pool
         rows_left = self._count_down(m, begins, new_row, pool, "rows")
-        two_across, is_odd = (1, ~pool & ~header.positions.across_minus_1[0])
-        if not self._pairs:
-            two_across, is_odd = pool, C(0)
+        two_across: Value | int = 1 if self._pairs else pool
         columns_left = self._count_down(m, begins | new_row, advance, two_across, "columns")
-        missing = Signal(range(MOST_STRIDE + 1))
-        ends_windows = (columns_left == 0) | (ends_row & is_odd)
+        ends_windows: Value = columns_left == 0
+        if self._pairs:
+            ends_windows |= ends_row & ~pool & ~header.positions.across_minus_1[0]
         with m.If(advance):
             m.d.sync += [
-                ends_position.eq((rows_left == 0) & ends_windows),
-                missing.eq(columns_left),
+                pixel.ends_position.eq((rows_left == 0) & ends_windows),
+                pixel.missing.eq(columns_left),
             ]
         with m.If(begins):
-            m.d.sync += ends_position.eq(0)
-        return pixel, (place, pixel_place), ends_position, missing
+            m.d.sync += pixel.ends_position.eq(0)
+        return pixel
 
     def _count_down(
         self, m: Module, restart: Value, step: Value, two: Value | int, name: str
@@ -212,8 +229,7 @@ class PixelWindow(wiring.Component):
         m: Module,
         begins: Signal,
         advance: Signal,
-        pixel: Signal,
-        places: tuple[Signal, Signal],
+        pixel: _Pixel,
     ) -> list[Signal]:
         """Put each pixel below those above it, as a new last column of the square; return its
         columns, the last one last."""
@@ -221,8 +237,7 @@ class PixelWindow(wiring.Component):
         m.submodules.above = above = Ram(side - 1, MOST_MAP_SIDE)
         is_there = Signal()  # `pixel` is one of this image
         columns = [Signal(side, name=f"column_{number}", reset_less=True) for number in range(side)]
-        last = Cat(above.read_data, pixel)
-        next_place, pixel_place = places
+        last = Cat(above.read_data, pixel.value)
         with m.If(advance):
             m.d.sync += is_there.eq(1)
             m.d.sync += [
@@ -233,9 +248,9 @@ class PixelWindow(wiring.Component):
             m.d.sync += is_there.eq(0)
         m.d.comb += [
             above.read_enable.eq(advance),
-            above.read_address.eq(next_place),
+            above.read_address.eq(pixel.next_place),
             above.write_enable.eq(advance & is_there),
-            above.write_address.eq(pixel_place),
+            above.write_address.eq(pixel.place),
             above.write_data.eq(last[1:]),
         ]
         return columns

@@ -79,7 +79,7 @@ class WindowSteering(wiring.PureInterface):
     header: data.View
     """`MapHeader`, out: what the layer looks at; it stays until the layer is over."""
     taken: Signal
-    """1 bit, out: the position is done with."""
+    """1 bit, out: the position is done with; without meaning in other layers."""
     last_position: Signal
     """1 bit, out: the position is the last one."""
     below: Signal
@@ -353,17 +353,19 @@ class Sequencer(wiring.Component):
             taken_in = Cat(headers.as_value(), self.parameters.value[:header_bits])
             m.d.sync += headers.eq(taken_in[header_bits:])
         left = Signal(range(len(MAP_HEADERS) + 1))  # headers that are still to come
-        begin, is_followed = Signal(), Signal()
+        begin = Signal()
         # So long it takes to know what follows the first window.
         followed = _later(m, begin, MAP_DISTANCE_CYCLES)
-        m.d.sync += is_followed.eq(is_followed | followed)
+        in_image = state.in_first_layer
+        may_begin = Signal()  # without a look at the windows over an image
         m.d.comb += begin.eq(came & (left == 1))
         with m.If(came):
             m.d.sync += left.eq(left - 1)
+        with m.If(followed & ~in_image):
+            m.d.sync += may_begin.eq(1)
         with m.If(state.prepare):
-            m.d.sync += [left.eq(len(MAP_HEADERS)), is_followed.eq(0)]
+            m.d.sync += [left.eq(len(MAP_HEADERS)), may_begin.eq(~state.convolution)]
 
-        in_image = state.in_first_layer
         window_waits = Signal()  # for the pixels of the image
         with m.If(followed & in_image):
             m.d.sync += window_waits.eq(1)
@@ -379,16 +381,11 @@ class Sequencer(wiring.Component):
             words.windows_left.eq(state.convolution & ~map_walk.last_window),
             words.positions_left.eq(state.convolution & ~map_walk.last_position),
             words.over_map.eq(state.convolution & ~in_image),
-            words.window_is_there.eq(~state.convolution | Mux(in_image, window.ready, is_followed)),
+            words.window_is_there.eq(may_begin | window.ready),
             window.begin.eq(window_waits & words.all_words_are_there),
             window.header.eq(headers),
             window.taken.eq(
-                words.issue
-                & words.ends_evaluation
-                & map_walk.last_window
-                & words.in_last_group
-                & state.convolution
-                & in_image
+                words.issue & words.ends_evaluation & map_walk.last_window & words.in_last_group
             ),
             window.last_position.eq(map_walk.last_position),
             window.below.eq(map_walk.below),
