@@ -69,7 +69,7 @@ CONVOLUTIONS = {
     ),
     "pairs": (
         (6, 5, [RandomMap(5, 2, pool=True), RandomMap(18, 2)]),
-        (7, 6, [RandomMap(18, 3, padding=1), RandomMap(20, 2, 2), RandomMap(3, 2, pool=True)]),
+        (5, 6, [RandomMap(18, 3, padding=1), RandomMap(20, 2, 2), RandomMap(3, 2)]),
         (5, 6, [RandomMap(4, 3, 2, 2, weight_bits=3), RandomMap(3, 1)]),
     ),
 }
