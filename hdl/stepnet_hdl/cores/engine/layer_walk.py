@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from stepnet.cores.engine.cycles import MAP_DISTANCE_CYCLES
+from stepnet.cores.engine.cycles import MAP_DISTANCE_CYCLES, PAIR_DISTANCE_CYCLES
 from stepnet.cores.engine.shape import (
     HEADER_BITS,
     LAYER_HEADER,
@@ -81,6 +81,9 @@ class LayerWalk(wiring.Component):
     the last one."""
     two_positions: Signal
     """1 bit, in: with `map_windows` 2, the issued word is evaluated at two positions."""
+    writes_often: Signal
+    """1 bit, in: with `map_windows` 2, each position of two takes several words of answers; their
+    groups are two cycles apart, so that a word of each can be written."""
     over_map: Signal
     """1 bit, in: with `map_words`, the layer is a convolution over a map."""
     window_is_there: Signal
@@ -138,7 +141,9 @@ class LayerWalk(wiring.Component):
                     if shape.map_words
                     else {}
                 ),
-                **({"two_positions": In(1)} if shape.map_windows > 1 else {}),
+                **(
+                    {"two_positions": In(1), "writes_often": In(1)} if shape.map_windows > 1 else {}
+                ),
             }
         )
 
@@ -238,8 +243,11 @@ class LayerWalk(wiring.Component):
             m.d.sync += distance.eq(0)
         with m.Elif(self.issue & begins_group & (~self.by_input | last_of_row)):
             apart: Value | int = shape.parameter_reads
+            if shape.map_windows > 1:
+                apart = Mux(self.writes_often, max(apart, PAIR_DISTANCE_CYCLES), apart)
             if maps:
-                apart = Mux(self.over_map, max(apart, MAP_DISTANCE_CYCLES), apart)
+                far = max(shape.parameter_reads, MAP_DISTANCE_CYCLES)
+                apart = Mux(self.over_map, far, apart)
             m.d.sync += distance.eq(Mux(self.last_layer, shape.group_distance, apart) - 1)
         with m.Elif(distance != 0):
             m.d.sync += distance.eq(distance - 1)

@@ -398,6 +398,11 @@ class Sequencer(wiring.Component):
             m.d.sync += window.outside_beside.eq(over_map & map_walk.outside_beside)
             m.d.comb += [
                 words.two_positions.eq(state.convolution & map_walk.two_positions),
+                words.writes_often.eq(
+                    state.convolution
+                    & ~headers.window.pool
+                    & (headers.origin.answer_words_minus_1 != 0)
+                ),
                 window.joins.eq(state.convolution & headers.window.pool),
                 self.address_beside.eq(Cat(map_walk.address_beside, state.read_region)),
             ]

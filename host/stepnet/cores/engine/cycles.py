@@ -40,6 +40,10 @@ REGISTER_CYCLES = 4
 MAP_DISTANCE_CYCLES = 4
 """The fewest cycles from one window of a map to the next, so that its place can be worked out."""
 
+PAIR_DISTANCE_CYCLES = 2
+"""The fewest cycles from one group to the next where two positions are evaluated at once whose
+answers take several words each: both words of a pair have to be written by then."""
+
 MAP_HEADER_CYCLES = 5 + MAP_DISTANCE_CYCLES
 """Cycles to fetch the other header words of a convolution and to prepare its walk, beside
 `EngineShape.read_cycles`."""
@@ -160,7 +164,11 @@ def _issue_cycles(network: Network, layer: Layer, shape: EngineShape) -> int:
         return (words - 1) * groups + (groups - 1) * shape.parameter_reads + 1
     group_cycles = words * layer.weight_bits
     if layer.convolution and layer is network.layers[0]:
-        return _image_map_cycles(network, layer.convolution, groups, group_cycles, shape)
+        distance = max(group_cycles, shape.parameter_reads)
+        pairs = positions_at_once(layer.convolution, shape) > 1
+        if pairs and shape.activation_words(layer.neurons) > 1:
+            distance = max(distance, PAIR_DISTANCE_CYCLES)
+        return _image_map_cycles(network, layer.convolution, groups, group_cycles, distance, shape)
     if layer.convolution:
         seen = layer.convolution
         evaluations = _stops(seen, shape) * _windows(seen, shape) * groups
@@ -175,7 +183,12 @@ def _issue_cycles(network: Network, layer: Layer, shape: EngineShape) -> int:
 
 
 def _image_map_cycles(
-    network: Network, seen: Convolution, groups: int, group_cycles: int, shape: EngineShape
+    network: Network,
+    seen: Convolution,
+    groups: int,
+    group_cycles: int,
+    distance: int,
+    shape: EngineShape,
 ) -> int:
     """Cycles of a convolution over the image, from when its first word could be issued if no
     window were waited for.
@@ -184,7 +197,6 @@ def _image_map_cycles(
     its word. It stands still while the groups are evaluated over it, or over those that are pooled.
     """
     evaluations = groups * _windows(seen, shape)
-    distance = max(group_cycles, shape.parameter_reads)
     # The cycle in which the windows leave the square, which then moves on; of the last evaluation;
     # and the first in which the next may begin.
     leaves, end, earliest, steps = WINDOW_CYCLES, 0, 0, 0

@@ -37,6 +37,9 @@ SHAPES = {
     "24x7 registered, two windows": shape_of(
         24, pe=7, parameter_lanes=7, weight_memory="registered", map_windows=2
     ),
+    "16x4 registered, two windows": shape_of(
+        16, pe=4, parameter_lanes=4, weight_memory="registered", map_windows=2
+    ),
 }
 
 NETWORKS = {
@@ -59,6 +62,7 @@ NETWORKS = {
         7,
         [RandomMap(50, 3, padding=1), RandomMap(35, 2), RandomMap(20, 3, padding=1)],
     ),
+    "a last word of one group": (5, 6, [RandomMap(18, 3, padding=1), RandomMap(20, 2, 2)]),
     "few columns": (7, 2, [RandomMap(3, 2), RandomMap(18, 1, 2)]),
 }
 """Height, width, convolutions."""
@@ -106,6 +110,7 @@ def expected(network, images, shape, cycles_per_byte):
         ("16x4, two windows", "windows of one word"),
         ("16x4, two windows", "odd and even rows of several words"),
         ("24x7 registered, two windows", "three maps"),
+        ("16x4 registered, two windows", "a last word of one group"),
         ("24x7 registered, two windows", "odd and even rows of several words"),
     ],
 )
