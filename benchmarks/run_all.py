@@ -128,6 +128,15 @@ def _steady(result: dict[str, Any]) -> str:
     )
 
 
+def _convolving(result: dict[str, Any]) -> str:
+    (engine,) = result["engines"]
+    return (
+        f"{engine['images_per_s']:,} ({engine['cycles']:,} cycles at "
+        f"{engine['clock_hz'] / 1e6:g} MHz, reaches {engine['max_frequency_hz'] / 1e6:.1f}; "
+        f"{engine['luts']:,} LUTs)"
+    )
+
+
 def _faults(result: dict[str, Any]) -> str:
     files = result["mutated_files"]
     return (
@@ -270,6 +279,18 @@ BENCHMARKS = (
         "at most 1.10",
         script("engine_cycles"),
         _steady,
+    ),
+    *(
+        Benchmark(
+            f"engine for `digits-conv`, {name}, images/s in the core",
+            target,
+            script("convolution_rate", "--board", board),
+            _convolving,
+        )
+        for name, board, target in (
+            ("UP5K of the iCEBreaker, 64 weights per cycle", "icebreaker", "600, aim 2,000"),
+            ("LFE5U-25F of the ULX3S", "ulx3s-25f", "20,000, aim 60,000"),
+        )
     ),
     Benchmark(
         "engine, `digits` on the iCEBreaker at 12 Mbaud, from the last pixel to the register",
