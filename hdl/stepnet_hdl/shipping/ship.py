@@ -51,7 +51,7 @@ CONVOLVING_NETWORKS = {
 """Boards with a bitstream whose engine takes convolutions, and the networks that it is made for:
 picked for the first, and with memories for the others."""
 
-CONVOLVING_CLOCKS_HZ = {"icebreaker": 33_000_000}
+CONVOLVING_CLOCKS_HZ = {"icebreaker": 33_000_000, "ulx3s-25f": 87_500_000}
 """Of their boards, where place and route do not reach what the engine is picked for."""
 
 TABLE_NETWORKS = {
