@@ -253,8 +253,9 @@ def coded_images_per_s(network: Network, baud: int) -> float:
 def _engine(manifest: Manifest) -> str:
     shape = manifest.shape
     weight_kbit = shape.weight_memory_bits / 1024
+    windows = ", two windows at once" if shape.map_windows > 1 else ""
     return (
-        f"SIMD {shape.simd} x PE {shape.pe}, {weight_kbit:,.0f} kbit of weights of up "
+        f"SIMD {shape.simd} x PE {shape.pe}{windows}, {weight_kbit:,.0f} kbit of weights of up "
         f"to {shape.max_weight_bits} bits, layers of up to {shape.max_inputs:,} inputs"
     )
 
