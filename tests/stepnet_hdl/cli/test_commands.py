@@ -231,7 +231,7 @@ def test_flash_takes_the_bitstream_whose_engine_convolves(run):
     ).stdout.splitlines()
     assert command.endswith("bitstreams/convolutions/icebreaker/stepnet.bin")
     assert bitstream == (
-        "# The bitstream that comes for icebreaker: an engine of SIMD 64 x PE 1 at 30 MHz, "
+        "# The bitstream that comes for icebreaker: an engine of SIMD 64 x PE 1 at 33 MHz, "
         "8,000,000 baud."
     )
     assert network == (

@@ -161,7 +161,7 @@ def test_manifest_of_an_engine_with_convolutions_says_how_it_is_picked(build_of,
     made = ship(settings_of("icebreaker", CONVOLUTIONS), tmp_path)
     assert read_manifest(tmp_path) == made
     assert made.command == (
-        "stepnet build --board icebreaker --seed 3 --clock-mhz 30 --goal images --engine-for "
+        "stepnet build --board icebreaker --seed 3 --clock-mhz 33 --goal images --engine-for "
         "digits-conv-open,ascii-conv"
     )
     assert made.shape.map_words
