@@ -203,8 +203,8 @@ class Sequencer(wiring.Component):
     """`(region_words - 1).bit_length() + 2` bits, out: the word of activations that meets this
     weight word, with its `Region` in the top two bits."""
     address_beside: Signal
-    """As `activation_address`, out: with `map_windows` 2, which word the same weight word meets in
-    the window beside."""
+    """`(region_words - 1).bit_length() + 2` bits, out: with `map_windows` 2, the word that the same
+    weight word meets in the window beside, as in `activation_address`."""
     write_region: Signal
     """`Region`, out: where the activations of the current layer go."""
     xnor: Signal
