@@ -110,7 +110,11 @@ class Collector(wiring.Component):
         return m
 
     def _write_second(self, m: Module, done: Signal, writes: Signal, place: Signal) -> None:
-        """Write the word of the second position a cycle after that of the first."""
+        """Write the word of the second position a cycle after that of the first.
+
+        No other word comes in that cycle: groups whose answers take several words are at least
+        `PAIR_DISTANCE_CYCLES` apart, and so are positions.
+        """
         pe = self.shape.pe
         after_word = Signal(init=1)  # what has been gathered is a word, or none yet
         two_positions = Signal()

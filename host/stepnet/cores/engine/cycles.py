@@ -70,7 +70,8 @@ def cycles_per_image(
     before it has written its last activation. The last layer's neurons go into the code one per
     cycle, so that its groups are at least `pe` cycles apart.
 
-    A convolution issues its words again at every position, and takes `map_header_cycles` to begin.
+    A convolution issues its words again at every position, or at every second where two are
+    evaluated at once, and takes `map_header_cycles` to begin.
     Over an image it also takes a cycle for each pixel, padding included, up to the last that a
     window sees (see `_image_map_cycles`).
     """
@@ -194,7 +195,10 @@ def _image_map_cycles(
     window were waited for.
 
     A window moves on by one pixel per cycle, and `read_cycles` later where a pixel is the first of
-    its word. It stands still while the groups are evaluated over it, or over those that are pooled.
+    its word. It stands still while groups are evaluated over windows that are pooled; others are
+    put aside, and it moves on meanwhile.
+
+    distance: the fewest cycles from one group to the next.
     """
     evaluations = groups * _windows(seen, shape)
     # The cycle in which the windows leave the square, which then moves on; of the last evaluation;
