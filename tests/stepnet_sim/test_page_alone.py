@@ -448,6 +448,10 @@ SERIAL = """
 """A serial port of an FT2232H whose other end is the virtual board, at 3 Mbaud."""
 
 
+FTDI_BAUDS = [12_000_000, 8_000_000, 3_000_000, 2_000_000, 1_000_000]
+"""The order in which the page tries the rates of that chip."""
+
+
 @pytest.mark.skipif(missing_compiler() is not None, reason=f"{missing_compiler()} is not installed")
 def test_a_board_through_web_serial(browser, site):
     with tab(browser, site) as page, closing(open_link()) as link:
@@ -459,7 +463,10 @@ def test_a_board_through_web_serial(browser, site):
         page.locator("#about", has_text="digits:").wait_for()
         page.locator("#connect").click()
         page.locator("#status", has_text="board connected, 42 MHz").wait_for()
-        assert page.evaluate("window.bauds") == [12_000_000, 8_000_000, 3_000_000]
+        bauds = page.evaluate("window.bauds")
+        assert bauds[-1] == 3_000_000
+        # A busy machine may answer too late for the first round, whose waits are short.
+        assert bauds == (FTDI_BAUDS * 2)[: len(bauds)]
         draw(page, "7")
         page.locator("#by", has_text="the board").wait_for()
         wait_until_read(page)
