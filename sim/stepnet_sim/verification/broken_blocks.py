@@ -3,12 +3,13 @@ more than it claims."""
 
 from typing import Any
 
-from amaranth.hdl import C, Cat, Module, Value
+from amaranth.hdl import C, Cat, Module, Signal, Value
 from amaranth.lib import crc  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
 
 from stepnet_hdl.blocks.parallel_counter import ParallelCounter
 from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.cores.engine.datapath import Datapath
+from stepnet_hdl.cores.engine.map_walk import MapWalk
 from stepnet_hdl.cores.mac.accumulators import Accumulators
 from stepnet_hdl.cores.mac.choice import ChosenNumber
 from stepnet_hdl.cores.mac.largest_sum import LargestSum
@@ -47,6 +48,23 @@ class CountsTwoOfThree(ParallelCounter):
 
     def _full_adder(self, a: Value, b: Value, c: Value) -> tuple[Value, Value]:
         return super()._full_adder(a, b, C(0))
+
+
+class SeesAColumnBesideTheMap(MapWalk):
+    """The first column to the right of the map counts as one of it."""
+
+    def _is_outside(self, column: Value, row: Value) -> Value:
+        return super()._is_outside(column - 1, row) | (column < 0)
+
+
+class NeverEndsARow(MapWalk):
+    """Behind the last position of a row it goes on to the right."""
+
+    def _count_positions(
+        self, m: Module, begins: Signal, next_position: Signal
+    ) -> tuple[Value, Signal, Signal]:
+        _, in_last_across, in_last_down = super()._count_positions(m, begins, next_position)
+        return C(0), in_last_across, in_last_down
 
 
 class AddressesBackwards(TableLayer):

@@ -58,3 +58,20 @@ def driven(m: Module, name: str) -> Signal:
     if len(found) != 1:
         raise ValueError(f"The module assigns {len(found)} signals named {name!r}.")
     return found[0]
+
+
+def opened(block: type[Elaboratable], *arguments: object) -> Any:
+    """Return a block made of `arguments`, with its module as `inside`, where `driven` finds what is
+    no port.
+    """
+    made: Any = block
+
+    class Opened(made):
+        def __init__(self) -> None:
+            super().__init__(*arguments)
+            self.inside = super().elaborate(None)
+
+        def elaborate(self, platform: object) -> Module:
+            return self.inside
+
+    return Opened()

@@ -148,7 +148,8 @@ class MapWalk(wiring.Component):
         row_words = Mux(stride_2, pitch << 1, pitch)
         stride = Mux(stride_2, 2, 1)
         # Where the position and its row begin, nobody needs at once.
-        was_position, was_row = Signal(), Signal()
+        was_position = Signal()
+        was_row = Signal()
         m.d.sync += [was_position.eq(next_position), was_row.eq(next_row)]
         moves = (begins, next_window, was_position, was_row)
         ends = (self.in_last_group, ends_row)
@@ -180,9 +181,11 @@ class MapWalk(wiring.Component):
         if self._pairs:
             pool = self.header.window.pool
             across_minus_1 = Mux(pool, across_minus_1, across_minus_1 >> 1)
-        across, down = Signal(SIDE_BITS), Signal(SIDE_BITS)  # that follow
+        across = Signal(SIDE_BITS)  # that follow
+        down = Signal(SIDE_BITS)
         # A cycle late, which is before a position ends.
-        in_last_across, in_last_down = Signal(), Signal()
+        in_last_across = Signal()
+        in_last_down = Signal()
         ends_row = across == 0
         m.d.sync += [in_last_across.eq(ends_row), in_last_down.eq(down == 0)]
         with m.If(next_position):
@@ -260,7 +263,8 @@ class MapWalk(wiring.Component):
         m.d.sync += next_row_start.eq(row_start + header.pitch.pitch)
         word = Signal.like(header.window.words_minus_1)  # of its position
         seen_across = Signal.like(kernel_minus_1)  # positions of this row of the window before
-        at_column, at_row = Signal(signed(PLACE_BITS)), Signal(signed(PLACE_BITS))
+        at_column = Signal(signed(PLACE_BITS))
+        at_row = Signal(signed(PLACE_BITS))
 
         ends_place = word == header.window.words_minus_1
         ends_row = ends_place & (seen_across == kernel_minus_1)

@@ -13,7 +13,7 @@ from stepnet_hdl.link import coded_images
 from stepnet_hdl.link.packet_buffer import BUFFER_BYTES
 from stepnet_sim.verification.formal import Harness, claim, given, hold
 from stepnet_sim.verification.harnesses.streams import kept
-from stepnet_sim.verification.mutants import driven
+from stepnet_sim.verification.mutants import driven, opened
 
 
 class _Coder:
@@ -47,20 +47,6 @@ class _Coder:
 
     def _end(self, at: int) -> int:
         return min(len(self._image), (at // GROUP_BYTES + 1) * GROUP_BYTES)
-
-
-def _opened(buffer_bytes: int) -> Any:
-    """The block with its module as `inside`; made in here, so that a mutant comes into effect."""
-
-    class Opened(coded_images.CodedImages):
-        def __init__(self) -> None:
-            super().__init__(buffer_bytes)
-            self.inside = super().elaborate(None)
-
-        def elaborate(self, platform: object) -> Module:
-            return self.inside
-
-    return Opened()
 
 
 @dataclass(frozen=True)
@@ -122,7 +108,9 @@ class UndoesEveryImage(Harness):
         hold(m, self.image, self.size)
         m.d.comb += [given(self.size >= 1), given(self.size <= self._max_bytes)]
         coder = _Coder([self.image.word_select(at, 8) for at in range(self._max_bytes)], self.size)
-        m.submodules.dut = dut = _opened(min(n for n in BUFFER_BYTES if n > self._max_bytes))
+        m.submodules.dut = dut = opened(
+            coded_images.CodedImages, min(n for n in BUFFER_BYTES if n > self._max_bytes)
+        )
         m.d.comb += [dut.image_bytes.eq(self.size), dut.plain.ready.eq(self.ready)]
         frame = _Places(
             header_left=Signal(range(HEADER.size + 1), init=HEADER.size),

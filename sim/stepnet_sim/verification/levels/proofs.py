@@ -18,7 +18,7 @@ from amaranth.lib.wiring import Component
 from stepnet.link.serial_line import MAX_BAUD_ERROR, MIN_DIVISOR
 from stepnet.networks.spiking import LOWEST_FLOOR
 from stepnet_hdl.blocks import parallel_counter, popcount
-from stepnet_hdl.cores.engine import datapath
+from stepnet_hdl.cores.engine import datapath, map_walk
 from stepnet_hdl.cores.mac import accumulators, choice, largest_sum, requantiser, sigmoid
 from stepnet_hdl.cores.pipeline import largest_count, table_layer
 from stepnet_hdl.cores.spiking import potentials
@@ -46,6 +46,7 @@ from stepnet_sim.verification.harnesses.mac import (
     LooksEverySumUp,
     RequantisesEverySum,
 )
+from stepnet_sim.verification.harnesses.map_walk import WalksOverEveryMap
 from stepnet_sim.verification.harnesses.pipeline import (
     CountsWithAdders,
     FindsTheLargest,
@@ -328,6 +329,22 @@ ALL = (
         partial(EvaluatesTwoPositions, 8, 2),
         16,
         mutants=(Mutant(datapath, broken_blocks.PoolsTwoPositions),),
+    ),
+    *(
+        Proof(
+            f"walk over a map, {windows} at a time",
+            "where each word of a window lies",
+            partial(WalksOverEveryMap, map_windows),
+            2,
+            unbounded=True,
+            any_state=True,
+            mutants=(
+                Mutant(map_walk, broken_blocks.SeesAColumnBesideTheMap),
+                Mutant(map_walk, broken_blocks.NeverEndsARow),
+            ),
+            quick=map_windows == 2,
+        )
+        for map_windows, windows in ((1, "a window"), (2, "two windows"))
     ),
     *_PIPELINE_STAGES,
     *_MAC_STAGES,
