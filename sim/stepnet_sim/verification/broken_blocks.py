@@ -10,6 +10,7 @@ from stepnet_hdl.blocks.parallel_counter import ParallelCounter
 from stepnet_hdl.blocks.popcount import Popcount
 from stepnet_hdl.cores.engine.datapath import Datapath
 from stepnet_hdl.cores.engine.map_walk import MapWalk
+from stepnet_hdl.cores.engine.pixel_window import PixelWindow
 from stepnet_hdl.cores.mac.accumulators import Accumulators
 from stepnet_hdl.cores.mac.choice import ChosenNumber
 from stepnet_hdl.cores.mac.largest_sum import LargestSum
@@ -65,6 +66,24 @@ class NeverEndsARow(MapWalk):
     ) -> tuple[Value, Signal, Signal]:
         _, in_last_across, in_last_down = super()._count_positions(m, begins, next_position)
         return C(0), in_last_across, in_last_down
+
+
+class StopsAtEveryWindow(PixelWindow):
+    """Positions that are pooled are as close together as those that are not."""
+
+    def _count_down(
+        self, m: Module, restart: Value, step: Value, two: Value | int, name: str
+    ) -> Signal:
+        return super()._count_down(m, restart, step, 0, name)
+
+
+class TurnsTheWindow(PixelWindow):
+    """What lies before the last column is taken from above the last row, and the other way."""
+
+    def _cut(
+        self, m: Module, square: list[Signal], before: Value, above: Value, of_window: str
+    ) -> Value:
+        return super()._cut(m, square, above, before, of_window)
 
 
 class AddressesBackwards(TableLayer):

@@ -18,7 +18,7 @@ from amaranth.lib.wiring import Component
 from stepnet.link.serial_line import MAX_BAUD_ERROR, MIN_DIVISOR
 from stepnet.networks.spiking import LOWEST_FLOOR
 from stepnet_hdl.blocks import parallel_counter, popcount
-from stepnet_hdl.cores.engine import datapath, map_walk
+from stepnet_hdl.cores.engine import datapath, map_walk, pixel_window
 from stepnet_hdl.cores.mac import accumulators, choice, largest_sum, requantiser, sigmoid
 from stepnet_hdl.cores.pipeline import largest_count, table_layer
 from stepnet_hdl.cores.spiking import potentials
@@ -52,6 +52,7 @@ from stepnet_sim.verification.harnesses.pipeline import (
     FindsTheLargest,
     LooksEveryTableUp,
 )
+from stepnet_sim.verification.harnesses.pixel_window import GathersEveryWindow
 from stepnet_sim.verification.harnesses.popcount import CountsEveryWord
 from stepnet_sim.verification.harnesses.spiking import AGAIN, UpdatesANeuron
 from stepnet_sim.verification.harnesses.streams import KeepsOffers
@@ -269,6 +270,21 @@ STREAM_BLOCKS = (
 )
 
 
+def _gathers(map_windows: int) -> Proof:
+    height, width = 3, 3
+    return Proof(
+        f"windows over an image of {height} x {width} pixels, "
+        + ("one at a time" if map_windows == 1 else "two at a time"),
+        "the pixels that each sees",
+        partial(GathersEveryWindow, height, width, map_windows),
+        GathersEveryWindow.cycles(height, width),
+        mutants=(
+            Mutant(pixel_window, broken_blocks.StopsAtEveryWindow),
+            Mutant(pixel_window, broken_blocks.TurnsTheWindow),
+        ),
+    )
+
+
 def _offers(block: StreamBlock) -> Proof:
     return Proof(
         f"{block}, offers stay until taken",
@@ -346,6 +362,8 @@ ALL = (
         )
         for map_windows, windows in ((1, "a window"), (2, "two windows"))
     ),
+    _gathers(map_windows=1),
+    _gathers(map_windows=2),
     *_PIPELINE_STAGES,
     *_MAC_STAGES,
     *(
