@@ -1,8 +1,8 @@
 """Finding the rate of a board's line: in which order, at what cost, and what is said."""
 
 import os
-import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 import serial.tools.list_ports
@@ -23,9 +23,13 @@ MOST_S = 0.3
 
 
 class Line:
-    """The port of a board with one rate. The board is `peer.Peer`, and hears nothing at others."""
+    """The port of a board with one rate. The board is `peer.Peer`, and hears nothing at others.
+
+    now_s: a clock that goes on while somebody waits in vain.
+    """
 
     def __init__(self, baud):
+        self.now_s = 0.0
         self.peer = Peer()
         self.right_baud = baud
         self.tried = []
@@ -41,8 +45,21 @@ class Line:
     def read(self, timeout_s):
         answer, self.answer = self.answer, b""
         if not answer:
-            time.sleep(timeout_s)
+            self.now_s += timeout_s
         return answer
+
+
+@pytest.fixture
+def line_at(monkeypatch):
+    """Make a line of this rate, by whose clock rates are looked for."""
+
+    def make(baud):
+        line = Line(baud)
+        clock = SimpleNamespace(monotonic=lambda: line.now_s)
+        monkeypatch.setattr(rate_search, "time", clock)
+        return line
+
+    return make
 
 
 def usb_port(device="/dev/ttyUSB1", usb_id=(0x0403, 0x6010), product="iCEBreaker V1.0e"):
@@ -63,28 +80,26 @@ def listed(monkeypatch):
 
 
 @pytest.mark.parametrize("bauds", [FT2232H.board_bauds, FT231X.board_bauds, UNKNOWN_BAUDS])
-def test_each_rate_is_found_in_its_turn_within_the_time(bauds):
+def test_each_rate_is_found_in_its_turn_within_the_time(bauds, line_at):
     for number, baud in enumerate(bauds):
-        line = Line(baud)
-        started_s = time.monotonic()
+        line = line_at(baud)
         assert find_rate(line, bauds) == baud
-        assert time.monotonic() - started_s < MOST_S
+        assert line.now_s == pytest.approx(number * rate_search.TRY_S)
+        assert line.now_s < MOST_S
         assert line.tried == list(bauds[: number + 1])
         assert line.peer.requests == [Request.IDENTIFY]
 
 
-def test_the_highest_rate_of_a_chip_costs_nothing():
-    line = Line(12_000_000)
-    started_s = time.monotonic()
+def test_the_highest_rate_of_a_chip_costs_nothing(line_at):
+    line = line_at(12_000_000)
     assert find_rate(line, FT2232H.board_bauds) == 12_000_000
-    assert time.monotonic() - started_s < rate_search.TRY_S
+    assert line.now_s == 0
 
 
-def test_a_board_at_no_rate_costs_no_more_and_is_asked_until_the_time_is_over():
-    line = Line(115_200)
-    started_s = time.monotonic()
+def test_a_board_at_no_rate_costs_no_more_and_is_asked_until_the_time_is_over(line_at):
+    line = line_at(115_200)
     assert find_rate(line, UNKNOWN_BAUDS) is None
-    assert time.monotonic() - started_s < MOST_S
+    assert line.now_s < MOST_S
     assert line.tried == list(UNKNOWN_BAUDS)
     assert find_rate(line, FT231X.board_bauds, timeout_s=0.2) is None
     assert line.tried[5:] == 2 * list(FT231X.board_bauds)
