@@ -32,7 +32,7 @@ class Asked:
     seeds: tuple[int, ...]
 
 
-ASKED = {"icebreaker": Asked(33_000_000, (1,)), "ulx3s-25f": Asked(93_750_000, (1, 2))}
+ASKED = {"icebreaker": Asked(33_000_000, (1, 2)), "ulx3s-25f": Asked(93_750_000, (1, 2))}
 
 
 def measured(board: str) -> dict[str, Any]:
