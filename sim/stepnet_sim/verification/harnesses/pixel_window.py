@@ -63,7 +63,11 @@ class GathersEveryWindow(Harness):
         assert self.shape.max_kernel == self.MAX_KERNEL
         self._pairs = map_windows > 1
         self._cases = list(_convolutions(height, width, self.shape.max_kernel))
-        self._words = self.shape.image_words(-(-height * width // 8))
+        image_bytes = -(-height * width // 8)
+        self._words = self.shape.image_words(image_bytes)
+        # At which bit the last word begins, which is filled up from its end on.
+        last_bytes = image_bytes - (self._words - 1) * self.shape.weight_bytes
+        self._origin = self.shape.simd - 8 * last_bytes
         super().__init__(
             {
                 "image": In(height * width),
@@ -112,8 +116,6 @@ class GathersEveryWindow(Harness):
 
     def _describe(self, m: Module, dut: Any) -> None:
         """Give the header of the convolution."""
-        last_word = self._words - 1
-        image_bytes = -(-len(self.image) // 8)
         with m.Switch(self.case):
             for number, over in enumerate(self._cases):
                 header = MapHeader.const(
@@ -132,23 +134,19 @@ class GathersEveryWindow(Harness):
                             "across_minus_1": over.out_width - 1,
                             "down_minus_1": over.out_height - 1,
                         },
-                        "pitch": {"pitch": last_word},
-                        "origin": {
-                            "origin": self.shape.simd
-                            - 8 * (image_bytes - last_word * self.shape.weight_bytes)
-                        },
+                        "pitch": {"pitch": self._words - 1},
+                        "origin": {"origin": self._origin},
                     }
                 )
                 with m.Case(number):
                     m.d.comb += dut.header.eq(header)
 
     def _feed(self, m: Module, dut: Any) -> None:
-        """Give the word of pixels that is asked for; the last word is filled up from its end on."""
+        """Give the word of pixels that is asked for."""
         simd, last = self.shape.simd, self._words - 1
         whole, bits = self.image[: last * simd], self.image[last * simd :]
-        first = simd - 8 * (-(-len(bits) // 8))
         words = [whole.word_select(at, simd) for at in range(last)]
-        found = Array([*words, Cat(C(0, first), bits)])[dut.read_address]
+        found = Array([*words, Cat(C(0, self._origin), bits)])[dut.read_address]
         read = Signal(simd)
         m.d.comb += read.eq(found)
         m.d.comb += dut.read_data.eq(delayed(m, read, self.shape.read_cycles, "read"))
